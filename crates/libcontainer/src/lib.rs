@@ -1,0 +1,1 @@
+//! Create and run Linux containers from any program, multi-threaded ones included.

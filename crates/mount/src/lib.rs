@@ -1,0 +1,1 @@
+//! Mounts, devices and root filesystems of containers, by file descriptors only.

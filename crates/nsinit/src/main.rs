@@ -1,0 +1,2 @@
+//! Run containers from the command line.
+fn main() {}

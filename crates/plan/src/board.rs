@@ -1,0 +1,94 @@
+//! The board, seen from the host: a page that the init writes. Nothing on it is believed unchecked.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use nix::sys::uio::pread;
+
+use crate::wire::board as layout;
+
+/// Reads the board by `pread`: no mapping, so a truncated file can't hurt the host.
+#[derive(Debug)]
+pub(crate) struct Board {
+    file: OwnedFd,
+}
+
+/// What the board says at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    pub(crate) failed: bool,
+    pub(crate) reaper: bool,
+    pub(crate) step: usize,
+    pub(crate) errno: i32,
+    pub(crate) aux: i32,
+    pub(crate) refused: bool,
+    pub(crate) born: u64,
+    pub(crate) log: String,
+}
+
+impl Board {
+    pub(crate) fn new(file: OwnedFd) -> Self {
+        Self { file }
+    }
+
+    pub(crate) fn read(&self) -> io::Result<Snapshot> {
+        let mut bytes = [0; layout::LOG * 8 + layout::LOG_BYTES];
+        pread(&self.file, &mut bytes, 0)?;
+        Ok(parse(&bytes))
+    }
+
+    /// The time stamps of the first `count` steps; 0 for a step that was not reached.
+    pub(crate) fn stamps(&self, count: usize) -> io::Result<Vec<u64>> {
+        let mut bytes = vec![0; count * 8];
+        let at = i64::try_from(layout::STAMPS * 8).unwrap_or(i64::MAX);
+        pread(&self.file, &mut bytes, at)?;
+        Ok(bytes.chunks_exact(8).map(|chunk| word(chunk, 0)).collect())
+    }
+}
+
+fn word(bytes: &[u8], index: usize) -> u64 {
+    let chunk = bytes.get(index * 8..index * 8 + 8).and_then(|chunk| chunk.try_into().ok());
+    chunk.map_or(0, u64::from_le_bytes)
+}
+
+fn parse(bytes: &[u8]) -> Snapshot {
+    let number = |index| word(bytes, index);
+    let state = number(layout::STATE);
+    let log_len = usize::try_from(number(layout::LOG_LEN)).unwrap_or(0).min(layout::LOG_BYTES);
+    let log = bytes.get(layout::LOG * 8..layout::LOG * 8 + log_len).unwrap_or_default();
+    Snapshot {
+        failed: state == layout::STATE_FAILED,
+        reaper: state == layout::STATE_REAPER,
+        step: usize::try_from(number(layout::STEP)).unwrap_or(usize::MAX).min(crate::wire::MAX_STEPS),
+        errno: i32::try_from(number(layout::ERRNO)).unwrap_or(0).clamp(0, 4095),
+        aux: i32::try_from(number(layout::AUX) & 0xffff_ffff).unwrap_or(0),
+        refused: number(layout::REFUSED) != 0,
+        born: number(layout::BORN),
+        log: messages(log),
+    }
+}
+
+/// The mount log as one line, without the letter for the level that each message begins with.
+fn messages(log: &[u8]) -> String {
+    let text = String::from_utf8_lossy(log);
+    let lines = text.split(['\n', '\0']).map(|line| line.get(2..).unwrap_or_default().trim());
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ").escape_debug().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nonsense_on_the_board_is_bounded() {
+        let bytes = vec![0xff; layout::LOG * 8 + layout::LOG_BYTES];
+        let seen = parse(&bytes);
+        assert_eq!((seen.step, seen.errno, seen.failed), (crate::wire::MAX_STEPS, 0, false));
+        assert_eq!(parse(&[]), Snapshot::default());
+    }
+
+    #[test]
+    fn log_lines_lose_their_level() {
+        assert_eq!(messages(b"e tmpfs: Bad value for 'size'\nw odd\n"), "tmpfs: Bad value for 'size'; odd");
+    }
+}

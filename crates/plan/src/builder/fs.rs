@@ -1,0 +1,162 @@
+//! Files and directories.
+
+use std::path::Path;
+
+use super::Builder;
+use crate::slot::{At, Dir, File, Kind, Place, Slot};
+use crate::step::{Arg, Memory};
+use crate::syscalls as sys;
+
+bitflags::bitflags! {
+    /// How `openat2` resolves a path (`RESOLVE_…` of openat2(2)).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Resolve: u64 {
+        /// Don't cross into another mount.
+        const NO_XDEV = 0x01;
+        /// Don't follow magic links of procfs.
+        const NO_MAGICLINKS = 0x02;
+        /// Don't follow any symbolic link.
+        const NO_SYMLINKS = 0x04;
+        /// Don't leave the directory at which resolution starts.
+        const BENEATH = 0x08;
+        /// Treat the directory at which resolution starts as the root.
+        const IN_ROOT = 0x10;
+    }
+}
+
+/// The arguments of `openat2`: `struct open_how` of openat2(2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct How {
+    /// `O_…` flags; `O_CLOEXEC` is always added.
+    pub flags: i32,
+    /// Permission bits, for `O_CREAT`.
+    pub mode: u32,
+    /// How the path is resolved.
+    pub resolve: Resolve,
+}
+
+impl How {
+    /// `O_PATH` in the tree below the start, symbolic links scoped to it, magic links refused.
+    pub const IN_ROOT: Self =
+        Self { flags: libc::O_PATH, mode: 0, resolve: Resolve::IN_ROOT.union(Resolve::NO_MAGICLINKS) };
+    /// As [`How::IN_ROOT`], and the result must be a directory.
+    pub const DIR_IN_ROOT: Self = Self { flags: libc::O_PATH | libc::O_DIRECTORY, ..Self::IN_ROOT };
+    /// A directory below the start, reached without any symbolic link.
+    pub const DIR_NO_LINKS: Self = Self {
+        flags: libc::O_PATH | libc::O_DIRECTORY,
+        mode: 0,
+        resolve: Resolve::NO_SYMLINKS.union(Resolve::NO_MAGICLINKS).union(Resolve::BENEATH),
+    };
+    /// An object below the start, itself no link and reached without any.
+    pub const NO_LINKS: Self = Self { flags: libc::O_PATH | libc::O_NOFOLLOW, ..Self::DIR_NO_LINKS };
+    /// A path of the caller's own tree, trusted: links are followed.
+    pub const TRUSTED: Self = Self { flags: libc::O_PATH, mode: 0, resolve: Resolve::empty() };
+}
+
+impl Builder {
+    /// `openat2(at, path, how)`.
+    pub fn openat2<K: Place>(&mut self, at: impl Into<At>, path: impl AsRef<Path>, how: How) -> Slot<K> {
+        let name = path.as_ref().display().to_string();
+        let path = self.path(path);
+        let flags = u64::from((how.flags | libc::O_CLOEXEC).cast_unsigned());
+        let how = self.arena.words(&[Ok(flags), Ok(u64::from(how.mode)), Ok(how.resolve.bits())]);
+        self.out(&sys::OPENAT2, vec![at.into().into(), path, Arg::Memory(how, Memory::How), 24_u32.into()], name)
+    }
+
+    /// `mkdirat(dir, name, mode)`.
+    pub fn mkdirat(&mut self, dir: impl Into<At>, name: impl AsRef<Path>, mode: u32) -> &mut Self {
+        let name = self.path(name);
+        self.step(&sys::MKDIRAT, vec![dir.into().into(), name, mode.into()]);
+        self
+    }
+
+    /// `mknodat(dir, name, mode, device)`: `mode` holds the type, `device` is made by `makedev`; needs `CAP_MKNOD` for
+    /// devices.
+    pub fn mknodat(&mut self, dir: impl Into<At>, name: impl AsRef<Path>, mode: u32, device: u32) -> &mut Self {
+        let name = self.path(name);
+        self.step(&sys::MKNODAT, vec![dir.into().into(), name, mode.into(), device.into()]);
+        self
+    }
+
+    /// `symlinkat(target, dir, name)`.
+    pub fn symlinkat(
+        &mut self,
+        target: impl AsRef<Path>,
+        dir: impl Into<At>,
+        name: impl AsRef<Path>,
+    ) -> &mut Self {
+        let (target, name) = (self.path(target), self.path(name));
+        self.step(&sys::SYMLINKAT, vec![target, dir.into().into(), name]);
+        self
+    }
+
+    /// `unlinkat(dir, name, 0)`.
+    pub fn unlinkat(&mut self, dir: impl Into<At>, name: impl AsRef<Path>) -> &mut Self {
+        let name = self.path(name);
+        self.step(&sys::UNLINKAT, vec![dir.into().into(), name, 0_u32.into()]);
+        self
+    }
+
+    /// `fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW)`.
+    pub fn fchownat(&mut self, dir: impl Into<At>, name: impl AsRef<Path>, uid: u32, gid: u32) -> &mut Self {
+        let name = self.path(name);
+        self.step(&sys::FCHOWNAT, vec![dir.into().into(), name, uid.into(), gid.into(), 0x100_u32.into()]);
+        self
+    }
+
+    /// `fchmodat(dir, name, mode)`. Follows a link in the last place: only for names just made.
+    pub fn fchmodat(&mut self, dir: impl Into<At>, name: impl AsRef<Path>, mode: u32) -> &mut Self {
+        let name = self.path(name);
+        self.step(&sys::FCHMODAT, vec![dir.into().into(), name, mode.into()]);
+        self
+    }
+
+    /// `write(file, bytes)`; fewer bytes written than given is an error.
+    pub fn write(&mut self, file: Slot<File>, bytes: &[u8]) -> &mut Self {
+        let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let at = self.arena.bytes(bytes);
+        let args = vec![file.into(), Arg::Memory(at, Memory::Bytes(len)), len.into()];
+        self.step_of(crate::wire::Kind::Expect, &sys::WRITE, args).aux = len;
+        self
+    }
+
+    /// `close(slot)`. The slot's name may not be used afterwards.
+    pub fn close<K: Kind>(&mut self, slot: Slot<K>) -> &mut Self {
+        self.step(&sys::CLOSE, vec![slot.into()]);
+        self.release(slot.id());
+        self
+    }
+
+    /// `fchdir(dir)`.
+    pub fn fchdir(&mut self, dir: Slot<Dir>) -> &mut Self {
+        self.step(&sys::FCHDIR, vec![dir.into()]);
+        self
+    }
+
+    /// `chdir(path)`.
+    pub fn chdir(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        let path = self.path(path);
+        self.step(&sys::CHDIR, vec![path]);
+        self
+    }
+
+    /// `getcwd` into scratch memory: fails with `ENOENT` if the working directory can't be reached from the root.
+    pub fn check_cwd(&mut self) -> &mut Self {
+        let room = self.arena.room(4096);
+        self.step(&sys::GETCWD, vec![Arg::Memory(room, Memory::Opaque("buffer")), 4096_u32.into()]);
+        self
+    }
+
+    /// `chroot(path)`.
+    pub fn chroot(&mut self, path: impl AsRef<Path>) -> &mut Self {
+        let path = self.path(path);
+        self.step(&sys::CHROOT, vec![path]);
+        self
+    }
+
+    /// `umask(mask)`.
+    pub fn umask(&mut self, mask: u32) -> &mut Self {
+        self.step(&sys::UMASK, vec![mask.into()]);
+        self
+    }
+}

@@ -1,0 +1,177 @@
+//! Building a plan: typed methods, one for each system call.
+
+mod fs;
+mod identity;
+mod mount;
+mod process;
+mod sync;
+
+pub use fs::{How, Resolve};
+pub use identity::CapMasks;
+pub use mount::MountAttr;
+pub use process::Hook;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::arena::Arena;
+use crate::error::SealError;
+use crate::host::{HostOp, HostStep};
+use crate::slot::{Kind, Slot, SlotId};
+use crate::step::{Arg, Label, Memory, Step, Target};
+use crate::syscalls::Sys;
+use crate::wire;
+
+/// Collects steps for the init (the *child lane*) and for the host (the *host lane*), in order.
+///
+/// Methods never fail: what can't be encoded (a NUL in a path, too many slots) is remembered and reported by
+/// [`Builder::seal`], so that fragments stay straight lines.
+#[derive(Debug, Default)]
+pub struct Builder {
+    pub(crate) arena: Arena,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) purposes: Vec<String>,
+    pub(crate) slots: BTreeMap<SlotId, String>,
+    pub(crate) presets: Vec<SlotId>,
+    pub(crate) labels: Vec<Option<u32>>,
+    pub(crate) host: Vec<HostOp>,
+    pub(crate) points: Vec<String>,
+    pub(crate) flags: u64,
+    pub(crate) control: Option<SlotId>,
+    free: Vec<SlotId>,
+    pub(crate) out_of_slots: bool,
+}
+
+impl Builder {
+    /// An empty plan.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { purposes: vec![String::new()], ..Self::default() }
+    }
+
+    /// Says what the following steps are for. The text stands in `explain` and in the error of each of them.
+    pub fn purpose(&mut self, text: impl Into<String>) -> &mut Self {
+        self.purposes.push(text.into());
+        self
+    }
+
+    /// Namespaces that `clone3` makes (`CLONE_NEW…` bits).
+    pub fn namespaces(&mut self, flags: u64) {
+        self.flags |= flags;
+    }
+
+    /// A slot that the host fills at launch with a descriptor of its own.
+    pub fn preset<K: Kind>(&mut self, name: impl Into<String>) -> Slot<K> {
+        let slot = self.new_slot(name.into());
+        self.presets.push(slot);
+        Slot::new(slot)
+    }
+
+    pub(crate) fn new_slot(&mut self, name: String) -> SlotId {
+        let slot = self.free.pop().or_else(|| self.next_slot()).unwrap_or_else(|| {
+            self.out_of_slots = true;
+            SlotId(0)
+        });
+        self.slots.insert(slot, name);
+        slot
+    }
+
+    fn next_slot(&self) -> Option<SlotId> {
+        let next = u8::try_from(self.slots.len()).ok()?;
+        (usize::from(next) < wire::SLOTS).then_some(SlotId(next))
+    }
+
+    /// Marks a slot's number as free for a later slot. The verifier still refuses any use of the old name.
+    pub(crate) fn release(&mut self, slot: SlotId) {
+        if !self.free.contains(&slot) {
+            self.free.push(slot);
+        }
+    }
+
+    pub(crate) fn step(&mut self, sys: &'static Sys, args: Vec<Arg>) -> &mut Step {
+        self.step_of(wire::Kind::Call, sys, args)
+    }
+
+    pub(crate) fn step_of(&mut self, kind: wire::Kind, sys: &'static Sys, args: Vec<Arg>) -> &mut Step {
+        let purpose = u32::try_from(self.purposes.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let step = Step { kind, sys, args, out: None, log: None, outcomes: Vec::new(), aux: 0, purpose };
+        let index = self.steps.len();
+        self.steps.push(step);
+        &mut self.steps[index..][0]
+    }
+
+    pub(crate) fn out<K: Kind>(&mut self, sys: &'static Sys, args: Vec<Arg>, name: impl Into<String>) -> Slot<K> {
+        let slot = self.new_slot(name.into());
+        self.step(sys, args).out = Some(slot);
+        Slot::new(slot)
+    }
+
+    pub(crate) fn text(&mut self, text: impl AsRef<[u8]>) -> Arg {
+        Arg::Memory(self.arena.text(text.as_ref()), Memory::Text)
+    }
+
+    pub(crate) fn path(&mut self, path: impl AsRef<Path>) -> Arg {
+        Arg::Memory(self.arena.path(path.as_ref()), Memory::Text)
+    }
+
+    /// The last step may fail with `errno`: the plan goes on with the next step.
+    pub fn tolerate(&mut self, errno: i32) -> &mut Self {
+        self.outcome(errno, Target::Next)
+    }
+
+    /// When the last step fails with `errno`, the plan goes on at `label`.
+    pub fn on(&mut self, errno: i32, label: Label) -> &mut Self {
+        self.outcome(errno, Target::Label(label))
+    }
+
+    /// When the last step succeeds, the plan goes on at `label`.
+    pub fn on_success(&mut self, label: Label) -> &mut Self {
+        self.outcome(0, Target::Label(label))
+    }
+
+    fn outcome(&mut self, errno: i32, target: Target) -> &mut Self {
+        if let (Some(step), Ok(errno)) = (self.steps.last_mut(), u8::try_from(errno)) {
+            step.outcomes.push((errno, target));
+        }
+        self
+    }
+
+    /// A label to be bound further on.
+    pub fn label(&mut self) -> Label {
+        self.labels.push(None);
+        Label(u32::try_from(self.labels.len().saturating_sub(1)).unwrap_or(u32::MAX))
+    }
+
+    /// Binds `label` to the step that comes next.
+    pub fn bind(&mut self, label: Label) {
+        let here = u32::try_from(self.steps.len()).unwrap_or(u32::MAX);
+        if let Some(place) = self.labels.get_mut(label.0 as usize) {
+            *place = Some(here);
+        }
+    }
+
+    /// Adds a step to the host lane.
+    pub fn host(&mut self, step: HostStep) {
+        self.host.push(HostOp::Step(step));
+    }
+
+    /// Adds the start of the init to the host lane. Steps before it run while there is no child.
+    pub fn start_init(&mut self) {
+        // ORDER: the socket must exist even if no message crosses it: its end tells the host of exec or death.
+        self.control();
+        self.host.push(HostOp::Clone);
+    }
+
+    /// Adds to the host lane: wait until the init has replaced itself by the program.
+    pub fn await_exec(&mut self) {
+        self.host.push(HostOp::AwaitExec);
+    }
+
+    /// Verifies the plan and closes it.
+    ///
+    /// # Errors
+    /// The first rule of the verifier that the plan breaks; see [`SealError`].
+    pub fn seal(self) -> Result<crate::Plan, SealError> {
+        crate::seal::seal(self)
+    }
+}

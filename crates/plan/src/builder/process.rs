@@ -1,0 +1,161 @@
+//! Sessions, namespaces, descriptors of the program, hooks, exec.
+
+use std::path::PathBuf;
+
+use super::Builder;
+use crate::slot::{Dir, File, Kind, Ns, Pty, Slot, Sock};
+use crate::step::{Arg, Memory};
+use crate::syscalls as sys;
+use crate::wire;
+
+const F_SETFD: u32 = 2;
+const TIOCSCTTY: u32 = 0x540e;
+const TIOCGPTPEER: u32 = 0x5441;
+const TIOCSPTLCK: u32 = 0x4004_5431;
+const SIOCSIFFLAGS: u32 = 0x8914;
+const IFF_UP: u8 = 1;
+const SIG_SETMASK: u32 = 2;
+
+/// A program that the init runs inside the container and waits for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hook {
+    /// Path of the program, inside.
+    pub path: PathBuf,
+    /// All arguments, the name first.
+    pub args: Vec<Vec<u8>>,
+    /// The whole environment.
+    pub env: Vec<Vec<u8>>,
+}
+
+impl Builder {
+    /// `setsid()`.
+    pub fn setsid(&mut self) -> &mut Self {
+        self.step(&sys::SETSID, vec![]);
+        self
+    }
+
+    /// `setns(namespace, flags)`: `flags` are `CLONE_NEW…` bits, several for a pidfd.
+    pub fn setns(&mut self, namespace: Slot<Ns>, flags: u32) -> &mut Self {
+        self.step(&sys::SETNS, vec![namespace.into(), flags.into()]);
+        self
+    }
+
+    /// `unshare(flags)`.
+    pub fn unshare(&mut self, flags: u32) -> &mut Self {
+        self.step(&sys::UNSHARE, vec![flags.into()]);
+        self
+    }
+
+    /// `close_range(first, ~0, CLOSE_RANGE_CLOEXEC)`.
+    pub fn mark_all_cloexec(&mut self, first: u32) -> &mut Self {
+        self.step(&sys::CLOSE_RANGE, vec![first.into(), u32::MAX.into(), 4_u32.into()]);
+        self
+    }
+
+    /// `close_range(first, last, 0)`.
+    pub fn close_range(&mut self, first: u32, last: u32) -> &mut Self {
+        self.step(&sys::CLOSE_RANGE, vec![first.into(), last.into(), 0_u32.into()]);
+        self
+    }
+
+    /// `dup3(slot, number, 0)`: the program will have this descriptor under that number.
+    pub fn dup_to<K: Kind>(&mut self, slot: Slot<K>, number: u32) -> &mut Self {
+        self.step(&sys::DUP3, vec![slot.into(), number.into(), 0_u32.into()]);
+        self
+    }
+
+    /// `dup3(slot, number, O_CLOEXEC)` into a new slot.
+    pub fn dup_cloexec<K: Kind>(&mut self, slot: Slot<K>, number: u32) -> Slot<K> {
+        self.out(&sys::DUP3, vec![slot.into(), number.into(), 0x8_0000_u32.into()], format!("descriptor {number}"))
+    }
+
+    /// `fcntl(slot, F_SETFD, 0)`: the descriptor survives exec.
+    pub fn keep_across_exec<K: Kind>(&mut self, slot: Slot<K>) -> &mut Self {
+        self.step(&sys::FCNTL, vec![slot.into(), F_SETFD.into(), 0_u32.into()]);
+        self
+    }
+
+    /// `ioctl(terminal, TIOCSCTTY, 0)`: needs a session without a terminal.
+    pub fn controlling_terminal(&mut self, terminal: Slot<Pty>) -> &mut Self {
+        self.step(&sys::IOCTL, vec![terminal.into(), TIOCSCTTY.into(), 0_u32.into()]);
+        self
+    }
+
+    /// Opens a new terminal from a devpts directory: `openat(pts, "ptmx")`, `TIOCSPTLCK`, `TIOCGPTPEER`. Returns master and
+    /// slave.
+    pub fn open_terminal(&mut self, pts: Slot<Dir>) -> (Slot<Pty>, Slot<Pty>) {
+        let flags = (libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC).cast_unsigned();
+        let name = self.text("ptmx");
+        let master = self.out(&sys::OPENAT, vec![pts.into(), name, flags.into(), 0_u32.into()], "terminal master");
+        let zero = Arg::Memory(self.arena.room(4), Memory::Opaque("unlocked"));
+        self.step(&sys::IOCTL, vec![Arg::from(master), TIOCSPTLCK.into(), zero]);
+        let slave = self.out(&sys::IOCTL, vec![master.into(), TIOCGPTPEER.into(), flags.into()], "terminal");
+        (master, slave)
+    }
+
+    /// Brings the loopback interface up: `socket(AF_INET, SOCK_DGRAM)`, `ioctl(SIOCSIFFLAGS, {"lo", IFF_UP})`; see netdevice(7).
+    pub fn loopback_up(&mut self) -> &mut Self {
+        let kind = (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC).cast_unsigned();
+        let args = vec![libc::AF_INET.into(), kind.into(), 0_u32.into()];
+        let socket: Slot<Sock> = self.out(&sys::SOCKET, args, "socket");
+        let mut request = [0; 40];
+        for (place, byte) in request.iter_mut().zip(*b"lo") {
+            *place = byte;
+        }
+        request[16] = IFF_UP;
+        let request = Arg::Memory(self.arena.bytes(&request), Memory::Opaque("lo: up"));
+        self.step(&sys::IOCTL, vec![socket.into(), SIOCSIFFLAGS.into(), request]);
+        self.close(socket)
+    }
+
+    /// Sets every signal to its default action: the host may have had some ignored, and that survives exec. A composite of 62
+    /// `rt_sigaction`.
+    pub fn reset_signals(&mut self) -> &mut Self {
+        let action = Arg::Memory(self.arena.room(32), Memory::Opaque("default"));
+        self.step_of(wire::Kind::ResetSignals, &sys::RT_SIGACTION, vec![action]);
+        self
+    }
+
+    /// `rt_sigprocmask(SIG_SETMASK, {})`: all signals unblocked.
+    pub fn unblock_signals(&mut self) -> &mut Self {
+        let set = Arg::Memory(self.arena.room(8), Memory::Opaque("{}"));
+        self.step(&sys::RT_SIGPROCMASK, vec![SIG_SETMASK.into(), set, 0_u32.into(), 8_u32.into()]);
+        self
+    }
+
+    /// Runs a program inside and waits for it: `clone3`, then `execve` in the child, then `wait4`. Its output goes to
+    /// `output`. Any status but 0 ends the plan.
+    pub fn hook(&mut self, hook: &Hook, input: Slot<File>, output: Slot<File>) -> &mut Self {
+        let path = self.path(&hook.path);
+        let argv = Arg::Memory(self.arena.strings(hook.args.iter().map(Vec::as_slice)), Memory::Strings);
+        let envp = Arg::Memory(self.arena.strings(hook.env.iter().map(Vec::as_slice)), Memory::Environment);
+        let signal = u64::from(libc::SIGCHLD.cast_unsigned());
+        let clone = self.arena.words(&[Ok(0), Ok(0), Ok(0), Ok(0), Ok(signal), Ok(0), Ok(0), Ok(0), Ok(0), Ok(0), Ok(0)]);
+        let clone = Arg::Memory(clone, Memory::Opaque("SIGCHLD"));
+        self.step_of(wire::Kind::Hook, &sys::CLONE3, vec![path, argv, envp, clone, input.into(), output.into()]);
+        self
+    }
+
+    /// Replaces the init by the program: one `execve` for each candidate path, each but the last going on to the next if it
+    /// is not there or may not be run.
+    pub fn exec(&mut self, candidates: &[PathBuf], args: &[Vec<u8>], env: &[Vec<u8>]) -> &mut Self {
+        let argv = Arg::Memory(self.arena.strings(args.iter().map(Vec::as_slice)), Memory::Strings);
+        let envp = Arg::Memory(self.arena.strings(env.iter().map(Vec::as_slice)), Memory::Environment);
+        for (index, candidate) in candidates.iter().enumerate() {
+            let path = self.path(candidate);
+            self.step(&sys::EXECVE, vec![path, argv, envp]);
+            if index + 1 < candidates.len() {
+                self.tolerate(libc::ENOENT).tolerate(libc::ENOTDIR).tolerate(libc::EACCES);
+            }
+        }
+        self
+    }
+
+    /// Makes the init the reaper: it reaps every orphan and leaves on SIGTERM. Never returns.
+    pub fn reap(&mut self) -> &mut Self {
+        const SIGCHLD_AND_SIGTERM: u64 = 1 << 16 | 1 << 14;
+        let set = Arg::Memory(self.arena.words(&[Ok(SIGCHLD_AND_SIGTERM)]), Memory::Opaque("{CHLD TERM}"));
+        self.step_of(wire::Kind::Reap, &sys::RT_SIGTIMEDWAIT, vec![set]);
+        self
+    }
+}

@@ -1,0 +1,117 @@
+//! Where the two lanes meet.
+
+use super::Builder;
+use crate::host::{FdSource, HostOp};
+use crate::slot::{Kind, Ns, Slot, SlotId, Sock};
+use crate::step::{Arg, Memory, Point};
+use crate::syscalls as sys;
+use crate::wire;
+
+const MSG_NOSIGNAL: u32 = 0x4000;
+const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
+
+impl Builder {
+    /// The socket to the host: slot of every message. Made at first use.
+    pub fn control(&mut self) -> Slot<Sock> {
+        let slot = match self.control {
+            Some(slot) => slot,
+            None => self.preset::<Sock>("control socket").id(),
+        };
+        self.control = Some(slot);
+        Slot::new(slot)
+    }
+
+    /// From here on the control socket is in this slot (after a `dup`).
+    pub fn control_is(&mut self, slot: Slot<Sock>) {
+        self.control = Some(slot.id());
+    }
+
+    fn point(&mut self, name: &str) -> Point {
+        self.points.push(name.to_owned());
+        Point(u8::try_from(self.points.len()).unwrap_or(0))
+    }
+
+    /// The init tells the host that it has come here; the host waits for it. Stands in both lanes.
+    pub fn notify_host(&mut self, name: &str) -> Point {
+        let point = self.point(name);
+        let control = self.control();
+        let byte = Arg::Memory(self.arena.bytes(&[point.0]), Memory::Bytes(1));
+        self.step(&sys::WRITE, vec![control.into(), byte, 1_u32.into()]);
+        self.host.push(HostOp::Await(point));
+        point
+    }
+
+    /// The init waits until the host has come here. Stands in both lanes. If the host is gone, the init leaves.
+    pub fn await_host(&mut self, name: &str) -> Point {
+        let point = self.point(name);
+        let control = self.control();
+        let buffer = Arg::Memory(self.arena.room(8), Memory::Opaque("byte"));
+        let step = self.step_of(wire::Kind::Await, &sys::READ, vec![control.into(), buffer, 1_u32.into()]);
+        step.aux = u32::from(point.0);
+        self.host.push(HostOp::Notify(point));
+        point
+    }
+
+    /// The init waits for one byte from `pipe`, whoever writes it.
+    pub fn await_byte(&mut self, pipe: Slot<Sock>) -> &mut Self {
+        let buffer = Arg::Memory(self.arena.room(8), Memory::Opaque("byte"));
+        self.step_of(wire::Kind::AwaitAny, &sys::READ, vec![pipe.into(), buffer, 1_u32.into()]);
+        self
+    }
+
+    /// The init passes a descriptor to the host, where it is found under `name` after the launch.
+    pub fn send_fd<K: Kind>(&mut self, slot: Slot<K>, name: &str) -> Point {
+        let point = self.point(name);
+        let control = self.control();
+        let (header, place) = self.arena.message(point.0);
+        let header = Arg::Memory(header, Memory::Opaque("descriptor"));
+        let args = vec![control.into(), header, MSG_NOSIGNAL.into(), slot.into()];
+        self.step_of(wire::Kind::SendFd, &sys::SENDMSG, args).aux = place;
+        self.host.push(HostOp::Receive(point));
+        point
+    }
+
+    /// The host passes a descriptor that exists only once the init runs, such as an idmapped mount.
+    pub fn receive_fd<K: Kind>(&mut self, name: &str, source: FdSource) -> Slot<K> {
+        let point = self.point(name);
+        let control = self.control();
+        let (header, place) = self.arena.message(0);
+        let header = Arg::Memory(header, Memory::Opaque("descriptor"));
+        let slot: SlotId = self.new_slot(name.to_owned());
+        let args = vec![control.into(), header, MSG_CMSG_CLOEXEC.into()];
+        let step = self.step_of(wire::Kind::RecvFd, &sys::RECVMSG, args);
+        step.aux = place;
+        step.out = Some(slot);
+        self.host.push(HostOp::Send(point, source));
+        Slot::new(slot)
+    }
+
+    /// The init goes on in a child of the same parent (`clone3(CLONE_PARENT | CLONE_PIDFD)`), which is inside the pid
+    /// namespace that was set for children; the host adopts the child and reaps the first process.
+    pub fn respawn(&mut self) {
+        const CLONE_PIDFD: u64 = 0x1000;
+        const CLONE_PARENT: u64 = 0x8000;
+        let point = self.point("respawn");
+        let control = self.control();
+        let pidfd = self.arena.room(8);
+        let mut words = [Ok(0); 11];
+        words[0] = Ok(CLONE_PIDFD | CLONE_PARENT);
+        words[1] = Err(pidfd);
+        let clone = Arg::Memory(self.arena.words(&words), Memory::Opaque("CLONE_PARENT|CLONE_PIDFD"));
+        let (header, place) = self.arena.message(point.0);
+        let pidfd = Arg::Memory(pidfd, Memory::Opaque("pidfd"));
+        let header = Arg::Memory(header, Memory::Opaque("pidfd"));
+        let args = vec![clone, 88_u32.into(), pidfd, control.into(), header];
+        self.step_of(wire::Kind::Respawn, &sys::CLONE3, args).aux = place;
+        self.host.push(HostOp::Respawn(point));
+    }
+
+    /// `setns` into what the pidfd in `target` lives in, and a respawn if a pid namespace is among it.
+    pub fn join(&mut self, target: Slot<Ns>, flags: u32) {
+        self.setns(target, flags);
+        self.close(target);
+        if flags & libc::CLONE_NEWPID.cast_unsigned() != 0 {
+            self.respawn();
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Errors of building and of running a plan.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+/// A rule of the verifier that a plan breaks. Indices are those of `explain`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// A string holds a NUL byte, which no path, argument or option can.
+    #[error("{text:?} contains a NUL byte")]
+    Nul {
+        /// The string.
+        text: String,
+    },
+    /// More steps than [`crate::MAX_STEPS`].
+    #[error("the plan has {steps} steps, more than {}: fewer mounts or devices are needed", crate::MAX_STEPS)]
+    TooManySteps {
+        /// Their number.
+        steps: usize,
+    },
+    /// More strings and structures than [`crate::MAX_ARENA`] bytes.
+    #[error("the plan's strings and structures take more than {} bytes", crate::MAX_ARENA)]
+    TooManyBytes,
+    /// More descriptors open at once than there are slots.
+    #[error("the plan holds more than {} descriptors at once", crate::wire::SLOTS)]
+    TooManySlots,
+    /// A slot is used where it may not hold a descriptor.
+    #[error("step {step}: slot s{slot} ({name}) is used before it is set, or after it was closed")]
+    SlotNotSet {
+        /// Index of the step.
+        step: usize,
+        /// Number of the slot.
+        slot: u8,
+        /// Its name.
+        name: String,
+    },
+    /// A label was never bound, or lies behind the step that names it.
+    #[error("step {step}: its outcome leads back or nowhere; outcomes lead forward only")]
+    BackwardJump {
+        /// Index of the step.
+        step: usize,
+    },
+    /// A step names more outcomes than fit.
+    #[error("step {step}: more than {} outcomes", crate::wire::OUTCOMES)]
+    TooManyOutcomes {
+        /// Index of the step.
+        step: usize,
+    },
+    /// An outcome leads past a message, which the other lane would wait for.
+    #[error("step {step}: an outcome leads past the message in step {past}")]
+    SkippedMessage {
+        /// Index of the step.
+        step: usize,
+        /// Index of the step with the message.
+        past: usize,
+    },
+    /// A step needs a capability after capabilities were given up.
+    #[error("step {step}: {call} needs privileges that step {dropped} gave up")]
+    Unprivileged {
+        /// Index of the step.
+        step: usize,
+        /// The call.
+        call: &'static str,
+        /// The step that gave them up.
+        dropped: usize,
+    },
+    /// Something but exec stands after the seccomp filter.
+    #[error("step {step}: {call} after the seccomp filter was loaded: only execve may follow")]
+    AfterSeccomp {
+        /// Index of the step.
+        step: usize,
+        /// The call.
+        call: &'static str,
+    },
+    /// A seccomp filter without `no_new_privs` and without privileges.
+    #[error("step {step}: seccomp without no_new_privs, after privileges were given up")]
+    SeccompUnprivileged {
+        /// Index of the step.
+        step: usize,
+    },
+    /// A slot is used after all descriptors were closed.
+    #[error("step {step}: slot s{slot} is used after close_range")]
+    AfterCloseRange {
+        /// Index of the step.
+        step: usize,
+        /// Number of the slot.
+        slot: u8,
+    },
+    /// The plan does not end with exec or the reaper, or goes on after it.
+    #[error("step {step}: a plan ends with execve or the reaper, and nothing follows it")]
+    BadEnd {
+        /// Index of the step.
+        step: usize,
+    },
+    /// The two lanes would wait for each other, or one for nothing.
+    #[error("the lanes do not meet: {reason}")]
+    Deadlock {
+        /// Which wait is not answered.
+        reason: String,
+    },
+}
+
+/// Which of the two lanes a step belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// Steps of the init.
+    Child,
+    /// Steps of the host.
+    Host,
+}
+
+impl fmt::Display for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Child => "step",
+            Self::Host => "host step",
+        })
+    }
+}
+
+/// Why a step failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The call failed.
+    Os(io::Error),
+    /// A hook ended with this wait status.
+    Hook(i32),
+    /// A result differs from what the plan says.
+    Mismatch,
+    /// The init was killed by this signal.
+    Signal(i32),
+    /// The init left with this code before it came to the end, or wrote nonsense to the board.
+    Left(i32),
+    /// The init made no progress for so long.
+    Timeout(Duration),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Os(error) => crate::errno::describe(f, error),
+            Self::Hook(status) if libc::WIFSIGNALED(*status) => {
+                write!(f, "the hook was killed by signal {}", libc::WTERMSIG(*status))
+            }
+            Self::Hook(status) => write!(f, "the hook ended with status {}", libc::WEXITSTATUS(*status)),
+            Self::Mismatch => f.write_str("what was read back differs from the plan"),
+            Self::Signal(9) => f.write_str("the init was killed by signal 9 (SIGKILL; perhaps out of memory)"),
+            Self::Signal(31) => f.write_str("the init was killed by seccomp (SIGSYS) before exec"),
+            Self::Signal(signal) => write!(f, "the init was killed by signal {signal}"),
+            Self::Left(code) => write!(f, "the init left with code {code}"),
+            Self::Timeout(time) => write!(f, "no progress for {} s", time.as_secs()),
+        }
+    }
+}
+
+/// A step that failed: where, what, why.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct StepFailure {
+    /// The lane.
+    pub lane: Lane,
+    /// Index in the lane, counted from 0 as in `explain`.
+    pub index: usize,
+    /// Number of steps in the lane.
+    pub total: usize,
+    /// What the step is for.
+    pub purpose: String,
+    /// The rendered call.
+    pub call: String,
+    /// The cause.
+    pub cause: Cause,
+    /// What the kernel wrote to the mount context's log.
+    pub log: String,
+}
+
+impl StepFailure {
+    /// The error number, if the cause has one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match &self.cause {
+            Cause::Os(error) => error.raw_os_error(),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for StepFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}: ", self.lane, self.index, self.total)?;
+        if !self.purpose.is_empty() {
+            write!(f, "{}: ", self.purpose)?;
+        }
+        if !self.call.is_empty() {
+            write!(f, "{}: ", self.call)?;
+        }
+        write!(f, "{}", self.cause)?;
+        if !self.log.is_empty() {
+            write!(f, " (kernel: {})", self.log)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for StepFailure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.cause {
+            Cause::Os(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// A launch that failed: the step, and what could not be taken back.
+#[derive(Debug)]
+pub struct LaunchError {
+    /// The step that failed first.
+    pub failure: StepFailure,
+    /// Undo steps that failed too, with their names.
+    pub undo_errors: Vec<(String, io::Error)>,
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.failure.fmt(f)?;
+        for (name, error) in &self.undo_errors {
+            write!(f, "; undo: {name}: {error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for LaunchError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.failure)
+    }
+}

@@ -1,0 +1,122 @@
+//! The host lane: what the parent does for a container, each step with its undo.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::ids::Pid;
+use crate::step::Point;
+
+/// Takes back what a host step did. Runs when a later step fails, in reverse order.
+pub type Undo = Box<dyn FnOnce() -> io::Result<()> + Send>;
+
+type Run = Box<dyn FnOnce(&mut HostContext) -> io::Result<Option<Undo>> + Send>;
+type Source = Box<dyn FnOnce(&mut HostContext) -> io::Result<OwnedFd> + Send>;
+
+/// One step of the host lane.
+pub struct HostStep {
+    text: String,
+    undo: String,
+    run: Run,
+}
+
+impl HostStep {
+    /// A step called `text`, whose undo is called `undo` (empty if there is nothing to take back).
+    ///
+    /// `run` is called once. It returns what takes the step back; on an error it must itself have taken back what it did.
+    pub fn new(
+        text: impl Into<String>,
+        undo: impl Into<String>,
+        run: impl FnOnce(&mut HostContext) -> io::Result<Option<Undo>> + Send + 'static,
+    ) -> Self {
+        Self { text: text.into(), undo: undo.into(), run: Box::new(run) }
+    }
+
+    /// What the step does, as `explain` and errors print it.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What takes it back; empty if nothing does.
+    #[must_use]
+    pub fn undo_text(&self) -> &str {
+        &self.undo
+    }
+
+    pub(crate) fn run(self, context: &mut HostContext) -> io::Result<Option<Undo>> {
+        (self.run)(context)
+    }
+}
+
+impl fmt::Debug for HostStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostStep").field("text", &self.text).field("undo", &self.undo).finish_non_exhaustive()
+    }
+}
+
+/// Makes a descriptor for the init while it runs.
+pub struct FdSource {
+    pub(crate) text: String,
+    pub(crate) make: Source,
+}
+
+impl FdSource {
+    /// A source called `text`.
+    pub fn new(
+        text: impl Into<String>,
+        make: impl FnOnce(&mut HostContext) -> io::Result<OwnedFd> + Send + 'static,
+    ) -> Self {
+        Self { text: text.into(), make: Box::new(make) }
+    }
+}
+
+impl fmt::Debug for FdSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FdSource").field("text", &self.text).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum HostOp {
+    Step(HostStep),
+    Clone,
+    Await(Point),
+    Notify(Point),
+    Receive(Point),
+    Send(Point, FdSource),
+    Respawn(Point),
+    AwaitExec,
+}
+
+/// What a host step can see: the init, and descriptors that came from it.
+#[derive(Debug, Default)]
+pub struct HostContext {
+    pub(crate) pid: Option<Pid>,
+    pub(crate) pidfd: Option<OwnedFd>,
+    pub(crate) received: BTreeMap<String, OwnedFd>,
+}
+
+impl HostContext {
+    /// The init's pid in the host's pid namespace.
+    ///
+    /// # Errors
+    /// `ESRCH` before the init was started.
+    pub fn pid(&self) -> io::Result<Pid> {
+        self.pid.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
+    }
+
+    /// The init's pidfd.
+    ///
+    /// # Errors
+    /// `ESRCH` before the init was started.
+    pub fn pidfd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
+    }
+
+    /// Takes a descriptor that the init has sent.
+    pub fn take(&mut self, name: &str) -> Option<OwnedFd> {
+        self.received.remove(name)
+    }
+}

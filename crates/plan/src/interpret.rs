@@ -1,0 +1,379 @@
+//! The interpreter: runs the steps of a plan, one after the other.
+//!
+//! Compiled twice, like [`crate::wire`]: into the freestanding init, where [`Sys`] issues raw system calls, and into this
+//! crate's tests, where it is a table. It allocates nothing, has no loop over steps but the forward walk, and
+//! indexes nothing unchecked, so a plan that is not what `seal` let through ends with an error number and nothing else.
+
+use crate::wire::{ArgKind, Header, Kind, NO_SLOT, PRESET, SLOTS, Step, board, word};
+
+/// Errors that the interpreter itself reports.
+pub mod errno {
+    /// Interrupted system call.
+    pub const EINTR: i32 = 4;
+    /// Bad file descriptor: a slot that was never set.
+    pub const EBADF: i32 = 9;
+    /// Permission denied.
+    pub const EACCES: i32 = 13;
+    /// The plan is damaged.
+    pub const EINVAL: i32 = 22;
+    /// A result or a read-back differs from what the plan says.
+    pub const EBADE: i32 = 52;
+    /// The host sent another point than the one awaited.
+    pub const EPROTO: i32 = 71;
+    /// The host is gone.
+    pub const ECONNRESET: i32 = 104;
+    /// A hook did not succeed.
+    pub const ECANCELED: i32 = 125;
+}
+
+/// System call numbers that the interpreter needs for itself.
+#[allow(missing_docs, reason = "each is the number of the system call of that name")]
+pub mod nr {
+    #[cfg(target_arch = "x86_64")]
+    mod arch {
+        pub const READ: usize = 0;
+        pub const SENDMSG: usize = 46;
+        pub const RECVMSG: usize = 47;
+        pub const WAIT4: usize = 61;
+        pub const RT_SIGACTION: usize = 13;
+        pub const RT_SIGPROCMASK: usize = 14;
+        pub const RT_SIGTIMEDWAIT: usize = 128;
+        pub const DUP3: usize = 292;
+        pub const EXECVE: usize = 59;
+        pub const EXIT_GROUP: usize = 231;
+    }
+    #[cfg(target_arch = "aarch64")]
+    mod arch {
+        pub const READ: usize = 63;
+        pub const SENDMSG: usize = 211;
+        pub const RECVMSG: usize = 212;
+        pub const WAIT4: usize = 260;
+        pub const RT_SIGACTION: usize = 134;
+        pub const RT_SIGPROCMASK: usize = 135;
+        pub const RT_SIGTIMEDWAIT: usize = 137;
+        pub const DUP3: usize = 24;
+        pub const EXECVE: usize = 221;
+        pub const EXIT_GROUP: usize = 94;
+    }
+    pub use arch::{
+        DUP3, EXECVE, EXIT_GROUP, READ, RECVMSG, RT_SIGACTION, RT_SIGPROCMASK, RT_SIGTIMEDWAIT, SENDMSG, WAIT4,
+    };
+    pub const CLONE3: usize = 435;
+    pub const CLOSE_RANGE: usize = 436;
+}
+
+/// What the interpreter runs on.
+pub trait Sys {
+    /// Issues a system call and returns what the kernel returns: a negative error number on failure.
+    fn call(&mut self, nr: usize, args: [usize; 6]) -> isize;
+    /// Stores a word of the board.
+    fn store(&mut self, word: usize, value: u64);
+    /// Reads the board's `AUX` word, where `wait4` left a status.
+    fn load_aux(&mut self) -> u64;
+    /// Address of a word of the board, for the kernel to write to.
+    fn board_address(&mut self, word: usize) -> usize;
+    /// The processor's time stamp counter.
+    fn stamp(&mut self) -> u64;
+    /// Whether the process should go on: false once a call has replaced or ended it (only a test's table says so).
+    fn alive(&self) -> bool {
+        true
+    }
+}
+
+/// A plan being run.
+#[derive(Debug)]
+pub struct Machine<'a, S> {
+    sys: &'a mut S,
+    plan: &'a mut [u8],
+    header: Header,
+    base: usize,
+    slots: [i32; SLOTS],
+}
+
+/// Runs `plan` on `sys`. Returns only when a step failed: with its index and error number, which are on the board too.
+pub fn run<S: Sys>(sys: &mut S, plan: &mut [u8]) -> (usize, i32) {
+    let failure = match Machine::load(sys, plan) {
+        Some(mut machine) => machine.steps(),
+        None => (0, errno::EINVAL),
+    };
+    sys.store(board::STEP, failure.0 as u64);
+    sys.store(board::ERRNO, u64::from(failure.1.unsigned_abs()));
+    sys.store(board::STATE, board::STATE_FAILED);
+    failure
+}
+
+impl<'a, S: Sys> Machine<'a, S> {
+    /// Checks the header, fills the preset slots and relocates the pointers in the arena.
+    fn load(sys: &'a mut S, plan: &'a mut [u8]) -> Option<Self> {
+        let header = Header::decode(plan)?;
+        let base = plan.as_mut_ptr().expose_provenance() + header.arena_at();
+        let mut machine = Self { sys, plan, header, base, slots: [-1; SLOTS] };
+        for preset in 0..header.presets as usize {
+            let at = crate::wire::HEADER + preset * PRESET;
+            let slot = word(machine.plan, at)? as usize;
+            *machine.slots.get_mut(slot)? = word(machine.plan, at + 4)?.cast_signed();
+        }
+        for index in 0..header.relocations as usize {
+            let at = word(machine.plan, header.relocations_at() + index * 4)?;
+            machine.relocate(at as usize)?;
+        }
+        Some(machine)
+    }
+
+    fn relocate(&mut self, offset: usize) -> Option<()> {
+        let at = self.header.arena_at() + offset;
+        let target = word(self.plan, at)? as usize;
+        if target > self.header.arena as usize {
+            return None;
+        }
+        let address = (self.base + target) as u64;
+        self.plan.get_mut(at..at + 8)?.copy_from_slice(&address.to_le_bytes());
+        Some(())
+    }
+
+    fn steps(&mut self) -> (usize, i32) {
+        self.sys.store(board::STATE, board::STATE_STEPS);
+        let mut index = 0;
+        while index < self.header.steps as usize {
+            let at = self.header.steps_at() + index * crate::wire::STEP;
+            let Some(step) = Step::decode(self.plan, at) else { return (index, errno::EINVAL) };
+            self.sys.store(board::STEP, index as u64);
+            if self.header.trace != 0 {
+                let stamp = self.sys.stamp();
+                self.sys.store(board::STAMPS + index, stamp);
+            }
+            let result = self.outcome(index, &step);
+            if !self.sys.alive() {
+                return (index, 0);
+            }
+            match self.next(index, &step, result) {
+                Ok(next) => index = next,
+                Err(errno) => return (index, errno),
+            }
+        }
+        (index, errno::EINVAL)
+    }
+
+    fn outcome(&mut self, index: usize, step: &Step) -> Result<usize, i32> {
+        if self.header.inject_step as usize == index + 1 {
+            return Err(self.header.inject_errno.cast_signed());
+        }
+        self.execute(step)
+    }
+
+    /// The index of the step to go on with.
+    fn next(&mut self, index: usize, step: &Step, result: Result<usize, i32>) -> Result<usize, i32> {
+        let errno = match result {
+            Ok(value) => {
+                if let Some(slot) = self.slots.get_mut(step.out as usize) {
+                    *slot = i32::try_from(value).map_err(|_| errno::EBADE)?;
+                }
+                0
+            }
+            Err(errno) => errno,
+        };
+        for outcome in step.outcomes {
+            // Forward only: whatever the bytes say, the walk ends.
+            if outcome.to as usize > index && i32::from(outcome.errno) == errno {
+                if errno == errno::EACCES {
+                    self.sys.store(board::REFUSED, 1);
+                }
+                return Ok(outcome.to as usize);
+            }
+        }
+        if errno == 0 {
+            return Ok(index + 1);
+        }
+        self.keep_log(step.log);
+        Err(errno)
+    }
+
+    fn execute(&mut self, step: &Step) -> Result<usize, i32> {
+        let mut args = [0; 6];
+        for (place, (kind, value)) in args.iter_mut().zip(step.args) {
+            *place = self.argument(kind, value)?;
+        }
+        let nr = usize::from(step.nr);
+        match step.kind {
+            Kind::Call => self.call(nr, args),
+            Kind::Expect => self.expect(nr, args, step.aux),
+            Kind::Await | Kind::AwaitAny => self.wait_for(step, args),
+            Kind::SendFd => self.send_fd(step.aux as usize, args),
+            Kind::RecvFd => self.receive_fd(step.aux as usize, args),
+            Kind::Respawn => self.respawn(step.aux as usize, args),
+            Kind::Compare => self.compare(step).map(|()| 0),
+            Kind::ResetSignals => self.reset_signals(args[0]).map(|()| 0),
+            Kind::Hook => self.hook(args),
+            Kind::Reap => self.reap(args),
+        }
+    }
+
+    fn argument(&self, kind: ArgKind, value: u32) -> Result<usize, i32> {
+        match kind {
+            ArgKind::Signed => Ok(value.cast_signed() as isize as usize),
+            ArgKind::Unsigned => Ok(value as usize),
+            ArgKind::Slot => match self.slots.get(value as usize) {
+                Some(&fd) if fd >= 0 => Ok(fd.unsigned_abs() as usize),
+                _ => Err(errno::EBADF),
+            },
+            ArgKind::Arena if value <= self.header.arena => Ok(self.base + value as usize),
+            ArgKind::Arena => Err(errno::EINVAL),
+        }
+    }
+
+    fn call(&mut self, nr: usize, args: [usize; 6]) -> Result<usize, i32> {
+        check(self.sys.call(nr, args))
+    }
+
+    fn retry(&mut self, nr: usize, args: [usize; 6]) -> Result<usize, i32> {
+        loop {
+            match self.call(nr, args) {
+                Err(errno::EINTR) if self.sys.alive() => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn expect(&mut self, nr: usize, args: [usize; 6], wanted: u32) -> Result<usize, i32> {
+        let result = self.call(nr, args)?;
+        if result == wanted as usize {
+            return Ok(result);
+        }
+        self.sys.store(board::AUX, result as u64);
+        Err(errno::EBADE)
+    }
+
+    fn wait_for(&mut self, step: &Step, args: [usize; 6]) -> Result<usize, i32> {
+        let (_, buffer) = step.args[1];
+        if self.retry(usize::from(step.nr), args)? == 0 {
+            return Err(errno::ECONNRESET);
+        }
+        let at = self.header.arena_at() + buffer as usize;
+        let byte = self.plan.get(at).copied().ok_or(errno::EINVAL)?;
+        if step.kind == Kind::Await && u32::from(byte) != step.aux {
+            return Err(errno::EPROTO);
+        }
+        Ok(0)
+    }
+
+    fn poke(&mut self, offset: usize, value: i32) -> Result<(), i32> {
+        let at = self.header.arena_at() + offset;
+        let place = self.plan.get_mut(at..at + 4).ok_or(errno::EINVAL)?;
+        place.copy_from_slice(&value.to_le_bytes());
+        Ok(())
+    }
+
+    /// `args`: socket, message header, flags, descriptor to send.
+    fn send_fd(&mut self, place: usize, args: [usize; 6]) -> Result<usize, i32> {
+        self.poke(place, i32::try_from(args[3]).map_err(|_| errno::EINVAL)?)?;
+        self.retry(nr::SENDMSG, [args[0], args[1], args[2], 0, 0, 0])
+    }
+
+    fn receive_fd(&mut self, place: usize, args: [usize; 6]) -> Result<usize, i32> {
+        self.poke(place, -1)?;
+        if self.retry(nr::RECVMSG, args)? == 0 {
+            return Err(errno::ECONNRESET);
+        }
+        let fd = word(self.plan, self.header.arena_at() + place).ok_or(errno::EINVAL)?;
+        usize::try_from(fd.cast_signed()).map_err(|_| errno::EPROTO)
+    }
+
+    /// `args`: clone arguments and their size, pidfd (arena), socket, message header; `place` takes the pidfd, the payload
+    /// of the message (8 bytes before it) the pid.
+    fn respawn(&mut self, place: usize, args: [usize; 6]) -> Result<usize, i32> {
+        let pid = self.call(nr::CLONE3, [args[0], args[1], 0, 0, 0, 0])?;
+        if pid == 0 {
+            return Ok(0);
+        }
+        let at = args[2].checked_sub(self.base).ok_or(errno::EINVAL)?;
+        let pidfd = word(self.plan, self.header.arena_at() + at).ok_or(errno::EINVAL)?.cast_signed();
+        self.poke(place, pidfd)?;
+        self.poke(place.checked_sub(crate::wire::RESPAWN_PID).ok_or(errno::EINVAL)?, i32::try_from(pid).unwrap_or(-1))?;
+        let sent = self.retry(nr::SENDMSG, [args[3], args[4], 0, 0, 0, 0]);
+        self.sys.call(nr::EXIT_GROUP, [usize::from(sent.is_err()), 0, 0, 0, 0, 0]);
+        Ok(0)
+    }
+
+    fn compare(&mut self, step: &Step) -> Result<(), i32> {
+        let [(_, left), (_, right), (_, len), ..] = step.args;
+        let range = |start: u32| {
+            let from = self.header.arena_at() + start as usize;
+            self.plan.get(from..from + len as usize)
+        };
+        match (range(left), range(right)) {
+            (Some(left), Some(right)) if left == right => Ok(()),
+            (Some(_), Some(_)) => Err(errno::EBADE),
+            _ => Err(errno::EINVAL),
+        }
+    }
+
+    /// `action`: address of a zeroed `struct sigaction`, which is the default action with no flags.
+    fn reset_signals(&mut self, action: usize) -> Result<(), i32> {
+        for signal in (1..=64).filter(|signal| ![9, 19].contains(signal)) {
+            self.call(nr::RT_SIGACTION, [signal, action, 0, 8, 0, 0])?;
+        }
+        Ok(())
+    }
+
+    /// `args`: path, argv, envp, clone arguments, descriptor for stdin, descriptor for stdout and stderr.
+    fn hook(&mut self, args: [usize; 6]) -> Result<usize, i32> {
+        let [path, argv, envp, clone, input, output] = args;
+        let pid = self.call(nr::CLONE3, [clone, 88, 0, 0, 0, 0])?;
+        if pid == 0 {
+            for (from, to) in [(input, 0), (output, 1), (output, 2)] {
+                self.sys.call(nr::DUP3, [from, to, 0, 0, 0, 0]);
+            }
+            self.sys.call(nr::CLOSE_RANGE, [3, u32::MAX as usize, 0, 0, 0, 0]);
+            // `clone` is zeroed past its first words: the empty signal set lies in its last 8 bytes.
+            self.sys.call(nr::RT_SIGPROCMASK, [2, clone + 80, 0, 8, 0, 0]);
+            let errno = self.sys.call(nr::EXECVE, [path, argv, envp, 0, 0, 0]);
+            let code = if errno == -2 { 127 } else { 126 };
+            self.sys.call(nr::EXIT_GROUP, [code, 0, 0, 0, 0, 0]);
+            return Ok(0);
+        }
+        let status = self.sys.board_address(board::AUX);
+        self.sys.store(board::AUX, 0);
+        self.retry(nr::WAIT4, [pid, status, 0, 0, 0, 0])?;
+        if self.sys.load_aux() == 0 { Ok(0) } else { Err(errno::ECANCELED) }
+    }
+
+    /// `args`: address of the signal set {SIGCHLD, SIGTERM}. Reaps until SIGTERM comes.
+    fn reap(&mut self, args: [usize; 6]) -> Result<usize, i32> {
+        self.sys.store(board::STATE, board::STATE_REAPER);
+        while self.sys.alive() {
+            let signal = self.sys.call(nr::RT_SIGTIMEDWAIT, [args[0], 0, 0, 8, 0, 0]);
+            if signal == 15 {
+                self.sys.call(nr::EXIT_GROUP, [0; 6]);
+                return Ok(0);
+            }
+            // __WALL | WNOHANG: orphans come with any exit signal.
+            let any = (-1_isize).cast_unsigned();
+            while self.sys.alive() && self.sys.call(nr::WAIT4, [any, 0, 0x4000_0001, 0, 0, 0]) > 0 {}
+        }
+        Ok(0)
+    }
+
+    /// Copies the messages of the mount context in `slot` to the board: `read` until it has no more.
+    fn keep_log(&mut self, slot: u8) {
+        let Some(&fd) = self.slots.get(slot as usize) else { return };
+        if slot == NO_SLOT || fd < 0 {
+            return;
+        }
+        let start = self.sys.board_address(board::LOG);
+        let mut used = 0;
+        while used + 1 < board::LOG_BYTES {
+            let room = board::LOG_BYTES - used;
+            let got = self.sys.call(nr::READ, [fd.unsigned_abs() as usize, start + used, room, 0, 0, 0]);
+            let Ok(len @ 1..) = usize::try_from(got) else { break };
+            used += len.min(room);
+        }
+        self.sys.store(board::LOG_LEN, used as u64);
+    }
+}
+
+fn check(result: isize) -> Result<usize, i32> {
+    match result {
+        -4095..=-1 => Err(i32::try_from(-result).unwrap_or(errno::EINVAL)),
+        value => Ok(value.cast_unsigned()),
+    }
+}

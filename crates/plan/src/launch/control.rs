@@ -1,0 +1,101 @@
+//! Messages between host and init over a socket pair: one byte that names the point, and perhaps a descriptor.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg, socketpair,
+};
+
+use crate::step::Point;
+
+/// The host's end.
+#[derive(Debug)]
+pub(crate) struct Control {
+    socket: OwnedFd,
+}
+
+/// What came from the init.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// The other end is closed: exec, or the init is gone.
+    Closed,
+    /// Up to 8 bytes, and perhaps a descriptor.
+    Data([u8; 8], Option<OwnedFd>),
+}
+
+pub(super) fn pair() -> io::Result<(Control, OwnedFd)> {
+    let (host, init) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    Ok((Control { socket: host }, init))
+}
+
+impl Control {
+    pub(super) fn send(&self, point: Point, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let bytes = [point.0];
+        let fds: Vec<_> = fd.iter().map(AsRawFd::as_raw_fd).collect();
+        let rights = [ControlMessage::ScmRights(&fds)];
+        let control = if fds.is_empty() { &rights[..0] } else { &rights[..] };
+        loop {
+            let sent = sendmsg::<()>(
+                self.socket.as_raw_fd(),
+                &[IoSlice::new(&bytes)],
+                control,
+                MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
+                None,
+            );
+            match sent {
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Waits for a message. `Ok(None)` if `limit` passes first.
+    pub(super) fn receive(&self, limit: Duration) -> io::Result<Option<Message>> {
+        let end = Instant::now() + limit;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            // Rounded up: a poll of 0 ms just before the end would spin.
+            let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX - 1).saturating_add(1);
+            let mut polled = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut polled, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)) {
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(errno.into()),
+                Ok(0) if left.is_zero() => return Ok(None),
+                Ok(0) => {}
+                Ok(_) => return self.read().map(Some),
+            }
+        }
+    }
+
+    fn read(&self) -> io::Result<Message> {
+        let mut bytes = [0; 8];
+        let mut space = nix::cmsg_space!([std::os::fd::RawFd; 1]);
+        let mut slices = [IoSliceMut::new(&mut bytes)];
+        let received = loop {
+            let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
+            match recvmsg::<()>(self.socket.as_raw_fd(), &mut slices, Some(&mut space), flags) {
+                Err(Errno::EINTR) => {}
+                // A reset instead of an end of file: the init left without reading our last message.
+                Err(Errno::ECONNRESET) => return Ok(Message::Closed),
+                Err(errno) => return Err(errno.into()),
+                Ok(received) => break received,
+            }
+        };
+        let mut fds = Vec::new();
+        for message in received.cmsgs()? {
+            if let ControlMessageOwned::ScmRights(numbers) = message {
+                fds.extend(numbers.into_iter().map(super::raw::own));
+            }
+        }
+        if received.bytes == 0 {
+            return Ok(Message::Closed);
+        }
+        Ok(Message::Data(bytes, fds.pop()))
+    }
+}

@@ -1,0 +1,59 @@
+//! The sealed image of the init, made once for each process.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+
+static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
+
+/// Length of the embedded init in bytes.
+pub const INIT_SIZE: usize = IMAGE.len();
+
+/// The bytes of the embedded init: an ELF program without dependencies.
+#[must_use]
+pub fn init_image() -> &'static [u8] {
+    IMAGE
+}
+
+// Of linux/memfd.h; nix has no name for it.
+const MFD_EXEC: libc::c_uint = 0x10;
+
+static SEALED: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
+/// A descriptor of the sealed image, of the caller's own.
+///
+/// # Errors
+/// That of memfd_create(2), write(2) or fcntl(2): `EACCES` where the sysctl `vm.memfd_noexec` is 2.
+pub(super) fn sealed() -> io::Result<OwnedFd> {
+    let mut cached = SEALED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if cached.is_none() {
+        *cached = Some(seal()?);
+    }
+    cached.as_ref().map_or_else(|| Err(io::Error::other("no image")), |fd| duplicate(fd.as_fd()))
+}
+
+fn seal() -> io::Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let executable = MFdFlags::from_bits_retain(MFD_EXEC);
+    let fd = match memfd_create(c"libcontainer-init", flags | executable) {
+        // KERNEL(6.3): older ones do not know MFD_EXEC and make every memfd executable.
+        Err(Errno::EINVAL) => memfd_create(c"libcontainer-init", flags)?,
+        result => result?,
+    };
+    let mut file = File::from(fd);
+    file.write_all(IMAGE)?;
+    let seals = SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
+    Ok(file.into())
+}
+
+/// A copy above the three standard numbers, so that the init's own `dup3` to 0, 1 and 2 never hits it.
+pub(super) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+    Ok(super::raw::own(number))
+}

@@ -1,0 +1,54 @@
+//! Calls on pidfds that nix does not wrap.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+
+/// Sends a signal by pidfd: never to a process that has taken over the number. See pidfd_send_signal(2).
+///
+/// # Errors
+/// That of the call; `ESRCH` if the process is gone.
+pub(crate) fn signal(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
+    let fd = pidfd.as_fd().as_raw_fd();
+    let none = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the descriptor is open for the length of the call; a null siginfo is allowed.
+    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, none, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Waits until the child is gone and takes its status.
+///
+/// # Errors
+/// That of waitid(2).
+pub(crate) fn reap(pidfd: impl AsFd) -> io::Result<WaitStatus> {
+    loop {
+        match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED | WaitPidFlag::__WALL) {
+            Err(nix::errno::Errno::EINTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// The status of the child if it is gone, left for the real wait.
+///
+/// # Errors
+/// That of waitid(2).
+pub(crate) fn peek(pidfd: impl AsFd) -> io::Result<WaitStatus> {
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::__WALL | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    Ok(waitid(Id::PIDFd(pidfd.as_fd()), flags)?)
+}
+
+/// Owns a descriptor that fcntl(F_DUPFD_CLOEXEC) has just returned.
+pub(super) fn own(number: i32) -> std::os::fd::OwnedFd {
+    // SAFETY: the number is new and nothing else owns it.
+    unsafe { std::os::fd::FromRawFd::from_raw_fd(number) }
+}
+
+/// Waits until the process is dead, at most `limit`; its status stays to be taken.
+pub(super) fn wait_dead(pidfd: impl AsFd, limit: std::time::Duration) {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
+    while poll(&mut polled, limit) == Err(nix::errno::Errno::EINTR) {}
+}

@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+
+mod arena;
+mod board;
+mod builder;
+mod errno;
+mod error;
+mod explain;
+mod flags;
+mod host;
+mod ids;
+pub mod interpret;
+mod launch;
+mod plan;
+mod probe;
+mod seal;
+mod slot;
+mod step;
+mod syscalls;
+pub mod wire;
+
+pub use builder::{Builder, CapMasks, Hook, How, MountAttr, Resolve};
+pub use errno::text as errno_text;
+pub use error::{Cause, Lane, LaunchError, SealError, StepFailure};
+pub use explain::{Explain, StepView};
+pub use host::{FdSource, HostContext, HostStep, Undo};
+pub use ids::Pid;
+pub use launch::{INIT_SIZE, Launch, Launched, Stamp, init_image};
+pub use plan::{Counts, Fault, Plan};
+pub use probe::Probe;
+pub use slot::{At, Dir, File, FsContext, Kind, Mount, Ns, Place, Pty, Slot, SlotId, Sock};
+pub use step::{Label, Point};
+pub use wire::{MAX_ARENA, MAX_STEPS};

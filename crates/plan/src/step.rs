@@ -1,0 +1,102 @@
+//! A step as the host keeps it: the encoded words and what they mean.
+
+use crate::arena::Offset;
+use crate::slot::{At, Slot, SlotId};
+use crate::syscalls::Sys;
+use crate::wire;
+
+/// An argument of a step.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Arg {
+    /// A number, sign-extended by the init.
+    Int(i32),
+    /// A number, zero-extended by the init.
+    Bits(u32),
+    Slot(SlotId),
+    Memory(Offset, Memory),
+}
+
+/// What lies behind a pointer, for rendering.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Memory {
+    Text,
+    /// `struct open_how`
+    How,
+    /// `struct mount_attr`
+    Attr,
+    /// `char *[]`, all of it shown
+    Strings,
+    /// `char *[]`, only counted: values may be secret
+    Environment,
+    Ids(u32),
+    Bytes(u32),
+    /// `struct rlimit64`
+    Limit,
+    /// Named only.
+    Opaque(&'static str),
+}
+
+impl From<At> for Arg {
+    fn from(at: At) -> Self {
+        match at {
+            At::Cwd => Self::Int(libc::AT_FDCWD),
+            At::Slot(slot) => Self::Slot(slot),
+        }
+    }
+}
+
+impl<K: crate::slot::Kind> From<Slot<K>> for Arg {
+    fn from(slot: Slot<K>) -> Self {
+        Self::Slot(slot.id)
+    }
+}
+
+impl From<i32> for Arg {
+    fn from(value: i32) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<u32> for Arg {
+    fn from(value: u32) -> Self {
+        Self::Bits(value)
+    }
+}
+
+impl Arg {
+    pub(crate) fn encode(self) -> (wire::ArgKind, u32) {
+        match self {
+            Self::Int(value) => (wire::ArgKind::Signed, value.cast_unsigned()),
+            Self::Bits(value) => (wire::ArgKind::Unsigned, value),
+            Self::Slot(slot) => (wire::ArgKind::Slot, u32::from(slot.0)),
+            Self::Memory(at, _) => (wire::ArgKind::Arena, at),
+        }
+    }
+}
+
+/// A place in the child lane that outcomes can name. Bound later than it is used: jumps go forward only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label(pub(crate) u32);
+
+/// A meeting point of the two lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Point(pub(crate) u8);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) kind: wire::Kind,
+    pub(crate) sys: &'static Sys,
+    pub(crate) args: Vec<Arg>,
+    pub(crate) out: Option<SlotId>,
+    pub(crate) log: Option<SlotId>,
+    pub(crate) outcomes: Vec<(u8, Target)>,
+    pub(crate) aux: u32,
+    pub(crate) purpose: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Target {
+    /// The step that follows.
+    Next,
+    Label(Label),
+}

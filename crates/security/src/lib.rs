@@ -1,0 +1,1 @@
+//! Capabilities, credentials, limits and labels of a container's processes.

@@ -1,0 +1,2 @@
+//! Development tasks: `cargo xtask test`, `tidy`, `ci`, `bench`, `golden`.
+fn main() {}
