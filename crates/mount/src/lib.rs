@@ -1,1 +1,15 @@
-//! Mounts, devices and root filesystems of containers, by file descriptors only.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod config;
+mod device;
+mod options;
+pub mod plan;
+mod validate;
+
+pub use config::{IdMapping, Mount, MountConfig};
+pub use device::{
+    DeviceKind, DeviceNode, WILDCARD, default_allowed_devices, default_created_devices, default_simple_devices, host_devices,
+};
+pub use options::{OptionError, Options, parse_options};
+pub use validate::{Problem, id_map_problems};

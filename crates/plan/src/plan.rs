@@ -23,6 +23,7 @@ pub struct Plan {
     pub(crate) host: Vec<HostOp>,
     pub(crate) points: Vec<String>,
     pub(crate) flags: u64,
+    pub(crate) low: u32,
 }
 
 /// A slot's number and name.

@@ -230,5 +230,6 @@ fn close(builder: Builder, targets: Targets) -> Plan {
         host: builder.host,
         points: builder.points,
         flags: builder.flags,
+        low: builder.low.max(2),
     }
 }

@@ -38,6 +38,8 @@ pub struct Builder {
     pub(crate) points: Vec<String>,
     pub(crate) flags: u64,
     pub(crate) control: Option<SlotId>,
+    /// Highest number that the program's descriptors get: what the host gives must lie above it.
+    pub(crate) low: u32,
     free: Vec<SlotId>,
     pub(crate) out_of_slots: bool,
 }

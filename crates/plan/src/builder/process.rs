@@ -60,12 +60,14 @@ impl Builder {
 
     /// `dup3(slot, number, 0)`: the program will have this descriptor under that number.
     pub fn dup_to<K: Kind>(&mut self, slot: Slot<K>, number: u32) -> &mut Self {
+        self.low = self.low.max(number);
         self.step(&sys::DUP3, vec![slot.into(), number.into(), 0_u32.into()]);
         self
     }
 
     /// `dup3(slot, number, O_CLOEXEC)` into a new slot.
     pub fn dup_cloexec<K: Kind>(&mut self, slot: Slot<K>, number: u32) -> Slot<K> {
+        self.low = self.low.max(number);
         self.out(&sys::DUP3, vec![slot.into(), number.into(), 0x8_0000_u32.into()], format!("descriptor {number}"))
     }
 
@@ -91,6 +93,14 @@ impl Builder {
         self.step(&sys::IOCTL, vec![Arg::from(master), TIOCSPTLCK.into(), zero]);
         let slave = self.out(&sys::IOCTL, vec![master.into(), TIOCGPTPEER.into(), flags.into()], "terminal");
         (master, slave)
+    }
+
+    /// Gives a terminal to a user: `fchownat(terminal, "", uid, -1, AT_EMPTY_PATH)`.
+    pub fn own_terminal(&mut self, terminal: Slot<Pty>, uid: u32) -> &mut Self {
+        let text = self.text("");
+        let group = Arg::Int(-1);
+        self.step(&sys::FCHOWNAT, vec![terminal.into(), text, uid.into(), group, 0x1000_u32.into()]);
+        self
     }
 
     /// Brings the loopback interface up: `socket(AF_INET, SOCK_DGRAM)`, `ioctl(SIOCSIFFLAGS, {"lo", IFF_UP})`; see netdevice(7).

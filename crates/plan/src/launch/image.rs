@@ -34,7 +34,7 @@ pub(super) fn sealed() -> io::Result<OwnedFd> {
     if cached.is_none() {
         *cached = Some(seal()?);
     }
-    cached.as_ref().map_or_else(|| Err(io::Error::other("no image")), |fd| duplicate(fd.as_fd()))
+    cached.as_ref().map_or_else(|| Err(io::Error::other("no image")), |fd| duplicate(fd.as_fd(), 3))
 }
 
 fn seal() -> io::Result<OwnedFd> {
@@ -52,8 +52,8 @@ fn seal() -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// A copy above the three standard numbers, so that the init's own `dup3` to 0, 1 and 2 never hits it.
-pub(super) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(3))?;
+/// A copy with a number of `lowest` or more, so that the init's own `dup3` never hits it.
+pub(super) fn duplicate(fd: BorrowedFd<'_>, lowest: i32) -> io::Result<OwnedFd> {
+    let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
     Ok(super::raw::own(number))
 }

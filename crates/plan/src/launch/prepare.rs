@@ -29,7 +29,7 @@ impl Run {
             Some(file) => write(file, room, &encoded)?,
             None => sealed_memory(room, &encoded)?,
         };
-        let file = image::duplicate(file.as_fd())?;
+        let file = image::duplicate(file.as_fd(), 3)?;
         let mut keep = vec![file.as_raw_fd()];
         keep.extend(presets.iter().map(|(_, fd)| *fd));
         let args = arguments(file.as_raw_fd(), room, encoded.len());
@@ -49,7 +49,7 @@ impl Run {
         Ok(())
     }
 
-    /// The descriptors for the preset slots, all above the standard ones.
+    /// The descriptors for the preset slots, all above the numbers that the init gives to the program's.
     fn inherited(&mut self, control: OwnedFd) -> io::Result<Vec<(SlotId, OwnedFd)>> {
         if let Some(slot) = self.launch.plan.presets.iter().find(|slot| self.launch.plan.slot_name(**slot) == CONTROL) {
             self.launch.given.insert(*slot, control);
@@ -60,7 +60,8 @@ impl Run {
                 let name = self.launch.plan.slot_name(slot);
                 return Err(io::Error::new(io::ErrorKind::NotFound, format!("no descriptor was given for {name}")));
             };
-            let fd = if fd.as_raw_fd() < 3 { image::duplicate(fd.as_fd())? } else { fd };
+            let low = i32::try_from(self.launch.plan.low).unwrap_or(i32::MAX);
+            let fd = if fd.as_raw_fd() <= low { image::duplicate(fd.as_fd(), low + 1)? } else { fd };
             all.push((slot, fd));
         }
         Ok(all)

@@ -1,0 +1,79 @@
+//! A further process in a running container.
+
+use libcontainer_plan::{At, Builder, Dir, HostStep, How, SealError, Slot};
+
+use super::process::{self, Terminal};
+use super::setup::ProcessSetup;
+use super::{Compiled, Given};
+
+/// What the plan of a join depends on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JoinSetup {
+    /// Namespaces (`CLONE_NEW…` bits) in which the container's first process differs from the host.
+    pub(crate) namespaces: u32,
+    /// A user namespace is among them: become its root before anything else.
+    pub(crate) setgroups_denied: bool,
+    pub(crate) keyring: Option<String>,
+    pub(crate) process: ProcessSetup,
+}
+
+/// The plan of a join.
+pub(crate) fn join(setup: &JoinSetup, born: Vec<HostStep>, ready: Vec<HostStep>) -> Result<Compiled, SealError> {
+    let plan = &mut Builder::new();
+    let mut given = Given::default();
+    if !setup.process.terminal {
+        given.stdio = Some(["standard input", "standard output", "standard error"].map(|name| plan.preset(name)));
+    }
+    for number in 0..setup.process.preserved {
+        given.preserved.push(plan.preset(format!("preserved descriptor {}", number + 3)));
+    }
+    let target = plan.preset("container");
+    given.target = Some(target);
+    plan.purpose("mark all descriptors").mark_all_cloexec(0);
+    plan.purpose("start a session").setsid();
+    plan.start_init();
+    for step in born {
+        plan.host(step);
+    }
+    plan.purpose("wait for the host").await_host("limits are set");
+    // The init is sealed and not dumpable before it enters the pid namespace, and holds no descriptor of the host's
+    // but the standard ones and the socket: a process inside can neither trace it nor find a way out through it.
+    plan.purpose("join the container").join(target, setup.namespaces);
+    become_root(plan, setup);
+    if let Some(name) = &setup.keyring {
+        libcontainer_security::plan::session_keyring(plan, name);
+    }
+    let terminal = setup.process.terminal.then(|| open_terminal(plan));
+    process::take_terminal(plan, terminal, &setup.process.identity);
+    process::confine(plan, &setup.process);
+    plan.purpose("report ready").notify_host("ready");
+    for step in ready {
+        plan.host(step);
+    }
+    plan.purpose("wait for the commit").await_host("committed");
+    process::exec(plan, &setup.process, &given, terminal);
+    plan.await_exec();
+    Ok(Compiled { plan: std::mem::take(plan).seal()?, given })
+}
+
+fn become_root(plan: &mut Builder, setup: &JoinSetup) {
+    if setup.namespaces & libc::CLONE_NEWUSER.cast_unsigned() == 0 {
+        return;
+    }
+    plan.purpose("become root of the user namespace");
+    if !setup.setgroups_denied {
+        plan.setgroups(&[]);
+    }
+    plan.setresgid(0).setresuid(0);
+}
+
+/// A terminal of the container's own devpts.
+fn open_terminal(plan: &mut Builder) -> Terminal {
+    plan.purpose("open a terminal");
+    let how = How { flags: libc::O_PATH | libc::O_DIRECTORY, ..How::NO_LINKS };
+    let how = How { resolve: libcontainer_plan::Resolve::NO_SYMLINKS, ..how };
+    let pts: Slot<Dir> = plan.openat2(At::Cwd, "/dev/pts", how);
+    let (master, slave) = plan.open_terminal(pts);
+    plan.close(pts);
+    Terminal { master, slave }
+}

@@ -1,0 +1,240 @@
+//! From a setup to a plan: the one place that fixes the order of steps.
+
+mod join;
+mod process;
+mod setup;
+mod tree;
+
+pub(crate) use join::{JoinSetup, join};
+pub(crate) use setup::{
+    IdMapSetup, MountItem, MountSetup, NamespaceSetup, ProcessSetup, Setup, StartSetup,
+};
+
+use libcontainer_plan::{Builder, Dir, File, HostStep, How, Mount, Ns, Plan, Resolve, SealError, Slot, Sock};
+use libcontainer_security::plan as security;
+
+/// Host steps that the facade brings; the compiler only places them.
+#[derive(Debug, Default)]
+pub(crate) struct HostSteps {
+    /// Before there is a child: the directory, the record of what will be made.
+    pub(crate) before: Vec<HostStep>,
+    /// When the init runs but has done nothing: id maps, oom score.
+    pub(crate) born: Vec<HostStep>,
+    /// When the init is ready: read back, commit.
+    pub(crate) ready: Vec<HostStep>,
+}
+
+/// Slots that the facade fills at launch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) stdio: Option<[Slot<File>; 3]>,
+    pub(crate) preserved: Vec<Slot<File>>,
+    pub(crate) joined: Vec<Slot<Ns>>,
+    pub(crate) start: Option<Slot<Sock>>,
+    pub(crate) target: Option<Slot<Ns>>,
+}
+
+/// A compiled container and what to fill in.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) plan: Plan,
+    pub(crate) given: Given,
+}
+
+/// The plan of a new container.
+pub(crate) fn create(setup: &Setup, host: HostSteps) -> Result<Compiled, SealError> {
+    let plan = &mut Builder::new();
+    let given = presets(plan, setup);
+    // Nothing of the host's may be open in a program that the init runs.
+    plan.purpose("mark all descriptors").mark_all_cloexec(0);
+    // A new session: no signal from the host's terminal, no controlling terminal to inject into.
+    plan.purpose("start a session").setsid();
+    for step in host.before {
+        plan.host(step);
+    }
+    plan.namespaces(u64::from(clone_flags(setup)));
+    plan.start_init();
+    be_born(plan, setup, host.born);
+    enter_namespaces(plan, setup, &given);
+    // Before the ids change and before anything of the container runs.
+    if let Some(name) = &setup.keyring {
+        security::session_keyring(plan, name);
+    }
+    if setup.loopback {
+        plan.purpose("bring up lo").loopback_up();
+    }
+    // The whole tree is built by descriptors before the container's root is entered.
+    let tree = setup.mounts.as_ref().map(|mounts| tree::build(plan, mounts, setup.process.terminal));
+    // Names and kernel settings before /proc/sys becomes read-only.
+    name_host(plan, setup);
+    sysctls(plan, &setup.sysctls);
+    // Masks last: they must lie over everything.
+    if let (Some(mounts), Some(tree)) = (&setup.mounts, &tree) {
+        tree::protect_and_enter(plan, mounts, tree);
+    }
+    finish(plan, setup, &given, tree.and_then(|tree| tree.terminal), host.ready);
+    Ok(Compiled { plan: std::mem::take(plan).seal()?, given })
+}
+
+fn presets(plan: &mut Builder, setup: &Setup) -> Given {
+    let mut given = Given::default();
+    if !setup.process.terminal && setup.start != StartSetup::Reaper {
+        given.stdio = Some(["standard input", "standard output", "standard error"].map(|name| plan.preset(name)));
+    }
+    for number in 0..setup.process.preserved {
+        given.preserved.push(plan.preset(format!("preserved descriptor {}", number + 3)));
+    }
+    for (_, path) in &setup.namespaces.joined {
+        given.joined.push(plan.preset(format!("namespace {}", path.display())));
+    }
+    if setup.start == StartSetup::Wait {
+        given.start = Some(plan.preset("start pipe"));
+    }
+    given
+}
+
+/// Namespaces that `clone3` can make at once. A joined user namespace must be entered first, and a time namespace can't be
+/// made for a process that shares memory.
+fn clone_flags(setup: &Setup) -> u32 {
+    if setup.namespaces.joins(libc::CLONE_NEWUSER) { 0 } else { setup.namespaces.new & !TIME }
+}
+
+const TIME: u32 = 0x80;
+
+/// The host maps ids and sets what only it may set; the init becomes root of its user namespace.
+fn be_born(plan: &mut Builder, setup: &Setup, steps: Vec<HostStep>) {
+    let rootless = setup.id_maps.as_ref().is_some_and(|maps| maps.rootless);
+    let waits = !steps.is_empty();
+    if rootless {
+        // The files in /proc/PID belong to root while the init is not dumpable, and the host is not root.
+        plan.purpose("let the host map ids").dumpable(true);
+        plan.notify_host("the init can be mapped");
+    }
+    for step in steps {
+        plan.host(step);
+    }
+    if waits {
+        plan.purpose("wait for the host").await_host("ids are mapped, limits are set");
+    }
+    if rootless {
+        plan.dumpable(false);
+    }
+    if let Some(maps) = &setup.id_maps {
+        plan.purpose("become root of the user namespace");
+        if !maps.setgroups_denied() {
+            plan.setgroups(&[]);
+        }
+        plan.setresgid(0).setresuid(0);
+    }
+}
+
+impl IdMapSetup {
+    /// Whether setgroups(2) is denied: an unprivileged host that maps only itself.
+    pub(crate) fn setgroups_denied(&self) -> bool {
+        self.rootless && self.gids.len() == 1 && self.gids.iter().all(|line| line[2] == 1)
+    }
+}
+
+/// Joins namespaces, the user namespace first, and makes those that had to wait for it.
+fn enter_namespaces(plan: &mut Builder, setup: &Setup, given: &Given) {
+    let namespaces = &setup.namespaces;
+    let user = libc::CLONE_NEWUSER.cast_unsigned();
+    let pid = libc::CLONE_NEWPID.cast_unsigned();
+    let mut order: Vec<_> = namespaces.joined.iter().zip(&given.joined).collect();
+    // ORDER: the user namespace gives the rights for the others; the pid namespace holds for children only.
+    order.sort_by_key(|((flag, _), _)| (*flag != user, *flag == pid));
+    for ((flag, path), slot) in order {
+        plan.purpose(format!("join {}", path.display())).setns(*slot, *flag);
+        plan.close(*slot);
+    }
+    let late = namespaces.new & !clone_flags(setup) & !TIME;
+    if late != 0 {
+        plan.purpose("make namespaces in the joined user namespace").unshare(late);
+    }
+    if namespaces.new & TIME != 0 {
+        time_namespace(plan, &setup.time_offsets);
+    }
+    if (late & pid != 0) || namespaces.joins(libc::CLONE_NEWPID) {
+        plan.purpose("go on inside the pid namespace").respawn();
+    }
+}
+
+/// A time namespace holds for children, or from exec on. Its offsets are set before anyone is in it.
+fn time_namespace(plan: &mut Builder, offsets: &[String]) {
+    plan.purpose("make a time namespace").unshare(TIME);
+    if offsets.is_empty() {
+        return;
+    }
+    plan.purpose("set clock offsets");
+    let proc = private_proc(plan, true);
+    let how = How { flags: libc::O_WRONLY, mode: 0, resolve: Resolve::empty() };
+    let file: Slot<File> = plan.openat2(proc.root(), "self/timens_offsets", how);
+    plan.write(file, offsets.concat().as_bytes());
+    plan.close(file).close(proc);
+}
+
+/// A procfs that nobody can have tampered with, never attached.
+fn private_proc(plan: &mut Builder, only_pids: bool) -> Slot<Mount> {
+    let context = plan.fsopen("proc");
+    if only_pids {
+        plan.fsconfig_string(context, "subset", "pid");
+    }
+    plan.fsconfig_create(context);
+    plan.fsmount(context, 0)
+}
+
+fn name_host(plan: &mut Builder, setup: &Setup) {
+    if !setup.hostname.is_empty() {
+        plan.purpose("set the host name").sethostname(&setup.hostname);
+    }
+    if !setup.domainname.is_empty() {
+        plan.purpose("set the domain name").setdomainname(&setup.domainname);
+    }
+}
+
+fn sysctls(plan: &mut Builder, settings: &[(String, String)]) {
+    if settings.is_empty() {
+        return;
+    }
+    plan.purpose("open a private procfs for kernel settings");
+    let proc = private_proc(plan, false);
+    let resolve = Resolve::BENEATH | Resolve::NO_SYMLINKS | Resolve::NO_MAGICLINKS | Resolve::NO_XDEV;
+    let sys: Slot<Dir> = plan.openat2(proc.root(), "sys", How { flags: libc::O_PATH | libc::O_DIRECTORY, mode: 0, resolve });
+    for (key, value) in settings {
+        plan.purpose(format!("set {key}"));
+        let path = key.replace('.', "/");
+        let file: Slot<File> = plan.openat2(sys, path, How { flags: libc::O_WRONLY, mode: 0, resolve });
+        plan.write(file, value.as_bytes()).close(file);
+    }
+    plan.close(sys).close(proc);
+}
+
+/// From root to the program: limits, identity, the meeting with the host, exec.
+fn finish(
+    plan: &mut Builder,
+    setup: &Setup,
+    given: &Given,
+    terminal: Option<process::Terminal>,
+    ready: Vec<HostStep>,
+) {
+    process::take_terminal(plan, terminal, &setup.process.identity);
+    process::confine(plan, &setup.process);
+    // Everything that the host can read back is set; what follows needs no privilege.
+    plan.purpose("report ready").notify_host("ready");
+    for step in ready {
+        plan.host(step);
+    }
+    plan.purpose("wait for the commit").await_host("committed");
+    if setup.start == StartSetup::Reaper {
+        plan.purpose("be the reaper").close_range(0, u32::MAX);
+        plan.reap();
+        return;
+    }
+    if let Some(start) = given.start {
+        plan.purpose("wait for the start").await_byte(start);
+    }
+    process::exec(plan, &setup.process, given, terminal);
+    if setup.start == StartSetup::Run {
+        plan.await_exec();
+    }
+}

@@ -1,0 +1,74 @@
+//! The program: terminal, confinement, descriptors, exec. The same steps for a new container and for a join.
+
+use libcontainer_plan::{Builder, Pty, Slot};
+use libcontainer_security::plan as security;
+use libcontainer_security::plan::Identity;
+
+use super::Given;
+use super::setup::ProcessSetup;
+
+/// A terminal that the init has opened.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terminal {
+    pub(super) master: Slot<Pty>,
+    pub(super) slave: Slot<Pty>,
+}
+
+/// Makes the terminal the session's, gives it to the user and its master to the host.
+pub(super) fn take_terminal(plan: &mut Builder, terminal: Option<Terminal>, identity: &Identity) {
+    let Some(Terminal { master, slave }) = terminal else { return };
+    plan.purpose("take the terminal").controlling_terminal(slave);
+    if identity.uid != 0 {
+        plan.own_terminal(slave, identity.uid);
+    }
+    plan.purpose("give the terminal to the host").send_fd(master, "terminal");
+    plan.close(master);
+}
+
+/// Limits, privileges, umask, working directory.
+pub(super) fn confine(plan: &mut Builder, process: &ProcessSetup) {
+    if !process.limits.is_empty() {
+        plan.purpose("set resource limits");
+    }
+    // ORDER: raising a hard limit needs CAP_SYS_RESOURCE, so limits come before the drop.
+    for (resource, soft, hard) in &process.limits {
+        plan.setrlimit(*resource, *soft, *hard);
+    }
+    security::drop_privileges(plan, &process.identity, &process.confinement);
+    plan.purpose("set the umask").umask(process.umask);
+    // ORDER: as the user, so that a directory closed to it is refused; getcwd fails if it lies outside the root.
+    plan.purpose("enter the working directory").chdir(&process.cwd).check_cwd();
+}
+
+/// Puts descriptors in their places, closes all others and runs the program.
+pub(super) fn exec(plan: &mut Builder, process: &ProcessSetup, given: &Given, terminal: Option<Terminal>) {
+    plan.purpose("set up standard input, output and error");
+    if let Some(Terminal { slave, .. }) = terminal {
+        for number in 0..3 {
+            plan.dup_to(slave, number);
+        }
+        plan.close(slave);
+    }
+    for (number, slot) in (0..).zip(given.stdio.into_iter().flatten()) {
+        plan.dup_to(slot, number);
+    }
+    plan.purpose("close all other descriptors");
+    let kept = place_preserved(plan, process.preserved, given);
+    let control = plan.control();
+    let control = plan.dup_cloexec(control, kept);
+    plan.control_is(control);
+    // ORDER: the control socket alone stays open, marked: its end tells the host that exec has happened.
+    plan.close_range(kept + 1, u32::MAX);
+    plan.purpose("restore signals").reset_signals().unblock_signals();
+    let name = process.args.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
+    plan.purpose(format!("run {name}"));
+    plan.exec(&process.candidates, &process.args, &process.env);
+}
+
+/// Moves preserved descriptors to 3, 4, …; returns the first number behind them.
+fn place_preserved(plan: &mut Builder, count: u32, given: &Given) -> u32 {
+    for (number, slot) in (3..).zip(&given.preserved) {
+        plan.dup_to(*slot, number);
+    }
+    3 + count
+}

@@ -1,0 +1,113 @@
+//! What a plan is made of: a config with every question answered that only the host can answer.
+
+use std::path::PathBuf;
+
+use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, Propagation};
+use libcontainer_security::plan::{Confinement, Identity};
+
+/// Everything that the plan of a new container depends on. Pure data: two equal setups compile to equal plans.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setup {
+    pub(crate) namespaces: NamespaceSetup,
+    pub(crate) id_maps: Option<IdMapSetup>,
+    pub(crate) oom_score_adj: Option<i32>,
+    pub(crate) keyring: Option<String>,
+    pub(crate) loopback: bool,
+    pub(crate) mounts: Option<MountSetup>,
+    pub(crate) hostname: String,
+    pub(crate) domainname: String,
+    pub(crate) sysctls: Vec<(String, String)>,
+    pub(crate) time_offsets: Vec<String>,
+    pub(crate) process: ProcessSetup,
+    pub(crate) start: StartSetup,
+}
+
+/// Namespaces, by `CLONE_NEW…` bit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NamespaceSetup {
+    pub(crate) new: u32,
+    /// Namespaces to be joined, with the path for `explain`.
+    pub(crate) joined: Vec<(u32, PathBuf)>,
+}
+
+impl NamespaceSetup {
+    /// Whether the container has a namespace of its own (or joined) of this kind.
+    pub(crate) fn has(&self, flag: i32) -> bool {
+        let flag = flag.cast_unsigned();
+        self.new & flag != 0 || self.joined.iter().any(|(joined, _)| *joined == flag)
+    }
+
+    pub(crate) fn joins(&self, flag: i32) -> bool {
+        self.joined.iter().any(|(joined, _)| *joined == flag.cast_unsigned())
+    }
+}
+
+/// Id maps of a new user namespace, as the lines of `uid_map` and `gid_map`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IdMapSetup {
+    pub(crate) uids: Vec<[u32; 3]>,
+    pub(crate) gids: Vec<[u32; 3]>,
+    /// The host has no privileges: `setgroups` is denied unless newgidmap writes the map, and the init must be dumpable meanwhile.
+    pub(crate) rootless: bool,
+}
+
+/// One mount that the config or the defaults ask for.
+#[derive(Clone, Debug)]
+pub(crate) enum MountItem {
+    Filesystem { filesystem: Filesystem, to: PathBuf, strict: bool, propagation: Option<(Propagation, bool)> },
+    Bind { bind: Bind, to: PathBuf, kind: Kind },
+    /// A symbolic link in place of a mount (`copy-symlink`).
+    Link { target: PathBuf, to: PathBuf },
+    /// `/dev` with its nodes.
+    Devices,
+}
+
+/// The mount namespace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MountSetup {
+    pub(crate) rootfs: PathBuf,
+    pub(crate) events: Propagation,
+    pub(crate) propagation: Option<(Propagation, bool)>,
+    pub(crate) items: Vec<MountItem>,
+    /// Nodes below `/dev`.
+    pub(crate) devices: Vec<Node>,
+    /// Nodes elsewhere.
+    pub(crate) other_devices: Vec<Node>,
+    pub(crate) bind_devices: bool,
+    pub(crate) label: Option<String>,
+    pub(crate) hidden: Vec<PathBuf>,
+    pub(crate) read_only_paths: Vec<PathBuf>,
+    pub(crate) read_only: bool,
+    pub(crate) no_pivot: bool,
+}
+
+/// The program.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProcessSetup {
+    pub(crate) identity: Identity,
+    pub(crate) confinement: Confinement,
+    /// Resource, soft, hard.
+    pub(crate) limits: Vec<(u32, u64, u64)>,
+    pub(crate) umask: u32,
+    pub(crate) cwd: PathBuf,
+    /// Paths to try, in order.
+    pub(crate) candidates: Vec<PathBuf>,
+    pub(crate) args: Vec<Vec<u8>>,
+    pub(crate) env: Vec<Vec<u8>>,
+    /// A terminal of the container's own instead of the three standard descriptors.
+    pub(crate) terminal: bool,
+    /// Descriptors kept from 3 on.
+    pub(crate) preserved: u32,
+}
+
+/// How the container begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum StartSetup {
+    /// The reaper is pid 1.
+    #[default]
+    Reaper,
+    /// The program is pid 1 and waits for the start.
+    Wait,
+    /// The program is pid 1 and runs at once.
+    Run,
+}

@@ -1,0 +1,218 @@
+//! The error of every public call.
+
+use std::fmt;
+use std::io;
+
+use libcontainer_plan::{LaunchError, SealError, StepFailure};
+
+/// One thing that is wrong with a config: where, what, and what would help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// JSON pointer to the value (RFC 6901), such as `/namespaces/NEWPID`.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What would help, where that is known.
+    pub remedy: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.pointer, self.message)?;
+        match &self.remedy {
+            Some(remedy) => write!(f, " ({remedy})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What went wrong, coarsely: for callers that decide by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The config or the process asks for something wrong; nothing was done.
+    InvalidConfig,
+    /// The path is taken.
+    AlreadyExists,
+    /// There is no such container; perhaps another process destroyed it.
+    NotFound,
+    /// The container is in a state that does not allow it.
+    WrongState,
+    /// The config asks for something that this library or this kernel does not have.
+    Unsupported,
+    /// The caller may not do it.
+    PermissionDenied,
+    /// A step of the start failed.
+    StartFailed,
+    /// Someone did not answer in time, or another process holds the container's lock.
+    Timeout,
+    /// The state on disk can't be read.
+    Corrupt,
+    /// A system call failed.
+    Os,
+}
+
+/// What failed: opaque, one word wide, with predicates.
+pub struct Error(Box<Repr>);
+
+/// The result of every public call.
+pub type Result<T> = std::result::Result<T, Error>;
+
+struct Repr {
+    kind: ErrorKind,
+    what: String,
+    source: Source,
+}
+
+enum Source {
+    None,
+    Io(io::Error),
+    Launch(LaunchError),
+    Seal(SealError),
+    Problems(Vec<Problem>),
+    Undo(Vec<Error>),
+}
+
+impl Error {
+    fn make(kind: ErrorKind, what: String, source: Source) -> Self {
+        Self(Box::new(Repr { kind, what, source }))
+    }
+
+    /// An error that is told in words.
+    #[cold]
+    pub(crate) fn new(kind: ErrorKind, what: impl Into<String>) -> Self {
+        Self::make(kind, what.into(), Source::None)
+    }
+
+    /// A failed call on an object.
+    #[cold]
+    pub(crate) fn io(what: impl Into<String>, error: io::Error) -> Self {
+        let kind = match error.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
+            Some(libc::ENOENT) => ErrorKind::NotFound,
+            Some(libc::EEXIST) => ErrorKind::AlreadyExists,
+            _ => ErrorKind::Os,
+        };
+        Self::make(kind, what.into(), Source::Io(error))
+    }
+
+    #[cold]
+    pub(crate) fn problems(what: impl Into<String>, problems: Vec<Problem>) -> Self {
+        let unsupported = problems.iter().all(|problem| problem.message.contains("not supported yet"));
+        let kind = if unsupported { ErrorKind::Unsupported } else { ErrorKind::InvalidConfig };
+        Self::make(kind, what.into(), Source::Problems(problems))
+    }
+
+    #[cold]
+    pub(crate) fn launch(what: impl Into<String>, error: LaunchError) -> Self {
+        let kind = match error.failure.errno() {
+            Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
+            Some(libc::EEXIST) if error.failure.call.starts_with("mkdir ") => ErrorKind::AlreadyExists,
+            _ if matches!(error.failure.cause, libcontainer_plan::Cause::Timeout(_)) => ErrorKind::Timeout,
+            _ => ErrorKind::StartFailed,
+        };
+        Self::make(kind, what.into(), Source::Launch(error))
+    }
+
+    #[cold]
+    pub(crate) fn seal(what: impl Into<String>, error: SealError) -> Self {
+        Self::make(ErrorKind::InvalidConfig, what.into(), Source::Seal(error))
+    }
+
+    #[cold]
+    pub(crate) fn list(kind: ErrorKind, what: impl Into<String>, errors: Vec<Error>) -> Self {
+        Self::make(kind, what.into(), Source::Undo(errors))
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// The error number of the call that failed, if there was one.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match &self.0.source {
+            Source::Io(error) => error.raw_os_error(),
+            Source::Launch(error) => error.failure.errno(),
+            _ => None,
+        }
+    }
+
+    /// The step of the plan that failed, if a start failed.
+    #[must_use]
+    pub fn step(&self) -> Option<&StepFailure> {
+        match &self.0.source {
+            Source::Launch(error) => Some(&error.failure),
+            _ => None,
+        }
+    }
+
+    /// Everything that is wrong with the config, if that is the error.
+    #[must_use]
+    pub fn config_problems(&self) -> &[Problem] {
+        match &self.0.source {
+            Source::Problems(problems) => problems,
+            _ => &[],
+        }
+    }
+
+    /// What failed too while a failed start was taken back, or what failed of a destroy.
+    pub fn undo_errors(&self) -> impl Iterator<Item = String> {
+        let launch = match &self.0.source {
+            Source::Launch(error) => error.undo_errors.as_slice(),
+            _ => &[],
+        };
+        let list = match &self.0.source {
+            Source::Undo(errors) => errors.as_slice(),
+            _ => &[],
+        };
+        let launch = launch.iter().map(|(name, error)| format!("{name}: {error}"));
+        launch.chain(list.iter().map(ToString::to_string))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.what)?;
+        match &self.0.source {
+            Source::None => Ok(()),
+            Source::Io(error) => match error.raw_os_error() {
+                Some(number) => write!(f, ": {}", libcontainer_plan::errno_text(number)),
+                None => write!(f, ": {error}"),
+            },
+            Source::Launch(error) => write!(f, ": {error}"),
+            Source::Seal(error) => write!(f, ": {error}"),
+            Source::Problems(problems) => list(f, problems.iter()),
+            Source::Undo(errors) => list(f, errors.iter()),
+        }
+    }
+}
+
+fn list<T: fmt::Display>(f: &mut fmt::Formatter<'_>, items: impl ExactSizeIterator<Item = T>) -> fmt::Result {
+    let alone = items.len() == 1;
+    for item in items {
+        if alone { write!(f, ": {item}")? } else { write!(f, "\n  {item}")? }
+    }
+    Ok(())
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Error({:?}, {self})", self.0.kind)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0.source {
+            Source::Io(error) => Some(error),
+            Source::Launch(error) => Some(error),
+            Source::Seal(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+const _: () = assert!(size_of::<Result<()>>() == size_of::<usize>());

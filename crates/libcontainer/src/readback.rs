@@ -1,0 +1,109 @@
+//! The host's check before release: what the init says it is, compared with what the plan wanted.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+
+use libcontainer_plan::Pid;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, fstatat};
+
+use crate::idmap::process_dir;
+
+/// What the host expects of a ready init, in the host's own ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// User id in the host's user namespace; `None` if it has no name there.
+    pub uid: Option<u32>,
+    /// Group id likewise.
+    pub gid: Option<u32>,
+    /// Supplementary groups likewise, sorted.
+    pub groups: Option<Vec<u32>>,
+    /// Inheritable, permitted, effective, bounding, ambient: as masks.
+    pub capabilities: [u64; 5],
+    /// The flag.
+    pub no_new_privs: bool,
+    /// Namespace files in `/proc/PID/ns` that must differ from the host's, and those that must be the same.
+    pub namespaces: Vec<(String, bool)>,
+}
+
+const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+const LIMIT: u64 = 64 * 1024;
+
+/// Reads `/proc/PID` and compares.
+///
+/// # Errors
+/// Names the first item that differs, with both values.
+pub(crate) fn check(pid: Pid, expected: &Expected) -> io::Result<()> {
+    let proc = process_dir(pid)?;
+    let status = read(&proc, "status")?;
+    let differs = |item: &str, wanted: String, found: &str| {
+        io::Error::other(format!("read back {item} of the init: wanted {wanted}, found {found}"))
+    };
+    for (field, wanted) in [("Uid", expected.uid), ("Gid", expected.gid)] {
+        let found = field_of(&status, field);
+        if let Some(wanted) = wanted
+            && !found.split_whitespace().all(|id| id.parse() == Ok(wanted))
+        {
+            return Err(differs(field, wanted.to_string(), found));
+        }
+    }
+    if let Some(groups) = &expected.groups {
+        let found = field_of(&status, "Groups");
+        let mut ids: Vec<u32> = found.split_whitespace().filter_map(|id| id.parse().ok()).collect();
+        ids.sort_unstable();
+        if ids != *groups {
+            return Err(differs("Groups", format!("{groups:?}"), found));
+        }
+    }
+    for (set, wanted) in SETS.into_iter().zip(expected.capabilities) {
+        let found = field_of(&status, set);
+        if u64::from_str_radix(found, 16) != Ok(wanted) {
+            return Err(differs(set, format!("{wanted:016x}"), found));
+        }
+    }
+    let found = field_of(&status, "NoNewPrivs");
+    if found != if expected.no_new_privs { "1" } else { "0" } {
+        return Err(differs("NoNewPrivs", u8::from(expected.no_new_privs).to_string(), found));
+    }
+    namespaces(&proc, &expected.namespaces)
+}
+
+fn namespaces(proc: &OwnedFd, wanted: &[(String, bool)]) -> io::Result<()> {
+    let own = nix::fcntl::open("/proc/thread-self/ns", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    for (name, own_one) in wanted {
+        let theirs = fstatat(proc, format!("ns/{name}").as_str(), AtFlags::empty())?.st_ino;
+        let ours = fstatat(&own, name.as_str(), AtFlags::empty())?.st_ino;
+        if (theirs != ours) != *own_one {
+            let state = if *own_one { "one of its own" } else { "the host's" };
+            return Err(io::Error::other(format!("read back namespace {name} of the init: wanted {state}")));
+        }
+    }
+    Ok(())
+}
+
+fn read(proc: &OwnedFd, name: &str) -> io::Result<String> {
+    let fd = openat(proc, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
+    let mut text = Vec::new();
+    File::from(fd).take(LIMIT).read_to_end(&mut text)?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+fn field_of<'a>(status: &'a str, name: &str) -> &'a str {
+    let mut lines = status.lines();
+    let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    value.unwrap_or_default().trim()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_their_whole_name() {
+        let status = "Name:\tx\nUid:\t1\t1\t1\t1\nCapBnd:\t00ff\n";
+        assert_eq!(field_of(status, "Uid"), "1\t1\t1\t1");
+        assert_eq!(field_of(status, "CapBnd"), "00ff");
+        assert_eq!(field_of(status, "Cap"), "");
+    }
+}

@@ -1,0 +1,175 @@
+//! `/dev`: a tmpfs that is filled before anyone can see it.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use libcontainer_plan::{At, Builder, Dir, File, How, Mount, Pty, Slot};
+
+use super::filesystem::{Filesystem, attach, mount, open_dir};
+use super::target::{Kind, Links, components, target};
+use super::{Rootfs, attr};
+
+/// Kind of a device node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Character device.
+    Character,
+    /// Block device.
+    Block,
+    /// Named pipe; has no number.
+    Fifo,
+}
+
+/// A device node to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    /// Path in the container.
+    pub path: PathBuf,
+    /// Kind.
+    pub kind: NodeKind,
+    /// Major and minor number.
+    pub number: (u32, u32),
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner and group, in the container's user namespace.
+    pub owner: (u32, u32),
+}
+
+const LINKS: [(&str, &str); 6] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+    ("core", "/proc/kcore"),
+];
+
+/// Builds `/dev` with the given nodes below it, the usual links, and `pts`, `shm` and `mqueue` as places for mounts; attaches it and
+/// returns it.
+///
+/// With `by_bind` (in a user namespace, where mknod is refused) the host's nodes are bound instead.
+pub fn devices(plan: &mut Builder, rootfs: Rootfs, nodes: &[Node], by_bind: bool, label: Option<&str>) -> Slot<Mount> {
+    plan.purpose("build /dev");
+    let mut data = vec![("mode".to_owned(), Some("755".to_owned())), ("size".to_owned(), Some("65536k".to_owned()))];
+    data.extend(label.map(|label| ("context".to_owned(), Some(label.to_owned()))));
+    let attributes = attr::NOSUID | attr::STRICTATIME;
+    let dev = mount(plan, &Filesystem { fstype: "tmpfs".to_owned(), source: "tmpfs".to_owned(), data, attributes });
+    for (name, to) in LINKS {
+        plan.symlinkat(to, dev.root(), name);
+    }
+    for name in ["pts", "shm", "mqueue"] {
+        plan.mkdirat(dev.root(), name, 0o755);
+    }
+    for node in nodes.iter().filter(|_| !by_bind) {
+        plan.purpose(format!("make {}", node.path.display()));
+        node_in_dev(plan, dev.root(), node);
+    }
+    plan.purpose("attach /dev");
+    let place = target(plan, rootfs.dir, Path::new("/dev"), Kind::Directory, Links::Refuse);
+    plan.move_mount(dev, place);
+    plan.close(place);
+    for node in nodes.iter().filter(|_| by_bind) {
+        bind_node(plan, rootfs, node);
+    }
+    dev
+}
+
+/// The names of a node's path below `/dev`.
+fn below_dev(path: &Path) -> Vec<std::ffi::OsString> {
+    let mut names = components(path);
+    if names.first().is_some_and(|name| name == OsStr::new("dev")) {
+        names.remove(0);
+    }
+    names
+}
+
+/// Makes a node in the still detached tmpfs, where no name can exist but those just made.
+fn node_in_dev(plan: &mut Builder, dev: Slot<Dir>, node: &Node) {
+    let names = below_dev(&node.path);
+    let Some((last, parents)) = names.split_last() else { return };
+    let mut parent = dev;
+    for name in parents {
+        plan.mkdirat(parent, name, 0o755).tolerate(libc::EEXIST);
+        let next = plan.openat2(parent, name, How::DIR_NO_LINKS);
+        if parent != dev {
+            plan.close(parent);
+        }
+        parent = next;
+    }
+    make_node(plan, parent, last, node);
+    if parent != dev {
+        plan.close(parent);
+    }
+}
+
+fn make_node(plan: &mut Builder, parent: Slot<Dir>, name: &OsStr, node: &Node) {
+    let (kind, number) = match node.kind {
+        NodeKind::Character => (libc::S_IFCHR, node.number),
+        NodeKind::Block => (libc::S_IFBLK, node.number),
+        NodeKind::Fifo => (libc::S_IFIFO, (0, 0)),
+    };
+    plan.mknodat(parent, name, kind | node.mode, device_number(number));
+    if node.owner != (0, 0) {
+        plan.fchownat(parent, name, node.owner.0, node.owner.1);
+    }
+}
+
+/// The kernel's 32-bit form of a device number: what mknod(2) takes.
+fn device_number((major, minor): (u32, u32)) -> u32 {
+    (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
+}
+
+/// Makes a node outside of `/dev`. A name that is there already is replaced: it might be any other device.
+pub fn device_node(plan: &mut Builder, rootfs: Rootfs, node: &Node, by_bind: bool) {
+    if by_bind {
+        return bind_node(plan, rootfs, node);
+    }
+    plan.purpose(format!("make {}", node.path.display()));
+    let parent = node.path.parent().unwrap_or(Path::new("/"));
+    let place = target(plan, rootfs.dir, parent, Kind::Directory, Links::InRoot);
+    let directory = plan.as_dir(place);
+    if let Some(name) = node.path.file_name() {
+        plan.unlinkat(directory, name).tolerate(libc::ENOENT);
+        make_node(plan, directory, name, node);
+    }
+    plan.close(place);
+}
+
+fn bind_node(plan: &mut Builder, rootfs: Rootfs, node: &Node) {
+    plan.purpose(format!("bind the host's {}", node.path.display()));
+    let copy = plan.open_tree(At::Cwd, &node.path, 0);
+    attach(plan, rootfs, copy, &node.path, Kind::File, Links::InRoot);
+}
+
+/// Opens a terminal in the container's own devpts and puts it on `/dev/console`. Returns master and slave.
+pub fn console(plan: &mut Builder, dev: Slot<Mount>) -> (Slot<Pty>, Slot<Pty>) {
+    plan.purpose("open a terminal");
+    let pts = open_dir(plan, dev.root(), "pts");
+    let (master, slave) = plan.open_terminal(pts);
+    plan.close(pts);
+    plan.purpose("put the terminal on /dev/console");
+    plan.mknodat(dev.root(), "console", libc::S_IFREG | 0o600, 0);
+    let place: Slot<File> = plan.openat2(dev.root(), "console", How::NO_LINKS);
+    let copy = plan.open_tree(At::Slot(slave.id()), "", 0x1000);
+    plan.move_mount(copy, place);
+    plan.close(copy).close(place);
+    (master, slave)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_numbers_are_the_kernels() {
+        for (major, minor) in [(1, 3), (5, 0), (136, 255), (8, 256), (4095, 0xf_ffff), (10, 229)] {
+            let wanted = libc::makedev(major, minor);
+            assert_eq!(libc::dev_t::from(device_number((major, minor))), wanted, "{major}:{minor}");
+        }
+    }
+
+    #[test]
+    fn dev_is_left_out_of_names() {
+        assert_eq!(below_dev(Path::new("/dev/net/tun")), ["net", "tun"]);
+    }
+}

@@ -1,0 +1,98 @@
+//! Mounting filesystems and binding host files and directories.
+
+use std::path::{Path, PathBuf};
+
+use libcontainer_plan::{At, Builder, Dir, Mount, MountAttr, Slot};
+
+use super::target::{Kind, Links, target};
+use super::{Propagation, Rootfs, set_propagation};
+
+const AT_RECURSIVE: u32 = 0x8000;
+const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
+
+/// A filesystem to be mounted new.
+#[derive(Clone, Debug, Default)]
+pub struct Filesystem {
+    /// Type, such as `proc` or `tmpfs`.
+    pub fstype: String,
+    /// Source as the kernel shows it; may be empty.
+    pub source: String,
+    /// Options for the filesystem, each a flag or a key with a value.
+    pub data: Vec<(String, Option<String>)>,
+    /// `MOUNT_ATTR_…` bits.
+    pub attributes: u32,
+}
+
+/// A host file or directory to be bound.
+#[derive(Clone, Debug)]
+pub struct Bind {
+    /// Path on the host; trusted.
+    pub source: PathBuf,
+    /// Don't follow a link in the last place of the source.
+    pub source_nofollow: bool,
+    /// Bring along what is mounted below the source.
+    pub recursive: bool,
+    /// Attributes for the bound mount, and for those below it if `all` is set.
+    pub attributes: MountAttr,
+    /// Attributes for every mount of the copied tree.
+    pub recursive_attributes: MountAttr,
+    /// Propagation of the bound mount, and whether of those below it too.
+    pub propagation: Option<(Propagation, bool)>,
+}
+
+/// Builds a filesystem, detached: `fsopen`, `fsconfig` for each option, `fsmount`.
+pub fn mount(plan: &mut Builder, filesystem: &Filesystem) -> Slot<Mount> {
+    let context = plan.fsopen(&filesystem.fstype);
+    if !filesystem.source.is_empty() {
+        plan.fsconfig_string(context, "source", &filesystem.source);
+    }
+    for (key, value) in &filesystem.data {
+        match value {
+            Some(value) => plan.fsconfig_string(context, key, value),
+            None => plan.fsconfig_flag(context, key),
+        };
+    }
+    plan.fsconfig_create(context);
+    plan.fsmount(context, filesystem.attributes)
+}
+
+/// Copies a host file or directory as a detached mount with its attributes.
+pub fn bind(plan: &mut Builder, bind: &Bind) -> Slot<Mount> {
+    let recursive = if bind.recursive { AT_RECURSIVE } else { 0 };
+    let nofollow = if bind.source_nofollow { AT_SYMLINK_NOFOLLOW } else { 0 };
+    let copy = plan.open_tree(At::Cwd, &bind.source, recursive | nofollow);
+    if bind.recursive_attributes != MountAttr::default() {
+        plan.mount_setattr(copy, true, bind.recursive_attributes);
+    }
+    if bind.attributes != MountAttr::default() {
+        plan.mount_setattr(copy, false, bind.attributes);
+    }
+    if let Some((propagation, all)) = bind.propagation {
+        set_propagation(plan, copy, propagation, all);
+    }
+    copy
+}
+
+/// Attaches a detached mount to `path` in the rootfs, which is made if it is missing, and closes it.
+pub fn attach(plan: &mut Builder, rootfs: Rootfs, mount: Slot<Mount>, path: &Path, kind: Kind, links: Links) {
+    let place = target(plan, rootfs.dir, path, kind, links);
+    plan.move_mount(mount, place);
+    plan.close(place);
+    plan.close(mount);
+}
+
+/// Makes a symbolic link at `path` in the rootfs. A name that is there already is left.
+pub fn link(plan: &mut Builder, rootfs: Rootfs, to: &Path, path: &Path) {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let place = target(plan, rootfs.dir, parent, Kind::Directory, Links::InRoot);
+    if let Some(name) = path.file_name() {
+        let directory = plan.as_dir(place);
+        plan.symlinkat(to, directory, name).tolerate(libc::EEXIST);
+    }
+    plan.close(place);
+}
+
+/// A directory inside the rootfs that is known to be there.
+pub(super) fn open_dir(plan: &mut Builder, dir: Slot<Dir>, path: &str) -> Slot<Dir> {
+    plan.openat2(dir, path, libcontainer_plan::How::DIR_NO_LINKS)
+}

@@ -1,0 +1,30 @@
+//! Plan fragments: the mount namespace of a container, step by step.
+//!
+//! Every target is looked up from a descriptor of the rootfs (`openat2`, scoped to it), every mount is built detached and
+//! attached once, onto a descriptor. No step follows a path out of the rootfs, whatever another process does to it meanwhile.
+
+mod device;
+mod filesystem;
+mod mask;
+mod rootfs;
+mod target;
+
+pub use device::{Node, NodeKind, console, device_node, devices};
+pub use filesystem::{Bind, Filesystem, attach, bind, link, mount};
+pub use mask::{hide, make_read_only};
+pub use rootfs::{Propagation, Rootfs, enter_by_move, enter_by_pivot, read_only, set_propagation, take_rootfs};
+pub use target::{Kind, Links, components, target};
+
+/// Attributes of mount_setattr(2) and fsmount(2).
+pub mod attr {
+    /// `MOUNT_ATTR_RDONLY`
+    pub const RDONLY: u32 = 0x1;
+    /// `MOUNT_ATTR_NOSUID`
+    pub const NOSUID: u32 = 0x2;
+    /// `MOUNT_ATTR_NODEV`
+    pub const NODEV: u32 = 0x4;
+    /// `MOUNT_ATTR_NOEXEC`
+    pub const NOEXEC: u32 = 0x8;
+    /// `MOUNT_ATTR_STRICTATIME`
+    pub const STRICTATIME: u32 = 0x20;
+}

@@ -1,0 +1,116 @@
+//! Plan fragments: limits, keyring, and the way from root to what the program may be.
+
+use libcontainer_plan::{Builder, CapMasks};
+
+/// Who the program runs as.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// User id, in the container's user namespace.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// Whether setgroups(2) is denied (a user namespace mapped without privileges); then `groups` must be empty.
+    pub setgroups_denied: bool,
+}
+
+/// What the program may do: bit masks of capabilities, bit 0 is `CAP_CHOWN`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Confinement {
+    /// Bounding set.
+    pub bounding: u64,
+    /// Effective set.
+    pub effective: u64,
+    /// Permitted set.
+    pub permitted: u64,
+    /// Inheritable set.
+    pub inheritable: u64,
+    /// Ambient set.
+    pub ambient: u64,
+    /// Last capability of the running kernel: all up to it are dropped unless kept.
+    pub last_cap: u32,
+    /// Set `no_new_privs`.
+    pub no_new_privs: bool,
+    /// Signal that the process gets when the thread that made it ends.
+    pub parent_death_signal: Option<u32>,
+}
+
+const PR_CAPBSET_READ: i32 = 23;
+const PR_CAP_AMBIENT: i32 = 47;
+const PR_CAP_AMBIENT_IS_SET: u32 = 1;
+
+/// Joins a new session keyring, so that the host's is not inherited. A kernel without keyrings has none to inherit.
+pub fn session_keyring(plan: &mut Builder, name: &str) {
+    plan.purpose("join a session keyring");
+    plan.join_session_keyring(name).tolerate(libc::ENOSYS);
+}
+
+/// Gives up everything that `confinement` does not grant and becomes `identity`, then reads all of it back.
+pub fn drop_privileges(plan: &mut Builder, identity: &Identity, confinement: &Confinement) {
+    plan.purpose("drop capabilities from the bounding set");
+    // ORDER: before the ids change, which takes CAP_SETPCAP away.
+    for capability in dropped(confinement.bounding, confinement.last_cap) {
+        plan.drop_bounding(capability);
+    }
+    plan.clear_ambient();
+    become_user(plan, identity);
+    plan.purpose("set capabilities");
+    let masks = CapMasks {
+        effective: confinement.effective,
+        permitted: confinement.permitted,
+        inheritable: confinement.inheritable,
+    };
+    plan.capset(masks);
+    // ORDER: behind capset: only what is permitted and inheritable can be ambient.
+    for capability in set_bits(confinement.ambient, confinement.last_cap) {
+        plan.raise_ambient(capability);
+    }
+    if confinement.no_new_privs {
+        plan.purpose("set no_new_privs").no_new_privs();
+    }
+    // ORDER: behind the change of ids, which clears it.
+    if let Some(signal) = confinement.parent_death_signal {
+        plan.purpose("set the parent death signal").parent_death_signal(signal);
+    }
+    read_back(plan, identity, confinement, masks);
+}
+
+fn become_user(plan: &mut Builder, identity: &Identity) {
+    plan.purpose(format!("become user {}:{}", identity.uid, identity.gid));
+    // ORDER: keep the permitted set over the change of uid, so that capset can shape it afterwards.
+    plan.keep_capabilities(true);
+    if !identity.setgroups_denied {
+        plan.setgroups(&identity.groups);
+    }
+    plan.setresgid(identity.gid);
+    plan.setresuid(identity.uid);
+    plan.keep_capabilities(false);
+}
+
+fn read_back(plan: &mut Builder, identity: &Identity, confinement: &Confinement, masks: CapMasks) {
+    plan.purpose("read back ids and capabilities");
+    plan.expect_ids(identity.uid, identity.gid);
+    if !identity.setgroups_denied {
+        let mut groups = identity.groups.clone();
+        groups.sort_unstable();
+        plan.expect_groups(&groups);
+    }
+    plan.expect_capabilities(masks);
+    for capability in 0..=confinement.last_cap {
+        let kept = confinement.bounding & (1 << capability) != 0;
+        plan.expect_prctl(PR_CAPBSET_READ, capability, 0, u32::from(kept));
+    }
+    for capability in set_bits(confinement.ambient, confinement.last_cap) {
+        plan.expect_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 1);
+    }
+    plan.expect_no_new_privs(confinement.no_new_privs);
+}
+
+fn dropped(bounding: u64, last: u32) -> impl Iterator<Item = u32> {
+    set_bits(!bounding, last)
+}
+
+fn set_bits(mask: u64, last: u32) -> impl Iterator<Item = u32> {
+    (0..=last.min(63)).filter(move |bit| mask & (1 << bit) != 0)
+}
