@@ -1,1 +1,37 @@
-//! Create and run Linux containers from any program, multi-threaded ones included.
+#![doc = include_str!("../README.md")]
+
+mod compile;
+mod config;
+mod container;
+mod error;
+mod factory;
+mod idmap;
+mod join;
+mod json;
+mod making;
+mod mounts;
+mod process;
+mod readback;
+mod resolve;
+mod state;
+mod stdio;
+mod store;
+mod sys;
+mod user;
+mod validate;
+
+pub use config::{CapabilitySets, Cgroup, Config, Namespace, NamespaceKind, Namespaces, Network, Route, TimeOffset};
+pub use container::Container;
+pub use error::{Error, ErrorKind, Problem, Result};
+pub use factory::Factory;
+pub use json::Mode;
+pub use libcontainer_mount as mount;
+pub use libcontainer_plan as plan;
+pub use libcontainer_plan::{Pid, Plan, Probe};
+pub use libcontainer_security as security;
+pub use process::{ExitStatus, Output, Process, Terminal, Usage};
+pub use readback::Expected;
+pub use state::{Intent, NetworkState, RunState, State, StateError, Status};
+pub use stdio::{ProcessConfig, Stdio};
+pub use user::{ResolvedUser, UserError, resolve as resolve_user};
+pub use validate::Facts;

@@ -117,3 +117,11 @@ pub(crate) fn resize(terminal: BorrowedFd<'_>, rows: u16, columns: u16) -> io::R
     let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
+
+/// The `CLONE_NEW…` bit of the namespace behind a descriptor: ioctl_ns(2), `NS_GET_NSTYPE`. `None` if it is no namespace.
+pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> Option<u32> {
+    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+    // SAFETY: the request takes no argument.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
+    u32::try_from(result).ok().filter(|kind| *kind != 0)
+}

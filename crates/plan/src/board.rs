@@ -75,6 +75,27 @@ fn messages(log: &[u8]) -> String {
     lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ").escape_debug().to_string()
 }
 
+/// How a start went, read from a board file by another process than the one that launched it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoardFile {
+    /// Index of the step that was run last.
+    pub step: usize,
+    /// Its error number, if it failed and ended the plan.
+    pub errno: Option<i32>,
+}
+
+impl BoardFile {
+    /// Reads a board file.
+    ///
+    /// # Errors
+    /// That of pread(2).
+    pub fn read(file: OwnedFd) -> io::Result<Self> {
+        let seen = Board::new(file).read()?;
+        let errno = if seen.refused && [libc::ENOENT, libc::ENOTDIR].contains(&seen.errno) { libc::EACCES } else { seen.errno };
+        Ok(Self { step: seen.step, errno: seen.failed.then_some(errno) })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,7 @@ mod step;
 mod syscalls;
 pub mod wire;
 
+pub use board::BoardFile;
 pub use builder::{Builder, CapMasks, Hook, How, MountAttr, Resolve};
 pub use errno::text as errno_text;
 pub use error::{Cause, Lane, LaunchError, SealError, StepFailure};

@@ -44,7 +44,7 @@ const LINKS: [(&str, &str); 6] = [
     ("core", "/proc/kcore"),
 ];
 
-/// Builds `/dev` with the given nodes below it, the usual links, and `pts`, `shm` and `mqueue` as places for mounts; attaches it and
+/// Builds `/dev` with the given nodes below it, the usual links, and `pts` and `shm` as places for mounts; attaches it and
 /// returns it.
 ///
 /// With `by_bind` (in a user namespace, where mknod is refused) the host's nodes are bound instead.
@@ -57,7 +57,7 @@ pub fn devices(plan: &mut Builder, rootfs: Rootfs, nodes: &[Node], by_bind: bool
     for (name, to) in LINKS {
         plan.symlinkat(to, dev.root(), name);
     }
-    for name in ["pts", "shm", "mqueue"] {
+    for name in ["pts", "shm"] {
         plan.mkdirat(dev.root(), name, 0o755);
     }
     for node in nodes.iter().filter(|_| !by_bind) {

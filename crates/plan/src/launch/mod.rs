@@ -30,13 +30,29 @@ use crate::syscalls::Class;
 use control::{Control, Message};
 
 type Observer = Box<dyn FnMut(usize) + Send>;
+type Make = Box<dyn FnOnce() -> io::Result<OwnedFd> + Send>;
+
+/// A descriptor for the init, or how to get it when the init is about to be started.
+enum Gift {
+    Fd(OwnedFd),
+    Make(Make),
+}
+
+impl Gift {
+    fn open(self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Fd(fd) => Ok(fd),
+            Self::Make(make) => make(),
+        }
+    }
+}
 
 /// A plan about to be launched, with what it needs from outside.
 pub struct Launch {
     plan: Plan,
-    given: BTreeMap<SlotId, OwnedFd>,
+    given: BTreeMap<SlotId, Gift>,
     cgroup: Option<OwnedFd>,
-    board: Option<OwnedFd>,
+    board: Option<Make>,
     limit: Duration,
     trace: bool,
     fault: Option<Fault>,
@@ -68,7 +84,7 @@ impl Launched {
 
 impl fmt::Debug for Launch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Launch").field("plan", &self.plan).field("given", &self.given).finish_non_exhaustive()
+        f.debug_struct("Launch").field("plan", &self.plan).finish_non_exhaustive()
     }
 }
 
@@ -90,7 +106,17 @@ impl Launch {
 
     /// Fills a preset slot.
     pub fn give<K: Kind>(&mut self, slot: Slot<K>, fd: OwnedFd) -> &mut Self {
-        self.given.insert(slot.id(), fd);
+        self.given.insert(slot.id(), Gift::Fd(fd));
+        self
+    }
+
+    /// Fills a preset slot with what `make` returns; called right before the init is started.
+    pub fn give_with<K: Kind>(
+        &mut self,
+        slot: Slot<K>,
+        make: impl FnOnce() -> io::Result<OwnedFd> + Send + 'static,
+    ) -> &mut Self {
+        self.given.insert(slot.id(), Gift::Make(Box::new(make)));
         self
     }
 
@@ -100,9 +126,9 @@ impl Launch {
         self
     }
 
-    /// Keeps board and plan in this file instead of a memfd, so that another process can read how a start ended.
-    pub fn board(&mut self, file: OwnedFd) -> &mut Self {
-        self.board = Some(file);
+    /// Keeps board and plan in the file that `make` returns instead of a memfd, so that another process can read how a start ended.
+    pub fn board_with(&mut self, make: impl FnOnce() -> io::Result<OwnedFd> + Send + 'static) -> &mut Self {
+        self.board = Some(Box::new(make));
         self
     }
 

@@ -26,7 +26,7 @@ impl Run {
         let encoded = launch.plan.encode(&presets, launch.fault, launch.trace);
         let room = board::bytes(launch.plan.steps.len(), launch.trace, page_size());
         let file = match launch.board.take() {
-            Some(file) => write(file, room, &encoded)?,
+            Some(make) => write(make()?, room, &encoded)?,
             None => sealed_memory(room, &encoded)?,
         };
         let file = image::duplicate(file.as_fd(), 3)?;
@@ -52,14 +52,15 @@ impl Run {
     /// The descriptors for the preset slots, all above the numbers that the init gives to the program's.
     fn inherited(&mut self, control: OwnedFd) -> io::Result<Vec<(SlotId, OwnedFd)>> {
         if let Some(slot) = self.launch.plan.presets.iter().find(|slot| self.launch.plan.slot_name(**slot) == CONTROL) {
-            self.launch.given.insert(*slot, control);
+            self.launch.given.insert(*slot, super::Gift::Fd(control));
         }
         let mut all = Vec::new();
         for slot in self.launch.plan.presets.clone() {
-            let Some(fd) = self.launch.given.remove(&slot) else {
+            let Some(gift) = self.launch.given.remove(&slot) else {
                 let name = self.launch.plan.slot_name(slot);
                 return Err(io::Error::new(io::ErrorKind::NotFound, format!("no descriptor was given for {name}")));
             };
+            let fd = gift.open()?;
             let low = i32::try_from(self.launch.plan.low).unwrap_or(i32::MAX);
             let fd = if fd.as_raw_fd() <= low { image::duplicate(fd.as_fd(), low + 1)? } else { fd };
             all.push((slot, fd));

@@ -1,0 +1,279 @@
+//! Making containers, and finding those that exist.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use libcontainer_plan::{Fault, Launch, Launched, Plan, Probe};
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+
+use crate::compile::{self, Compiled, StartSetup};
+use crate::config::{Config, Namespace, NamespaceKind};
+use crate::container::Container;
+use crate::error::{Error, ErrorKind, Result};
+use crate::making::{self, Making};
+use crate::process::{Process, Terminal};
+use crate::readback::Expected;
+use crate::stdio::{self, Opened, ProcessConfig};
+use crate::store::Store;
+use crate::validate::Facts;
+use crate::{resolve, sys};
+
+type Observer = Arc<dyn Fn(usize) + Send + Sync>;
+type Tamper = Arc<dyn Fn(&mut Expected) + Send + Sync>;
+
+/// Makes containers. Looks at the kernel once; cheap to clone, and may be used from any thread.
+#[derive(Clone)]
+pub struct Factory {
+    probe: Arc<Probe>,
+    trace: bool,
+    fault: Option<Fault>,
+    observer: Option<Observer>,
+    tamper: Option<Tamper>,
+}
+
+impl std::fmt::Debug for Factory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Factory").field("probe", &self.probe).field("trace", &self.trace).finish_non_exhaustive()
+    }
+}
+
+impl Factory {
+    /// A factory for the running kernel: uname(2), `/proc/sys/kernel/cap_last_cap`.
+    ///
+    /// # Errors
+    /// If the kernel is older than 5.14.
+    pub fn new() -> Result<Self> {
+        let probe = Probe::current().map_err(|error| Error::io("look at the kernel", error))?;
+        Ok(Self::with_probe(probe))
+    }
+
+    /// A factory that plans for that kernel: for tests, and to explain plans for another machine.
+    #[must_use]
+    pub fn with_probe(probe: Probe) -> Self {
+        Self { probe: Arc::new(probe), trace: false, fault: None, observer: None, tamper: None }
+    }
+
+    /// What is known of the kernel.
+    #[must_use]
+    pub fn probe(&self) -> &Probe {
+        &self.probe
+    }
+
+    /// Records when each step of a start begins: see [`Process::timeline`].
+    #[must_use]
+    pub fn trace(self, yes: bool) -> Self {
+        Self { trace: yes, ..self }
+    }
+
+    /// Makes one step of every launch fail, as if the kernel had refused it: to see what an error leaves behind.
+    #[must_use]
+    pub fn inject(self, fault: Fault) -> Self {
+        Self { fault: Some(fault), ..self }
+    }
+
+    /// Calls `observer` after each step of the host lane with its index.
+    #[must_use]
+    pub fn observe(self, observer: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        Self { observer: Some(Arc::new(observer)), ..self }
+    }
+
+    /// Changes what the host expects to read back of an init: to see that a difference ends the start.
+    #[must_use]
+    pub fn expect(self, tamper: impl Fn(&mut Expected) + Send + Sync + 'static) -> Self {
+        Self { tamper: Some(Arc::new(tamper)), ..self }
+    }
+
+    /// Makes a container whose first process is the reaper: it adopts orphans, forwards nothing, and ends the container on SIGTERM.
+    /// Processes are started in it with [`Container::start`].
+    ///
+    /// `path` must not exist, its parent must; it becomes the container's directory (mode 0700). Either all is done, or nothing remains.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] with all problems, before anything was changed; [`ErrorKind::AlreadyExists`]; else the step that failed.
+    pub fn create(&self, path: impl AsRef<Path>, config: &Config) -> Result<Container> {
+        Ok(self.make(path.as_ref(), config, None, StartSetup::Reaper)?.0)
+    }
+
+    /// Makes a container whose first process is `process`, ready and waiting for [`Container::run`].
+    ///
+    /// # Errors
+    /// As [`Factory::create`].
+    pub fn create_with(&self, path: impl AsRef<Path>, config: &Config, process: ProcessConfig) -> Result<(Container, Process)> {
+        self.program(path.as_ref(), config, process, StartSetup::Wait)
+    }
+
+    /// Makes a container whose first process is `process`, which runs when this returns: `create_with` and `run` in one, and
+    /// faster than both.
+    ///
+    /// # Errors
+    /// As [`Factory::create`].
+    pub fn run(&self, path: impl AsRef<Path>, config: &Config, process: ProcessConfig) -> Result<(Container, Process)> {
+        self.program(path.as_ref(), config, process, StartSetup::Run)
+    }
+
+    fn program(&self, path: &Path, config: &Config, process: ProcessConfig, start: StartSetup) -> Result<(Container, Process)> {
+        let (container, process) = self.make(path, config, Some(process), start)?;
+        let lost = || Error::new(ErrorKind::WrongState, "the first process is gone");
+        process.map(|process| (container, process)).ok_or_else(lost)
+    }
+
+    /// Finds a container by its directory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`], or [`ErrorKind::Corrupt`] if its record can't be read; it can be destroyed all the same, by
+    /// [`Factory::destroy`].
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<Container> {
+        let store = Store::open(path.as_ref())?;
+        let state = store.read()?;
+        Ok(Container::new(store, state, self.clone()))
+    }
+
+    /// Destroys the container at `path`, also one whose record is damaged or that was left half-made. It is no error if there is none.
+    ///
+    /// # Errors
+    /// Everything that could not be taken away.
+    pub fn destroy(&self, path: impl AsRef<Path>) -> Result<()> {
+        let store = match Store::open(path.as_ref()) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            store => store?,
+        };
+        let state = store.read().unwrap_or_default();
+        Container::new(store, state, self.clone()).destroy()
+    }
+
+    /// The plan by which a container would be made; runs nothing, changes nothing, needs no privileges. Parts that this version
+    /// can't do yet are left out.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] with all problems.
+    pub fn explain(&self, config: &Config, process: Option<&ProcessConfig>) -> Result<Plan> {
+        let facts = Facts { euid: self.probe.euid, allow_unsupported: true };
+        check(config, &facts)?;
+        let start = if process.is_some() { StartSetup::Wait } else { StartSetup::Reaper };
+        let setup = resolve::setup(config, process, start, &self.probe, "ID")?;
+        let steps = making::described(&setup);
+        Ok(compile::create(&setup, steps).map_err(|error| Error::seal("explain", error))?.plan)
+    }
+
+    fn make(&self, path: &Path, config: &Config, process: Option<ProcessConfig>, start: StartSetup) -> Result<(Container, Option<Process>)> {
+        let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let what = format!("create {id:?}");
+        check(config, &Facts { euid: self.probe.euid, allow_unsupported: false })?;
+        let setup = resolve::setup(config, process.as_ref(), start, &self.probe, &id)?;
+        let given = Descriptors::open(config, process).map_err(|error| Error::io(what.clone(), error))?;
+        let making = Making::new(path, config, &setup, &id, |expected| self.tamper(expected));
+        let steps = making.steps(&setup);
+        let compiled = compile::create(&setup, steps).map_err(|error| Error::seal(what.clone(), error))?;
+        making.keep_steps(&compiled.plan);
+        let (launch, opened) = self.fill(compiled, given, &making);
+        let launched = launch.run().map_err(|error| Error::launch(what, error))?;
+        let container = making.finish(self.clone())?;
+        let process = if start == StartSetup::Reaper { None } else { Some(process_of(launched, opened)?) };
+        Ok((container, process))
+    }
+
+    /// Gives the launch what its slots want.
+    fn fill(&self, compiled: Compiled, mut given: Descriptors, making: &Arc<Making>) -> (Launch, Opened) {
+        let slots = compiled.given;
+        let mut launch = self.prepare(compiled.plan);
+        for (slot, fd) in slots.stdio.into_iter().flatten().zip(given.opened.theirs.drain(..)) {
+            launch.give(slot, fd);
+        }
+        for (slot, fd) in slots.preserved.into_iter().zip(given.preserved) {
+            launch.give(slot, fd);
+        }
+        for (slot, fd) in slots.joined.into_iter().zip(given.joined) {
+            launch.give(slot, fd);
+        }
+        if let Some(slot) = slots.start {
+            let (pipe, board) = (Arc::clone(making), Arc::clone(making));
+            launch.give_with(slot, move || pipe.open_start());
+            launch.board_with(move || board.open_board());
+        }
+        (launch, given.opened)
+    }
+
+    /// A launch with what the factory was told for every one.
+    pub(crate) fn prepare(&self, plan: Plan) -> Launch {
+        let mut launch = Launch::new(plan);
+        launch.trace(self.trace);
+        if let Some(fault) = self.fault {
+            launch.inject(fault);
+        }
+        if let Some(observer) = self.observer.clone() {
+            launch.observe(move |index| observer(index));
+        }
+        launch
+    }
+
+    pub(crate) fn tamper(&self, expected: &mut Expected) {
+        if let Some(tamper) = &self.tamper {
+            tamper(expected);
+        }
+    }
+}
+
+/// Descriptors of the host's that the init is to have.
+struct Descriptors {
+    opened: Opened,
+    preserved: Vec<OwnedFd>,
+    joined: Vec<OwnedFd>,
+}
+
+impl Descriptors {
+    fn open(config: &Config, process: Option<ProcessConfig>) -> io::Result<Self> {
+        let joined = open_namespaces(config)?;
+        let (opened, preserved) = process.map_or_else(|| Ok(Default::default()), standard)?;
+        Ok(Self { opened, preserved, joined })
+    }
+}
+
+/// The standard descriptors (none with a terminal) and the preserved ones.
+pub(crate) fn standard(process: ProcessConfig) -> io::Result<(Opened, Vec<OwnedFd>)> {
+    let ProcessConfig { stdin, stdout, stderr, terminal, preserved, .. } = process;
+    let opened = if terminal { Opened::default() } else { stdio::open(stdin, stdout, stderr)? };
+    Ok((opened, preserved))
+}
+
+fn check(config: &Config, facts: &Facts) -> Result<()> {
+    let problems = config.problems(facts);
+    if problems.is_empty() { Ok(()) } else { Err(Error::problems("config", problems)) }
+}
+
+/// Opens the namespace files that are to be joined, and makes sure that they are what the config says.
+fn open_namespaces(config: &Config) -> io::Result<Vec<OwnedFd>> {
+    let mut all = Vec::new();
+    for (kind, namespace) in config.namespaces.iter() {
+        if let Namespace::Join(path) = namespace {
+            let named = |error: io::Error| {
+                let text = format!("/namespaces/{}: {}: {error}", kind.key(), path.display());
+                io::Error::new(error.kind(), text)
+            };
+            all.push(open_namespace(kind, path).map_err(named)?);
+        }
+    }
+    Ok(all)
+}
+
+fn open_namespace(kind: NamespaceKind, path: &Path) -> io::Result<OwnedFd> {
+    let fd = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())?;
+    if sys::namespace_type(fd.as_fd()) == Some(kind.flag()) {
+        return Ok(fd);
+    }
+    Err(io::Error::other(format!("is no {} namespace", kind.file())))
+}
+
+/// The handle of a started process.
+pub(crate) fn process_of(mut launched: Launched, mut opened: Opened) -> Result<Process> {
+    let pumps = opened.pump().map_err(|error| Error::io("start a thread for standard descriptors", error))?;
+    let terminal = launched.received.remove("terminal").map(Terminal::new);
+    let mut process = Process::new(launched.pid, launched.pidfd);
+    process.add_pumps(pumps);
+    [process.stdin, process.stdout, process.stderr] = opened.ours;
+    process.terminal = terminal;
+    process.timeline = launched.timeline;
+    Ok(process)
+}

@@ -1,0 +1,115 @@
+//! Starting a further process in a running container.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use libcontainer_plan::{HostStep, Pid, Plan};
+use nix::fcntl::AtFlags;
+use nix::sys::stat::fstatat;
+
+use crate::compile::{self, Compiled, JoinSetup};
+use crate::config::{Config, NamespaceKind};
+use crate::error::{Error, Result};
+use crate::factory::{self, Factory};
+use crate::making;
+use crate::process::Process;
+use crate::readback::{self, Expected};
+use crate::resolve::{self, Accounts};
+use crate::state::State;
+use crate::stdio::ProcessConfig;
+
+pub(crate) fn start(factory: &Factory, state: &State, id: &str, init: (Pid, OwnedFd), process: ProcessConfig) -> Result<Process> {
+    let what = format!("start a process in {id:?}");
+    let (pid, pidfd) = init;
+    let io = |error| Error::io(what.clone(), error);
+    let namespaces = different(pid).map_err(io)?;
+    let accounts = resolve::read_accounts(&PathBuf::from(format!("/proc/{pid}/root")))?;
+    let setup = setup(factory, &state.config, &process, &accounts, namespaces)?;
+    let mut expected = expected(&setup);
+    factory.tamper(&mut expected);
+    let ready = HostStep::new("read back capabilities and namespaces of the init", "", move |context| {
+        readback::check(context.pid()?, &expected).map(|()| None)
+    });
+    let born = state.config.oom_score_adj.map(making::oom_step).into_iter().collect();
+    let Compiled { plan, given } = compile::join(&setup, born, vec![ready]).map_err(|error| Error::seal(what.clone(), error))?;
+    let (mut opened, preserved) = factory::standard(process).map_err(io)?;
+    let mut launch = factory.prepare(plan);
+    for (slot, fd) in given.stdio.into_iter().flatten().zip(opened.theirs.drain(..)) {
+        launch.give(slot, fd);
+    }
+    for (slot, fd) in given.preserved.into_iter().zip(preserved) {
+        launch.give(slot, fd);
+    }
+    if let Some(slot) = given.target {
+        launch.give(slot, pidfd);
+    }
+    let launched = launch.run().map_err(|error| Error::launch(what, error))?;
+    factory::process_of(launched, opened)
+}
+
+pub(crate) fn explain(factory: &Factory, state: &State, process: &ProcessConfig) -> Result<Plan> {
+    let flags = state.config.namespaces.iter().map(|(kind, _)| kind.flag()).sum();
+    let setup = setup(factory, &state.config, process, &Accounts::default(), flags)?;
+    Ok(compile::join(&setup, Vec::new(), Vec::new()).map_err(|error| Error::seal("explain", error))?.plan)
+}
+
+fn setup(factory: &Factory, config: &Config, process: &ProcessConfig, accounts: &Accounts, namespaces: u32) -> Result<JoinSetup> {
+    let single = config.gid_mappings.len() == 1 && config.gid_mappings.iter().all(|map| map.size == 1);
+    let setgroups_denied = config.namespaces.is_new(NamespaceKind::User) && factory.probe().euid != 0 && single;
+    let process = resolve::process(config, process, accounts, factory.probe(), setgroups_denied)?;
+    let keyring = (!config.no_new_keyring).then(|| "_ses.join".to_owned());
+    Ok(JoinSetup { namespaces, setgroups_denied, keyring, process })
+}
+
+fn expected(setup: &JoinSetup) -> Expected {
+    let confinement = &setup.process.confinement;
+    let user = setup.namespaces & NamespaceKind::User.flag() != 0;
+    let identity = &setup.process.identity;
+    let mut groups = identity.groups.clone();
+    groups.sort_unstable();
+    let own = |kind: &NamespaceKind| setup.namespaces & kind.flag() != 0;
+    let kinds = NamespaceKind::ALL.into_iter().filter(|kind| *kind != NamespaceKind::Time);
+    Expected {
+        uid: Some(identity.uid).filter(|_| !user),
+        gid: Some(identity.gid).filter(|_| !user),
+        groups: Some(groups).filter(|_| !user),
+        capabilities: [confinement.inheritable, confinement.permitted, confinement.effective, confinement.bounding, confinement.ambient],
+        no_new_privs: confinement.no_new_privs,
+        namespaces: kinds.map(|kind| (kind.file().to_owned(), own(&kind))).collect(),
+    }
+}
+
+/// The kinds of namespaces in which a process differs from the caller, as `CLONE_NEW…` bits.
+fn different(pid: Pid) -> io::Result<u32> {
+    let dir = |path: &Path| -> io::Result<OwnedFd> {
+        let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC;
+        Ok(nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty())?)
+    };
+    let (theirs, ours) = (dir(&PathBuf::from(format!("/proc/{pid}/ns")))?, dir(Path::new("/proc/thread-self/ns"))?);
+    let mut flags = 0;
+    for kind in NamespaceKind::ALL {
+        let inode = |dir: &OwnedFd| fstatat(dir, kind.file(), AtFlags::empty()).map(|data| data.st_ino);
+        if inode(&theirs)? != inode(&ours)? {
+            flags |= kind.flag();
+        }
+    }
+    Ok(flags)
+}
+
+/// All processes whose pid namespace is that of `init`.
+pub(crate) fn in_pid_namespace(init: Pid) -> io::Result<Vec<Pid>> {
+    let inode = |pid: Pid| -> io::Result<u64> {
+        Ok(fstatat(nix::fcntl::AT_FDCWD, format!("/proc/{pid}/ns/pid").as_str(), AtFlags::empty())?.st_ino)
+    };
+    let wanted = inode(init)?;
+    let mut found = Vec::new();
+    for entry in Path::new("/proc").read_dir()? {
+        let name = entry?.file_name();
+        let pid = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::new);
+        // A process that has gone meanwhile has no namespace any more.
+        found.extend(pid.filter(|pid| inode(*pid).is_ok_and(|inode| inode == wanted)));
+    }
+    found.sort_unstable();
+    Ok(found)
+}

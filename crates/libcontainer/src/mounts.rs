@@ -1,0 +1,191 @@
+//! The mount table of a container: the system's mounts and the config's, with what the host knows of their sources.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, NodeKind, Propagation};
+use libcontainer_mount::{DeviceKind, DeviceNode, Mount, MountConfig, Options, default_simple_devices, parse_options};
+use libcontainer_plan::MountAttr;
+
+use crate::compile::{MountItem, MountSetup, NamespaceSetup};
+use crate::config::{Config, NamespaceKind};
+use crate::error::{Error, Result};
+
+const RDONLY: u32 = 0x1;
+const NOSUID: u32 = 0x2;
+const NODEV: u32 = 0x4;
+const NOEXEC: u32 = 0x8;
+
+/// 2014's restricted paths.
+const RESTRICTED: [&str; 4] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"];
+
+pub(crate) fn setup(config: &Config, namespaces: &NamespaceSetup) -> Result<MountSetup> {
+    let default = MountConfig::default();
+    let mounts = config.mount_config.as_ref().unwrap_or(&default);
+    let label = (!mounts.mount_label.is_empty()).then(|| mounts.mount_label.clone());
+    let mut items = if mounts.bare { Vec::new() } else { system_mounts(config, namespaces, label.as_deref()) };
+    for (index, mount) in mounts.mounts.iter().enumerate() {
+        let failed = |error| Error::io(format!("/mount_config/mounts/{index}/source: {}", mount.source.display()), error);
+        items.push(item(mount, label.as_deref()).map_err(failed)?);
+    }
+    let nodes = if mounts.device_nodes.is_empty() { default_simple_devices() } else { with_null(&mounts.device_nodes) };
+    let nodes = nodes.iter().map(node);
+    let (devices, other): (Vec<_>, Vec<_>) = nodes.partition(|node| !mounts.bare && node.path.starts_with("/dev"));
+    let restricted = RESTRICTED.iter().filter(|_| config.restrict_sys).map(PathBuf::from);
+    let kcore = Some(PathBuf::from("/proc/kcore")).filter(|_| config.restrict_sys);
+    let propagation = mounts.propagation();
+    let events = match propagation {
+        // Something must arrive from the host: private mounts would cut it off for good.
+        Some((Propagation::Slave | Propagation::Shared, _)) => Propagation::Slave,
+        _ if mounts.no_pivot_root => Propagation::Slave,
+        _ => Propagation::Private,
+    };
+    Ok(MountSetup {
+        rootfs: config.rootfs.clone(),
+        events,
+        propagation,
+        items,
+        devices,
+        other_devices: if mounts.bare && mounts.device_nodes.is_empty() { Vec::new() } else { other },
+        bind_devices: namespaces.has(libc::CLONE_NEWUSER),
+        label,
+        hidden: mounts.masked_paths.iter().cloned().chain(kcore).collect(),
+        read_only_paths: mounts.readonly_paths.iter().cloned().chain(restricted).collect(),
+        read_only: mounts.readonly_fs,
+        no_pivot: mounts.no_pivot_root,
+    })
+}
+
+/// A container without `/dev/null` is broken, so it is always there.
+fn with_null(nodes: &[DeviceNode]) -> Vec<DeviceNode> {
+    let mut all = nodes.to_vec();
+    if !nodes.iter().any(|node| node.path == Path::new("/dev/null")) {
+        all.extend(default_simple_devices().into_iter().take(1));
+    }
+    all
+}
+
+fn node(node: &DeviceNode) -> Node {
+    let kind = match node.kind {
+        DeviceKind::Character => NodeKind::Character,
+        DeviceKind::Block => NodeKind::Block,
+        DeviceKind::Fifo => NodeKind::Fifo,
+    };
+    let number = |number: i64| u32::try_from(number).unwrap_or(0);
+    Node {
+        path: node.path.clone(),
+        kind,
+        number: (number(node.major_number), number(node.minor_number)),
+        mode: node.mode(),
+        owner: (node.uid, node.gid),
+    }
+}
+
+/// The system's mounts, in 2014's order: proc, dev, shm, pts, sys.
+fn system_mounts(config: &Config, namespaces: &NamespaceSetup, label: Option<&str>) -> Vec<MountItem> {
+    let user = namespaces.has(libc::CLONE_NEWUSER);
+    let strictly = NOSUID | NODEV | NOEXEC;
+    let mut items = vec![if user && !namespaces.has(libc::CLONE_NEWPID) {
+        // The kernel mounts a procfs only for the owner of its pid namespace.
+        host_tree("/proc", 0)
+    } else {
+        filesystem("proc", "proc", "/proc", strictly, &[], None, true)
+    }];
+    items.push(MountItem::Devices);
+    items.push(filesystem("tmpfs", "shm", "/dev/shm", strictly, &["mode=1777", "size=65536k"], label, false));
+    let gid = mapped(config, 5).then_some("gid=5");
+    let options: Vec<_> = ["ptmxmode=0666", "mode=620"].into_iter().chain(gid).collect();
+    items.push(filesystem("devpts", "devpts", "/dev/pts", NOSUID | NOEXEC, &options, label, false));
+    let read_only = if config.restrict_sys { RDONLY } else { 0 };
+    items.push(if user && !namespaces.has(libc::CLONE_NEWNET) {
+        // A sysfs belongs to its network namespace, which is the host's here.
+        host_tree("/sys", RDONLY)
+    } else {
+        filesystem("sysfs", "sysfs", "/sys", strictly | read_only, &[], None, true)
+    });
+    items
+}
+
+/// Whether the group has an id inside.
+fn mapped(config: &Config, gid: i64) -> bool {
+    let inside = |map: &libcontainer_mount::IdMapping| (map.container_id..map.container_id.saturating_add(map.size)).contains(&gid);
+    !config.namespaces.is_new(NamespaceKind::User) || config.gid_mappings.iter().any(inside)
+}
+
+fn host_tree(path: &str, extra: u32) -> MountItem {
+    let set = u64::from(NOSUID | NODEV | NOEXEC | extra);
+    let attributes = MountAttr { set, ..MountAttr::default() };
+    let bind = Bind {
+        source: path.into(),
+        source_nofollow: true,
+        recursive: true,
+        attributes: MountAttr::default(),
+        recursive_attributes: attributes,
+        propagation: None,
+    };
+    MountItem::Bind { bind, to: path.into(), kind: Kind::Directory }
+}
+
+fn filesystem(fstype: &str, source: &str, to: &str, attributes: u32, options: &[&str], label: Option<&str>, strict: bool) -> MountItem {
+    let mut data: Vec<_> = options.iter().filter_map(|option| option.split_once('=')).map(owned).collect();
+    data.extend(label.map(|label| ("context".to_owned(), Some(label.to_owned()))));
+    let filesystem = Filesystem { fstype: fstype.to_owned(), source: source.to_owned(), data, attributes };
+    MountItem::Filesystem { filesystem, to: to.into(), strict, propagation: None }
+}
+
+fn owned((key, value): (&str, &str)) -> (String, Option<String>) {
+    (key.to_owned(), Some(value.to_owned()))
+}
+
+/// One mount of the config. Looks at the source of a bind: directory, file, or link.
+fn item(mount: &Mount, label: Option<&str>) -> io::Result<MountItem> {
+    let is_bind = mount.is_bind();
+    let texts = mount.options.iter().map(String::as_str).chain(mount.data.split(','));
+    let mut options = parse_options(texts, is_bind).map_err(io::Error::other)?;
+    if mount.private {
+        options.propagation = Some((Propagation::Private, false));
+    }
+    if is_bind { bind(mount, &options) } else { Ok(new_filesystem(mount, options, label)) }
+}
+
+fn bind(mount: &Mount, options: &Options) -> io::Result<MountItem> {
+    let to = mount.destination.clone();
+    let link = mount.source.symlink_metadata()?.is_symlink();
+    if link && options.copy_symlink {
+        return Ok(MountItem::Link { target: mount.source.read_link()?, to });
+    }
+    let directory = if options.source_nofollow { !link && mount.source.is_dir() } else { mount.source.metadata()?.is_dir() };
+    let recursive = options.bind.unwrap_or(true);
+    // Read-only unless told otherwise, as in 2014; options decide where they speak.
+    let told = mount.writable || options.clear & u64::from(RDONLY) != 0 || !mount.options.is_empty();
+    let read_only = if told { 0 } else { u64::from(RDONLY) };
+    let attributes = MountAttr { set: options.set, clear: options.clear, propagation: 0 };
+    let below = MountAttr { set: options.recursive_set | read_only, clear: options.recursive_clear, propagation: 0 };
+    let bind = Bind {
+        source: mount.source.clone(),
+        source_nofollow: options.source_nofollow,
+        recursive,
+        attributes,
+        recursive_attributes: below,
+        propagation: options.propagation,
+    };
+    Ok(MountItem::Bind { bind, to, kind: if directory { Kind::Directory } else { Kind::File } })
+}
+
+fn new_filesystem(mount: &Mount, options: Options, label: Option<&str>) -> MountItem {
+    // 2014 mounted tmpfs with these and took no options.
+    let plain = mount.kind == "tmpfs" && mount.options.is_empty();
+    let set = if plain { NOSUID | NODEV | NOEXEC } else { u32::try_from(options.set | options.recursive_set).unwrap_or(0) };
+    let mut data = options.data;
+    if mount.kind == "tmpfs" {
+        data.extend(label.map(|label| ("context".to_owned(), Some(label.to_owned()))));
+    }
+    let filesystem = Filesystem {
+        fstype: mount.kind.clone(),
+        source: mount.source.to_string_lossy().into_owned(),
+        data,
+        attributes: set,
+    };
+    let strict = mount.kind == "proc" || mount.kind == "sysfs";
+    MountItem::Filesystem { filesystem, to: mount.destination.clone(), strict, propagation: options.propagation }
+}

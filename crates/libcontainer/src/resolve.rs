@@ -1,0 +1,222 @@
+//! From a config to a setup: looks at the host where only the host can tell, by descriptors below the rootfs.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use libcontainer_plan::Probe;
+use libcontainer_security::plan::{Confinement, Identity};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::Mode;
+
+use crate::compile::{IdMapSetup, NamespaceSetup, ProcessSetup, Setup, StartSetup};
+use crate::config::{Config, Namespace, NamespaceKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::stdio::ProcessConfig;
+use crate::{mounts, user, validate};
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const ACCOUNTS: u64 = 8 * 1024 * 1024;
+
+/// The setup of a new container. `process` is the program that becomes pid 1, or `None` for the reaper.
+pub(crate) fn setup(config: &Config, process: Option<&ProcessConfig>, start: StartSetup, probe: &Probe, id: &str) -> Result<Setup> {
+    let namespaces = namespaces(config);
+    let id_maps = namespaces_maps(config, probe);
+    let mounts = if namespaces.has(libc::CLONE_NEWNS) { Some(mounts::setup(config, &namespaces)?) } else { None };
+    let denied = id_maps.as_ref().is_some_and(IdMapSetup::setgroups_denied);
+    let process = match process {
+        Some(process) => self::process(config, process, &accounts(config)?, probe, denied)?,
+        None => reaper(config, probe, denied),
+    };
+    let line = |(clock, offset): (&String, &crate::config::TimeOffset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs);
+    Ok(Setup {
+        loopback: namespaces.new & libc::CLONE_NEWNET.cast_unsigned() != 0
+            && config.networks.iter().any(|network| network.kind == "loopback"),
+        namespaces,
+        id_maps,
+        oom_score_adj: config.oom_score_adj,
+        keyring: (!config.no_new_keyring).then(|| format!("_ses.{id}")),
+        mounts,
+        hostname: config.hostname.clone(),
+        domainname: config.domainname.clone(),
+        sysctls: config.sysctl.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        time_offsets: config.time_offsets.iter().map(line).collect(),
+        process,
+        start,
+    })
+}
+
+fn namespaces(config: &Config) -> NamespaceSetup {
+    let mut setup = NamespaceSetup::default();
+    for (kind, namespace) in config.namespaces.iter() {
+        match namespace {
+            Namespace::New => setup.new |= kind.flag(),
+            Namespace::Join(path) => setup.joined.push((kind.flag(), path.clone())),
+        }
+    }
+    setup
+}
+
+fn namespaces_maps(config: &Config, probe: &Probe) -> Option<IdMapSetup> {
+    let lines = |maps: &[libcontainer_mount::IdMapping]| maps.iter().filter_map(|map| map.line()).collect();
+    config.namespaces.is_new(NamespaceKind::User).then(|| IdMapSetup {
+        uids: lines(&config.uid_mappings),
+        gids: lines(&config.gid_mappings),
+        rootless: probe.euid != 0,
+    })
+}
+
+/// The container's own account files.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    pub(crate) passwd: Vec<u8>,
+    pub(crate) group: Vec<u8>,
+}
+
+fn accounts(config: &Config) -> Result<Accounts> {
+    if config.rootfs.as_os_str().is_empty() {
+        return read_accounts(Path::new("/"));
+    }
+    read_accounts(&config.rootfs)
+}
+
+/// Reads `/etc/passwd` and `/etc/group` of the tree at `root`; links are followed inside of it only. Missing files are empty.
+pub(crate) fn read_accounts(root: &Path) -> Result<Accounts> {
+    let failed = |error: nix::errno::Errno| Error::io(format!("open rootfs {}", root.display()), error.into());
+    let dir = nix::fcntl::open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
+    let read = |name: &str| read_below(&dir, name).map_err(|error| Error::io(format!("read /{name} of {}", root.display()), error));
+    Ok(Accounts { passwd: read("etc/passwd")?, group: read("etc/group")? })
+}
+
+fn read_below(root: &OwnedFd, name: &str) -> io::Result<Vec<u8>> {
+    // O_NONBLOCK: what looks like a file to an image's author may be a FIFO.
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let file = match openat2(root, name, how) {
+        Ok(fd) => File::from(fd),
+        Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => return Ok(Vec::new()),
+        Err(errno) => return Err(errno.into()),
+    };
+    let data = file.metadata()?;
+    if !data.is_file() || data.len() > ACCOUNTS {
+        return Err(io::Error::other("not a regular file of at most 8 MiB"));
+    }
+    let mut bytes = Vec::new();
+    file.take(ACCOUNTS).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn confinement(config: &Config, probe: &Probe) -> Confinement {
+    let sets = config.capability_masks();
+    Confinement {
+        bounding: sets.bounding.bits(),
+        effective: sets.effective.bits(),
+        permitted: sets.permitted.bits(),
+        inheritable: sets.inheritable.bits(),
+        ambient: sets.ambient.bits(),
+        last_cap: probe.last_cap,
+        no_new_privs: config.no_new_privileges,
+        parent_death_signal: (config.parent_death_signal != 0).then_some(config.parent_death_signal),
+    }
+}
+
+/// The reaper needs nothing: no capability, no environment.
+fn reaper(config: &Config, probe: &Probe, setgroups_denied: bool) -> ProcessSetup {
+    let bounding = confinement(config, probe);
+    let confinement = Confinement { effective: 0, permitted: 0, inheritable: 0, ambient: 0, no_new_privs: true, parent_death_signal: None, ..bounding };
+    let identity = Identity { setgroups_denied, ..Identity::default() };
+    ProcessSetup { identity, confinement, umask: 0o022, cwd: "/".into(), ..ProcessSetup::default() }
+}
+
+/// The program: who it is, what it may do, where it is found.
+pub(crate) fn process(config: &Config, process: &ProcessConfig, accounts: &Accounts, probe: &Probe, setgroups_denied: bool) -> Result<ProcessSetup> {
+    let spec = process.user.as_deref().unwrap_or(&config.user);
+    let user = user::resolve(spec, &accounts.passwd, &accounts.group, &config.additional_groups);
+    let user = user.map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("/user: {error}")))?;
+    if setgroups_denied && !user.groups.is_empty() {
+        let text = format!("/user: groups {:?} can't be set: this user namespace denies setgroups", user.groups);
+        return Err(Error::new(ErrorKind::InvalidConfig, text));
+    }
+    let args: Vec<Vec<u8>> = process.args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
+    let mut env: Vec<Vec<u8>> = match &process.env {
+        Some(env) => env.iter().map(|entry| entry.as_bytes().to_vec()).collect(),
+        None => config.environment.iter().map(|entry| entry.clone().into_bytes()).collect(),
+    };
+    set_home(&mut env, &user.home);
+    let cwd = Path::new("/").join(process.cwd.as_deref().unwrap_or(&config.working_dir));
+    let problems = validate::process_problems(&args, &env, &cwd);
+    if !problems.is_empty() {
+        return Err(Error::problems("process", problems));
+    }
+    let mut confinement = confinement(config, probe);
+    if let Some(names) = &process.capabilities {
+        let set = libcontainer_security::CapSet::from_names(names.iter().map(String::as_str));
+        let set = set.map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("/capabilities: {error}")))?;
+        let (bounding, effective) = (set.bits(), set.bits());
+        confinement = Confinement { bounding, effective, permitted: effective, inheritable: 0, ambient: 0, ..confinement };
+    }
+    let identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups, setgroups_denied };
+    Ok(ProcessSetup {
+        identity,
+        confinement,
+        limits: config.rlimits.iter().map(|limit| (limit.resource.number(), limit.soft, limit.hard)).collect(),
+        umask: config.umask.unwrap_or(0o022),
+        candidates: candidates(&args, &env),
+        cwd,
+        args,
+        env,
+        terminal: process.terminal,
+        preserved: u32::try_from(process.preserved.len()).unwrap_or(u32::MAX),
+    })
+}
+
+/// `HOME` is the user's unless the environment says otherwise: the same for the first process and for a join.
+fn set_home(env: &mut Vec<Vec<u8>>, home: &Path) {
+    if !env.iter().any(|entry| entry.starts_with(b"HOME=") && entry.len() > 5) {
+        env.retain(|entry| !entry.starts_with(b"HOME="));
+        env.push([b"HOME=", home.as_os_str().as_bytes()].concat());
+    }
+}
+
+/// The paths at which the program may be, in the order in which the container's own PATH names them.
+fn candidates(args: &[Vec<u8>], env: &[Vec<u8>]) -> Vec<PathBuf> {
+    let name = args.first().map(Vec::as_slice).unwrap_or_default();
+    let path = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+    if name.contains(&b'/') {
+        return vec![path(name)];
+    }
+    // Of doubled variables the last counts, as in 2014.
+    let found = env.iter().rev().find_map(|entry| entry.strip_prefix(b"PATH="));
+    let dirs = found.unwrap_or(PATH.as_bytes()).split(|byte| *byte == b':');
+    dirs.map(|dir| if dir.is_empty() { path(b".") } else { path(dir) }.join(path(name))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_by_the_containers_path() {
+        let check = |name: &str, env: &[&str], wanted: &[&str]| {
+            let env: Vec<_> = env.iter().map(|entry| entry.as_bytes().to_vec()).collect();
+            let found = candidates(&[name.as_bytes().to_vec()], &env);
+            assert_eq!(found, wanted.iter().map(PathBuf::from).collect::<Vec<_>>(), "{name}");
+        };
+        check("sh", &["PATH=/a:/b"], &["/a/sh", "/b/sh"]);
+        check("sh", &["PATH=/a", "PATH=:/c"], &["./sh", "/c/sh"]);
+        check("./sh", &["PATH=/a"], &["./sh"]);
+        check("/bin/sh", &[], &["/bin/sh"]);
+    }
+
+    #[test]
+    fn home_is_set_unless_given() {
+        for (given, wanted) in [("X=1", "HOME=/h"), ("HOME=", "HOME=/h"), ("HOME=/x", "HOME=/x")] {
+            let mut env = vec![given.as_bytes().to_vec()];
+            set_home(&mut env, Path::new("/h"));
+            assert!(env.contains(&wanted.as_bytes().to_vec()), "{given}");
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! `state.json`: the record of a container. 2014's keys, and what a later process needs to find and to destroy it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::BorrowedFd;
+
+use nix::fcntl::{OFlag, openat, renameat};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+
+/// Name of the record.
+pub(crate) const FILE: &str = "state.json";
+const TEMPORARY: &str = ".state.json.new";
+const VERSION: u32 = 1;
+const LIMIT: u64 = 32 * 1024 * 1024;
+
+/// State of a container. The first four numbers are 2014's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum RunState {
+    /// The first process runs.
+    Running = 1,
+    /// On the way to be frozen.
+    Pausing = 2,
+    /// Frozen.
+    Paused = 3,
+    /// Gone.
+    Destroyed = 4,
+    /// Being made, or left half-made by a process that was killed.
+    Creating = 5,
+    /// Made; the first process waits for its start.
+    Created = 6,
+    /// The first process has ended.
+    Stopped = 7,
+}
+
+/// How far the record says that the container has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Being made.
+    #[default]
+    Creating,
+    /// The first process waits for its start.
+    Created,
+    /// The first process was started.
+    Running,
+}
+
+/// Something outside of the directory that creating the container makes: destroy takes it away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Intent {
+    /// The first process.
+    Process,
+    /// A session keyring of this name; goes with its last process.
+    Keyring(String),
+}
+
+/// 2014's network state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkState {
+    /// Host end of the veth pair.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub veth_host: String,
+    /// Container end of the veth pair.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub veth_child: String,
+    /// Network namespace that was joined.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ns_path: String,
+}
+
+/// The record.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    /// Pid of the first process in the host's pid namespace; 0 until there is one.
+    pub init_pid: i32,
+    /// Its start time in clock ticks since boot: a string, as in 2014.
+    pub init_start_time: String,
+    /// Network.
+    pub network_state: NetworkState,
+    /// Path of the cgroup of each subsystem.
+    pub cgroup_paths: BTreeMap<String, String>,
+    /// Version of the record.
+    pub version: u32,
+    /// Name of the container: the last part of its path.
+    pub id: String,
+    /// How far it has come.
+    pub status: Status,
+    /// The boot that the pid belongs to: `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Seconds since 1970 at which it was made.
+    pub created: u64,
+    /// What was or is to be made.
+    pub intent: Vec<Intent>,
+    /// The config. Its environment is kept: a loaded container starts processes with it.
+    pub config: Config,
+    /// Steps that the init still has to take when it is started, with their indices: for the error of a start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub start_steps: Vec<(usize, String)>,
+    /// CRC-32 of the record without this key.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub checksum: String,
+}
+
+/// Why a record can't be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateError {
+    /// It can't be read.
+    #[error("state.json: {0}")]
+    Io(#[from] io::Error),
+    /// It is no JSON of ours.
+    #[error("state.json: {0}")]
+    Json(#[from] serde_json::Error),
+    /// It was cut or changed.
+    #[error("state.json: the checksum does not match: the file was cut or changed")]
+    Checksum,
+    /// A newer version of this library wrote it.
+    #[error("state.json: version {0} is newer than this program's ({VERSION})")]
+    Newer(u32),
+    /// It is no regular file, or too large.
+    #[error("state.json: not a regular file of at most 32 MiB")]
+    NotAFile,
+}
+
+impl StateError {
+    /// Whether there is no record.
+    pub(crate) fn is_not_found(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// The record as bytes.
+pub(crate) fn encode(state: &State) -> Result<Vec<u8>, StateError> {
+    let mut state = State { version: VERSION, checksum: String::new(), ..state.clone() };
+    state.checksum = format!("{:08x}", crc32(&serde_json::to_vec(&state)?));
+    let mut bytes = serde_json::to_vec(&state)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Reads a record.
+pub(crate) fn decode(bytes: &[u8]) -> Result<State, StateError> {
+    let mut state: State = serde_json::from_slice(bytes)?;
+    if state.version > VERSION {
+        return Err(StateError::Newer(state.version));
+    }
+    let checksum = std::mem::take(&mut state.checksum);
+    if format!("{:08x}", crc32(&serde_json::to_vec(&state)?)) != checksum {
+        return Err(StateError::Checksum);
+    }
+    Ok(state)
+}
+
+/// CRC-32 of ISO 3309, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 };
+    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
+/// Writes the record: to a new file, synced, renamed over the old one, the directory synced. A reader sees the old one or the new
+/// one.
+pub(crate) fn write(dir: BorrowedFd<'_>, state: &State) -> io::Result<()> {
+    let bytes = encode(state).map_err(io::Error::other)?;
+    // Left by a writer that was killed; we hold the lock, so nobody writes it now.
+    let _ = unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir);
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let mut file = File::from(openat(dir, TEMPORARY, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+    let written = file.write_all(&bytes).and_then(|()| file.sync_all());
+    let renamed = written.and_then(|()| Ok(renameat(dir, TEMPORARY, dir, FILE)?));
+    if renamed.is_err() {
+        let _ = unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir);
+    }
+    renamed?;
+    Ok(nix::unistd::fsync(&File::from(openat(dir, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?))?)
+}
+
+/// Reads the record from a container's directory.
+pub(crate) fn read(dir: BorrowedFd<'_>) -> Result<State, StateError> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let fd = openat(dir, FILE, flags, Mode::empty()).map_err(io::Error::from)?;
+    let file = File::from(fd);
+    let data = file.metadata()?;
+    if !data.is_file() || data.len() > LIMIT {
+        return Err(StateError::NotAFile);
+    }
+    let mut bytes = Vec::new();
+    file.take(LIMIT).read_to_end(&mut bytes)?;
+    decode(&bytes)
+}
+
+/// The start time of a process from the text of `/proc/PID/stat`: the 22nd field, counted from behind the command's last `)`.
+pub(crate) fn start_time(stat: &[u8]) -> Option<String> {
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = stat.get(end + 1..)?.split(|byte| byte.is_ascii_whitespace()).filter(|field| !field.is_empty());
+    let field = fields.nth(19)?;
+    let digits = field.iter().all(u8::is_ascii_digit);
+    digits.then(|| String::from_utf8_lossy(field).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_survive_and_damage_is_seen() {
+        let state = State { id: "web".into(), init_pid: 7, intent: vec![Intent::Process], ..State::default() };
+        let bytes = encode(&state).unwrap();
+        let back = decode(&bytes).unwrap();
+        assert_eq!((back.init_pid, back.version, back.status), (7, 1, Status::Creating));
+        for end in 0..bytes.len() - 1 {
+            assert!(decode(&bytes[..end]).is_err(), "cut at {end}");
+        }
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(matches!(decode(text.replace("\"init_pid\":7", "\"init_pid\":8").as_bytes()), Err(StateError::Checksum)));
+        assert!(matches!(decode(text.replace("\"version\":1", "\"version\":2").as_bytes()), Err(StateError::Newer(2))));
+        assert!(text.contains("\"network_state\":{}"), "2014 always wrote it: {text}");
+    }
+
+    #[test]
+    fn numbers_of_2014_are_fixed() {
+        let numbers = [RunState::Running, RunState::Pausing, RunState::Paused, RunState::Destroyed].map(|state| state as u8);
+        assert_eq!(numbers, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn start_times() {
+        let fields = (3..=52).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
+        for name in ["sh", "a b", "x) (y", ") 1 2 3"] {
+            assert_eq!(start_time(format!("1 ({name}) {fields}").as_bytes()).as_deref(), Some("22"), "{name}");
+        }
+        assert_eq!(start_time(b"1 (x) S 1"), None);
+        assert_eq!(start_time(b""), None);
+    }
+}
