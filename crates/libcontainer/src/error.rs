@@ -70,7 +70,6 @@ enum Source {
     Launch(LaunchError),
     Seal(SealError),
     Problems(Vec<Problem>),
-    Undo(Vec<Error>),
 }
 
 impl Error {
@@ -119,11 +118,6 @@ impl Error {
         Self::make(ErrorKind::InvalidConfig, what.into(), Source::Seal(error))
     }
 
-    #[cold]
-    pub(crate) fn list(kind: ErrorKind, what: impl Into<String>, errors: Vec<Error>) -> Self {
-        Self::make(kind, what.into(), Source::Undo(errors))
-    }
-
     /// The kind.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
@@ -158,18 +152,13 @@ impl Error {
         }
     }
 
-    /// What failed too while a failed start was taken back, or what failed of a destroy.
+    /// What failed too while a failed start was taken back.
     pub fn undo_errors(&self) -> impl Iterator<Item = String> {
-        let launch = match &self.0.source {
+        let errors = match &self.0.source {
             Source::Launch(error) => error.undo_errors.as_slice(),
             _ => &[],
         };
-        let list = match &self.0.source {
-            Source::Undo(errors) => errors.as_slice(),
-            _ => &[],
-        };
-        let launch = launch.iter().map(|(name, error)| format!("{name}: {error}"));
-        launch.chain(list.iter().map(ToString::to_string))
+        errors.iter().map(|(name, error)| format!("{name}: {error}"))
     }
 }
 
@@ -185,7 +174,6 @@ impl fmt::Display for Error {
             Source::Launch(error) => write!(f, ": {error}"),
             Source::Seal(error) => write!(f, ": {error}"),
             Source::Problems(problems) => list(f, problems.iter()),
-            Source::Undo(errors) => list(f, errors.iter()),
         }
     }
 }

@@ -33,5 +33,6 @@ pub use process::{ExitStatus, Output, Process, Terminal, Usage};
 pub use readback::Expected;
 pub use state::{Intent, NetworkState, RunState, State, StateError, Status};
 pub use stdio::{ProcessConfig, Stdio};
+pub use sys::terminal_size;
 pub use user::{ResolvedUser, UserError, resolve as resolve_user};
 pub use validate::Facts;

@@ -125,3 +125,12 @@ pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> Option<u32> {
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
     u32::try_from(result).ok().filter(|kind| *kind != 0)
 }
+
+/// Rows and columns of a terminal: `ioctl(TIOCGWINSZ)`. `None` if it is none.
+#[must_use]
+pub fn terminal_size(terminal: BorrowedFd<'_>) -> Option<(u16, u16)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the structure is the one that TIOCGWINSZ writes.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    (result == 0).then_some((size.ws_row, size.ws_col))
+}

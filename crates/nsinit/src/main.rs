@@ -1,2 +1,240 @@
-//! Run containers from the command line.
-fn main() {}
+//! `nsinit`: containers from the command line.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
+
+mod bundle;
+mod check;
+mod foreground;
+mod inside;
+mod lifecycle;
+mod listing;
+mod root;
+mod timeline;
+mod trial;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Create and run Linux containers.
+#[derive(Debug, Parser)]
+#[command(name = "nsinit", version, max_term_width = 100)]
+struct Cli {
+    /// Directory of the containers' state [default: /run/nsinit, or nsinit in XDG_RUNTIME_DIR without root]
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a command in a throw-away container made from the host; without one, show what a container is
+    Try(TryArgs),
+    /// Make a container, run its process and wait for it
+    Run(RunArgs),
+    /// Make a container whose process waits for `start`
+    Create(CreateArgs),
+    /// Let the process of a created container run
+    Start {
+        /// Name of the container
+        id: String,
+    },
+    /// Run one more process in a running container
+    Exec(ExecArgs),
+    /// List containers
+    List(ListArgs),
+    /// Print the state of a container as JSON
+    State {
+        /// Name of the container
+        id: String,
+    },
+    /// Send a signal to the first process of a container
+    Kill {
+        /// Name of the container
+        id: String,
+        /// Signal, by name (with or without SIG) or number
+        #[arg(default_value = "TERM")]
+        signal: String,
+    },
+    /// Remove a container that has ended
+    Delete {
+        /// Kill it first if it runs; it is no error if there is none
+        #[arg(short, long)]
+        force: bool,
+        /// Name of the container
+        id: String,
+    },
+    /// Check a container.json and print it as it was understood
+    Config(FileArgs),
+    /// Print the plan of a container.json without running it; needs no root
+    Explain(ExplainArgs),
+    /// Tell what this host supports, what is missing and how to get it
+    Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// What `try` runs inside
+    #[command(hide = true)]
+    Inside,
+}
+
+/// Arguments of `try`.
+#[derive(Debug, Args)]
+pub(crate) struct TryArgs {
+    /// Lay an overlay over /usr, so that the command can write there; it is thrown away
+    #[arg(long)]
+    pub(crate) writable: bool,
+    /// Draw the start-up to this file as SVG
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) timeline: Option<PathBuf>,
+    /// Command and arguments
+    #[arg(last = true)]
+    pub(crate) command: Vec<std::ffi::OsString>,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Leave it running and return at once
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+    /// Keep the container's directory after the process has ended
+    #[arg(long)]
+    pub(crate) keep: bool,
+    #[command(flatten)]
+    pub(crate) create: CreateArgs,
+}
+
+/// Arguments of `create` and `run`.
+#[derive(Debug, Args)]
+pub(crate) struct CreateArgs {
+    /// Directory with container.json and by default rootfs/
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    pub(crate) bundle: PathBuf,
+    /// Write the pid of the process to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pid_file: Option<PathBuf>,
+    /// Refuse keys of container.json that are unknown
+    #[arg(long)]
+    pub(crate) strict: bool,
+    /// Name of the container
+    pub(crate) id: String,
+    /// Program and arguments in place of those in container.json
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) args: Vec<std::ffi::OsString>,
+}
+
+/// Arguments of `exec`.
+#[derive(Debug, Args)]
+pub(crate) struct ExecArgs {
+    /// Give the process a terminal
+    #[arg(short, long)]
+    pub(crate) tty: bool,
+    /// Leave it running and return at once
+    #[arg(short, long)]
+    pub(crate) detach: bool,
+    /// Working directory inside
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<PathBuf>,
+    /// Add a variable to the environment
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<std::ffi::OsString>,
+    /// User, such as `daemon` or `1000:1000`
+    #[arg(short, long)]
+    pub(crate) user: Option<String>,
+    /// Write the pid of the process to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pid_file: Option<PathBuf>,
+    /// Name of the container
+    pub(crate) id: String,
+    /// Program and arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub(crate) args: Vec<std::ffi::OsString>,
+}
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// `table` or `json`
+    #[arg(short, long, default_value = "table", value_parser = ["table", "json"])]
+    pub(crate) format: String,
+    /// Print names only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// A config file or a bundle.
+#[derive(Debug, Args)]
+pub(crate) struct FileArgs {
+    /// A container.json, or a directory that holds one
+    #[arg(default_value = ".")]
+    pub(crate) path: PathBuf,
+    /// Refuse unknown keys
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Plan for the reaper instead of a program
+    #[arg(long)]
+    pub(crate) reaper: bool,
+}
+
+/// Why a command ends, and with which code.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    code: u8,
+    text: String,
+}
+
+impl Failure {
+    pub(crate) fn new(code: u8, text: impl Into<String>) -> Self {
+        Self { code, text: text.into() }
+    }
+}
+
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::new(1, error.to_string())
+    }
+}
+
+/// The exit code of a command that went well.
+pub(crate) type Outcome = Result<u8, Failure>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let root = root::State::new(cli.root);
+    let outcome = match cli.command {
+        Command::Try(args) => trial::run(&root, args),
+        Command::Run(args) => lifecycle::run(&root, args),
+        Command::Create(args) => lifecycle::create(&root, args),
+        Command::Start { id } => lifecycle::start(&root, &id),
+        Command::Exec(args) => lifecycle::exec(&root, args),
+        Command::List(args) => listing::list(&root, &args),
+        Command::State { id } => listing::state(&root, &id),
+        Command::Kill { id, signal } => lifecycle::kill(&root, &id, &signal),
+        Command::Delete { force, id } => lifecycle::delete(&root, &id, force),
+        Command::Config(args) => bundle::print(&args),
+        Command::Explain(args) => bundle::explain(&args),
+        Command::Check { json } => check::run(json),
+        Command::Inside => inside::run(),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(Failure { code, text }) => {
+            eprintln!("nsinit: {text}");
+            ExitCode::from(code)
+        }
+    }
+}

@@ -47,6 +47,8 @@ pub(crate) fn create(setup: &Setup, host: HostSteps) -> Result<Compiled, SealErr
     let given = presets(plan, setup);
     // Nothing of the host's may be open in a program that the init runs.
     plan.purpose("mark all descriptors").mark_all_cloexec(0);
+    // Modes of nodes and directories are those that are asked for; the program's own mask is set at the end.
+    plan.purpose("clear the umask").umask(0);
     // A new session: no signal from the host's terminal, no controlling terminal to inject into.
     plan.purpose("start a session").setsid();
     for step in host.before {

@@ -35,6 +35,9 @@ pub struct Config {
     /// NIS domain name, in a UTS namespace of its own.
     #[serde(skip_serializing_if = "unset")]
     pub domainname: String,
+    /// Program and arguments of the first process, for the command line. 2014 had them there only.
+    #[serde(skip_serializing_if = "unset")]
+    pub args: Vec<String>,
     /// User as `user`, `uid`, `user:group`, `uid:gid` …, looked up in the container's own files; root if empty.
     #[serde(skip_serializing_if = "unset")]
     pub user: String,

@@ -1,0 +1,62 @@
+//! The directory that holds the containers' directories.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::Failure;
+
+/// Where containers are kept.
+#[derive(Debug)]
+pub(crate) struct State {
+    dir: PathBuf,
+}
+
+impl State {
+    pub(crate) fn new(given: Option<PathBuf>) -> Self {
+        let dir = given.unwrap_or_else(|| {
+            let uid = nix::unistd::geteuid();
+            match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !uid.is_root() && !dir.is_empty()) {
+                Some(dir) => PathBuf::from(dir).join("nsinit"),
+                None if uid.is_root() => PathBuf::from("/run/nsinit"),
+                None => PathBuf::from(format!("/tmp/nsinit-{uid}")),
+            }
+        });
+        Self { dir }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Makes the directory if it is missing, and makes sure that it is ours alone.
+    pub(crate) fn ready(&self) -> Result<&Path, Failure> {
+        let named = |error: std::io::Error| Failure::new(1, format!("--root {}: {error}", self.dir.display()));
+        match DirBuilder::new().mode(0o700).recursive(false).create(&self.dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                DirBuilder::new().mode(0o700).recursive(true).create(&self.dir).map_err(named)?;
+            }
+            result => result.map_err(named)?,
+        }
+        let data = self.dir.symlink_metadata().map_err(named)?;
+        let ours = data.uid() == nix::unistd::geteuid().as_raw() && data.mode() & 0o022 == 0;
+        if data.is_dir() && ours {
+            return Ok(&self.dir);
+        }
+        let text = format!("--root {}: must be a directory that belongs to the caller and that others can't write to", self.dir.display());
+        Err(Failure::new(1, text))
+    }
+
+    /// The directory of a container, whose name may not be used to leave the root.
+    pub(crate) fn container(&self, id: &str) -> Result<PathBuf, Failure> {
+        let first = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '+';
+        let rest = |c: char| first(c) || c == '-' || c == '.';
+        let fits = id.len() <= 255 && id.starts_with(first) && id.chars().all(rest);
+        if fits {
+            return Ok(self.dir.join(id));
+        }
+        let text = format!("container name {id:?}: letters, digits and _ + - . only, not beginning with - or ., at most 255 bytes");
+        Err(Failure::new(1, text))
+    }
+}
