@@ -1,5 +1,7 @@
 //! Builds the freestanding init with the same `rustc`, for the same target, and leaves it where `include_bytes!` finds it.
 
+#![allow(clippy::print_stdout, reason = "a build script talks to cargo by printing")]
+
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -8,11 +10,13 @@ use std::process::Command;
 const SOURCES: [&str; 4] = ["init/main.rs", "init/arch.rs", "src/wire.rs", "src/interpret.rs"];
 const LIMIT: u64 = 32 * 1024;
 
-fn main() {
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Result<()> {
     for source in SOURCES {
         println!("cargo::rerun-if-changed={source}");
     }
-    let out = PathBuf::from(variable("OUT_DIR")).join("init");
+    let out = PathBuf::from(variable("OUT_DIR")?).join("init");
     let mut failures = Vec::new();
     for linker in linkers() {
         match build(&linker, &out) {
@@ -20,7 +24,7 @@ fn main() {
             Err(text) => failures.push(text),
         }
     }
-    panic!("no linker could build the init for {}:\n{}", text("TARGET"), failures.join("\n"));
+    Err(format!("no linker could build the init:\n{}", failures.join("\n")).into())
 }
 
 /// The linkers to try, in order: the one cargo was told to use, the one the toolchain brings, the system's compiler.
@@ -34,7 +38,8 @@ fn linkers() -> Vec<Vec<OsString>> {
         all
     };
     let direct = ["-static", "-nostdlib", "--build-id=none", "--gc-sections"];
-    let through_cc = ["-static", "-nostdlib", "-nostartfiles", "-no-pie", "-Wl,--build-id=none,--gc-sections"];
+    let through_cc =
+        ["-static", "-nostdlib", "-nostartfiles", "-no-pie", "-Wl,--build-id=none,--gc-sections"];
     let mut all = Vec::new();
     if let Some(linker) = env::var_os("RUSTC_LINKER") {
         all.push(flags(linker, "gcc", &through_cc));
@@ -44,9 +49,11 @@ fn linkers() -> Vec<Vec<OsString>> {
     all
 }
 
-fn build(linker: &[OsString], out: &Path) -> Result<(), String> {
-    let mut command = Command::new(variable("RUSTC"));
-    command.args(["--edition=2024", "--crate-type=bin", "--crate-name=init", "--target"]).arg(variable("TARGET"));
+fn build(linker: &[OsString], out: &Path) -> std::result::Result<(), String> {
+    let mut command = Command::new(variable("RUSTC").map_err(|error| error.to_string())?);
+    command
+        .args(["--edition=2024", "--crate-type=bin", "--crate-name=init", "--target"])
+        .arg(variable("TARGET").map_err(|error| error.to_string())?);
     for option in [
         "opt-level=s",
         "panic=abort",
@@ -71,15 +78,11 @@ fn build(linker: &[OsString], out: &Path) -> Result<(), String> {
     Err(format!("{command:?}: {}\n{}", result.status, String::from_utf8_lossy(&result.stderr)))
 }
 
-fn check_size(out: &Path) {
-    let size = out.metadata().map_or(u64::MAX, |data| data.len());
-    assert!(size <= LIMIT, "the init has {size} bytes, more than {LIMIT}");
+fn check_size(out: &Path) -> Result<()> {
+    let size = out.metadata()?.len();
+    if size <= LIMIT { Ok(()) } else { Err(format!("the init has {size} bytes, more than {LIMIT}").into()) }
 }
 
-fn variable(name: &str) -> OsString {
-    env::var_os(name).unwrap_or_else(|| panic!("cargo did not set {name}"))
-}
-
-fn text(name: &str) -> String {
-    variable(name).to_string_lossy().into_owned()
+fn variable(name: &str) -> Result<OsString> {
+    env::var_os(name).ok_or_else(|| format!("cargo did not set {name}").into())
 }

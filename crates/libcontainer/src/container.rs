@@ -97,9 +97,13 @@ impl Container {
 
     /// The pidfd of the first process, if it is still the one that the record means: same boot, same start time.
     fn open_init(&self, state: &State) -> Result<Option<(Pid, OwnedFd)>> {
-        let Some(pid) = Pid::new(state.init_pid).filter(|_| state.boot_id == boot_id()) else { return Ok(None) };
+        let Some(pid) = Pid::new(state.init_pid).filter(|_| state.boot_id == boot_id()) else {
+            return Ok(None);
+        };
         let pidfd = match sys::open_pidfd(pid) {
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL)) => return Ok(None),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL)) => {
+                return Ok(None);
+            }
             result => result.map_err(|error| Error::io(format!("open a pidfd of process {pid}"), error))?,
         };
         // ORDER: the pidfd first: what is compared then is the process that the pidfd holds, if it still lives.
@@ -141,11 +145,15 @@ impl Container {
         let found = self.state_of(&state)?;
         let init = self.open_init(&state)?;
         let Some((_, pidfd)) = init.filter(|_| found == RunState::Created) else {
-            return Err(Error::new(ErrorKind::WrongState, format!("{what}: the container is {found:?}, not Created")));
+            return Err(Error::new(
+                ErrorKind::WrongState,
+                format!("{what}: the container is {found:?}, not Created"),
+            ));
         };
         let failed = |error| Error::io(what.clone(), error);
         let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let pipe = openat(self.inner.store.dir(), store::START, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
+        let pipe = openat(self.inner.store.dir(), store::START, flags, Mode::empty())
+            .map_err(|errno| failed(errno.into()))?;
         let mut pipe = File::from(pipe);
         pipe.write_all(b"s").map_err(failed)?;
         wait_for_exec(&pipe, &pidfd).map_err(failed)?;
@@ -160,9 +168,16 @@ impl Container {
     fn started(&self, state: &State, what: &str) -> Result<()> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let board = openat(self.inner.store.dir(), store::BOARD, flags, Mode::empty());
-        let board = board.map_err(io::Error::from).and_then(BoardFile::read).map_err(|error| Error::io(what, error))?;
+        let board = board
+            .map_err(io::Error::from)
+            .and_then(BoardFile::read)
+            .map_err(|error| Error::io(what, error))?;
         let Some(errno) = board.errno else { return Ok(()) };
-        let text = state.start_steps.iter().find(|(index, _)| *index == board.step).map_or("", |(_, text)| text.as_str());
+        let text = state
+            .start_steps
+            .iter()
+            .find(|(index, _)| *index == board.step)
+            .map_or("", |(_, text)| text.as_str());
         let error = io::Error::from_raw_os_error(errno);
         Err(Error::io(format!("{what}: step {}: {text}", board.step), error))
     }
@@ -204,9 +219,13 @@ impl Container {
     pub fn signal(&self, signal: i32) -> Result<()> {
         let state = self.refresh()?;
         let Some((pid, pidfd)) = self.open_init(&state)? else {
-            return Err(Error::new(ErrorKind::WrongState, format!("signal {:?}: container not running", self.id())));
+            return Err(Error::new(
+                ErrorKind::WrongState,
+                format!("signal {:?}: container not running", self.id()),
+            ));
         };
-        sys::signal(pidfd.as_fd(), signal).map_err(|error| Error::io(format!("send signal {signal} to process {pid}"), error))
+        sys::signal(pidfd.as_fd(), signal)
+            .map_err(|error| Error::io(format!("send signal {signal} to process {pid}"), error))
     }
 
     /// The plan by which a further process would be started.
@@ -234,7 +253,10 @@ impl Container {
         if let Some((pid, pidfd)) = self.open_init(&state)? {
             kill(&pidfd).map_err(|error| Error::io(format!("{what}: kill process {pid}"), error))?;
         }
-        self.inner.store.remove().map_err(|error| Error::io(format!("{what}: remove {}", self.path().display()), error))
+        self.inner
+            .store
+            .remove()
+            .map_err(|error| Error::io(format!("{what}: remove {}", self.path().display()), error))
     }
 
     /// Opens the pidfd of the first process, to wait for its end.
@@ -271,7 +293,8 @@ fn wait_for_exec(pipe: &File, pidfd: &OwnedFd) -> io::Result<()> {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     let limit = PollTimeout::try_from(KILL).unwrap_or(PollTimeout::MAX);
     loop {
-        let mut polled = [PollFd::new(pipe.as_fd(), PollFlags::empty()), PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+        let mut polled =
+            [PollFd::new(pipe.as_fd(), PollFlags::empty()), PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
         match poll(&mut polled, limit) {
             Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),

@@ -67,7 +67,7 @@ struct Repr {
 enum Source {
     None,
     Io(io::Error),
-    Launch(LaunchError),
+    Launch(Box<LaunchError>),
     Seal(SealError),
     Problems(Vec<Problem>),
 }
@@ -103,7 +103,7 @@ impl Error {
     }
 
     #[cold]
-    pub(crate) fn launch(what: impl Into<String>, error: LaunchError) -> Self {
+    pub(crate) fn launch(what: impl Into<String>, error: Box<LaunchError>) -> Self {
         let kind = match error.failure.errno() {
             Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
             Some(libc::EEXIST) if error.failure.call.starts_with("mkdir ") => ErrorKind::AlreadyExists,
@@ -196,7 +196,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0.source {
             Source::Io(error) => Some(error),
-            Source::Launch(error) => Some(error),
+            Source::Launch(error) => Some(error.as_ref()),
             Source::Seal(error) => Some(error),
             _ => None,
         }

@@ -36,7 +36,10 @@ pub struct Factory {
 
 impl std::fmt::Debug for Factory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Factory").field("probe", &self.probe).field("trace", &self.trace).finish_non_exhaustive()
+        f.debug_struct("Factory")
+            .field("probe", &self.probe)
+            .field("trace", &self.trace)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +104,12 @@ impl Factory {
     ///
     /// # Errors
     /// As [`Factory::create`].
-    pub fn create_with(&self, path: impl AsRef<Path>, config: &Config, process: ProcessConfig) -> Result<(Container, Process)> {
+    pub fn create_with(
+        &self,
+        path: impl AsRef<Path>,
+        config: &Config,
+        process: ProcessConfig,
+    ) -> Result<(Container, Process)> {
         self.program(path.as_ref(), config, process, StartSetup::Wait)
     }
 
@@ -110,11 +118,22 @@ impl Factory {
     ///
     /// # Errors
     /// As [`Factory::create`].
-    pub fn run(&self, path: impl AsRef<Path>, config: &Config, process: ProcessConfig) -> Result<(Container, Process)> {
+    pub fn run(
+        &self,
+        path: impl AsRef<Path>,
+        config: &Config,
+        process: ProcessConfig,
+    ) -> Result<(Container, Process)> {
         self.program(path.as_ref(), config, process, StartSetup::Run)
     }
 
-    fn program(&self, path: &Path, config: &Config, process: ProcessConfig, start: StartSetup) -> Result<(Container, Process)> {
+    fn program(
+        &self,
+        path: &Path,
+        config: &Config,
+        process: ProcessConfig,
+        start: StartSetup,
+    ) -> Result<(Container, Process)> {
         let (container, process) = self.make(path, config, Some(process), start)?;
         let lost = || Error::new(ErrorKind::WrongState, "the first process is gone");
         process.map(|process| (container, process)).ok_or_else(lost)
@@ -153,12 +172,20 @@ impl Factory {
         let facts = Facts { euid: self.probe.euid, allow_unsupported: true };
         check(config, &facts)?;
         let start = if process.is_some() { StartSetup::Wait } else { StartSetup::Reaper };
-        let setup = resolve::setup(config, process, start, &self.probe, "ID")?;
+        let accounts = resolve::accounts_to_show(config, &config.user);
+        let given = process.map(|process| (process, &accounts));
+        let setup = resolve::setup_with(config, given, start, &self.probe, "ID")?;
         let steps = making::described(&setup);
         Ok(compile::create(&setup, steps).map_err(|error| Error::seal("explain", error))?.plan)
     }
 
-    fn make(&self, path: &Path, config: &Config, process: Option<ProcessConfig>, start: StartSetup) -> Result<(Container, Option<Process>)> {
+    fn make(
+        &self,
+        path: &Path,
+        config: &Config,
+        process: Option<ProcessConfig>,
+        start: StartSetup,
+    ) -> Result<(Container, Option<Process>)> {
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let what = format!("create {id:?}");
         check(config, &Facts { euid: self.probe.euid, allow_unsupported: false })?;

@@ -44,7 +44,9 @@ fn lines(maps: &[[u32; 3]]) -> String {
 pub(crate) fn process_dir(pid: Pid) -> io::Result<OwnedFd> {
     let path = format!("/proc/{pid}");
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let named = |errno: nix::errno::Errno| io::Error::new(io::Error::from(errno).kind(), format!("open {path}: {errno}"));
+    let named = |errno: nix::errno::Errno| {
+        io::Error::new(io::Error::from(errno).kind(), format!("open {path}: {errno}"))
+    };
     nix::fcntl::open(path.as_str(), flags, Mode::empty()).map_err(named)
 }
 
@@ -58,7 +60,8 @@ pub(crate) fn write_file(proc: &OwnedFd, name: &str, text: &str) -> io::Result<(
 fn helper(name: &str, pid: Pid, maps: &[[u32; 3]]) -> io::Result<()> {
     let found = HELPER_DIRS.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.exists());
     let path = found.ok_or_else(|| {
-        let text = format!("{name} is not installed (package uidmap or shadow-utils); it maps more than the own id");
+        let text =
+            format!("{name} is not installed (package uidmap or shadow-utils); it maps more than the own id");
         io::Error::new(io::ErrorKind::NotFound, text)
     })?;
     let mut command = Command::new(&path);
@@ -68,5 +71,8 @@ fn helper(name: &str, pid: Pid, maps: &[[u32; 3]]) -> io::Result<()> {
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("{}: {}: {}", path.display(), output.status, text.trim())))
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!("{}: {}: {}", path.display(), output.status, text.trim()),
+    ))
 }

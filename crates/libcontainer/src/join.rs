@@ -19,7 +19,13 @@ use crate::resolve::{self, Accounts};
 use crate::state::State;
 use crate::stdio::ProcessConfig;
 
-pub(crate) fn start(factory: &Factory, state: &State, id: &str, init: (Pid, OwnedFd), process: ProcessConfig) -> Result<Process> {
+pub(crate) fn start(
+    factory: &Factory,
+    state: &State,
+    id: &str,
+    init: (Pid, OwnedFd),
+    process: ProcessConfig,
+) -> Result<Process> {
     let what = format!("start a process in {id:?}");
     let (pid, pidfd) = init;
     let io = |error| Error::io(what.clone(), error);
@@ -32,7 +38,8 @@ pub(crate) fn start(factory: &Factory, state: &State, id: &str, init: (Pid, Owne
         readback::check(context.pid()?, &expected).map(|()| None)
     });
     let born = state.config.oom_score_adj.map(making::oom_step).into_iter().collect();
-    let Compiled { plan, given } = compile::join(&setup, born, vec![ready]).map_err(|error| Error::seal(what.clone(), error))?;
+    let Compiled { plan, given } =
+        compile::join(&setup, born, vec![ready]).map_err(|error| Error::seal(what.clone(), error))?;
     let (mut opened, preserved) = factory::standard(process).map_err(io)?;
     let mut launch = factory.prepare(plan);
     for (slot, fd) in given.stdio.into_iter().flatten().zip(opened.theirs.drain(..)) {
@@ -54,9 +61,16 @@ pub(crate) fn explain(factory: &Factory, state: &State, process: &ProcessConfig)
     Ok(compile::join(&setup, Vec::new(), Vec::new()).map_err(|error| Error::seal("explain", error))?.plan)
 }
 
-fn setup(factory: &Factory, config: &Config, process: &ProcessConfig, accounts: &Accounts, namespaces: u32) -> Result<JoinSetup> {
+fn setup(
+    factory: &Factory,
+    config: &Config,
+    process: &ProcessConfig,
+    accounts: &Accounts,
+    namespaces: u32,
+) -> Result<JoinSetup> {
     let single = config.gid_mappings.len() == 1 && config.gid_mappings.iter().all(|map| map.size == 1);
-    let setgroups_denied = config.namespaces.is_new(NamespaceKind::User) && factory.probe().euid != 0 && single;
+    let setgroups_denied =
+        config.namespaces.is_new(NamespaceKind::User) && factory.probe().euid != 0 && single;
     let process = resolve::process(config, process, accounts, factory.probe(), setgroups_denied)?;
     let keyring = (!config.no_new_keyring).then(|| "_ses.join".to_owned());
     Ok(JoinSetup { namespaces, setgroups_denied, keyring, process })
@@ -74,7 +88,13 @@ fn expected(setup: &JoinSetup) -> Expected {
         uid: Some(identity.uid).filter(|_| !user),
         gid: Some(identity.gid).filter(|_| !user),
         groups: Some(groups).filter(|_| !user),
-        capabilities: [confinement.inheritable, confinement.permitted, confinement.effective, confinement.bounding, confinement.ambient],
+        capabilities: [
+            confinement.inheritable,
+            confinement.permitted,
+            confinement.effective,
+            confinement.bounding,
+            confinement.ambient,
+        ],
         no_new_privs: confinement.no_new_privs,
         namespaces: kinds.map(|kind| (kind.file().to_owned(), own(&kind))).collect(),
     }
@@ -86,7 +106,8 @@ fn different(pid: Pid) -> io::Result<u32> {
         let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC;
         Ok(nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty())?)
     };
-    let (theirs, ours) = (dir(&PathBuf::from(format!("/proc/{pid}/ns")))?, dir(Path::new("/proc/thread-self/ns"))?);
+    let (theirs, ours) =
+        (dir(&PathBuf::from(format!("/proc/{pid}/ns")))?, dir(Path::new("/proc/thread-self/ns"))?);
     let mut flags = 0;
     for kind in NamespaceKind::ALL {
         let inode = |dir: &OwnedFd| fstatat(dir, kind.file(), AtFlags::empty()).map(|data| data.st_ino);

@@ -45,7 +45,11 @@ impl Config {
             return Err(invalid(format!(": invalid UTF-8 at byte {}", error.valid_up_to())));
         }
         let mut value = parse(text).map_err(|error| {
-            let place = if error.line() > 0 { format!(":{}:{}", error.line(), error.column()) } else { String::new() };
+            let place = if error.line() > 0 {
+                format!(":{}:{}", error.line(), error.column())
+            } else {
+                String::new()
+            };
             let message = error.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
             invalid(format!("{place}: {message}"))
@@ -56,10 +60,12 @@ impl Config {
         let mut unknown = Vec::new();
         normalise(&mut value, &example(), "", mode, &mut unknown);
         if mode == Mode::Strict && !unknown.is_empty() {
-            let problem = |pointer: String| Problem { pointer, message: "unknown key".to_owned(), remedy: None };
+            let problem =
+                |pointer: String| Problem { pointer, message: "unknown key".to_owned(), remedy: None };
             return Err(Error::problems(name, unknown.into_iter().map(problem).collect()));
         }
-        let config = serde_path(value).map_err(|(pointer, message)| invalid(format!(": {pointer}: {message}")))?;
+        let config =
+            serde_path(&value).map_err(|(pointer, message)| invalid(format!(": {pointer}: {message}")))?;
         Ok((config, unknown))
     }
 
@@ -71,7 +77,11 @@ impl Config {
         let name = path.display().to_string();
         let io = |error| Error::io(name.clone(), error);
         // O_NONBLOCK: a FIFO must not keep us waiting for a writer.
-        let file = File::options().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path).map_err(io)?;
+        let file = File::options()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY)
+            .open(path)
+            .map_err(io)?;
         if !file.metadata().map_err(io)?.is_file() {
             return Err(Error::new(ErrorKind::InvalidConfig, format!("{name}: not a regular file")));
         }
@@ -88,7 +98,9 @@ impl Config {
     /// # Errors
     /// A path that is not UTF-8 has no form in JSON.
     pub fn to_json(&self) -> Result<String> {
-        serde_json::to_string_pretty(self).map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("write the config as JSON: {error}")))
+        serde_json::to_string_pretty(self).map_err(|error| {
+            Error::new(ErrorKind::InvalidConfig, format!("write the config as JSON: {error}"))
+        })
     }
 }
 
@@ -183,7 +195,9 @@ fn normalise(value: &mut Value, known: &Value, at: &str, mode: Mode, unknown: &m
     match (value, known) {
         (Value::Object(map), Value::Object(fields)) if !fields.is_empty() => {
             for (key, mut inner) in std::mem::take(map) {
-                let lenient = || fields.iter().find(|(field, _)| mode == Mode::Lenient && field.eq_ignore_ascii_case(&key));
+                let lenient = || {
+                    fields.iter().find(|(field, _)| mode == Mode::Lenient && field.eq_ignore_ascii_case(&key))
+                };
                 let Some((field, shape)) = fields.get_key_value(&key).or_else(lenient) else {
                     unknown.push(format!("{at}/{}", escape(&key)));
                     continue;
@@ -211,10 +225,10 @@ fn escape(key: &str) -> String {
 }
 
 /// Deserialises, and finds the pointer of what failed by taking the value apart.
-fn serde_path(value: Value) -> std::result::Result<Config, (String, String)> {
+fn serde_path(value: &Value) -> std::result::Result<Config, (String, String)> {
     match serde_json::from_value::<Config>(value.clone()) {
         Ok(config) => Ok(config),
-        Err(error) => Err((culprit(&value), error.to_string())),
+        Err(error) => Err((culprit(value), error.to_string())),
     }
 }
 
@@ -233,7 +247,8 @@ fn culprit(value: &Value) -> String {
 fn deeper(value: &Value, fails: &dyn Fn(Value) -> bool) -> String {
     match value {
         Value::Object(map) => {
-            let single = |key: &String, inner: Value| Value::Object([(key.clone(), inner)].into_iter().collect());
+            let single =
+                |key: &String, inner: Value| Value::Object([(key.clone(), inner)].into_iter().collect());
             let found = map.iter().find(|(key, inner)| fails(single(key, (*inner).clone())));
             found.map_or(String::new(), |(key, inner)| {
                 format!("/{}{}", escape(key), deeper(inner, &|inner| fails(single(key, inner))))

@@ -11,14 +11,22 @@ fn check(text: &str, mode: Mode, wanted: &str) {
 #[test]
 fn lenient_keys() {
     check(r#"{"HostName":"a","TTY":true,"user":null}"#, Mode::Lenient, r#"{"hostname":"a","tty":true} []"#);
-    check(r#"{"nope":1,"networks":[{"Type":"loopback","x/y":2}]}"#, Mode::Lenient, r#"{"networks":[{"type":"loopback"}]} ["/networks/0/x~1y", "/nope"]"#);
+    check(
+        r#"{"nope":1,"networks":[{"Type":"loopback","x/y":2}]}"#,
+        Mode::Lenient,
+        r#"{"networks":[{"type":"loopback"}]} ["/networks/0/x~1y", "/nope"]"#,
+    );
     check(r#"{"system_properties":{"net.x":"1"}}"#, Mode::Lenient, r#"{"sysctl":{"net.x":"1"}} []"#);
 }
 
 #[test]
 fn strict_keys() {
     check(r#"{"HostName":"a"}"#, Mode::Strict, "c.json: /HostName: unknown key");
-    check(r#"{"capabilites":[],"nope":1}"#, Mode::Strict, "c.json\n  /capabilites: unknown key\n  /nope: unknown key");
+    check(
+        r#"{"capabilites":[],"nope":1}"#,
+        Mode::Strict,
+        "c.json\n  /capabilites: unknown key\n  /nope: unknown key",
+    );
 }
 
 #[test]
@@ -46,8 +54,14 @@ fn broken_text() {
 fn wrong_types_are_pointed_at() {
     let cases = [
         (r#"{"tty":1}"#, "c.json: /tty: invalid type: integer `1`, expected a boolean"),
-        (r#"{"mount_config":{"mounts":[{},{"writable":3}]}}"#, "c.json: /mount_config/mounts/1/writable: invalid type: integer `3`, expected a boolean"),
-        (r#"{"mount_config":{"mounts":7}}"#, "c.json: /mount_config/mounts: invalid type: integer `7`, expected a sequence"),
+        (
+            r#"{"mount_config":{"mounts":[{},{"writable":3}]}}"#,
+            "c.json: /mount_config/mounts/1/writable: invalid type: integer `3`, expected a boolean",
+        ),
+        (
+            r#"{"mount_config":{"mounts":7}}"#,
+            "c.json: /mount_config/mounts: invalid type: integer `7`, expected a sequence",
+        ),
     ];
     for (text, wanted) in cases {
         check(text, Mode::Lenient, wanted);
@@ -66,6 +80,9 @@ fn every_field_is_in_the_table() {
     let source = include_str!("config/mod.rs");
     let fields = source.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
     for field in fields.filter(|field| !field.contains(' ')) {
-        assert!(table.to_string().contains(&format!("\"{field}\"")) || ["secs", "nanosecs"].contains(&field), "{field}");
+        assert!(
+            table.to_string().contains(&format!("\"{field}\"")) || ["secs", "nanosecs"].contains(&field),
+            "{field}"
+        );
     }
 }

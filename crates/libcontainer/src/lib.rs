@@ -20,7 +20,9 @@ mod sys;
 mod user;
 mod validate;
 
-pub use config::{CapabilitySets, Cgroup, Config, Namespace, NamespaceKind, Namespaces, Network, Route, TimeOffset};
+pub use config::{
+    CapabilitySets, Cgroup, Config, Namespace, NamespaceKind, Namespaces, Network, Route, TimeOffset,
+};
 pub use container::Container;
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use factory::Factory;

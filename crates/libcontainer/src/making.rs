@@ -1,5 +1,6 @@
 //! The host's part of making a container: its steps, each with its undo.
 
+use libcontainer_plan::wire::signed;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -14,10 +15,10 @@ use crate::config::{Config, NamespaceKind};
 use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
 use crate::factory::Factory;
+use crate::idmap;
 use crate::readback::{self, Expected};
 use crate::state::{self, Intent, State, Status};
 use crate::store::{self, Lock, Store};
-use crate::idmap;
 
 /// A container on its way, shared by the steps that make it.
 #[derive(Debug)]
@@ -35,7 +36,13 @@ struct Inner {
 }
 
 impl Making {
-    pub(crate) fn new(path: &Path, config: &Config, setup: &Setup, id: &str, tamper: impl FnOnce(&mut Expected)) -> Arc<Self> {
+    pub(crate) fn new(
+        path: &Path,
+        config: &Config,
+        setup: &Setup,
+        id: &str,
+        tamper: impl FnOnce(&mut Expected),
+    ) -> Arc<Self> {
         let mut expected = expected(config, setup);
         tamper(&mut expected);
         let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -71,7 +78,9 @@ impl Making {
         ];
         if waits {
             let files = Arc::clone(self);
-            before.push(HostStep::new("make the start pipe and the board", "", move |_| files.make_files().map(|()| None)));
+            before.push(HostStep::new("make the start pipe and the board", "", move |_| {
+                files.make_files().map(|()| None)
+            }));
         }
         let (check, done) = (Arc::clone(self), if waits { Status::Created } else { Status::Running });
         let name = if waits { "created" } else { "running" };
@@ -79,7 +88,9 @@ impl Making {
             HostStep::new("read back ids, capabilities and namespaces of the init", "", move |context| {
                 readback::check(context.pid()?, &check.expected).map(|()| None)
             }),
-            HostStep::new(format!("write state.json ({name})"), "", move |context| ready.commit(context, done).map(|()| None)),
+            HostStep::new(format!("write state.json ({name})"), "", move |context| {
+                ready.commit(context, done).map(|()| None)
+            }),
         ];
         HostSteps { before, born: born(setup), ready }
     }
@@ -118,7 +129,13 @@ impl Making {
 
     fn make_files(&self) -> io::Result<()> {
         let store = self.store()?;
-        nix::sys::stat::mknodat(store.dir(), store::START, nix::sys::stat::SFlag::S_IFIFO, Mode::S_IRUSR | Mode::S_IWUSR, 0)?;
+        nix::sys::stat::mknodat(
+            store.dir(),
+            store::START,
+            nix::sys::stat::SFlag::S_IFIFO,
+            Mode::S_IRUSR | Mode::S_IWUSR,
+            0,
+        )?;
         Ok(())
     }
 
@@ -137,7 +154,8 @@ impl Making {
     pub(crate) fn keep_steps(&self, plan: &Plan) {
         let steps = plan.steps(Lane::Child);
         let late = steps.skip_while(|step| step.purpose != "wait for the start");
-        self.inner().state.start_steps = late.map(|step| (step.index, format!("{}: {}", step.purpose, step.call))).collect();
+        self.inner().state.start_steps =
+            late.map(|step| (step.index, format!("{}: {}", step.purpose, step.call))).collect();
     }
 
     /// The finished container; lets the lock go.
@@ -155,7 +173,8 @@ fn born(setup: &Setup) -> Vec<HostStep> {
     let mut steps = Vec::new();
     if let Some(maps) = setup.id_maps.clone() {
         let text = format!("map {}", describe(&maps));
-        steps.push(HostStep::new(text, "", move |context| idmap::write(context.pid()?, &maps).map(|()| None)));
+        steps
+            .push(HostStep::new(text, "", move |context| idmap::write(context.pid()?, &maps).map(|()| None)));
     }
     if let Some(score) = setup.oom_score_adj {
         steps.push(oom_step(score));
@@ -171,7 +190,9 @@ pub(crate) fn oom_step(score: i32) -> HostStep {
 }
 
 fn describe(maps: &IdMapSetup) -> String {
-    let lines = |lines: &[[u32; 3]]| lines.iter().map(|line| format!("{}:{}:{}", line[0], line[1], line[2])).collect::<Vec<_>>().join(",");
+    let lines = |lines: &[[u32; 3]]| {
+        lines.iter().map(|line| format!("{}:{}:{}", line[0], line[1], line[2])).collect::<Vec<_>>().join(",")
+    };
     format!("users {} groups {}", lines(&maps.uids), lines(&maps.gids))
 }
 
@@ -187,7 +208,9 @@ fn expected(config: &Config, setup: &Setup) -> Expected {
     let confinement = &setup.process.confinement;
     let joined_user = setup.namespaces.joins(libc::CLONE_NEWUSER);
     let outside = |id: u32, maps: fn(&IdMapSetup) -> &[[u32; 3]]| {
-        let mapped = |[inside, outside, count]: &[u32; 3]| (id >= *inside && id - inside < *count).then(|| outside + (id - inside));
+        let mapped = |[inside, outside, count]: &[u32; 3]| {
+            (id >= *inside && id - inside < *count).then(|| outside + (id - inside))
+        };
         match &setup.id_maps {
             Some(all) => maps(all).iter().find_map(mapped),
             None => Some(id).filter(|_| !joined_user),
@@ -195,12 +218,19 @@ fn expected(config: &Config, setup: &Setup) -> Expected {
     };
     let group = |id: &u32| outside(*id, |maps| &maps.gids);
     let groups: Option<Vec<u32>> = identity.groups.iter().map(group).collect();
-    let known = |kind: &NamespaceKind| *kind != NamespaceKind::Time && setup.namespaces.has(kind.flag().cast_signed());
+    let known =
+        |kind: &NamespaceKind| *kind != NamespaceKind::Time && setup.namespaces.has(signed(kind.flag()));
     Expected {
         uid: outside(identity.uid, |maps| &maps.uids),
         gid: group(&identity.gid),
         groups: groups.filter(|_| !identity.setgroups_denied && !joined_user).map(sorted),
-        capabilities: [confinement.inheritable, confinement.permitted, confinement.effective, confinement.bounding, confinement.ambient],
+        capabilities: [
+            confinement.inheritable,
+            confinement.permitted,
+            confinement.effective,
+            confinement.bounding,
+            confinement.ambient,
+        ],
         no_new_privs: confinement.no_new_privs,
         namespaces: namespaces(config, known),
     }
@@ -226,5 +256,7 @@ pub(crate) fn start_time(pid: Pid) -> io::Result<String> {
 
 /// The running boot; empty if the kernel does not tell.
 pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").map(|id| id.trim().to_owned()).unwrap_or_default()
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }

@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, NodeKind, Propagation};
-use libcontainer_mount::{DeviceKind, DeviceNode, Mount, MountConfig, Options, default_simple_devices, parse_options};
+use libcontainer_mount::{
+    DeviceKind, DeviceNode, Mount, MountConfig, Options, default_simple_devices, parse_options,
+};
 use libcontainer_plan::MountAttr;
 
 use crate::compile::{MountItem, MountSetup, NamespaceSetup};
@@ -23,14 +25,22 @@ pub(crate) fn setup(config: &Config, namespaces: &NamespaceSetup) -> Result<Moun
     let default = MountConfig::default();
     let mounts = config.mount_config.as_ref().unwrap_or(&default);
     let label = (!mounts.mount_label.is_empty()).then(|| mounts.mount_label.clone());
-    let mut items = if mounts.bare { Vec::new() } else { system_mounts(config, namespaces, label.as_deref()) };
+    let mut items =
+        if mounts.bare { Vec::new() } else { system_mounts(config, namespaces, label.as_deref()) };
     for (index, mount) in mounts.mounts.iter().enumerate() {
-        let failed = |error| Error::io(format!("/mount_config/mounts/{index}/source: {}", mount.source.display()), error);
+        let failed = |error| {
+            Error::io(format!("/mount_config/mounts/{index}/source: {}", mount.source.display()), error)
+        };
         items.push(item(mount, label.as_deref()).map_err(failed)?);
     }
-    let nodes = if mounts.device_nodes.is_empty() { default_simple_devices() } else { with_null(&mounts.device_nodes) };
+    let nodes = if mounts.device_nodes.is_empty() {
+        default_simple_devices()
+    } else {
+        with_null(&mounts.device_nodes)
+    };
     let nodes = nodes.iter().map(node);
-    let (devices, other): (Vec<_>, Vec<_>) = nodes.partition(|node| !mounts.bare && node.path.starts_with("/dev"));
+    let (devices, other): (Vec<_>, Vec<_>) =
+        nodes.partition(|node| !mounts.bare && node.path.starts_with("/dev"));
     let restricted = RESTRICTED.iter().filter(|_| config.restrict_sys).map(PathBuf::from);
     let kcore = Some(PathBuf::from("/proc/kcore")).filter(|_| config.restrict_sys);
     let propagation = mounts.propagation();
@@ -85,30 +95,36 @@ fn node(node: &DeviceNode) -> Node {
 fn system_mounts(config: &Config, namespaces: &NamespaceSetup, label: Option<&str>) -> Vec<MountItem> {
     let user = namespaces.has(libc::CLONE_NEWUSER);
     let strictly = NOSUID | NODEV | NOEXEC;
+    let context = label.map(|label| format!("context={label}"));
+    let labelled = |options: &[&'static str]| -> Vec<String> {
+        options.iter().map(|option| (*option).to_owned()).chain(context.clone()).collect()
+    };
     let mut items = vec![if user && !namespaces.has(libc::CLONE_NEWPID) {
         // The kernel mounts a procfs only for the owner of its pid namespace.
         host_tree("/proc", 0)
     } else {
-        filesystem("proc", "proc", "/proc", strictly, &[], None, true)
+        filesystem("proc", "proc", "/proc", strictly, &[])
     }];
     items.push(MountItem::Devices);
-    items.push(filesystem("tmpfs", "shm", "/dev/shm", strictly, &["mode=1777", "size=65536k"], label, false));
+    items.push(filesystem("tmpfs", "shm", "/dev/shm", strictly, &labelled(&["mode=1777", "size=65536k"])));
     let gid = mapped(config, 5).then_some("gid=5");
     let options: Vec<_> = ["ptmxmode=0666", "mode=620"].into_iter().chain(gid).collect();
-    items.push(filesystem("devpts", "devpts", "/dev/pts", NOSUID | NOEXEC, &options, label, false));
+    items.push(filesystem("devpts", "devpts", "/dev/pts", NOSUID | NOEXEC, &labelled(&options)));
     let read_only = if config.restrict_sys { RDONLY } else { 0 };
     items.push(if user && !namespaces.has(libc::CLONE_NEWNET) {
         // A sysfs belongs to its network namespace, which is the host's here.
         host_tree("/sys", RDONLY)
     } else {
-        filesystem("sysfs", "sysfs", "/sys", strictly | read_only, &[], None, true)
+        filesystem("sysfs", "sysfs", "/sys", strictly | read_only, &[])
     });
     items
 }
 
 /// Whether the group has an id inside.
 fn mapped(config: &Config, gid: i64) -> bool {
-    let inside = |map: &libcontainer_mount::IdMapping| (map.container_id..map.container_id.saturating_add(map.size)).contains(&gid);
+    let inside = |map: &libcontainer_mount::IdMapping| {
+        (map.container_id..map.container_id.saturating_add(map.size)).contains(&gid)
+    };
     !config.namespaces.is_new(NamespaceKind::User) || config.gid_mappings.iter().any(inside)
 }
 
@@ -126,10 +142,10 @@ fn host_tree(path: &str, extra: u32) -> MountItem {
     MountItem::Bind { bind, to: path.into(), kind: Kind::Directory }
 }
 
-fn filesystem(fstype: &str, source: &str, to: &str, attributes: u32, options: &[&str], label: Option<&str>, strict: bool) -> MountItem {
-    let mut data: Vec<_> = options.iter().filter_map(|option| option.split_once('=')).map(owned).collect();
-    data.extend(label.map(|label| ("context".to_owned(), Some(label.to_owned()))));
+fn filesystem(fstype: &str, source: &str, to: &str, attributes: u32, options: &[String]) -> MountItem {
+    let data = options.iter().filter_map(|option| option.split_once('=')).map(owned).collect();
     let filesystem = Filesystem { fstype: fstype.to_owned(), source: source.to_owned(), data, attributes };
+    let strict = fstype == "proc" || fstype == "sysfs";
     MountItem::Filesystem { filesystem, to: to.into(), strict, propagation: None }
 }
 
@@ -154,13 +170,18 @@ fn bind(mount: &Mount, options: &Options) -> io::Result<MountItem> {
     if link && options.copy_symlink {
         return Ok(MountItem::Link { target: mount.source.read_link()?, to });
     }
-    let directory = if options.source_nofollow { !link && mount.source.is_dir() } else { mount.source.metadata()?.is_dir() };
+    let directory = if options.source_nofollow {
+        !link && mount.source.is_dir()
+    } else {
+        mount.source.metadata()?.is_dir()
+    };
     let recursive = options.bind.unwrap_or(true);
     // Read-only unless told otherwise, as in 2014; options decide where they speak.
     let told = mount.writable || options.clear & u64::from(RDONLY) != 0 || !mount.options.is_empty();
     let read_only = if told { 0 } else { u64::from(RDONLY) };
     let attributes = MountAttr { set: options.set, clear: options.clear, propagation: 0 };
-    let below = MountAttr { set: options.recursive_set | read_only, clear: options.recursive_clear, propagation: 0 };
+    let below =
+        MountAttr { set: options.recursive_set | read_only, clear: options.recursive_clear, propagation: 0 };
     let bind = Bind {
         source: mount.source.clone(),
         source_nofollow: options.source_nofollow,
@@ -175,7 +196,11 @@ fn bind(mount: &Mount, options: &Options) -> io::Result<MountItem> {
 fn new_filesystem(mount: &Mount, options: Options, label: Option<&str>) -> MountItem {
     // 2014 mounted tmpfs with these and took no options.
     let plain = mount.kind == "tmpfs" && mount.options.is_empty();
-    let set = if plain { NOSUID | NODEV | NOEXEC } else { u32::try_from(options.set | options.recursive_set).unwrap_or(0) };
+    let set = if plain {
+        NOSUID | NODEV | NOEXEC
+    } else {
+        u32::try_from(options.set | options.recursive_set).unwrap_or(0)
+    };
     let mut data = options.data;
     if mount.kind == "tmpfs" {
         data.extend(label.map(|label| ("context".to_owned(), Some(label.to_owned()))));
@@ -187,5 +212,10 @@ fn new_filesystem(mount: &Mount, options: Options, label: Option<&str>) -> Mount
         attributes: set,
     };
     let strict = mount.kind == "proc" || mount.kind == "sysfs";
-    MountItem::Filesystem { filesystem, to: mount.destination.clone(), strict, propagation: options.propagation }
+    MountItem::Filesystem {
+        filesystem,
+        to: mount.destination.clone(),
+        strict,
+        propagation: options.propagation,
+    }
 }

@@ -187,7 +187,8 @@ impl Process {
         drop(self.stdin.take());
         let stderr = self.stderr.take();
         let reader = std::thread::spawn(move || drain(stderr, limit));
-        let stdout = drain(self.stdout.take(), limit).map_err(|error| self.shared.failed("read output", error))?;
+        let stdout =
+            drain(self.stdout.take(), limit).map_err(|error| self.shared.failed("read output", error))?;
         let stderr = reader.join().unwrap_or_else(|_| Ok(Vec::new()));
         let stderr = stderr.map_err(|error| self.shared.failed("read error output", error))?;
         Ok(Output { status: self.wait()?, stdout, stderr })
@@ -250,7 +251,8 @@ impl Shared {
 
     /// The process is not our child (the container was loaded), or its status was taken.
     fn status_of_another(&self) -> Result<Option<ExitStatus>> {
-        let ended = wait_readable(self.pidfd.as_fd(), Some(Duration::ZERO)).map_err(|error| self.failed("poll", error))?;
+        let ended = wait_readable(self.pidfd.as_fd(), Some(Duration::ZERO))
+            .map_err(|error| self.failed("poll", error))?;
         if !ended {
             return Ok(None);
         }
@@ -293,7 +295,8 @@ impl Terminal {
     /// # Errors
     /// That of ioctl(TIOCSWINSZ).
     pub fn resize(&self, rows: u16, columns: u16) -> Result<()> {
-        sys::resize(self.master.as_fd(), rows, columns).map_err(|error| Error::io("resize the terminal", error))
+        sys::resize(self.master.as_fd(), rows, columns)
+            .map_err(|error| Error::io("resize the terminal", error))
     }
 
     /// The master as a file. Reading fails with `EIO` once no process has the terminal open any more.

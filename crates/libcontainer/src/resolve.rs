@@ -1,5 +1,6 @@
 //! From a config to a setup: looks at the host where only the host can tell, by descriptors below the rootfs.
 
+use libcontainer_plan::wire::unsigned;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -21,18 +22,39 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const ACCOUNTS: u64 = 8 * 1024 * 1024;
 
 /// The setup of a new container. `process` is the program that becomes pid 1, or `None` for the reaper.
-pub(crate) fn setup(config: &Config, process: Option<&ProcessConfig>, start: StartSetup, probe: &Probe, id: &str) -> Result<Setup> {
+pub(crate) fn setup(
+    config: &Config,
+    process: Option<&ProcessConfig>,
+    start: StartSetup,
+    probe: &Probe,
+    id: &str,
+) -> Result<Setup> {
+    let accounts = if process.is_some() { accounts(config)? } else { Accounts::default() };
+    setup_with(config, process.map(|process| (process, &accounts)), start, probe, id)
+}
+
+/// As [`setup`], with account files from elsewhere.
+pub(crate) fn setup_with(
+    config: &Config,
+    process: Option<(&ProcessConfig, &Accounts)>,
+    start: StartSetup,
+    probe: &Probe,
+    id: &str,
+) -> Result<Setup> {
     let namespaces = namespaces(config);
     let id_maps = namespaces_maps(config, probe);
-    let mounts = if namespaces.has(libc::CLONE_NEWNS) { Some(mounts::setup(config, &namespaces)?) } else { None };
+    let mounts =
+        if namespaces.has(libc::CLONE_NEWNS) { Some(mounts::setup(config, &namespaces)?) } else { None };
     let denied = id_maps.as_ref().is_some_and(IdMapSetup::setgroups_denied);
     let process = match process {
-        Some(process) => self::process(config, process, &accounts(config)?, probe, denied)?,
+        Some((process, accounts)) => self::process(config, process, accounts, probe, denied)?,
         None => reaper(config, probe, denied),
     };
-    let line = |(clock, offset): (&String, &crate::config::TimeOffset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs);
+    let line = |(clock, offset): (&String, &crate::config::TimeOffset)| {
+        format!("{clock} {} {}\n", offset.secs, offset.nanosecs)
+    };
     Ok(Setup {
-        loopback: namespaces.new & libc::CLONE_NEWNET.cast_unsigned() != 0
+        loopback: namespaces.new & unsigned(libc::CLONE_NEWNET) != 0
             && config.networks.iter().any(|network| network.kind == "loopback"),
         namespaces,
         id_maps,
@@ -75,6 +97,18 @@ pub(crate) struct Accounts {
     pub(crate) group: Vec<u8>,
 }
 
+/// For a plan that is only shown: without a rootfs at hand, a named user stands as 65534 and a named group too.
+pub(crate) fn accounts_to_show(config: &Config, spec: &str) -> Accounts {
+    accounts(config).unwrap_or_else(|_| {
+        let mut names = spec.split(':');
+        let (user, group) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+        Accounts {
+            passwd: format!("{user}:x:65534:65534::/:").into_bytes(),
+            group: format!("{group}:x:65534:").into_bytes(),
+        }
+    })
+}
+
 fn accounts(config: &Config) -> Result<Accounts> {
     if config.rootfs.as_os_str().is_empty() {
         return read_accounts(Path::new("/"));
@@ -84,9 +118,14 @@ fn accounts(config: &Config) -> Result<Accounts> {
 
 /// Reads `/etc/passwd` and `/etc/group` of the tree at `root`; links are followed inside of it only. Missing files are empty.
 pub(crate) fn read_accounts(root: &Path) -> Result<Accounts> {
-    let failed = |error: nix::errno::Errno| Error::io(format!("open rootfs {}", root.display()), error.into());
-    let dir = nix::fcntl::open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty()).map_err(failed)?;
-    let read = |name: &str| read_below(&dir, name).map_err(|error| Error::io(format!("read /{name} of {}", root.display()), error));
+    let failed =
+        |error: nix::errno::Errno| Error::io(format!("open rootfs {}", root.display()), error.into());
+    let dir = nix::fcntl::open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(failed)?;
+    let read = |name: &str| {
+        read_below(&dir, name)
+            .map_err(|error| Error::io(format!("read /{name} of {}", root.display()), error))
+    };
     Ok(Accounts { passwd: read("etc/passwd")?, group: read("etc/group")? })
 }
 
@@ -126,18 +165,33 @@ fn confinement(config: &Config, probe: &Probe) -> Confinement {
 /// The reaper needs nothing: no capability, no environment.
 fn reaper(config: &Config, probe: &Probe, setgroups_denied: bool) -> ProcessSetup {
     let bounding = confinement(config, probe);
-    let confinement = Confinement { effective: 0, permitted: 0, inheritable: 0, ambient: 0, no_new_privs: true, parent_death_signal: None, ..bounding };
+    let confinement = Confinement {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+        ambient: 0,
+        no_new_privs: true,
+        parent_death_signal: None,
+        ..bounding
+    };
     let identity = Identity { setgroups_denied, ..Identity::default() };
     ProcessSetup { identity, confinement, umask: 0o022, cwd: "/".into(), ..ProcessSetup::default() }
 }
 
 /// The program: who it is, what it may do, where it is found.
-pub(crate) fn process(config: &Config, process: &ProcessConfig, accounts: &Accounts, probe: &Probe, setgroups_denied: bool) -> Result<ProcessSetup> {
+pub(crate) fn process(
+    config: &Config,
+    process: &ProcessConfig,
+    accounts: &Accounts,
+    probe: &Probe,
+    setgroups_denied: bool,
+) -> Result<ProcessSetup> {
     let spec = process.user.as_deref().unwrap_or(&config.user);
     let user = user::resolve(spec, &accounts.passwd, &accounts.group, &config.additional_groups);
     let user = user.map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("/user: {error}")))?;
     if setgroups_denied && !user.groups.is_empty() {
-        let text = format!("/user: groups {:?} can't be set: this user namespace denies setgroups", user.groups);
+        let text =
+            format!("/user: groups {:?} can't be set: this user namespace denies setgroups", user.groups);
         return Err(Error::new(ErrorKind::InvalidConfig, text));
     }
     let args: Vec<Vec<u8>> = process.args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
@@ -154,15 +208,27 @@ pub(crate) fn process(config: &Config, process: &ProcessConfig, accounts: &Accou
     let mut confinement = confinement(config, probe);
     if let Some(names) = &process.capabilities {
         let set = libcontainer_security::CapSet::from_names(names.iter().map(String::as_str));
-        let set = set.map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("/capabilities: {error}")))?;
+        let set =
+            set.map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("/capabilities: {error}")))?;
         let (bounding, effective) = (set.bits(), set.bits());
-        confinement = Confinement { bounding, effective, permitted: effective, inheritable: 0, ambient: 0, ..confinement };
+        confinement = Confinement {
+            bounding,
+            effective,
+            permitted: effective,
+            inheritable: 0,
+            ambient: 0,
+            ..confinement
+        };
     }
     let identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups, setgroups_denied };
     Ok(ProcessSetup {
         identity,
         confinement,
-        limits: config.rlimits.iter().map(|limit| (limit.resource.number(), limit.soft, limit.hard)).collect(),
+        limits: config
+            .rlimits
+            .iter()
+            .map(|limit| (limit.resource.number(), limit.soft, limit.hard))
+            .collect(),
         umask: config.umask.unwrap_or(0o022),
         candidates: candidates(&args, &env),
         cwd,

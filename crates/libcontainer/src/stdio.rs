@@ -151,7 +151,9 @@ impl Opened {
             let builder = std::thread::Builder::new().name("container-stdio".to_owned());
             match pump {
                 // Not joined: a reader such as the caller's terminal may block for ever.
-                Pump::In(mut from, mut to) => drop(builder.spawn(move || drop(io::copy(&mut from, &mut to)))?),
+                Pump::In(mut from, mut to) => {
+                    drop(builder.spawn(move || drop(io::copy(&mut from, &mut to)))?);
+                }
                 Pump::Out(mut from, mut to) => joined.push(builder.spawn(move || {
                     // An error of the caller's writer ends the copy; the process then gets EPIPE, as with any closed pipe.
                     let _ = io::copy(&mut from, &mut to).and_then(|_| to.flush());
@@ -163,7 +165,9 @@ impl Opened {
 }
 
 fn wrong(number: usize) -> io::Error {
-    let text = format!("descriptor {number}: a reader serves for input, a writer for output, `Stdout` for standard error");
+    let text = format!(
+        "descriptor {number}: a reader serves for input, a writer for output, `Stdout` for standard error"
+    );
     io::Error::new(io::ErrorKind::InvalidInput, text)
 }
 

@@ -46,7 +46,9 @@ impl Store {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let what = || format!("open container {}", path.display());
         let io = |error: io::Error| match error.raw_os_error() {
-            Some(libc::ENOENT) => Error::new(ErrorKind::NotFound, format!("container {} does not exist", path.display())),
+            Some(libc::ENOENT) => {
+                Error::new(ErrorKind::NotFound, format!("container {} does not exist", path.display()))
+            }
             _ => Error::io(what(), error),
         };
         let (parent, name) = split(path).map_err(io)?;
@@ -60,12 +62,18 @@ impl Store {
 
     /// A directory that others can write to may hold anything.
     fn is_ours(&self) -> Result<()> {
-        let data = fstat(&self.dir).map_err(|errno| Error::io(format!("stat {}", self.path.display()), errno.into()))?;
+        let data = fstat(&self.dir)
+            .map_err(|errno| Error::io(format!("stat {}", self.path.display()), errno.into()))?;
         let own = data.st_uid == nix::unistd::geteuid().as_raw() || data.st_uid == 0;
         if own && data.st_mode & 0o022 == 0 {
             return Ok(());
         }
-        let text = format!("{}: belongs to user {} with mode {:o}; it must be ours alone", self.path.display(), data.st_uid, data.st_mode & 0o7777);
+        let text = format!(
+            "{}: belongs to user {} with mode {:o}; it must be ours alone",
+            self.path.display(),
+            data.st_uid,
+            data.st_mode & 0o7777
+        );
         Err(Error::new(ErrorKind::PermissionDenied, text))
     }
 
@@ -90,7 +98,10 @@ impl Store {
                 Ok(lock) => return Ok(lock),
                 Err((again, Errno::EWOULDBLOCK)) if Instant::now() < end => file = again,
                 Err((_, Errno::EWOULDBLOCK)) => {
-                    return Err(Error::new(ErrorKind::Timeout, format!("container {name} is busy: another process holds its lock")));
+                    return Err(Error::new(
+                        ErrorKind::Timeout,
+                        format!("container {name} is busy: another process holds its lock"),
+                    ));
                 }
                 Err((again, Errno::EINTR)) => file = again,
                 Err((_, errno)) => return Err(failed(errno)),
@@ -107,7 +118,10 @@ impl Store {
     pub(crate) fn read(&self) -> Result<State> {
         let gone = |error: state::StateError| {
             if error.is_not_found() && !self.stands() {
-                return Error::new(ErrorKind::NotFound, format!("container {} does not exist", self.path.display()));
+                return Error::new(
+                    ErrorKind::NotFound,
+                    format!("container {} does not exist", self.path.display()),
+                );
             }
             Error::new(ErrorKind::Corrupt, format!("container {}: {error}", self.path.display()))
         };

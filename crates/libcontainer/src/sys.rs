@@ -28,10 +28,12 @@ struct PidfdInfo {
 pub(crate) fn wait(pidfd: BorrowedFd<'_>, block: bool) -> io::Result<Option<ExitStatus>> {
     let flags = libc::WEXITED | libc::__WALL | if block { 0 } else { libc::WNOHANG };
     loop {
-        let (mut info, mut usage) = (MaybeUninit::<libc::siginfo_t>::zeroed(), MaybeUninit::<libc::rusage>::zeroed());
+        let (mut info, mut usage) =
+            (MaybeUninit::<libc::siginfo_t>::zeroed(), MaybeUninit::<libc::rusage>::zeroed());
         let (place, used) = (info.as_mut_ptr(), usage.as_mut_ptr());
         // SAFETY: both structures are writable and of the sizes that the kernel writes.
-        let result = unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, pidfd.as_raw_fd(), place, flags, used) };
+        let result =
+            unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, pidfd.as_raw_fd(), place, flags, used) };
         if result != 0 {
             let error = io::Error::last_os_error();
             if error.kind() == io::ErrorKind::Interrupted {
@@ -40,9 +42,13 @@ pub(crate) fn wait(pidfd: BorrowedFd<'_>, block: bool) -> io::Result<Option<Exit
             return Err(error);
         }
         // SAFETY: zeroed at least, and all bit patterns are valid.
-        let (info, usage) = unsafe { (info.assume_init(), usage.assume_init()) };
+        let info = unsafe { info.assume_init() };
+        // SAFETY: likewise.
+        let usage = unsafe { usage.assume_init() };
         // SAFETY: waitid fills the fields of SIGCHLD, or leaves them zero.
-        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        let pid = unsafe { info.si_pid() };
+        // SAFETY: likewise.
+        let status = unsafe { info.si_status() };
         return Ok((pid != 0).then(|| status_of(info.si_code, status, &usage)));
     }
 }
@@ -50,7 +56,8 @@ pub(crate) fn wait(pidfd: BorrowedFd<'_>, block: bool) -> io::Result<Option<Exit
 fn status_of(code: i32, status: i32, usage: &libc::rusage) -> ExitStatus {
     let time = |value: libc::timeval| {
         let seconds = u64::try_from(value.tv_sec).unwrap_or(0);
-        std::time::Duration::from_secs(seconds) + std::time::Duration::from_micros(u64::try_from(value.tv_usec).unwrap_or(0))
+        std::time::Duration::from_secs(seconds)
+            + std::time::Duration::from_micros(u64::try_from(value.tv_usec).unwrap_or(0))
     };
     let usage = Usage {
         user_time: time(usage.ru_utime),

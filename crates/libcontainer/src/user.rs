@@ -96,7 +96,12 @@ fn id(text: &str) -> Option<Result<u32, UserError>> {
 ///
 /// # Errors
 /// A name that is not in the files, or a number that is no id.
-pub fn resolve(spec: &str, passwd: &[u8], group: &[u8], additional: &[String]) -> Result<ResolvedUser, UserError> {
+pub fn resolve(
+    spec: &str,
+    passwd: &[u8],
+    group: &[u8],
+    additional: &[String],
+) -> Result<ResolvedUser, UserError> {
     let mut parts = spec.split(':');
     let (user, explicit) = (parts.next().unwrap_or_default(), parts.next().filter(|part| !part.is_empty()));
     let found = match id(user) {
@@ -112,7 +117,12 @@ pub fn resolve(spec: &str, passwd: &[u8], group: &[u8], additional: &[String]) -
     };
     let found = found.unwrap_or(User { name: b"", uid: 0, gid: 0, home: b"" });
     let home = if found.home.is_empty() { b"/" } else { found.home };
-    let mut resolved = ResolvedUser { uid: found.uid, gid: found.gid, groups: Vec::new(), home: OsStr::from_bytes(home).into() };
+    let mut resolved = ResolvedUser {
+        uid: found.uid,
+        gid: found.gid,
+        groups: Vec::new(),
+        home: OsStr::from_bytes(home).into(),
+    };
     match explicit {
         Some(name) => resolved.gid = group_id(name, group)?,
         None => resolved.groups.extend(memberships(group, found.name)),

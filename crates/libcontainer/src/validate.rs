@@ -71,7 +71,11 @@ impl Config {
         } else if !self.rootfs.is_absolute() {
             all.add("/rootfs", format!("{}: must be absolute", self.rootfs.display()));
         } else if self.rootfs == Path::new("/") {
-            all.hint("/rootfs", "\"/\": the host's root can't be taken as rootfs", "bind it to a directory first");
+            all.hint(
+                "/rootfs",
+                "\"/\": the host's root can't be taken as rootfs",
+                "bind it to a directory first",
+            );
         }
     }
 
@@ -98,7 +102,10 @@ impl Config {
         }
         for (clock, offset) in &self.time_offsets {
             if !["monotonic", "boottime"].contains(&clock.as_str()) || offset.nanosecs >= 1_000_000_000 {
-                all.add(format!("/time_offsets/{clock}"), "monotonic or boottime, with nanosecs below 1000000000");
+                all.add(
+                    format!("/time_offsets/{clock}"),
+                    "monotonic or boottime, with nanosecs below 1000000000",
+                );
             }
         }
     }
@@ -124,7 +131,8 @@ impl Config {
         for problem in found {
             all.add(format!("/{key}{}", problem.pointer), problem.message);
         }
-        let maps_root = maps.iter().any(|map| map.container_id <= 0 && 0 < map.container_id.saturating_add(map.size));
+        let maps_root =
+            maps.iter().any(|map| map.container_id <= 0 && 0 < map.container_id.saturating_add(map.size));
         if !broken && !maps_root {
             all.add(format!("/{key}"), "id 0 is not mapped: the set-up runs as root of the user namespace");
         }
@@ -139,7 +147,10 @@ impl Config {
                 all.hint(format!("/{key}"), "would change the host's name", "add NEWUTS");
             }
             if name.len() > HOST_NAME_MAX || name.contains(|c: char| c.is_control() || c.is_whitespace()) {
-                all.add(format!("/{key}"), format!("{name:?}: at most {HOST_NAME_MAX} bytes without spaces and control characters"));
+                all.add(
+                    format!("/{key}"),
+                    format!("{name:?}: at most {HOST_NAME_MAX} bytes without spaces and control characters"),
+                );
             }
         }
     }
@@ -260,7 +271,9 @@ impl Config {
         refuse(!self.apparmor_profile.is_empty(), "/apparmor_profile", "AppArmor");
         refuse(!self.process_label.is_empty(), "/process_label", "SELinux process labels");
         refuse(self.seccomp.is_some(), "/seccomp", "seccomp");
-        for (index, network) in self.networks.iter().enumerate().filter(|(_, network)| network.kind != "loopback") {
+        for (index, network) in
+            self.networks.iter().enumerate().filter(|(_, network)| network.kind != "loopback")
+        {
             let what = format!("network of type {:?}", network.kind);
             refuse(true, &format!("/networks/{index}/type"), &what);
         }
@@ -280,8 +293,16 @@ impl Config {
 }
 
 fn sysctl_namespace(key: &str) -> Option<NamespaceKind> {
-    const IPC: [&str; 8] =
-        ["kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced"];
+    const IPC: [&str; 8] = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
     if IPC.contains(&key) || key.starts_with("fs.mqueue.") {
         return Some(NamespaceKind::Ipc);
     }
@@ -298,7 +319,9 @@ fn environment(entry: &[u8], pointer: &str, all: &mut Problems) {
     match entry.iter().position(|byte| *byte == b'=') {
         None => all.add(pointer, format!("{}: no '='", entry.escape_ascii())),
         Some(0) => all.add(pointer, "no name before '='"),
-        Some(_) if entry.len() > ARGUMENT => all.add(pointer, format!("{} bytes, limit {ARGUMENT}", entry.len())),
+        Some(_) if entry.len() > ARGUMENT => {
+            all.add(pointer, format!("{} bytes, limit {ARGUMENT}", entry.len()));
+        }
         Some(_) => {}
     }
 }

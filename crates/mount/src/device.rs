@@ -61,7 +61,8 @@ impl<'de> Deserialize<'de> for DeviceKind {
             Ok(Either::Letter(letter)) => u64::from(letter),
             Err(_) => 0,
         };
-        Self::from_code(code).ok_or_else(|| serde::de::Error::custom("device type: 99 or \"c\", 98 or \"b\", 112 or \"p\""))
+        Self::from_code(code)
+            .ok_or_else(|| serde::de::Error::custom("device type: 99 or \"c\", 98 or \"b\", 112 or \"p\""))
     }
 }
 
@@ -188,8 +189,11 @@ pub fn host_devices() -> io::Result<Vec<DeviceNode>> {
 /// The six nodes that every container has: null, zero, full, tty, urandom, random.
 #[must_use]
 pub fn default_simple_devices() -> Vec<DeviceNode> {
-    let all = [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("tty", 5, 0), ("urandom", 1, 9), ("random", 1, 8)];
-    let node = |(name, major, minor)| DeviceNode::new(DeviceKind::Character, &format!("/dev/{name}"), major, minor, "rwm", 0o666);
+    let all =
+        [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("tty", 5, 0), ("urandom", 1, 9), ("random", 1, 8)];
+    let node = |(name, major, minor)| {
+        DeviceNode::new(DeviceKind::Character, &format!("/dev/{name}"), major, minor, "rwm", 0o666)
+    };
     all.into_iter().map(node).collect()
 }
 
@@ -235,7 +239,14 @@ mod tests {
 
     #[test]
     fn lists_have_their_lengths_and_rules() {
-        assert_eq!((default_simple_devices().len(), default_allowed_devices().len(), default_created_devices().len()), (6, 14, 7));
+        assert_eq!(
+            (
+                default_simple_devices().len(),
+                default_allowed_devices().len(),
+                default_created_devices().len()
+            ),
+            (6, 14, 7)
+        );
         assert_eq!(default_allowed_devices()[0].rule(), "c *:* m");
         assert_eq!(default_allowed_devices()[8].rule(), "c 1:3 rwm");
     }

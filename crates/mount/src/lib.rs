@@ -9,7 +9,8 @@ mod validate;
 
 pub use config::{IdMapping, Mount, MountConfig};
 pub use device::{
-    DeviceKind, DeviceNode, WILDCARD, default_allowed_devices, default_created_devices, default_simple_devices, host_devices,
+    DeviceKind, DeviceNode, WILDCARD, default_allowed_devices, default_created_devices,
+    default_simple_devices, host_devices,
 };
 pub use options::{OptionError, Options, parse_options};
 pub use validate::{Problem, id_map_problems};

@@ -95,17 +95,28 @@ const PROPAGATIONS: &[(&str, Propagation)] = &[
 ];
 
 /// Options that are flags of the filesystem; the second name turns the first off.
-const FLAGS: &[(&str, &str)] =
-    &[("sync", "async"), ("dirsync", ""), ("lazytime", "nolazytime"), ("mand", "nomand"), ("iversion", "noiversion")];
+const FLAGS: &[(&str, &str)] = &[
+    ("sync", "async"),
+    ("dirsync", ""),
+    ("lazytime", "nolazytime"),
+    ("mand", "nomand"),
+    ("iversion", "noiversion"),
+];
 
 /// Reads a list of options; of contradicting ones the last counts, as for mount(8).
 ///
 /// # Errors
 /// An option that a bind can't have, or that means nothing for a new mount.
-pub fn parse_options<'a>(options: impl IntoIterator<Item = &'a str>, bind: bool) -> Result<Options, OptionError> {
+pub fn parse_options<'a>(
+    options: impl IntoIterator<Item = &'a str>,
+    bind: bool,
+) -> Result<Options, OptionError> {
     let mut parsed = Options::default();
     for option in options.into_iter().filter(|option| !option.is_empty()) {
-        let known = parsed.attribute(option) || parsed.propagate(option) || parsed.special(option)? || parsed.flag(option, bind)?;
+        let known = parsed.attribute(option)
+            || parsed.propagate(option)
+            || parsed.special(option)?
+            || parsed.flag(option, bind)?;
         if !known {
             parsed.pass_on(option, bind)?;
         }
@@ -129,7 +140,8 @@ impl Options {
     }
 
     fn propagate(&mut self, option: &str) -> bool {
-        let find = |name: &str| PROPAGATIONS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
+        let find =
+            |name: &str| PROPAGATIONS.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
         let found = find(option).map(|value| (value, false));
         let found = found.or_else(|| option.strip_prefix('r').and_then(find).map(|value| (value, true)));
         self.propagation = found.or(self.propagation);
@@ -158,7 +170,9 @@ impl Options {
 
     /// Flags of the filesystem: refused for a bind, which has the filesystem of its source.
     fn flag(&mut self, option: &str, bind: bool) -> Result<bool, OptionError> {
-        let Some((on, _)) = FLAGS.iter().find(|(on, off)| option == *on || option == *off) else { return Ok(false) };
+        let Some((on, _)) = FLAGS.iter().find(|(on, off)| option == *on || option == *off) else {
+            return Ok(false);
+        };
         if bind {
             return Err(OptionError::Unknown { option: option.to_owned() });
         }
@@ -199,8 +213,17 @@ mod tests {
     fn check(options: &str, wanted: &str) {
         let parsed = parse_options(options.split(','), false).unwrap();
         let Options { set, clear, recursive_set, recursive_clear, .. } = parsed;
-        let data: Vec<_> = parsed.data.iter().map(|(key, value)| format!("{key}={}", value.as_deref().unwrap_or("-"))).collect();
-        let text = format!("{set:x}/{clear:x} {recursive_set:x}/{recursive_clear:x} {:?} {:?} {}", parsed.propagation, parsed.bind, data.join(" "));
+        let data: Vec<_> = parsed
+            .data
+            .iter()
+            .map(|(key, value)| format!("{key}={}", value.as_deref().unwrap_or("-")))
+            .collect();
+        let text = format!(
+            "{set:x}/{clear:x} {recursive_set:x}/{recursive_clear:x} {:?} {:?} {}",
+            parsed.propagation,
+            parsed.bind,
+            data.join(" ")
+        );
         assert_eq!(text.trim_end(), wanted, "{options}");
     }
 
@@ -222,7 +245,9 @@ mod tests {
 
     #[test]
     fn what_can_not_be_taken_is_named() {
-        for (options, bind) in [("size=1k", true), ("lazytime", true), ("remount", false), ("idmap=uids=0-1-2", false)] {
+        for (options, bind) in
+            [("size=1k", true), ("lazytime", true), ("remount", false), ("idmap=uids=0-1-2", false)]
+        {
             let error = parse_options([options], bind).unwrap_err();
             assert!(error.to_string().contains(options), "{error}");
         }

@@ -22,8 +22,18 @@ const PAGE: usize = 4095;
 const MAX_LINES: usize = 340;
 
 /// Files in `/proc` over which a host service such as lxcfs may mount.
-const PROC_FILES: [&str; 10] =
-    ["cpuinfo", "diskstats", "meminfo", "stat", "swaps", "uptime", "loadavg", "slabinfo", "net/dev", "sys/kernel/ns_last_pid"];
+const PROC_FILES: [&str; 10] = [
+    "cpuinfo",
+    "diskstats",
+    "meminfo",
+    "stat",
+    "swaps",
+    "uptime",
+    "loadavg",
+    "slabinfo",
+    "net/dev",
+    "sys/kernel/ns_last_pid",
+];
 
 impl MountConfig {
     /// Everything that is wrong with it, without looking at the host.
@@ -152,7 +162,9 @@ fn node_problems(node: &DeviceNode, all: &mut Problems) {
     if node.kind == DeviceKind::Fifo {
         return;
     }
-    for (key, number, most) in [("/major_number", node.major_number, 4095), ("/minor_number", node.minor_number, 0xf_ffff)] {
+    for (key, number, most) in
+        [("/major_number", node.major_number, 4095), ("/minor_number", node.minor_number, 0xf_ffff)]
+    {
         if number == WILDCARD {
             all.add(key, "a node needs a number, not a wildcard");
         } else if !(0..=most).contains(&number) {
@@ -179,9 +191,13 @@ pub fn id_map_problems(maps: &[IdMapping]) -> Vec<Problem> {
                 all.add(&format!("{pointer}/{key}"), format!("{first}: out of range"));
             }
         }
-        let overlap = |a: i64, b: i64, other: &IdMapping| a < b.saturating_add(other.size) && b < a.saturating_add(map.size);
+        let overlap = |a: i64, b: i64, other: &IdMapping| {
+            a < b.saturating_add(other.size) && b < a.saturating_add(map.size)
+        };
         for (earlier, other) in maps.iter().enumerate().take(index) {
-            if overlap(map.container_id, other.container_id, other) || overlap(map.host_id, other.host_id, other) {
+            if overlap(map.container_id, other.container_id, other)
+                || overlap(map.host_id, other.host_id, other)
+            {
                 all.add(&pointer, format!("overlaps with line {earlier}"));
             }
         }

@@ -15,7 +15,17 @@ struct Item {
 }
 
 pub(crate) fn run(as_json: bool) -> Outcome {
-    let items = [kernel(), namespaces(), user_namespaces(), restriction(), memfd(), helpers(), subordinate(), overlay(), cgroups()];
+    let items = [
+        kernel(),
+        namespaces(),
+        user_namespaces(),
+        restriction(),
+        memfd(),
+        helpers(),
+        subordinate(),
+        overlay(),
+        cgroups(),
+    ];
     if as_json {
         let list: Vec<_> = items.iter().map(|item| json!({"name": item.name, "ok": item.works, "found": item.found, "remedy": item.remedy})).collect();
         println!("{}", serde_json::to_string_pretty(&list)?);
@@ -36,19 +46,39 @@ fn setting(path: &str) -> Option<String> {
 
 fn kernel() -> Item {
     let probe = libcontainer::Probe::current();
-    let found = probe.as_ref().map_or_else(ToString::to_string, |probe| format!("Linux {}.{}, capabilities up to {}", probe.version.0, probe.version.1, probe.last_cap));
+    let found = probe.as_ref().map_or_else(ToString::to_string, |probe| {
+        format!("Linux {}.{}, capabilities up to {}", probe.version.0, probe.version.1, probe.last_cap)
+    });
     Item { name: "kernel", works: probe.is_ok(), found, remedy: "5.14 or newer is needed" }
 }
 
 fn namespaces() -> Item {
-    let missing: Vec<_> = libcontainer::NamespaceKind::ALL.iter().map(|kind| kind.file()).filter(|file| !Path::new("/proc/self/ns").join(file).exists()).collect();
-    let found = if missing.is_empty() { "all eight kinds".to_owned() } else { format!("missing: {}", missing.join(", ")) };
-    Item { name: "namespaces", works: missing.is_empty(), found, remedy: "enable the CONFIG_*_NS options of the kernel" }
+    let missing: Vec<_> = libcontainer::NamespaceKind::ALL
+        .iter()
+        .map(|kind| kind.file())
+        .filter(|file| !Path::new("/proc/self/ns").join(file).exists())
+        .collect();
+    let found = if missing.is_empty() {
+        "all eight kinds".to_owned()
+    } else {
+        format!("missing: {}", missing.join(", "))
+    };
+    Item {
+        name: "namespaces",
+        works: missing.is_empty(),
+        found,
+        remedy: "enable the CONFIG_*_NS options of the kernel",
+    }
 }
 
 fn user_namespaces() -> Item {
     let most = setting("/proc/sys/user/max_user_namespaces").unwrap_or_else(|| "0".to_owned());
-    Item { name: "user namespaces", works: most != "0", found: format!("at most {most}"), remedy: "sysctl user.max_user_namespaces=10000" }
+    Item {
+        name: "user namespaces",
+        works: most != "0",
+        found: format!("at most {most}"),
+        remedy: "sysctl user.max_user_namespaces=10000",
+    }
 }
 
 fn restriction() -> Item {
@@ -62,23 +92,39 @@ fn restriction() -> Item {
 
 fn memfd() -> Item {
     let value = setting("/proc/sys/vm/memfd_noexec").unwrap_or_else(|| "0".to_owned());
-    Item { name: "executable memfd", works: value != "2", found: format!("vm.memfd_noexec={value}"), remedy: "sysctl vm.memfd_noexec=1" }
+    Item {
+        name: "executable memfd",
+        works: value != "2",
+        found: format!("vm.memfd_noexec={value}"),
+        remedy: "sysctl vm.memfd_noexec=1",
+    }
 }
 
 fn helpers() -> Item {
     let found = ["/usr/bin/newuidmap", "/usr/bin/newgidmap"].iter().all(|path| Path::new(path).exists());
     let text = if found { "newuidmap, newgidmap" } else { "not installed" };
-    Item { name: "id map helpers", works: found, found: text.to_owned(), remedy: "apt-get install uidmap; only for more than one id without root" }
+    Item {
+        name: "id map helpers",
+        works: found,
+        found: text.to_owned(),
+        remedy: "apt-get install uidmap; only for more than one id without root",
+    }
 }
 
 fn subordinate() -> Item {
     let uid = nix::unistd::geteuid();
     let name = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name).unwrap_or_default();
     let text = setting("/etc/subuid").unwrap_or_default();
-    let own = |line: &&str| line.split(':').next().is_some_and(|owner| owner == name || owner == uid.to_string());
+    let own =
+        |line: &&str| line.split(':').next().is_some_and(|owner| owner == name || owner == uid.to_string());
     let found = text.lines().find(own).map(str::to_owned);
     let remedy = "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER; only for more than one id without root";
-    Item { name: "subordinate ids", works: found.is_some() || uid.is_root(), found: found.unwrap_or_else(|| "none".to_owned()), remedy }
+    Item {
+        name: "subordinate ids",
+        works: found.is_some() || uid.is_root(),
+        found: found.unwrap_or_else(|| "none".to_owned()),
+        remedy,
+    }
 }
 
 fn overlay() -> Item {

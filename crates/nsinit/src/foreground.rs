@@ -23,7 +23,14 @@ impl Signals {
     pub(crate) fn take() -> Result<Self, Failure> {
         let mut set = SigSet::all();
         // Those that mean this program itself, or can't be blocked.
-        for own in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGFPE, Signal::SIGILL, Signal::SIGABRT, Signal::SIGTRAP] {
+        for own in [
+            Signal::SIGSEGV,
+            Signal::SIGBUS,
+            Signal::SIGFPE,
+            Signal::SIGILL,
+            Signal::SIGABRT,
+            Signal::SIGTRAP,
+        ] {
             set.remove(own);
         }
         for stop in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGCHLD, Signal::SIGPIPE] {
@@ -94,10 +101,19 @@ struct Ready {
     output: bool,
 }
 
-fn ready(signals: &Signals, process: &Process, terminal: Option<BorrowedFd<'_>>, input: bool, output: bool) -> Result<Ready, Failure> {
+fn ready(
+    signals: &Signals,
+    process: &Process,
+    terminal: Option<BorrowedFd<'_>>,
+    input: bool,
+    output: bool,
+) -> Result<Ready, Failure> {
     let stdin = io::stdin();
     let when = |wanted: bool| if wanted { PollFlags::POLLIN } else { PollFlags::empty() };
-    let mut polled = vec![PollFd::new(signals.fd.as_fd(), PollFlags::POLLIN), PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+    let mut polled = vec![
+        PollFd::new(signals.fd.as_fd(), PollFlags::POLLIN),
+        PollFd::new(process.as_fd(), PollFlags::POLLIN),
+    ];
     if let Some(terminal) = terminal {
         polled.push(PollFd::new(stdin.as_fd(), when(input)));
         polled.push(PollFd::new(terminal, when(output)));
@@ -111,7 +127,11 @@ fn ready(signals: &Signals, process: &Process, terminal: Option<BorrowedFd<'_>>,
     Ok(Ready { signal: any(0), ended: any(1), input: input && any(2), output: output && any(3) })
 }
 
-fn forward(signals: &Signals, process: &Process, terminal: Option<&libcontainer::Terminal>) -> Result<(), Failure> {
+fn forward(
+    signals: &Signals,
+    process: &Process,
+    terminal: Option<&libcontainer::Terminal>,
+) -> Result<(), Failure> {
     while let Some(info) = signals.fd.read_signal()? {
         let number = i32::try_from(info.ssi_signo).unwrap_or(0);
         match terminal {
@@ -143,7 +163,9 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> bool {
     let mut buffer = [0; 16 * 1024];
     match from.read(&mut buffer) {
         Ok(0) => false,
-        Ok(len) => buffer.get(..len).is_some_and(|bytes| to.write_all(bytes).and_then(|()| to.flush()).is_ok()),
+        Ok(len) => {
+            buffer.get(..len).is_some_and(|bytes| to.write_all(bytes).and_then(|()| to.flush()).is_ok())
+        }
         Err(error) => error.kind() == io::ErrorKind::Interrupted,
     }
 }

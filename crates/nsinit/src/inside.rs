@@ -21,7 +21,11 @@ const KINDS: [(&str, &str); 8] = [
 
 /// The namespaces of this process as one word.
 pub(crate) fn namespaces() -> String {
-    let inode = |(name, _): &(&str, &str)| fs::read_link(format!("/proc/self/ns/{name}")).map(|link| link.display().to_string()).unwrap_or_default();
+    let inode = |(name, _): &(&str, &str)| {
+        fs::read_link(format!("/proc/self/ns/{name}"))
+            .map(|link| link.display().to_string())
+            .unwrap_or_default()
+    };
     KINDS.iter().map(inode).collect::<Vec<_>>().join(",")
 }
 
@@ -34,11 +38,21 @@ pub(crate) fn run() -> Outcome {
     }
     println!();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    for (label, field) in [("pid", "NSpid"), ("user", "Uid"), ("capabilities", "CapEff"), ("can be gained", "CapBnd"), ("no new privileges", "NoNewPrivs")] {
+    for (label, field) in [
+        ("pid", "NSpid"),
+        ("user", "Uid"),
+        ("capabilities", "CapEff"),
+        ("can be gained", "CapBnd"),
+        ("no new privileges", "NoNewPrivs"),
+    ] {
         println!("  {label:<18} {}", field_of(&status, field));
     }
     println!("  {:<18} {}", "host name", read("/proc/sys/kernel/hostname"));
-    println!("  {:<18} {}", "processes", entries("/proc", |name| name.bytes().all(|byte| byte.is_ascii_digit())));
+    println!(
+        "  {:<18} {}",
+        "processes",
+        entries("/proc", |name| name.bytes().all(|byte| byte.is_ascii_digit()))
+    );
     println!("  {:<18} {}", "mounts", read("/proc/self/mountinfo").lines().count());
     println!("  {:<18} {}", "interfaces", names("/sys/class/net"));
     println!("  {:<18} {}", "devices", names("/dev"));
@@ -61,7 +75,12 @@ fn read(path: &str) -> String {
 }
 
 fn list(dir: &str) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let mut names: Vec<_> = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
     names.sort();
     names
 }

@@ -35,14 +35,22 @@ pub(crate) fn create(root: &State, args: CreateArgs) -> Outcome {
     Ok(0)
 }
 
-type Make = fn(&Factory, std::path::PathBuf, &libcontainer::Config, ProcessConfig) -> libcontainer::Result<(Container, Process)>;
+type Make = fn(
+    &Factory,
+    std::path::PathBuf,
+    &libcontainer::Config,
+    ProcessConfig,
+) -> libcontainer::Result<(Container, Process)>;
 
 fn make(root: &State, args: CreateArgs, detached: bool, make: Make) -> Result<(Container, Process), Failure> {
     let path = root.container(&args.id)?;
     let config = bundle::load(&args.bundle, args.strict)?;
     let program = if args.args.is_empty() { config.args.iter().map(Into::into).collect() } else { args.args };
     if program.is_empty() {
-        return Err(Failure::new(1, "no program: give one behind the name, or as \"args\" in container.json"));
+        return Err(Failure::new(
+            1,
+            "no program: give one behind the name, or as \"args\" in container.json",
+        ));
     }
     let terminal = config.tty && !detached && std::io::stdin().is_terminal();
     let process = ProcessConfig { terminal, ..ProcessConfig::new(program).inherited() };
@@ -108,7 +116,8 @@ pub(crate) fn exec(root: &State, args: ExecArgs) -> Outcome {
 }
 
 pub(crate) fn kill(root: &State, id: &str, signal: &str) -> Outcome {
-    let number = signal_number(signal).ok_or_else(|| Failure::new(1, format!("unknown signal {signal:?}")))?;
+    let number =
+        signal_number(signal).ok_or_else(|| Failure::new(1, format!("unknown signal {signal:?}")))?;
     load(root, id)?.signal(number)?;
     Ok(0)
 }
@@ -132,7 +141,12 @@ pub(crate) fn delete(root: &State, id: &str, force: bool) -> Outcome {
     let container = load(root, id)?;
     match container.run_state()? {
         RunState::Stopped | RunState::Destroyed => container.destroy()?,
-        state => return Err(Failure::new(1, format!("container {id:?} is {state:?}: kill it first, or use --force"))),
+        state => {
+            return Err(Failure::new(
+                1,
+                format!("container {id:?} is {state:?}: kill it first, or use --force"),
+            ));
+        }
     }
     Ok(0)
 }
@@ -143,7 +157,9 @@ mod tests {
 
     #[test]
     fn signals_by_name_and_number() {
-        for (text, wanted) in [("TERM", Some(15)), ("SIGKILL", Some(9)), ("kill", Some(9)), ("9", Some(9)), ("64", Some(64))] {
+        for (text, wanted) in
+            [("TERM", Some(15)), ("SIGKILL", Some(9)), ("kill", Some(9)), ("9", Some(9)), ("64", Some(64))]
+        {
             assert_eq!(signal_number(text), wanted, "{text}");
         }
         for text in ["SIGBOGUS", "999", "0", "-1", ""] {

@@ -60,7 +60,9 @@ pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
         }
         // One damaged entry must not hide the others.
         let described = factory.load(entry.path()).and_then(|container| describe(&container));
-        all.push(described.unwrap_or_else(|error| json!({"id": id, "status": "broken", "pid": 0, "error": error.to_string()})));
+        all.push(described.unwrap_or_else(
+            |error| json!({"id": id, "status": "broken", "pid": 0, "error": error.to_string()}),
+        ));
     }
     all.sort_by_key(|item| item["id"].to_string());
     print(&all, args)
@@ -78,7 +80,8 @@ fn print(all: &[Value], args: &ListArgs) -> Outcome {
         all.iter().for_each(|item| println!("{}", text(item, "id")));
     } else {
         let keys = ["id", "pid", "status", "created", "rootfs"];
-        let width = |key: &str| all.iter().map(|item| text(item, key).len()).max().unwrap_or(0).max(key.len());
+        let width =
+            |key: &str| all.iter().map(|item| text(item, key).len()).max().unwrap_or(0).max(key.len());
         let widths = keys.map(width);
         let row = |cells: [String; 5]| {
             let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
@@ -94,7 +97,11 @@ fn print(all: &[Value], args: &ListArgs) -> Outcome {
 mod tests {
     #[test]
     fn times_are_civil() {
-        for (seconds, wanted) in [(0, "1970-01-01T00:00:00Z"), (951_827_696, "2000-02-29T12:34:56Z"), (4_102_444_799, "2099-12-31T23:59:59Z")] {
+        for (seconds, wanted) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_827_696, "2000-02-29T12:34:56Z"),
+            (4_102_444_799, "2099-12-31T23:59:59Z"),
+        ] {
             assert_eq!(super::time(seconds), wanted);
         }
     }

@@ -216,7 +216,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let root = root::State::new(cli.root);
     let outcome = match cli.command {
-        Command::Try(args) => trial::run(&root, args),
+        Command::Try(args) => trial::run(&root, &args),
         Command::Run(args) => lifecycle::run(&root, args),
         Command::Create(args) => lifecycle::create(&root, args),
         Command::Start { id } => lifecycle::start(&root, &id),

@@ -31,7 +31,8 @@ impl State {
 
     /// Makes the directory if it is missing, and makes sure that it is ours alone.
     pub(crate) fn ready(&self) -> Result<&Path, Failure> {
-        let named = |error: std::io::Error| Failure::new(1, format!("--root {}: {error}", self.dir.display()));
+        let named =
+            |error: std::io::Error| Failure::new(1, format!("--root {}: {error}", self.dir.display()));
         match DirBuilder::new().mode(0o700).recursive(false).create(&self.dir) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -44,7 +45,10 @@ impl State {
         if data.is_dir() && ours {
             return Ok(&self.dir);
         }
-        let text = format!("--root {}: must be a directory that belongs to the caller and that others can't write to", self.dir.display());
+        let text = format!(
+            "--root {}: must be a directory that belongs to the caller and that others can't write to",
+            self.dir.display()
+        );
         Err(Failure::new(1, text))
     }
 
@@ -56,7 +60,9 @@ impl State {
         if fits {
             return Ok(self.dir.join(id));
         }
-        let text = format!("container name {id:?}: letters, digits and _ + - . only, not beginning with - or ., at most 255 bytes");
+        let text = format!(
+            "container name {id:?}: letters, digits and _ + - . only, not beginning with - or ., at most 255 bytes"
+        );
         Err(Failure::new(1, text))
     }
 }

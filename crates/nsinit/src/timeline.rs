@@ -41,7 +41,12 @@ pub(crate) fn stages(stamps: &[Stamp]) -> String {
     let mut text = String::from("   begins    takes\n");
     for Stage { lane, text: name, from, to } in grouped(stamps) {
         let lane = if lane == Lane::Host { "host" } else { "init" };
-        let _ = writeln!(text, "{:>6} µs {:>5} µs  {lane}  {name}", micros(from), micros(to.saturating_sub(from)));
+        let _ = writeln!(
+            text,
+            "{:>6} µs {:>5} µs  {lane}  {name}",
+            micros(from),
+            micros(to.saturating_sub(from))
+        );
     }
     text
 }
@@ -54,11 +59,18 @@ pub(crate) fn svg(stamps: &[Stamp]) -> String {
     let stages = grouped(stamps);
     let end = stamps.last().map_or(1.0, |stamp| stamp.at.as_secs_f64()).max(1e-9);
     let height = (stages.len() + 2) * ROW;
-    let mut text = format!("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1240\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"11\">\n");
-    let _ = writeln!(text, "<rect width=\"100%\" height=\"100%\" fill=\"white\"/><text x=\"8\" y=\"14\">start-up, {:.0} µs; blue: host, orange: init</text>", end * 1e6);
+    let mut text = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1240\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"11\">\n"
+    );
+    let _ = writeln!(
+        text,
+        "<rect width=\"100%\" height=\"100%\" fill=\"white\"/><text x=\"8\" y=\"14\">start-up, {:.0} µs; blue: host, orange: init</text>",
+        end * 1e6
+    );
     for (row, stage) in stages.iter().enumerate() {
         let y = (row + 1) * ROW + 6;
-        let (x, to) = (LEFT + WIDTH * stage.from.as_secs_f64() / end, LEFT + WIDTH * stage.to.as_secs_f64() / end);
+        let (x, to) =
+            (LEFT + WIDTH * stage.from.as_secs_f64() / end, LEFT + WIDTH * stage.to.as_secs_f64() / end);
         let colour = if stage.lane == Lane::Host { "#3a6ea5" } else { "#e08020" };
         let name: String = stage.text.chars().take(70).collect();
         let _ = writeln!(
@@ -84,8 +96,18 @@ mod tests {
 
     #[test]
     fn stamps_of_one_purpose_are_one_stage() {
-        let stamp = |lane, text: &str, at| Stamp { lane, index: 0, text: text.to_owned(), at: Duration::from_micros(at) };
-        let stamps = [stamp(Lane::Host, "clone", 0), stamp(Lane::Child, "a", 5), stamp(Lane::Child, "a", 7), stamp(Lane::Child, "b<", 9)];
+        let stamp = |lane, text: &str, at| Stamp {
+            lane,
+            index: 0,
+            text: text.to_owned(),
+            at: Duration::from_micros(at),
+        };
+        let stamps = [
+            stamp(Lane::Host, "clone", 0),
+            stamp(Lane::Child, "a", 5),
+            stamp(Lane::Child, "a", 7),
+            stamp(Lane::Child, "b<", 9),
+        ];
         assert_eq!(stages(&stamps).lines().count(), 4);
         assert!(svg(&stamps).contains("b&lt;"));
     }

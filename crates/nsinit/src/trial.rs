@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::{self, IsTerminal, Write};
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use libcontainer::mount::{IdMapping, Mount, MountConfig};
-use libcontainer::{Config, Container, Factory, NamespaceKind, Namespaces, Network, Process, ProcessConfig, Stdio};
+use libcontainer::{
+    Config, Container, Factory, NamespaceKind, Namespaces, Network, Process, ProcessConfig, Stdio,
+};
 
 use crate::root::State;
 use crate::{Failure, Outcome, TryArgs, foreground, inside, timeline};
@@ -32,17 +34,19 @@ const KEEP: [&str; 12] = [
     "KILL",
 ];
 
-pub(crate) fn run(root: &State, args: TryArgs) -> Outcome {
+pub(crate) fn run(root: &State, args: &TryArgs) -> Outcome {
     let own = |failure: Failure| Failure { code: 125, ..failure };
     let signals = foreground::Signals::take().map_err(own)?;
     let scratch = Scratch::new(root).map_err(own)?;
     let shown = args.command.is_empty();
-    let (config, process) = if shown { itself(&scratch) } else { host(&scratch, &args) }.map_err(own)?;
+    let (config, process) = if shown { itself(&scratch) } else { host(&scratch, args) }.map_err(own)?;
     let factory = Factory::new().map_err(|error| own(error.into()))?.trace(shown || args.timeline.is_some());
-    let (container, mut process) = factory.run(&scratch.container, &config, process).map_err(exit_code)?;
+    let (container, mut process) =
+        factory.run(&scratch.container, &config, process).map_err(|error| exit_code(&error))?;
     let _destroyed = Destroy(container);
     if let Some(file) = &args.timeline {
-        fs::write(file, timeline::svg(&process.timeline)).map_err(|error| Failure::new(125, format!("{}: {error}", file.display())))?;
+        fs::write(file, timeline::svg(&process.timeline))
+            .map_err(|error| Failure::new(125, format!("{}: {error}", file.display())))?;
     }
     if shown {
         tell(&mut process);
@@ -51,7 +55,7 @@ pub(crate) fn run(root: &State, args: TryArgs) -> Outcome {
 }
 
 /// 127 if the command is not there, 126 if it can't be run, 125 if anything before failed.
-fn exit_code(error: libcontainer::Error) -> Failure {
+fn exit_code(error: &libcontainer::Error) -> Failure {
     let at_exec = error.step().is_some_and(|step| step.call.starts_with("execve"));
     let code = match error.errno() {
         Some(2 | 20) if at_exec => 127,
@@ -85,7 +89,10 @@ impl Scratch {
         let scratch = Self { container: dir.join(&name), tree: dir.join(format!("{name}.tree")) };
         let dirs = ["root", "upper", "work"].map(|name| scratch.tree.join(name));
         for dir in std::iter::once(&scratch.tree).chain(&dirs) {
-            fs::DirBuilder::new().mode(0o755).create(dir).map_err(|error| Failure::new(1, format!("mkdir {}: {error}", dir.display())))?;
+            fs::DirBuilder::new()
+                .mode(0o755)
+                .create(dir)
+                .map_err(|error| Failure::new(1, format!("mkdir {}: {error}", dir.display())))?;
         }
         Ok(scratch)
     }
@@ -97,6 +104,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
+        // The kernel makes this one with mode 0, and without privileges that keeps us out.
+        let inner = self.tree.join("work/work");
+        let _ = fs::set_permissions(&inner, fs::Permissions::from_mode(0o700));
         if let Err(error) = fs::remove_dir_all(&self.tree) {
             eprintln!("nsinit: remove {}: {error}", self.tree.display());
         }
@@ -117,7 +127,11 @@ fn config(scratch: &Scratch, mounts: Vec<Mount>) -> Config {
         uid_mappings: if rootless { map(uid) } else { Vec::new() },
         gid_mappings: if rootless { map(gid) } else { Vec::new() },
         networks: vec![Network { kind: "loopback".to_owned(), ..Network::default() }],
-        environment: vec![PATH.to_owned(), "HOME=/root".to_owned(), format!("TERM={}", std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned()))],
+        environment: vec![
+            PATH.to_owned(),
+            "HOME=/root".to_owned(),
+            format!("TERM={}", std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned())),
+        ],
         capabilities: KEEP.map(str::to_owned).to_vec(),
         no_new_privileges: true,
         restrict_sys: true,
@@ -132,7 +146,13 @@ fn bound(from: impl Into<PathBuf>, to: impl Into<PathBuf>) -> Mount {
 
 fn tmpfs(to: &str, mode: &str) -> Mount {
     let options = ["nosuid", "nodev", mode].map(str::to_owned).to_vec();
-    Mount { kind: "tmpfs".to_owned(), source: "tmpfs".into(), destination: to.into(), options, ..Mount::default() }
+    Mount {
+        kind: "tmpfs".to_owned(),
+        source: "tmpfs".into(),
+        destination: to.into(),
+        options,
+        ..Mount::default()
+    }
 }
 
 /// A rootfs of this program and the libraries that it has loaded.
@@ -149,7 +169,12 @@ fn itself(scratch: &Scratch) -> Result<(Config, ProcessConfig), Failure> {
 /// The files that the dynamic linker has mapped: shared libraries, and the linker itself.
 fn libraries() -> io::Result<Vec<PathBuf>> {
     let maps = fs::read_to_string("/proc/self/maps")?;
-    let mut paths: Vec<PathBuf> = maps.lines().filter_map(|line| line.split_whitespace().nth(5)).filter(|path| path.contains(".so")).map(PathBuf::from).collect();
+    let mut paths: Vec<PathBuf> = maps
+        .lines()
+        .filter_map(|line| line.split_whitespace().nth(5))
+        .filter(|path| path.contains(".so"))
+        .map(PathBuf::from)
+        .collect();
     paths.sort();
     paths.dedup();
     // The program names its linker by a path that may lead through a link such as /lib64.
@@ -185,16 +210,29 @@ fn usr(scratch: &Scratch, writable: bool) -> Mount {
         return bound("/usr", "/usr");
     }
     let option = |key: &str, path: &Path| format!("{key}={}", path.display());
-    let mut options = vec![option("lowerdir", Path::new("/usr")), option("upperdir", &scratch.tree.join("upper")), option("workdir", &scratch.tree.join("work"))];
+    let mut options = vec![
+        option("lowerdir", Path::new("/usr")),
+        option("upperdir", &scratch.tree.join("upper")),
+        option("workdir", &scratch.tree.join("work")),
+    ];
     // KERNEL(5.11): without privileges an overlay keeps its marks in user.* attributes.
     options.extend(Some("userxattr".to_owned()).filter(|_| !nix::unistd::geteuid().is_root()));
-    Mount { kind: "overlay".to_owned(), source: "overlay".into(), destination: "/usr".into(), options, ..Mount::default() }
+    Mount {
+        kind: "overlay".to_owned(),
+        source: "overlay".into(),
+        destination: "/usr".into(),
+        options,
+        ..Mount::default()
+    }
 }
 
 fn etc(dir: &Path) -> io::Result<()> {
     fs::create_dir(dir)?;
     for (name, text) in [
-        ("passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"),
+        (
+            "passwd",
+            "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+        ),
         ("group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"),
         ("hosts", "127.0.0.1 localhost try\n::1 localhost\n"),
         ("hostname", "try\n"),

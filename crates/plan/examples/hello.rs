@@ -2,13 +2,14 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "an example talks")]
 
+use libcontainer_plan::wire::unsigned;
 use libcontainer_plan::{Builder, File, Launch, Slot};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut plan = Builder::new();
     plan.purpose("say hello");
     let out: Slot<File> = plan.preset("standard output");
-    plan.namespaces(u64::from((libc::CLONE_NEWUTS | libc::CLONE_NEWPID).cast_unsigned()));
+    plan.namespaces(u64::from(unsigned(libc::CLONE_NEWUTS | libc::CLONE_NEWPID)));
     plan.start_init();
     plan.setsid();
     plan.dup_to(out, 1);

@@ -91,7 +91,11 @@ impl BoardFile {
     /// That of pread(2).
     pub fn read(file: OwnedFd) -> io::Result<Self> {
         let seen = Board::new(file).read()?;
-        let errno = if seen.refused && [libc::ENOENT, libc::ENOTDIR].contains(&seen.errno) { libc::EACCES } else { seen.errno };
+        let errno = if seen.refused && [libc::ENOENT, libc::ENOTDIR].contains(&seen.errno) {
+            libc::EACCES
+        } else {
+            seen.errno
+        };
         Ok(Self { step: seen.step, errno: seen.failed.then_some(errno) })
     }
 }

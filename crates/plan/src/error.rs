@@ -147,7 +147,9 @@ impl fmt::Display for Cause {
             }
             Self::Hook(status) => write!(f, "the hook ended with status {}", libc::WEXITSTATUS(*status)),
             Self::Mismatch => f.write_str("what was read back differs from the plan"),
-            Self::Signal(9) => f.write_str("the init was killed by signal 9 (SIGKILL; perhaps out of memory)"),
+            Self::Signal(9) => {
+                f.write_str("the init was killed by signal 9 (SIGKILL; perhaps out of memory)")
+            }
             Self::Signal(31) => f.write_str("the init was killed by seccomp (SIGSYS) before exec"),
             Self::Signal(signal) => write!(f, "the init was killed by signal {signal}"),
             Self::Left(code) => write!(f, "the init left with code {code}"),

@@ -1,5 +1,6 @@
 //! A plan as text and as JSON. The same rendering stands in errors, so the two can't disagree.
 
+use crate::wire::unsigned;
 use std::fmt::{self, Write as _};
 
 use crate::error::Lane;
@@ -56,7 +57,11 @@ impl Plan {
         let named = self.targets.get(index).into_iter().flatten();
         let outcomes = named.map(|(errno, to)| {
             let errno = if *errno == 0 { "ok".to_owned() } else { symbol(i32::from(*errno)) };
-            if usize::from(*to) == index + 1 { format!("{errno} → next") } else { format!("{errno} → {to}") }
+            if usize::from(*to) == index + 1 {
+                format!("{errno} → next")
+            } else {
+                format!("{errno} → {to}")
+            }
         });
         StepView {
             index,
@@ -69,19 +74,29 @@ impl Plan {
     }
 
     fn host_view(&self, index: usize) -> StepView {
-        let name = |point: &Point| self.point_name(*point);
-        let (call, undo) = match self.host.get(index) {
-            Some(HostOp::Step(step)) => (step.text().to_owned(), step.undo_text().to_owned()),
-            Some(HostOp::Clone) => (self.clone_text(), "kill the init and reap it".to_owned()),
-            Some(HostOp::Await(point)) => (format!("wait for init: {}", name(point)), String::new()),
-            Some(HostOp::Notify(point)) => (format!("tell init: {}", name(point)), String::new()),
-            Some(HostOp::Receive(point)) => (format!("take from init: {}", name(point)), String::new()),
-            Some(HostOp::Send(point, source)) => (format!("{}: give to init: {}", source.text, name(point)), String::new()),
-            Some(HostOp::Respawn(_)) => ("adopt the respawned init, reap the first".to_owned(), String::new()),
-            Some(HostOp::AwaitExec) => ("wait for exec".to_owned(), String::new()),
-            None => (String::new(), String::new()),
+        let op = self.host.get(index);
+        let undo = match op {
+            Some(HostOp::Step(step)) => step.undo_text().to_owned(),
+            Some(HostOp::Clone) => "kill the init and reap it".to_owned(),
+            _ => String::new(),
         };
+        let call = op.map(|op| self.host_text(op)).unwrap_or_default();
         StepView { index, call, undo, ..StepView::empty() }
+    }
+
+    /// A host step as it stands in `explain` and in errors.
+    pub(crate) fn host_text(&self, op: &HostOp) -> String {
+        let name = |point: &Point| self.point_name(*point);
+        match op {
+            HostOp::Step(step) => step.text().to_owned(),
+            HostOp::Clone => self.clone_text(),
+            HostOp::Await(point) => format!("wait for init: {}", name(point)),
+            HostOp::Notify(point) => format!("tell init: {}", name(point)),
+            HostOp::Receive(point) => format!("take from init: {}", name(point)),
+            HostOp::Send(point, source) => format!("{}: give to init: {}", source.text, name(point)),
+            HostOp::Respawn(_) => "adopt the respawned init, reap the first".to_owned(),
+            HostOp::AwaitExec => "wait for exec".to_owned(),
+        }
     }
 
     pub(crate) fn point_name(&self, point: Point) -> &str {
@@ -125,7 +140,7 @@ impl Plan {
             (Arg::Memory(at, memory), _) => self.memory(at, memory),
             (Arg::Int(libc::AT_FDCWD), Fmt::At) => "AT_FDCWD".to_owned(),
             (Arg::Int(value), _) if value < 0 => value.to_string(),
-            (Arg::Int(value), _) => number(value.cast_unsigned(), format),
+            (Arg::Int(value), _) => number(unsigned(value), format),
             (Arg::Bits(value), _) => number(value, format),
         }
     }
@@ -236,7 +251,11 @@ impl fmt::Display for Explain<'_> {
             if step.purpose != purpose {
                 writeln!(f, "            {}", step.purpose)?;
             }
-            let outcomes = if step.outcomes.is_empty() { String::new() } else { format!("   [{}]", step.outcomes.join(", ")) };
+            let outcomes = if step.outcomes.is_empty() {
+                String::new()
+            } else {
+                format!("   [{}]", step.outcomes.join(", "))
+            };
             writeln!(f, "init  {:>4}  {}{outcomes}", step.index, step.call)?;
             purpose = step.purpose;
         }

@@ -1,5 +1,6 @@
 //! Names of flags and commands, as `explain` and error texts print them.
 
+use crate::wire::unsigned;
 type Names = &'static [(u32, &'static str)];
 
 pub(crate) const OPEN: Names = &[
@@ -12,8 +13,8 @@ pub(crate) const OPEN: Names = &[
     (0x200, "O_TRUNC"),
     (0x400, "O_APPEND"),
     (0x800, "O_NONBLOCK"),
-    (libc::O_DIRECTORY.cast_unsigned(), "O_DIRECTORY"),
-    (libc::O_NOFOLLOW.cast_unsigned(), "O_NOFOLLOW"),
+    (unsigned(libc::O_DIRECTORY), "O_DIRECTORY"),
+    (unsigned(libc::O_NOFOLLOW), "O_NOFOLLOW"),
     (0x8_0000, "O_CLOEXEC"),
 ];
 pub(crate) const RESOLVE: Names = &[
@@ -147,5 +148,8 @@ pub(crate) fn render(names: Names, value: u32) -> String {
 
 /// The name of exactly `value`, or its number.
 pub(crate) fn name(names: Names, value: u32) -> String {
-    names.iter().find(|(number, _)| *number == value).map_or_else(|| value.to_string(), |(_, name)| (*name).to_owned())
+    names
+        .iter()
+        .find(|(number, _)| *number == value)
+        .map_or_else(|| value.to_string(), |(_, name)| (*name).to_owned())
 }

@@ -4,6 +4,7 @@
 //! crate's tests, where it is a table. It allocates nothing, has no loop over steps but the forward walk, and
 //! indexes nothing unchecked, so a plan that is not what `seal` let through ends with an error number and nothing else.
 
+use crate::wire::signed;
 use crate::wire::{ArgKind, Header, Kind, NO_SLOT, PRESET, SLOTS, Step, board, word};
 
 /// Errors that the interpreter itself reports.
@@ -56,7 +57,8 @@ pub mod nr {
         pub const EXIT_GROUP: usize = 94;
     }
     pub use arch::{
-        DUP3, EXECVE, EXIT_GROUP, READ, RECVMSG, RT_SIGACTION, RT_SIGPROCMASK, RT_SIGTIMEDWAIT, SENDMSG, WAIT4,
+        DUP3, EXECVE, EXIT_GROUP, READ, RECVMSG, RT_SIGACTION, RT_SIGPROCMASK, RT_SIGTIMEDWAIT, SENDMSG,
+        WAIT4,
     };
     pub const CLONE3: usize = 435;
     pub const CLOSE_RANGE: usize = 436;
@@ -111,7 +113,7 @@ impl<'a, S: Sys> Machine<'a, S> {
         for preset in 0..header.presets as usize {
             let at = crate::wire::HEADER + preset * PRESET;
             let slot = word(machine.plan, at)? as usize;
-            *machine.slots.get_mut(slot)? = word(machine.plan, at + 4)?.cast_signed();
+            *machine.slots.get_mut(slot)? = signed(word(machine.plan, at + 4)?);
         }
         for index in 0..header.relocations as usize {
             let at = word(machine.plan, header.relocations_at() + index * 4)?;
@@ -156,7 +158,7 @@ impl<'a, S: Sys> Machine<'a, S> {
 
     fn outcome(&mut self, index: usize, step: &Step) -> Result<usize, i32> {
         if self.header.inject_step as usize == index + 1 {
-            return Err(self.header.inject_errno.cast_signed());
+            return Err(signed(self.header.inject_errno));
         }
         self.execute(step)
     }
@@ -210,7 +212,7 @@ impl<'a, S: Sys> Machine<'a, S> {
 
     fn argument(&self, kind: ArgKind, value: u32) -> Result<usize, i32> {
         match kind {
-            ArgKind::Signed => Ok(value.cast_signed() as isize as usize),
+            ArgKind::Signed => Ok(usize::from_ne_bytes((signed(value) as isize).to_ne_bytes())),
             ArgKind::Unsigned => Ok(value as usize),
             ArgKind::Slot => match self.slots.get(value as usize) {
                 Some(&fd) if fd >= 0 => Ok(fd.unsigned_abs() as usize),
@@ -275,7 +277,7 @@ impl<'a, S: Sys> Machine<'a, S> {
             return Err(errno::ECONNRESET);
         }
         let fd = word(self.plan, self.header.arena_at() + place).ok_or(errno::EINVAL)?;
-        usize::try_from(fd.cast_signed()).map_err(|_| errno::EPROTO)
+        usize::try_from(signed(fd)).map_err(|_| errno::EPROTO)
     }
 
     /// `args`: clone arguments and their size, pidfd (arena), socket, message header; `place` takes the pidfd, the payload
@@ -286,9 +288,12 @@ impl<'a, S: Sys> Machine<'a, S> {
             return Ok(0);
         }
         let at = args[2].checked_sub(self.base).ok_or(errno::EINVAL)?;
-        let pidfd = word(self.plan, self.header.arena_at() + at).ok_or(errno::EINVAL)?.cast_signed();
+        let pidfd = signed(word(self.plan, self.header.arena_at() + at).ok_or(errno::EINVAL)?);
         self.poke(place, pidfd)?;
-        self.poke(place.checked_sub(crate::wire::RESPAWN_PID).ok_or(errno::EINVAL)?, i32::try_from(pid).unwrap_or(-1))?;
+        self.poke(
+            place.checked_sub(crate::wire::RESPAWN_PID).ok_or(errno::EINVAL)?,
+            i32::try_from(pid).unwrap_or(-1),
+        )?;
         let sent = self.retry(nr::SENDMSG, [args[3], args[4], 0, 0, 0, 0]);
         self.sys.call(nr::EXIT_GROUP, [usize::from(sent.is_err()), 0, 0, 0, 0, 0]);
         Ok(0)
@@ -347,7 +352,7 @@ impl<'a, S: Sys> Machine<'a, S> {
                 return Ok(0);
             }
             // __WALL | WNOHANG: orphans come with any exit signal.
-            let any = (-1_isize).cast_unsigned();
+            let any = usize::MAX;
             while self.sys.alive() && self.sys.call(nr::WAIT4, [any, 0, 0x4000_0001, 0, 0, 0]) > 0 {}
         }
         Ok(0)
@@ -374,6 +379,6 @@ impl<'a, S: Sys> Machine<'a, S> {
 fn check(result: isize) -> Result<usize, i32> {
     match result {
         -4095..=-1 => Err(i32::try_from(-result).unwrap_or(errno::EINVAL)),
-        value => Ok(value.cast_unsigned()),
+        value => Ok(usize::from_ne_bytes(value.to_ne_bytes())),
     }
 }

@@ -41,7 +41,8 @@ impl Probe {
     pub fn current() -> io::Result<Self> {
         let name = nix::sys::utsname::uname()?;
         let release = name.release().to_string_lossy().into_owned();
-        let version = parse(&release).ok_or_else(|| io::Error::other(format!("kernel release {release}: not a version")))?;
+        let version = parse(&release)
+            .ok_or_else(|| io::Error::other(format!("kernel release {release}: not a version")))?;
         if version < (5, 14) {
             return Err(io::Error::other(format!("kernel {release}: 5.14 or newer is needed")));
         }
@@ -66,7 +67,12 @@ mod tests {
 
     #[test]
     fn releases() {
-        let cases = [("6.18.44-fc", Some((6, 18))), ("5.14.0", Some((5, 14))), ("6.1-rc1", Some((6, 1))), ("x", None)];
+        let cases = [
+            ("6.18.44-fc", Some((6, 18))),
+            ("5.14.0", Some((5, 14))),
+            ("6.1-rc1", Some((6, 1))),
+            ("x", None),
+        ];
         for (release, wanted) in cases {
             assert_eq!(parse(release), wanted, "{release}");
         }

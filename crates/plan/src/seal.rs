@@ -82,7 +82,7 @@ fn skips_no_message(steps: &[Step], from: usize, to: usize) -> Result<(), SealEr
 /// Definite assignment: one forward pass, as jumps lead forward only. A step sees a slot only if every way to it sets it.
 fn slots(builder: &Builder, targets: &Targets) -> Result<(), SealError> {
     let mut incoming: Vec<Option<BTreeSet<SlotId>>> = vec![None; builder.steps.len() + 1];
-    incoming[0] = Some(builder.presets.iter().copied().collect());
+    merge(&mut incoming, 0, &builder.presets.iter().copied().collect());
     let mut closed_all = false;
     for (index, step) in builder.steps.iter().enumerate() {
         let Some(before) = incoming.get_mut(index).and_then(Option::take) else { continue };

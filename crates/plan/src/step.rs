@@ -4,6 +4,7 @@ use crate::arena::Offset;
 use crate::slot::{At, Slot, SlotId};
 use crate::syscalls::Sys;
 use crate::wire;
+use crate::wire::unsigned;
 
 /// An argument of a step.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +67,7 @@ impl From<u32> for Arg {
 impl Arg {
     pub(crate) fn encode(self) -> (wire::ArgKind, u32) {
         match self {
-            Self::Int(value) => (wire::ArgKind::Signed, value.cast_unsigned()),
+            Self::Int(value) => (wire::ArgKind::Signed, unsigned(value)),
             Self::Bits(value) => (wire::ArgKind::Unsigned, value),
             Self::Slot(slot) => (wire::ArgKind::Slot, u32::from(slot.0)),
             Self::Memory(at, _) => (wire::ArgKind::Arena, at),

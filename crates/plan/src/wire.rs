@@ -134,6 +134,18 @@ pub struct Step {
     pub args: [(ArgKind, u32); 6],
 }
 
+/// The same bits as an unsigned number.
+#[must_use]
+pub const fn unsigned(value: i32) -> u32 {
+    u32::from_ne_bytes(value.to_ne_bytes())
+}
+
+/// The same bits as a signed number.
+#[must_use]
+pub const fn signed(value: u32) -> i32 {
+    i32::from_ne_bytes(value.to_ne_bytes())
+}
+
 /// Reads a `u32` at `at`.
 #[must_use]
 pub fn word(bytes: &[u8], at: usize) -> Option<u32> {
@@ -182,9 +194,9 @@ impl Step {
     pub fn decode(bytes: &[u8], at: usize) -> Option<Self> {
         let kinds = word(bytes, at + 4)?;
         let mut args = [(ArgKind::Signed, 0); 6];
-        for (index, arg) in (0..).zip(args.iter_mut()) {
+        for (index, arg) in args.iter_mut().enumerate() {
             let kind = ArgKind::from_bits((kinds >> (index * 4)) & 0xf)?;
-            *arg = (kind, word(bytes, at + 24 + 4 * index as usize)?);
+            *arg = (kind, word(bytes, at + 24 + 4 * index)?);
         }
         let mut outcomes = [Outcome::default(); OUTCOMES];
         for (index, outcome) in outcomes.iter_mut().enumerate() {

@@ -245,7 +245,9 @@ mod tests {
 
     #[test]
     fn names_are_read_and_written() {
-        for (text, wanted) in [("CHOWN", 0), ("CAP_CHOWN", 0), ("cap_bpf", 39), ("checkpoint_restore", 40), ("CAP_41", 41)] {
+        for (text, wanted) in
+            [("CHOWN", 0), ("CAP_CHOWN", 0), ("cap_bpf", 39), ("checkpoint_restore", 40), ("CAP_41", 41)]
+        {
             assert_eq!(text.parse::<Capability>().unwrap().number(), wanted, "{text}");
         }
         for text in ["", "CAP_", "BOGUS", "41", "CAP_64", "CHOWN "] {

@@ -5,8 +5,22 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 const NAMES: [&str; 16] = [
-    "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE",
-    "RTPRIO", "RTTIME",
+    "CPU",
+    "FSIZE",
+    "DATA",
+    "STACK",
+    "CORE",
+    "RSS",
+    "NPROC",
+    "NOFILE",
+    "MEMLOCK",
+    "AS",
+    "LOCKS",
+    "SIGPENDING",
+    "MSGQUEUE",
+    "NICE",
+    "RTPRIO",
+    "RTTIME",
 ];
 
 /// A resource that can be limited. JSON has `RLIMIT_NOFILE` and the like; 2015's numbers are read too.
@@ -75,7 +89,10 @@ pub fn problems(limits: &[Rlimit]) -> Vec<(usize, String)> {
     let mut all = Vec::new();
     for (index, limit) in limits.iter().enumerate() {
         if limit.soft > limit.hard {
-            all.push((index, format!("{}: soft {} is above hard {}", limit.resource, limit.soft, limit.hard)));
+            all.push((
+                index,
+                format!("{}: soft {} is above hard {}", limit.resource, limit.soft, limit.hard),
+            ));
         }
         if limits.iter().take(index).any(|other| other.resource == limit.resource) {
             all.push((index, format!("{}: given twice", limit.resource)));

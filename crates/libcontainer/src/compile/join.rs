@@ -1,5 +1,6 @@
 //! A further process in a running container.
 
+use libcontainer_plan::wire::unsigned;
 use libcontainer_plan::{At, Builder, Dir, HostStep, How, SealError, Slot};
 
 use super::process::{self, Terminal};
@@ -18,11 +19,16 @@ pub(crate) struct JoinSetup {
 }
 
 /// The plan of a join.
-pub(crate) fn join(setup: &JoinSetup, born: Vec<HostStep>, ready: Vec<HostStep>) -> Result<Compiled, SealError> {
+pub(crate) fn join(
+    setup: &JoinSetup,
+    born: Vec<HostStep>,
+    ready: Vec<HostStep>,
+) -> Result<Compiled, SealError> {
     let plan = &mut Builder::new();
     let mut given = Given::default();
     if !setup.process.terminal {
-        given.stdio = Some(["standard input", "standard output", "standard error"].map(|name| plan.preset(name)));
+        given.stdio =
+            Some(["standard input", "standard output", "standard error"].map(|name| plan.preset(name)));
     }
     for number in 0..setup.process.preserved {
         given.preserved.push(plan.preset(format!("preserved descriptor {}", number + 3)));
@@ -57,7 +63,7 @@ pub(crate) fn join(setup: &JoinSetup, born: Vec<HostStep>, ready: Vec<HostStep>)
 }
 
 fn become_root(plan: &mut Builder, setup: &JoinSetup) {
-    if setup.namespaces & libc::CLONE_NEWUSER.cast_unsigned() == 0 {
+    if setup.namespaces & unsigned(libc::CLONE_NEWUSER) == 0 {
         return;
     }
     plan.purpose("become root of the user namespace");

@@ -6,10 +6,9 @@ mod setup;
 mod tree;
 
 pub(crate) use join::{JoinSetup, join};
-pub(crate) use setup::{
-    IdMapSetup, MountItem, MountSetup, NamespaceSetup, ProcessSetup, Setup, StartSetup,
-};
+pub(crate) use setup::{IdMapSetup, MountItem, MountSetup, NamespaceSetup, ProcessSetup, Setup, StartSetup};
 
+use libcontainer_plan::wire::unsigned;
 use libcontainer_plan::{Builder, Dir, File, HostStep, How, Mount, Ns, Plan, Resolve, SealError, Slot, Sock};
 use libcontainer_security::plan as security;
 
@@ -81,7 +80,8 @@ pub(crate) fn create(setup: &Setup, host: HostSteps) -> Result<Compiled, SealErr
 fn presets(plan: &mut Builder, setup: &Setup) -> Given {
     let mut given = Given::default();
     if !setup.process.terminal && setup.start != StartSetup::Reaper {
-        given.stdio = Some(["standard input", "standard output", "standard error"].map(|name| plan.preset(name)));
+        given.stdio =
+            Some(["standard input", "standard output", "standard error"].map(|name| plan.preset(name)));
     }
     for number in 0..setup.process.preserved {
         given.preserved.push(plan.preset(format!("preserved descriptor {}", number + 3)));
@@ -140,8 +140,8 @@ impl IdMapSetup {
 /// Joins namespaces, the user namespace first, and makes those that had to wait for it.
 fn enter_namespaces(plan: &mut Builder, setup: &Setup, given: &Given) {
     let namespaces = &setup.namespaces;
-    let user = libc::CLONE_NEWUSER.cast_unsigned();
-    let pid = libc::CLONE_NEWPID.cast_unsigned();
+    let user = unsigned(libc::CLONE_NEWUSER);
+    let pid = unsigned(libc::CLONE_NEWPID);
     let mut order: Vec<_> = namespaces.joined.iter().zip(&given.joined).collect();
     // ORDER: the user namespace gives the rights for the others; the pid namespace holds for children only.
     order.sort_by_key(|((flag, _), _)| (*flag != user, *flag == pid));
@@ -201,7 +201,8 @@ fn sysctls(plan: &mut Builder, settings: &[(String, String)]) {
     plan.purpose("open a private procfs for kernel settings");
     let proc = private_proc(plan, false);
     let resolve = Resolve::BENEATH | Resolve::NO_SYMLINKS | Resolve::NO_MAGICLINKS | Resolve::NO_XDEV;
-    let sys: Slot<Dir> = plan.openat2(proc.root(), "sys", How { flags: libc::O_PATH | libc::O_DIRECTORY, mode: 0, resolve });
+    let sys: Slot<Dir> =
+        plan.openat2(proc.root(), "sys", How { flags: libc::O_PATH | libc::O_DIRECTORY, mode: 0, resolve });
     for (key, value) in settings {
         plan.purpose(format!("set {key}"));
         let path = key.replace('.', "/");

@@ -60,7 +60,8 @@ pub(super) fn exec(plan: &mut Builder, process: &ProcessSetup, given: &Given, te
     // ORDER: the control socket alone stays open, marked: its end tells the host that exec has happened.
     plan.close_range(kept + 1, u32::MAX);
     plan.purpose("restore signals").reset_signals().unblock_signals();
-    let name = process.args.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
+    let name =
+        process.args.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
     plan.purpose(format!("run {name}"));
     plan.exec(&process.candidates, &process.args, &process.env);
 }

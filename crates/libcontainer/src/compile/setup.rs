@@ -1,5 +1,6 @@
 //! What a plan is made of: a config with every question answered that only the host can answer.
 
+use libcontainer_plan::wire::unsigned;
 use std::path::PathBuf;
 
 use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, Propagation};
@@ -33,12 +34,12 @@ pub(crate) struct NamespaceSetup {
 impl NamespaceSetup {
     /// Whether the container has a namespace of its own (or joined) of this kind.
     pub(crate) fn has(&self, flag: i32) -> bool {
-        let flag = flag.cast_unsigned();
+        let flag = unsigned(flag);
         self.new & flag != 0 || self.joined.iter().any(|(joined, _)| *joined == flag)
     }
 
     pub(crate) fn joins(&self, flag: i32) -> bool {
-        self.joined.iter().any(|(joined, _)| *joined == flag.cast_unsigned())
+        self.joined.iter().any(|(joined, _)| *joined == unsigned(flag))
     }
 }
 
@@ -54,10 +55,22 @@ pub(crate) struct IdMapSetup {
 /// One mount that the config or the defaults ask for.
 #[derive(Clone, Debug)]
 pub(crate) enum MountItem {
-    Filesystem { filesystem: Filesystem, to: PathBuf, strict: bool, propagation: Option<(Propagation, bool)> },
-    Bind { bind: Bind, to: PathBuf, kind: Kind },
+    Filesystem {
+        filesystem: Filesystem,
+        to: PathBuf,
+        strict: bool,
+        propagation: Option<(Propagation, bool)>,
+    },
+    Bind {
+        bind: Bind,
+        to: PathBuf,
+        kind: Kind,
+    },
     /// A symbolic link in place of a mount (`copy-symlink`).
-    Link { target: PathBuf, to: PathBuf },
+    Link {
+        target: PathBuf,
+        to: PathBuf,
+    },
     /// `/dev` with its nodes.
     Devices,
 }

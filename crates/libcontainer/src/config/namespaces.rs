@@ -1,5 +1,6 @@
 //! `namespaces`: 2014's map of keys to booleans, and 2015's list with paths.
 
+use libcontainer_plan::wire::unsigned;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -63,7 +64,7 @@ impl NamespaceKind {
     /// The `CLONE_NEW…` bit.
     #[must_use]
     pub fn flag(self) -> u32 {
-        self.row().2.cast_unsigned()
+        unsigned(self.row().2)
     }
 
     /// The kind with that key.

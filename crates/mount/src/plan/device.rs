@@ -48,12 +48,20 @@ const LINKS: [(&str, &str); 6] = [
 /// returns it.
 ///
 /// With `by_bind` (in a user namespace, where mknod is refused) the host's nodes are bound instead.
-pub fn devices(plan: &mut Builder, rootfs: Rootfs, nodes: &[Node], by_bind: bool, label: Option<&str>) -> Slot<Mount> {
+pub fn devices(
+    plan: &mut Builder,
+    rootfs: Rootfs,
+    nodes: &[Node],
+    by_bind: bool,
+    label: Option<&str>,
+) -> Slot<Mount> {
     plan.purpose("build /dev");
-    let mut data = vec![("mode".to_owned(), Some("755".to_owned())), ("size".to_owned(), Some("65536k".to_owned()))];
+    let mut data =
+        vec![("mode".to_owned(), Some("755".to_owned())), ("size".to_owned(), Some("65536k".to_owned()))];
     data.extend(label.map(|label| ("context".to_owned(), Some(label.to_owned()))));
     let attributes = attr::NOSUID | attr::STRICTATIME;
-    let dev = mount(plan, &Filesystem { fstype: "tmpfs".to_owned(), source: "tmpfs".to_owned(), data, attributes });
+    let dev =
+        mount(plan, &Filesystem { fstype: "tmpfs".to_owned(), source: "tmpfs".to_owned(), data, attributes });
     for (name, to) in LINKS {
         plan.symlinkat(to, dev.root(), name);
     }

@@ -16,7 +16,8 @@ pub fn hide<'a>(plan: &mut Builder, rootfs: Rootfs, paths: impl IntoIterator<Ite
     }
     // ORDER: before the pivot: this must be the host's node, not a name that the image controls.
     plan.purpose("open the null device for masks");
-    let null: Slot<File> = plan.openat2(At::Cwd, "/dev/null", How { flags: libc::O_PATH | libc::O_NOFOLLOW, ..How::TRUSTED });
+    let null: Slot<File> =
+        plan.openat2(At::Cwd, "/dev/null", How { flags: libc::O_PATH | libc::O_NOFOLLOW, ..How::TRUSTED });
     for path in paths {
         plan.purpose(format!("mask {}", path.display()));
         hide_one(plan, rootfs, null, path);
@@ -30,7 +31,10 @@ fn hide_one(plan: &mut Builder, rootfs: Rootfs, null: Slot<File>, path: &Path) {
     let directory: Slot<Dir> = plan.openat2(rootfs.dir, path, How::DIR_IN_ROOT);
     plan.on(libc::ENOENT, end).on(libc::ENOTDIR, file);
     let attributes = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-    let empty = mount(plan, &Filesystem { fstype: "tmpfs".into(), source: "tmpfs".into(), data: Vec::new(), attributes });
+    let empty = mount(
+        plan,
+        &Filesystem { fstype: "tmpfs".into(), source: "tmpfs".into(), data: Vec::new(), attributes },
+    );
     plan.move_mount(empty, directory);
     plan.close(empty);
     plan.close(directory);

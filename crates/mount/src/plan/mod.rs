@@ -12,7 +12,9 @@ mod target;
 pub use device::{Node, NodeKind, console, device_node, devices};
 pub use filesystem::{Bind, Filesystem, attach, bind, link, mount};
 pub use mask::{hide, make_read_only};
-pub use rootfs::{Propagation, Rootfs, enter_by_move, enter_by_pivot, read_only, set_propagation, take_rootfs};
+pub use rootfs::{
+    Propagation, Rootfs, enter_by_move, enter_by_pivot, read_only, set_propagation, take_rootfs,
+};
 pub use target::{Kind, Links, components, target};
 
 /// Attributes of mount_setattr(2) and fsmount(2).

@@ -1,5 +1,6 @@
 //! Files and directories.
 
+use crate::wire::unsigned;
 use std::path::Path;
 
 use super::Builder;
@@ -58,9 +59,13 @@ impl Builder {
     pub fn openat2<K: Place>(&mut self, at: impl Into<At>, path: impl AsRef<Path>, how: How) -> Slot<K> {
         let name = path.as_ref().display().to_string();
         let path = self.path(path);
-        let flags = u64::from((how.flags | libc::O_CLOEXEC).cast_unsigned());
+        let flags = u64::from(unsigned(how.flags | libc::O_CLOEXEC));
         let how = self.arena.words(&[Ok(flags), Ok(u64::from(how.mode)), Ok(how.resolve.bits())]);
-        self.out(&sys::OPENAT2, vec![at.into().into(), path, Arg::Memory(how, Memory::How), 24_u32.into()], name)
+        self.out(
+            &sys::OPENAT2,
+            vec![at.into().into(), path, Arg::Memory(how, Memory::How), 24_u32.into()],
+            name,
+        )
     }
 
     /// `mkdirat(dir, name, mode)`.
@@ -72,7 +77,13 @@ impl Builder {
 
     /// `mknodat(dir, name, mode, device)`: `mode` holds the type, `device` is made by `makedev`; needs `CAP_MKNOD` for
     /// devices.
-    pub fn mknodat(&mut self, dir: impl Into<At>, name: impl AsRef<Path>, mode: u32, device: u32) -> &mut Self {
+    pub fn mknodat(
+        &mut self,
+        dir: impl Into<At>,
+        name: impl AsRef<Path>,
+        mode: u32,
+        device: u32,
+    ) -> &mut Self {
         let name = self.path(name);
         self.step(&sys::MKNODAT, vec![dir.into().into(), name, mode.into(), device.into()]);
         self

@@ -32,7 +32,14 @@ impl CapMasks {
         let low = |mask: u64| u32::try_from(mask & u64::from(u32::MAX)).unwrap_or(0);
         let high = |mask: u64| u32::try_from(mask >> 32).unwrap_or(0);
         let Self { effective, permitted, inheritable } = self;
-        [low(effective), low(permitted), low(inheritable), high(effective), high(permitted), high(inheritable)]
+        [
+            low(effective),
+            low(permitted),
+            low(inheritable),
+            high(effective),
+            high(permitted),
+            high(inheritable),
+        ]
     }
 }
 
@@ -158,7 +165,14 @@ impl Builder {
         self.compare(&sys::GETGROUPS, got, wanted, count.saturating_mul(4), Memory::Ids(count))
     }
 
-    fn compare(&mut self, call: &'static sys::Sys, got: u32, wanted: u32, len: u32, shown: Memory) -> &mut Self {
+    fn compare(
+        &mut self,
+        call: &'static sys::Sys,
+        got: u32,
+        wanted: u32,
+        len: u32,
+        shown: Memory,
+    ) -> &mut Self {
         let args = vec![Arg::Memory(got, Memory::Opaque("result")), Arg::Memory(wanted, shown), len.into()];
         self.step_of(Kind::Compare, call, args);
         self

@@ -94,15 +94,21 @@ impl Builder {
         self.step_of(wire::Kind::Call, sys, args)
     }
 
+    #[allow(clippy::indexing_slicing, reason = "the step at this index was just pushed")]
     pub(crate) fn step_of(&mut self, kind: wire::Kind, sys: &'static Sys, args: Vec<Arg>) -> &mut Step {
         let purpose = u32::try_from(self.purposes.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let step = Step { kind, sys, args, out: None, log: None, outcomes: Vec::new(), aux: 0, purpose };
         let index = self.steps.len();
         self.steps.push(step);
-        &mut self.steps[index..][0]
+        &mut self.steps[index]
     }
 
-    pub(crate) fn out<K: Kind>(&mut self, sys: &'static Sys, args: Vec<Arg>, name: impl Into<String>) -> Slot<K> {
+    pub(crate) fn out<K: Kind>(
+        &mut self,
+        sys: &'static Sys,
+        args: Vec<Arg>,
+        name: impl Into<String>,
+    ) -> Slot<K> {
         let slot = self.new_slot(name.into());
         self.step(sys, args).out = Some(slot);
         Slot::new(slot)

@@ -37,7 +37,12 @@ impl Builder {
     }
 
     /// `fsconfig(context, FSCONFIG_SET_STRING, key, value)`.
-    pub fn fsconfig_string(&mut self, context: Slot<FsContext>, key: &str, value: impl AsRef<[u8]>) -> &mut Self {
+    pub fn fsconfig_string(
+        &mut self,
+        context: Slot<FsContext>,
+        key: &str,
+        value: impl AsRef<[u8]>,
+    ) -> &mut Self {
         let (key, value) = (self.text(key), self.text(value));
         self.fsconfig(context, FSCONFIG_SET_STRING, key, value);
         self

@@ -1,5 +1,6 @@
 //! Sessions, namespaces, descriptors of the program, hooks, exec.
 
+use crate::wire::unsigned;
 use std::path::PathBuf;
 
 use super::Builder;
@@ -68,7 +69,11 @@ impl Builder {
     /// `dup3(slot, number, O_CLOEXEC)` into a new slot.
     pub fn dup_cloexec<K: Kind>(&mut self, slot: Slot<K>, number: u32) -> Slot<K> {
         self.low = self.low.max(number);
-        self.out(&sys::DUP3, vec![slot.into(), number.into(), 0x8_0000_u32.into()], format!("descriptor {number}"))
+        self.out(
+            &sys::DUP3,
+            vec![slot.into(), number.into(), 0x8_0000_u32.into()],
+            format!("descriptor {number}"),
+        )
     }
 
     /// `fcntl(slot, F_SETFD, 0)`: the descriptor survives exec.
@@ -86,9 +91,10 @@ impl Builder {
     /// Opens a new terminal from a devpts directory: `openat(pts, "ptmx")`, `TIOCSPTLCK`, `TIOCGPTPEER`. Returns master and
     /// slave.
     pub fn open_terminal(&mut self, pts: Slot<Dir>) -> (Slot<Pty>, Slot<Pty>) {
-        let flags = (libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC).cast_unsigned();
+        let flags = unsigned(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
         let name = self.text("ptmx");
-        let master = self.out(&sys::OPENAT, vec![pts.into(), name, flags.into(), 0_u32.into()], "terminal master");
+        let master =
+            self.out(&sys::OPENAT, vec![pts.into(), name, flags.into(), 0_u32.into()], "terminal master");
         let zero = Arg::Memory(self.arena.room(4), Memory::Opaque("unlocked"));
         self.step(&sys::IOCTL, vec![Arg::from(master), TIOCSPTLCK.into(), zero]);
         let slave = self.out(&sys::IOCTL, vec![master.into(), TIOCGPTPEER.into(), flags.into()], "terminal");
@@ -105,7 +111,7 @@ impl Builder {
 
     /// Brings the loopback interface up: `socket(AF_INET, SOCK_DGRAM)`, `ioctl(SIOCSIFFLAGS, {"lo", IFF_UP})`; see netdevice(7).
     pub fn loopback_up(&mut self) -> &mut Self {
-        let kind = (libc::SOCK_DGRAM | libc::SOCK_CLOEXEC).cast_unsigned();
+        let kind = unsigned(libc::SOCK_DGRAM | libc::SOCK_CLOEXEC);
         let args = vec![libc::AF_INET.into(), kind.into(), 0_u32.into()];
         let socket: Slot<Sock> = self.out(&sys::SOCKET, args, "socket");
         let mut request = [0; 40];
@@ -133,16 +139,44 @@ impl Builder {
         self
     }
 
+    /// Loads a system call filter: `seccomp(SECCOMP_SET_MODE_FILTER, flags, program)`. Nothing but exec may follow. `program` is an
+    /// array of `struct sock_filter`, 8 bytes each.
+    pub fn seccomp(&mut self, program: &[u8], flags: u32) -> &mut Self {
+        let filter = self.arena.bytes(program);
+        let len = self.arena.words(&[Ok((program.len() / 8) as u64), Err(filter)]);
+        self.step(
+            &sys::SECCOMP,
+            vec![1_u32.into(), flags.into(), Arg::Memory(len, Memory::Opaque("filter"))],
+        );
+        self
+    }
+
     /// Runs a program inside and waits for it: `clone3`, then `execve` in the child, then `wait4`. Its output goes to
     /// `output`. Any status but 0 ends the plan.
     pub fn hook(&mut self, hook: &Hook, input: Slot<File>, output: Slot<File>) -> &mut Self {
         let path = self.path(&hook.path);
         let argv = Arg::Memory(self.arena.strings(hook.args.iter().map(Vec::as_slice)), Memory::Strings);
         let envp = Arg::Memory(self.arena.strings(hook.env.iter().map(Vec::as_slice)), Memory::Environment);
-        let signal = u64::from(libc::SIGCHLD.cast_unsigned());
-        let clone = self.arena.words(&[Ok(0), Ok(0), Ok(0), Ok(0), Ok(signal), Ok(0), Ok(0), Ok(0), Ok(0), Ok(0), Ok(0)]);
+        let signal = u64::from(unsigned(libc::SIGCHLD));
+        let clone = self.arena.words(&[
+            Ok(0),
+            Ok(0),
+            Ok(0),
+            Ok(0),
+            Ok(signal),
+            Ok(0),
+            Ok(0),
+            Ok(0),
+            Ok(0),
+            Ok(0),
+            Ok(0),
+        ]);
         let clone = Arg::Memory(clone, Memory::Opaque("SIGCHLD"));
-        self.step_of(wire::Kind::Hook, &sys::CLONE3, vec![path, argv, envp, clone, input.into(), output.into()]);
+        self.step_of(
+            wire::Kind::Hook,
+            &sys::CLONE3,
+            vec![path, argv, envp, clone, input.into(), output.into()],
+        );
         self
     }
 

@@ -6,6 +6,7 @@ use crate::slot::{Kind, Ns, Slot, SlotId, Sock};
 use crate::step::{Arg, Memory, Point};
 use crate::syscalls as sys;
 use crate::wire;
+use crate::wire::unsigned;
 
 const MSG_NOSIGNAL: u32 = 0x4000;
 const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
@@ -110,7 +111,7 @@ impl Builder {
     pub fn join(&mut self, target: Slot<Ns>, flags: u32) {
         self.setns(target, flags);
         self.close(target);
-        if flags & libc::CLONE_NEWPID.cast_unsigned() != 0 {
+        if flags & unsigned(libc::CLONE_NEWPID) != 0 {
             self.respawn();
         }
     }

@@ -3,6 +3,7 @@
 //! Between the two the child shares the host's memory, like `posix_spawn`. It therefore does nothing but raw system calls on data
 //! that was prepared before: no allocation, no lock, no libc, no `errno`. The calling thread sleeps until the exec.
 
+use crate::wire::unsigned;
 use std::arch::asm;
 use std::ffi::CStr;
 use std::io;
@@ -80,7 +81,7 @@ pub(super) fn start(start: &Start<'_>) -> io::Result<(Pid, OwnedFd)> {
         keep: start.keep,
         argv: [a, b, c, d, ptr::null()],
         envp: [ptr::null()],
-        ambient: start.namespaces & u64::from(libc::CLONE_NEWUSER.cast_unsigned()) != 0,
+        ambient: start.namespaces & u64::from(unsigned(libc::CLONE_NEWUSER)) != 0,
         errno: AtomicI32::new(0),
     };
     // The kernel wants the end of the stack, and processors want it aligned.
@@ -88,7 +89,7 @@ pub(super) fn start(start: &Start<'_>) -> io::Result<(Pid, OwnedFd)> {
     let mut args = CloneArgs {
         flags: start.namespaces | CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
         pidfd: (&raw mut pidfd).expose_provenance() as u64,
-        exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
+        exit_signal: u64::from(unsigned(libc::SIGCHLD)),
         stack: base as u64,
         stack_size: (STACK - 16) as u64,
         ..CloneArgs::default()
@@ -235,7 +236,7 @@ unsafe fn clone_and_run(args: &CloneArgs, child: &Child<'_>) -> isize {
             "call r13",
             "ud2",
             "2:",
-            inlateout("rax") libc::SYS_clone3 as isize => result,
+            inlateout("rax") libc::SYS_clone3 => result,
             in("rdi") args,
             in("rsi") size_of::<CloneArgs>(),
             in("r12") child,
@@ -284,7 +285,7 @@ unsafe fn syscall(nr: libc::c_long, args: [usize; 6]) -> isize {
     let result;
     // SAFETY: the kernel clobbers rcx and r11 only; what it writes to is the caller's contract.
     unsafe {
-        asm!("syscall", inlateout("rax") nr as isize => result, in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
+        asm!("syscall", inlateout("rax") nr => result, in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d,
             in("r8") e, in("r9") f, lateout("rcx") _, lateout("r11") _, options(nostack));
     }
     result

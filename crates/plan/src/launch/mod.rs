@@ -160,36 +160,23 @@ impl Launch {
     ///
     /// # Errors
     /// The step that failed, after all that was done has been taken back, with the errors of that.
-    pub fn run(mut self) -> Result<Launched, LaunchError> {
+    pub fn run(mut self) -> Result<Launched, Box<LaunchError>> {
         let host = std::mem::take(&mut self.plan.host);
         let total = host.len();
         // Renders host steps for errors; the steps themselves are consumed one by one.
         let mut run = Run { launch: self, state: State::default(), total };
         run.state.timeline.begin(run.launch.trace);
         for (index, op) in host.into_iter().enumerate() {
-            let text = text_of(&run.launch.plan, &op);
+            let text = run.launch.plan.host_text(&op);
             run.state.timeline.host(index, &text);
             if let Err(cause) = run.host_step(index, op) {
-                return Err(run.fail(index, text, cause));
+                return Err(Box::new(run.fail(index, text, cause)));
             }
             if let Some(observer) = &mut run.launch.observer {
                 observer(index);
             }
         }
         run.finish()
-    }
-}
-
-fn text_of(plan: &Plan, op: &HostOp) -> String {
-    match op {
-        HostOp::Step(step) => step.text().to_owned(),
-        HostOp::Clone => "clone3".to_owned(),
-        HostOp::Await(point) => format!("wait for init: {}", plan.point_name(*point)),
-        HostOp::Notify(point) => format!("tell init: {}", plan.point_name(*point)),
-        HostOp::Receive(point) => format!("take from init: {}", plan.point_name(*point)),
-        HostOp::Send(point, source) => format!("{}: give to init: {}", source.text, plan.point_name(*point)),
-        HostOp::Respawn(_) => "adopt the respawned init".to_owned(),
-        HostOp::AwaitExec => "wait for exec".to_owned(),
     }
 }
 
@@ -319,7 +306,9 @@ impl Run {
             return match seen.errno {
                 interpreted::EBADE => Cause::Mismatch,
                 interpreted::ECANCELED => Cause::Hook(seen.aux),
-                libc::ENOENT | libc::ENOTDIR if seen.refused => Cause::Os(io::Error::from_raw_os_error(libc::EACCES)),
+                libc::ENOENT | libc::ENOTDIR if seen.refused => {
+                    Cause::Os(io::Error::from_raw_os_error(libc::EACCES))
+                }
                 errno => Cause::Os(io::Error::from_raw_os_error(errno)),
             };
         }
@@ -372,7 +361,7 @@ impl Run {
     fn take_back(&mut self) -> Vec<(String, io::Error)> {
         let mut errors = Vec::new();
         if let Some(pidfd) = self.state.context.pidfd.take() {
-            // ESRCH: it is gone already, and only has to be reaped.
+            // It may be gone already (ESRCH), and then only has to be reaped.
             let _ = raw::signal(&pidfd, libc::SIGKILL);
             if let Err(error) = raw::reap(&pidfd)
                 && error.raw_os_error() != Some(libc::ECHILD)
@@ -388,12 +377,12 @@ impl Run {
         errors
     }
 
-    fn finish(mut self) -> Result<Launched, LaunchError> {
+    fn finish(mut self) -> Result<Launched, Box<LaunchError>> {
         let pid = self.state.context.pid;
         let (Some(pid), Some(pidfd)) = (pid, self.state.context.pidfd.take()) else {
             let index = self.total;
             let error = io::Error::from_raw_os_error(libc::ESRCH);
-            return Err(self.fail(index, "start the init".to_owned(), Failure::Host(error)));
+            return Err(Box::new(self.fail(index, "start the init".to_owned(), Failure::Host(error))));
         };
         let received = std::mem::take(&mut self.state.context.received);
         let timeline = self.state.timeline.finish(&self.launch.plan, self.state.board.as_ref());

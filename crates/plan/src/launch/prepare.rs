@@ -51,14 +51,19 @@ impl Run {
 
     /// The descriptors for the preset slots, all above the numbers that the init gives to the program's.
     fn inherited(&mut self, control: OwnedFd) -> io::Result<Vec<(SlotId, OwnedFd)>> {
-        if let Some(slot) = self.launch.plan.presets.iter().find(|slot| self.launch.plan.slot_name(**slot) == CONTROL) {
+        if let Some(slot) =
+            self.launch.plan.presets.iter().find(|slot| self.launch.plan.slot_name(**slot) == CONTROL)
+        {
             self.launch.given.insert(*slot, super::Gift::Fd(control));
         }
         let mut all = Vec::new();
         for slot in self.launch.plan.presets.clone() {
             let Some(gift) = self.launch.given.remove(&slot) else {
                 let name = self.launch.plan.slot_name(slot);
-                return Err(io::Error::new(io::ErrorKind::NotFound, format!("no descriptor was given for {name}")));
+                return Err(io::Error::new(
+                    io::ErrorKind::NotFound,
+                    format!("no descriptor was given for {name}"),
+                ));
             };
             let fd = gift.open()?;
             let low = i32::try_from(self.launch.plan.low).unwrap_or(i32::MAX);
@@ -89,7 +94,10 @@ fn arguments(fd: i32, board: usize, plan: usize) -> [CString; 3] {
 fn sealed_memory(room: usize, encoded: &[u8]) -> io::Result<OwnedFd> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let fd = write(memfd_create(c"libcontainer-plan", flags)?, room, encoded)?;
-    fcntl(&fd, FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL))?;
+    fcntl(
+        &fd,
+        FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL),
+    )?;
     Ok(fd)
 }
 

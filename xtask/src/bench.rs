@@ -1,0 +1,16 @@
+//! `bench`: the benchmarks, with the facts about the machine that explain their noise.
+
+use anyhow::Result;
+
+use crate::run::{cargo, check};
+
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    println!("kernel {}, {processors} processors, load {}", kernel.trim(), load.trim());
+    check(&mut cargo(&["build", "--release", "-p", "nsinit"]))?;
+    let mut command =
+        cargo(&["run", "--release", "-p", "libcontainer-benches", "--bin", "side_by_side", "--"]);
+    check(command.args(args))
+}

@@ -1,0 +1,137 @@
+//! `test`: installs what the tests need, runs them, counts what was skipped and why.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{cargo, check, has, root};
+
+/// Program, Debian package, what for.
+const TOOLS: [(&str, &str, &str); 4] = [
+    ("strace", "strace", "compares the init's system calls with the plan"),
+    ("newuidmap", "uidmap", "maps more than one id without root"),
+    ("busybox", "busybox-static", "is the program inside test containers"),
+    ("setpriv", "util-linux", "runs the rootless tests as another user"),
+];
+
+/// Totals over all test binaries.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Totals {
+    passed: usize,
+    failed: usize,
+}
+
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    install()?;
+    let skips = root().join("target/skipped-tests");
+    std::fs::create_dir_all(root().join("target"))?;
+    std::fs::write(&skips, "")?;
+    let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    if let Some(filter) = args.first() {
+        command.arg(filter);
+    }
+    // The programs under test are built first: tests start the binary of the same profile.
+    check(&mut cargo(&["build", "--workspace", "--bins", "--examples"]))?;
+    command.env("LIBCONTAINER_SKIP_FILE", &skips).env("RUST_BACKTRACE", "1").stdout(Stdio::piped());
+    let mut child = command.spawn().context("cargo test")?;
+    let mut totals = Totals::default();
+    for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
+        let line = line?;
+        totals.add(&line);
+        println!("{line}");
+    }
+    let status = child.wait()?;
+    let skipped = report(&std::fs::read_to_string(&skips)?);
+    println!("{} passed, {} failed, {skipped} skipped", totals.passed, totals.failed);
+    if !status.success() || totals.failed > 0 {
+        bail!("tests failed");
+    }
+    if totals.passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(())
+}
+
+impl Totals {
+    /// Adds a line such as `test result: ok. 3 passed; 0 failed; …`.
+    fn add(&mut self, line: &str) {
+        let Some(rest) = line.trim().strip_prefix("test result:") else { return };
+        let number = |name: &str| {
+            let part = rest.split(['.', ';']).find(|part| part.trim_end().ends_with(name));
+            part.and_then(|part| part.split_whitespace().next()?.parse::<usize>().ok()).unwrap_or(0)
+        };
+        self.passed += number("passed");
+        self.failed += number("failed");
+    }
+}
+
+/// Prints each skip once with its reason; returns their number.
+fn report(text: &str) -> usize {
+    let mut lines: Vec<_> = text.lines().filter(|line| !line.is_empty()).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    for line in &lines {
+        println!("skipped: {line}");
+    }
+    lines.len()
+}
+
+/// As root on Debian and its kin missing tools are installed; elsewhere they are named.
+fn install() -> Result<()> {
+    let missing: Vec<_> = TOOLS.iter().filter(|(program, ..)| !has(program)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for (program, package, what) in &missing {
+        println!("missing: {program} (package {package}): {what}");
+    }
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
+    if !root || !has("apt-get") {
+        println!("install these packages to run the tests that need them; they are skipped now");
+        return Ok(());
+    }
+    let packages: Vec<_> = missing.iter().map(|(_, package, _)| *package).collect();
+    println!("installing {}", packages.join(" "));
+    let apt = |args: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(args)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        command
+    };
+    check(&mut apt(&["-qq", "update"]))?;
+    check(apt(&["-qq", "-y", "--no-install-recommends", "install"]).args(packages))
+}
+
+/// `golden`: rewrites the expected plans.
+pub(crate) fn golden() -> Result<()> {
+    let tests = ["test", "-p", "libcontainer-tests", "--test", "golden"];
+    check(cargo(&tests).env("UPDATE_GOLDEN", "1"))?;
+    check(
+        Command::new("git").args(["--no-pager", "diff", "--stat", "--", "tests/golden"]).current_dir(root()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_added() {
+        let mut totals = Totals::default();
+        totals.add(
+            "test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.1s",
+        );
+        totals.add("test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured");
+        totals.add("test x ... ok");
+        assert_eq!(totals, Totals { passed: 7, failed: 2 });
+    }
+
+    #[test]
+    fn skips_are_counted_once() {
+        assert_eq!(report("a: b\n\na: b\nc: d\n"), 2);
+    }
+}

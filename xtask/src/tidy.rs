@@ -1,0 +1,212 @@
+//! `tidy`: the invariants of ARCHITECTURE.md as code. Each rule is a function from files to complaints.
+
+use anyhow::{Result, bail};
+
+use crate::run::root;
+use crate::source::{self, Source};
+
+/// The only files with `unsafe` code, and why.
+const UNSAFE: [(&str, &str); 10] = [
+    ("crates/plan/init/main.rs", "the freestanding init"),
+    ("crates/plan/init/arch.rs", "entry and system calls of the init"),
+    ("crates/plan/src/launch/clone.rs", "clone3 with a shared address space"),
+    ("crates/plan/src/launch/raw.rs", "pidfd calls that nix does not wrap"),
+    ("crates/plan/src/builder/process.rs", "names the word in a comment only"),
+    ("crates/security/src/thread.rs", "capability calls on the own thread"),
+    ("crates/libcontainer/src/sys.rs", "calls that nix does not wrap"),
+    ("benches/src/bin/floor.rs", "straight system calls to compare with"),
+    ("tests/src/raw.rs", "calls that tests need"),
+    ("xtask/src/tidy.rs", "this list"),
+];
+
+/// Package and what it may depend on within the workspace.
+const DIRECTIONS: [(&str, &[&str]); 5] = [
+    ("libcontainer-plan", &[]),
+    ("libcontainer-mount", &["libcontainer-plan"]),
+    ("libcontainer-security", &["libcontainer-plan"]),
+    ("libcontainer", &["libcontainer-plan", "libcontainer-mount", "libcontainer-security"]),
+    ("nsinit", &["libcontainer"]),
+];
+
+const FILE_LINES: usize = 400;
+const FUNCTION_LINES: usize = 60;
+
+pub(crate) fn run() -> Result<()> {
+    let files = source::files()?;
+    let mut complaints = Vec::new();
+    for file in &files {
+        complaints.extend(whitespace(file));
+        complaints.extend(words(file));
+        if file.is_rust() {
+            complaints.extend(rust(file));
+        }
+        if file.path.ends_with(".md") {
+            complaints.extend(links(file, &|path| root().join(path).exists()));
+        }
+    }
+    complaints.extend(directions(&source::dependencies()?));
+    complaints.extend(documented(&source::manifests()?, &files));
+    for complaint in &complaints {
+        println!("{complaint}");
+    }
+    if complaints.is_empty() { Ok(()) } else { bail!("{} complaints", complaints.len()) }
+}
+
+fn rust(file: &Source) -> Vec<String> {
+    let mut all = Vec::new();
+    let lines = file.text.lines().count();
+    if lines > FILE_LINES {
+        all.push(format!("{}: {lines} lines, limit {FILE_LINES}", file.path));
+    }
+    all.extend(functions(file));
+    all.extend(names(file));
+    all.extend(unsafety(file));
+    all.extend(tags(file));
+    all
+}
+
+fn functions(file: &Source) -> Vec<String> {
+    let lines: Vec<_> = file.text.lines().collect();
+    let mut all = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let indent = line.len() - code.len();
+        let head = code.split('(').next().unwrap_or_default();
+        let is_function = head.split_whitespace().any(|word| word == "fn") && !code.starts_with("//");
+        if !is_function || code.ends_with(';') || code.ends_with('}') {
+            continue;
+        }
+        let end = format!("{}}}", " ".repeat(indent));
+        let length = lines.iter().skip(start).position(|line| *line == end).unwrap_or(0);
+        if length > FUNCTION_LINES {
+            all.push(format!(
+                "{}:{}: function of {length} lines, limit {FUNCTION_LINES}",
+                file.path,
+                start + 1
+            ));
+        }
+    }
+    all
+}
+
+fn names(file: &Source) -> Option<String> {
+    let name = file.path.rsplit('/').next()?;
+    let bad = ["utils.rs", "helpers.rs", "common.rs", "manager.rs", "util.rs", "misc.rs"];
+    bad.contains(&name).then(|| format!("{}: a name that says nothing", file.path))
+}
+
+fn unsafety(file: &Source) -> Vec<String> {
+    let keyword = concat!("uns", "afe");
+    let is_code = |line: &&str| !line.trim_start().starts_with("//") && line.contains(&format!("{keyword} "));
+    let allowed = UNSAFE.iter().any(|(path, _)| *path == file.path);
+    let lines: Vec<_> = file.text.lines().collect();
+    let mut all = Vec::new();
+    for (number, line) in lines.iter().enumerate().filter(|(_, line)| is_code(line)) {
+        if !allowed {
+            all.push(format!(
+                "{}:{}: {keyword} outside of the files listed in xtask/src/tidy.rs",
+                file.path,
+                number + 1
+            ));
+        }
+        let block = line.contains(&format!("{keyword} {{"));
+        let near = lines.iter().take(number + 1).skip(number.saturating_sub(8));
+        if block && !near.clone().any(|line| line.contains("SAFETY:")) && file.path != "xtask/src/tidy.rs" {
+            all.push(format!("{}:{}: no SAFETY argument", file.path, number + 1));
+        }
+    }
+    all
+}
+
+/// Comment tags are those of CONTRIBUTING.md; notes to self are not for committed code.
+fn tags(file: &Source) -> Vec<String> {
+    let known = ["SAFETY", "ORDER", "RACE", "KERNEL", "MSRV"];
+    let complain = |(number, line): (usize, &str)| {
+        let comment = line.trim_start().strip_prefix("//")?.trim_start_matches(['/', '!']).trim_start();
+        let word: String = comment.chars().take_while(char::is_ascii_uppercase).collect();
+        let rest = comment.get(word.len()..)?;
+        let tagged = word.len() > 2 && (rest.starts_with(':') || rest.starts_with('('));
+        (tagged && !known.contains(&word.as_str()))
+            .then(|| format!("{}:{}: tag {word}", file.path, number + 1))
+    };
+    file.text.lines().enumerate().filter_map(complain).collect()
+}
+
+fn whitespace(file: &Source) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some(number) = file.text.lines().position(|line| line.ends_with([' ', '\t'])) {
+        all.push(format!("{}:{}: trailing whitespace", file.path, number + 1));
+    }
+    if !file.text.is_empty() && !file.text.ends_with('\n') {
+        all.push(format!("{}: no newline at the end", file.path));
+    }
+    all
+}
+
+/// Paths of somebody's workplace have no place in the repository.
+fn words(file: &Source) -> Vec<String> {
+    let bad = [concat!("/wo", "rk/"), concat!("/fa", "rm/"), concat!("/home", "/user/")];
+    let complain = |word: &&&str| file.text.contains(**word);
+    bad.iter().filter(complain).map(|word| format!("{}: contains {word}", file.path)).collect()
+}
+
+fn links(file: &Source, exists: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let dir = file.path.rsplit_once('/').map_or("", |(dir, _)| dir);
+    let targets = file.text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let local = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
+    let path = |target: &str| {
+        format!("{dir}/{}", target.split('#').next().unwrap_or_default()).trim_start_matches('/').to_owned()
+    };
+    local
+        .filter(|target| !exists(&path(target)))
+        .map(|target| format!("{}: broken link {target}", file.path))
+        .collect()
+}
+
+fn directions(packages: &[(String, Vec<String>)]) -> Vec<String> {
+    let mut all = Vec::new();
+    for (name, dependencies) in packages {
+        let Some((_, allowed)) = DIRECTIONS.iter().find(|(known, _)| known == name) else { continue };
+        for dependency in
+            dependencies.iter().filter(|dependency| DIRECTIONS.iter().any(|(known, _)| known == dependency))
+        {
+            if !allowed.contains(&dependency.as_str()) {
+                all.push(format!("{name} depends on {dependency}: against the direction"));
+            }
+        }
+    }
+    all
+}
+
+/// Each dependency has its reason in docs/dependencies.md; each package takes version and lints from the workspace.
+fn documented(manifests: &[Source], files: &[Source]) -> Vec<String> {
+    let reasons =
+        files.iter().find(|file| file.path == "docs/dependencies.md").map_or("", |file| file.text.as_str());
+    let mut all = Vec::new();
+    for manifest in manifests {
+        let mut in_dependencies = false;
+        for line in manifest.text.lines() {
+            if line.starts_with('[') {
+                in_dependencies = line.contains("dependencies");
+            }
+            let name = line.split(['=', '.', ' ']).next().unwrap_or_default();
+            let foreign = in_dependencies
+                && !line.starts_with('[')
+                && !name.is_empty()
+                && !name.starts_with("libcontainer");
+            if foreign && !reasons.contains(&format!("`{name}`")) {
+                all.push(format!("{}: {name} is not in docs/dependencies.md", manifest.path));
+            }
+        }
+        let inherits =
+            manifest.text.contains("[workspace]") || manifest.text.contains("rust-version.workspace = true");
+        if !inherits || !(manifest.text.contains("[workspace.lints") || manifest.text.contains("[lints]")) {
+            all.push(format!("{}: version or lints are not the workspace's", manifest.path));
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+#[path = "tidy_tests.rs"]
+mod tests;

@@ -1,0 +1,48 @@
+use super::*;
+
+fn file(path: &str, text: &str) -> Source {
+    Source { path: path.to_owned(), text: text.to_owned() }
+}
+
+#[test]
+fn long_functions_and_files_are_seen() {
+    let body = "    x();\n".repeat(61);
+    assert_eq!(functions(&file("a.rs", &format!("fn f() {{\n{body}}}\n"))).len(), 1);
+    assert!(functions(&file("a.rs", "fn f() {\n    x();\n}\n")).is_empty());
+    assert_eq!(rust(&file("a.rs", &"\n".repeat(401))).len(), 1);
+}
+
+#[test]
+fn unsafe_code_is_for_few_files() {
+    let code = concat!("uns", "afe { x() }\n");
+    assert_eq!(unsafety(&file("crates/x/src/lib.rs", code)).len(), 2);
+    assert_eq!(unsafety(&file("crates/libcontainer/src/sys.rs", code)).len(), 1);
+    let argued = format!("// SAFETY: y\n{code}");
+    assert!(unsafety(&file("crates/libcontainer/src/sys.rs", &argued)).is_empty());
+}
+
+#[test]
+fn tags_links_and_whitespace() {
+    assert_eq!(tags(&file("a.rs", concat!("// TO", "DO: x\n// ORDER: y\n// KERNEL(5.14): z\n"))).len(), 1);
+    assert_eq!(
+        links(&file("docs/a.md", "[x](b.md) [y](http://z) [w](#a)"), &|path| path == "docs/c.md").len(),
+        1
+    );
+    assert!(links(&file("a.md", "[x](b.md#part)"), &|path| path == "b.md").is_empty());
+    assert_eq!(whitespace(&file("a", "x \ny")).len(), 2);
+    assert_eq!(words(&file("a", concat!("see /wo", "rk/x"))).len(), 1);
+    assert!(names(&file("a/utils.rs", "")).is_some());
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    let package = |name: &str, to: &str| vec![(name.to_owned(), vec![to.to_owned()])];
+    assert_eq!(directions(&package("libcontainer-mount", "libcontainer-security")).len(), 1);
+    assert!(directions(&package("libcontainer", "libcontainer-mount")).is_empty());
+    let manifest = file(
+        "x/Cargo.toml",
+        "rust-version.workspace = true\n[lints]\n[dependencies]\nfoo.workspace = true\n",
+    );
+    assert_eq!(documented(std::slice::from_ref(&manifest), &[]).len(), 1);
+    assert!(documented(&[manifest], &[file("docs/dependencies.md", "`foo`: bar")]).is_empty());
+}
