@@ -1,1 +1,180 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: a place to work in, a rootfs, configs, and a look at what remains.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use libcontainer::{Config, NamespaceKind, Namespaces, Network};
+
+/// The program inside: one static file with everything.
+pub const BUSYBOX: &str = "/usr/bin/busybox";
+
+/// Notes that a test does not run, and why: on standard error, and in the file that counts skips.
+pub fn skip(name: &str, reason: &str) {
+    let line = format!("{name}: {reason}\n");
+    let _ = std::io::stderr().write_all(format!("SKIP: {line}").as_bytes());
+    if let Some(path) = std::env::var_os("LIBCONTAINER_SKIP_FILE") {
+        let file = fs::OpenOptions::new().append(true).create(true).open(path);
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
+}
+
+/// Whether this test can make containers; says so if not.
+#[must_use]
+pub fn able(name: &str) -> bool {
+    if !nix::unistd::geteuid().is_root() {
+        skip(name, "needs root");
+        return false;
+    }
+    if !Path::new(BUSYBOX).exists() {
+        skip(name, "busybox is not installed");
+        return false;
+    }
+    true
+}
+
+/// A directory of its own for a test, removed at the end.
+#[derive(Debug)]
+pub struct Place {
+    dir: PathBuf,
+}
+
+impl Place {
+    /// A new directory below the system's temporary one.
+    ///
+    /// # Panics
+    /// If it can't be made.
+    #[must_use]
+    #[allow(clippy::expect_used, reason = "a test without its directory can only fail")]
+    pub fn new(name: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("lct-{name}-{}-{number}", std::process::id()));
+        fs::create_dir(&dir).expect("make the test's directory");
+        Self { dir }
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// A path in it.
+    #[must_use]
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// A rootfs of busybox and a few account lines.
+    ///
+    /// # Errors
+    /// Those of copying.
+    pub fn rootfs(&self) -> std::io::Result<PathBuf> {
+        let root = self.join("rootfs");
+        for dir in ["bin", "etc", "proc", "sys", "dev", "tmp", "home/u"] {
+            fs::create_dir_all(root.join(dir))?;
+        }
+        fs::copy(BUSYBOX, root.join("bin/busybox"))?;
+        for name in [
+            "sh", "ls", "cat", "id", "ps", "true", "false", "sleep", "echo", "grep", "env", "mount", "stat",
+            "tty", "kill", "readlink", "head", "touch", "wc", "mkdir", "umount",
+        ] {
+            symlink("busybox", root.join("bin").join(name))?;
+        }
+        let passwd = "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1::/:/bin/sh\nu:x:1000:100::/home/u:/bin/sh\ngarbage:x:zero:0::/:\n";
+        fs::write(root.join("etc/passwd"), passwd)?;
+        fs::write(root.join("etc/group"), "root:x:0:\nwheel:x:10:u\n")?;
+        Ok(root)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.dir) {
+            let _ = writeln!(std::io::stderr(), "{}: {error}", self.dir.display());
+        }
+    }
+}
+
+/// A config with the five namespaces of 2014, loopback, and a few capabilities.
+#[must_use]
+pub fn config(rootfs: &Path) -> Config {
+    use NamespaceKind::{Ipc, Mount, Network as Net, Pid, Uts};
+    Config {
+        rootfs: rootfs.to_owned(),
+        hostname: "inside".to_owned(),
+        namespaces: Namespaces::new([Mount, Uts, Ipc, Pid, Net]),
+        networks: vec![Network { kind: "loopback".to_owned(), ..Network::default() }],
+        environment: vec!["PATH=/bin".to_owned()],
+        capabilities: ["CHOWN", "KILL", "SETUID", "SETGID", "DAC_OVERRIDE"].map(str::to_owned).to_vec(),
+        restrict_sys: true,
+        ..Config::default()
+    }
+}
+
+/// What a failed or finished container must not leave behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct World {
+    mounts: BTreeSet<String>,
+    children: BTreeSet<String>,
+    descriptors: usize,
+    files: BTreeSet<PathBuf>,
+    memory: usize,
+}
+
+impl World {
+    /// A look at the mounts of this namespace, children of this process, its descriptors, and files below `dir`.
+    #[must_use]
+    pub fn look(dir: &Path) -> Self {
+        let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
+        let descriptors: Vec<_> = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten().collect();
+        let links = descriptors.iter().filter_map(|entry| fs::read_link(entry.path()).ok());
+        let memory = links.filter(|link| link.to_string_lossy().contains("memfd:libcontainer-plan")).count();
+        let mounts = text("/proc/self/mountinfo");
+        let ours = |line: &&str| line.contains(&*dir.to_string_lossy());
+        Self {
+            mounts: mounts.lines().filter(ours).map(str::to_owned).collect(),
+            children: children(),
+            descriptors: descriptors.len(),
+            files: files(dir),
+            memory,
+        }
+    }
+
+    /// What is here and was not there before; `None` if nothing.
+    #[must_use]
+    pub fn more_than(&self, before: &Self) -> Option<String> {
+        (self != before).then(|| format!("before: {before:#?}\nafter: {self:#?}"))
+    }
+}
+
+fn children() -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for task in fs::read_dir("/proc/self/task").into_iter().flatten().flatten() {
+        let text = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        all.extend(text.split_whitespace().map(str::to_owned));
+    }
+    all
+}
+
+fn files(dir: &Path) -> BTreeSet<PathBuf> {
+    let mut all = BTreeSet::new();
+    for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            all.extend(files(&entry.path()));
+        }
+        all.insert(entry.path());
+    }
+    all
+}
+
+/// The text of a process's output.
+#[must_use]
+pub fn text(output: &libcontainer::Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}

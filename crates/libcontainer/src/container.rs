@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use libcontainer_plan::{BoardFile, Pid, Plan};
 use nix::fcntl::{OFlag, openat};
@@ -15,13 +15,14 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::factory::Factory;
 use crate::making::{boot_id, start_time};
-use crate::process::{Process, wait_readable};
+use crate::process::{Process, reap_ended, wait_readable};
 use crate::state::{RunState, State, Status};
 use crate::stdio::ProcessConfig;
 use crate::store::{self, Store};
 use crate::{join, sys};
 
 const KILL: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_millis(1);
 
 /// A container. Cheap to clone; all methods take `&self`. Another process may change or destroy it at any time:
 /// any method can then fail with [`ErrorKind::NotFound`].
@@ -253,6 +254,7 @@ impl Container {
         if let Some((pid, pidfd)) = self.open_init(&state)? {
             kill(&pidfd).map_err(|error| Error::io(format!("{what}: kill process {pid}"), error))?;
         }
+        reap_ended();
         self.inner
             .store
             .remove()
@@ -282,10 +284,15 @@ fn kill(pidfd: &OwnedFd) -> io::Result<()> {
         Err(error) if error.raw_os_error() != Some(libc::ESRCH) => return Err(error),
         _ => {}
     }
-    if wait_readable(pidfd.as_fd(), Some(KILL))? {
-        return Ok(());
+    let end = Instant::now() + KILL;
+    // Pid 1 of a namespace is gone only when all in it are reaped, and some may be children of this program.
+    while !wait_readable(pidfd.as_fd(), Some(TICK))? {
+        reap_ended();
+        if Instant::now() >= end {
+            return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
+        }
     }
-    Err(io::Error::from_raw_os_error(libc::ETIMEDOUT))
+    Ok(())
 }
 
 /// Waits until the init no longer holds the pipe: it has replaced itself, or it is gone.

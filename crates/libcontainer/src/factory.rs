@@ -14,7 +14,7 @@ use crate::config::{Config, Namespace, NamespaceKind};
 use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
 use crate::making::{self, Making};
-use crate::process::{Process, Terminal};
+use crate::process::{self, Process, Terminal};
 use crate::readback::Expected;
 use crate::stdio::{self, Opened, ProcessConfig};
 use crate::store::Store;
@@ -197,8 +197,10 @@ impl Factory {
         making.keep_steps(&compiled.plan);
         let (launch, opened) = self.fill(compiled, given, &making);
         let launched = launch.run().map_err(|error| Error::launch(what, error))?;
+        process::reap_ended();
         let container = making.finish(self.clone())?;
-        let process = if start == StartSetup::Reaper { None } else { Some(process_of(launched, opened)?) };
+        let process =
+            if start == StartSetup::Reaper { reaper(launched) } else { Some(process_of(launched, opened)?) };
         Ok((container, process))
     }
 
@@ -291,6 +293,12 @@ fn open_namespace(kind: NamespaceKind, path: &Path) -> io::Result<OwnedFd> {
         return Ok(fd);
     }
     Err(io::Error::other(format!("is no {} namespace", kind.file())))
+}
+
+/// The reaper has no handle, but has to be reaped itself one day.
+fn reaper(launched: Launched) -> Option<Process> {
+    drop(Process::new(launched.pid, launched.pidfd));
+    None
 }
 
 /// The handle of a started process.

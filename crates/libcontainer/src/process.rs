@@ -109,10 +109,26 @@ struct Shared {
     pumps: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
+/// Every child that this program has in containers and has not reaped. A zombie in a pid namespace keeps its pid 1 from going, also
+/// when nobody waits for it: its handle may have been dropped, or belong to someone who waits later.
+static STARTED: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
+
+/// Reaps the children in containers that have ended. Their statuses stay with their handles.
+pub(crate) fn reap_ended() {
+    let all = STARTED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for shared in all {
+        // An error means that the status is lost; then there is nothing to reap either.
+        if shared.status(false).is_err() {
+            shared.forget();
+        }
+    }
+}
+
 impl Process {
     pub(crate) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
         let (status, pumps) = (Mutex::default(), Mutex::default());
         let shared = Arc::new(Shared { pid, pidfd, status, pumps });
+        STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&shared));
         Self { shared, stdin: None, stdout: None, stderr: None, terminal: None, timeline: Vec::new() }
     }
 
@@ -246,7 +262,16 @@ impl Shared {
                 result => result.map_err(|error| self.failed("waitid", error))?,
             };
         }
+        if known.is_some() {
+            self.forget();
+        }
         Ok(*known)
+    }
+
+    /// Nothing is left to be reaped.
+    fn forget(&self) {
+        let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+        started.retain(|other| !std::ptr::eq(Arc::as_ptr(other), self));
     }
 
     /// The process is not our child (the container was loaded), or its status was taken.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use libcontainer::{Config, Factory, Mode, ProcessConfig};
 
+use crate::output::say;
 use crate::{ExplainArgs, Failure, FileArgs, Outcome};
 
 /// Reads the config of a bundle; tells of keys that were left out.
@@ -32,7 +33,7 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 /// `config`: checks and prints.
 pub(crate) fn print(args: &FileArgs) -> Outcome {
     let config = load(&args.path, args.strict)?;
-    println!("{}", config.to_json()?);
+    say!("{}", config.to_json()?);
     let facts = libcontainer::Facts { euid: nix::unistd::geteuid().as_raw(), allow_unsupported: false };
     let problems = config.problems(&facts);
     for problem in &problems {
@@ -53,9 +54,9 @@ pub(crate) fn explain(args: &ExplainArgs) -> Outcome {
     }
     let plan = Factory::with_probe(probe).explain(&config, (!args.reaper).then_some(&process))?;
     if args.json {
-        println!("{}", plan.to_json()?);
+        say!("{}", plan.to_json()?);
     } else {
-        print!("{}", plan.explain());
+        say!("{}", plan.explain());
     }
     Ok(0)
 }

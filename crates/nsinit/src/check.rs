@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::Outcome;
+use crate::output::say;
 
 struct Item {
     name: &'static str,
@@ -28,12 +29,12 @@ pub(crate) fn run(as_json: bool) -> Outcome {
     ];
     if as_json {
         let list: Vec<_> = items.iter().map(|item| json!({"name": item.name, "ok": item.works, "found": item.found, "remedy": item.remedy})).collect();
-        println!("{}", serde_json::to_string_pretty(&list)?);
+        say!("{}", serde_json::to_string_pretty(&list)?);
     } else {
         for Item { name, works, found, remedy } in &items {
-            println!("{} {name:<26} {found}", if *works { "ok " } else { "-- " });
+            say!("{} {name:<26} {found}", if *works { "ok " } else { "-- " });
             if !works && !remedy.is_empty() {
-                println!("   {:<26} {remedy}", "");
+                say!("   {:<26} {remedy}", "");
             }
         }
     }

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 
 use crate::Outcome;
+use crate::output::say;
 
 /// Variable that carries the host's namespaces to the inside.
 pub(crate) const HOST: &str = "NSINIT_HOST_NAMESPACES";
@@ -30,13 +31,13 @@ pub(crate) fn namespaces() -> String {
 }
 
 pub(crate) fn run() -> Outcome {
-    println!("This is a container: this program, its shared libraries, and nothing else.\n");
+    say!("This is a container: this program, its shared libraries, and nothing else.\n");
     let host = std::env::var(HOST).unwrap_or_default();
     for ((name, what), (theirs, ours)) in KINDS.iter().zip(host.split(',').zip(namespaces().split(','))) {
         let state = if theirs == ours { "shared with the host" } else { "its own" };
-        println!("  {name:<8} {state:<22} {what}");
+        say!("  {name:<8} {state:<22} {what}");
     }
-    println!();
+    say!("");
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     for (label, field) in [
         ("pid", "NSpid"),
@@ -45,23 +46,19 @@ pub(crate) fn run() -> Outcome {
         ("can be gained", "CapBnd"),
         ("no new privileges", "NoNewPrivs"),
     ] {
-        println!("  {label:<18} {}", field_of(&status, field));
+        say!("  {label:<18} {}", field_of(&status, field));
     }
-    println!("  {:<18} {}", "host name", read("/proc/sys/kernel/hostname"));
-    println!(
-        "  {:<18} {}",
-        "processes",
-        entries("/proc", |name| name.bytes().all(|byte| byte.is_ascii_digit()))
-    );
-    println!("  {:<18} {}", "mounts", read("/proc/self/mountinfo").lines().count());
-    println!("  {:<18} {}", "interfaces", names("/sys/class/net"));
-    println!("  {:<18} {}", "devices", names("/dev"));
-    println!("  {:<18} {}", "root directory", names("/"));
-    println!("  {:<18} {}", "descriptors", descriptors());
+    say!("  {:<18} {}", "host name", read("/proc/sys/kernel/hostname"));
+    say!("  {:<18} {}", "processes", entries("/proc", |name| name.bytes().all(|byte| byte.is_ascii_digit())));
+    say!("  {:<18} {}", "mounts", read("/proc/self/mountinfo").lines().count());
+    say!("  {:<18} {}", "interfaces", names("/sys/class/net"));
+    say!("  {:<18} {}", "devices", names("/dev"));
+    say!("  {:<18} {}", "root directory", names("/"));
+    say!("  {:<18} {}", "descriptors", descriptors());
     let mut stages = String::new();
     std::io::stdin().lock().take(64 * 1024).read_to_string(&mut stages)?;
-    println!("\nHow long the start took:\n\n{stages}");
-    println!("Next: nsinit try -- sh");
+    say!("\nHow long the start took:\n\n{stages}");
+    say!("Next: nsinit try -- sh");
     Ok(0)
 }
 

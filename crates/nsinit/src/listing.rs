@@ -4,12 +4,13 @@ use libcontainer::{Container, Factory, RunState};
 use serde_json::{Value, json};
 
 use crate::lifecycle::load;
+use crate::output::say;
 use crate::root::State;
 use crate::{ListArgs, Outcome};
 
 pub(crate) fn state(root: &State, id: &str) -> Outcome {
     let container = load(root, id)?;
-    println!("{}", serde_json::to_string_pretty(&describe(&container)?)?);
+    say!("{}", serde_json::to_string_pretty(&describe(&container)?)?);
     Ok(0)
 }
 
@@ -75,9 +76,9 @@ fn print(all: &[Value], args: &ListArgs) -> Outcome {
         other => other.to_string(),
     };
     if args.format == "json" {
-        println!("{}", serde_json::to_string_pretty(all)?);
+        say!("{}", serde_json::to_string_pretty(all)?);
     } else if args.quiet {
-        all.iter().for_each(|item| println!("{}", text(item, "id")));
+        all.iter().for_each(|item| say!("{}", text(item, "id")));
     } else {
         let keys = ["id", "pid", "status", "created", "rootfs"];
         let width =
@@ -85,7 +86,7 @@ fn print(all: &[Value], args: &ListArgs) -> Outcome {
         let widths = keys.map(width);
         let row = |cells: [String; 5]| {
             let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-            println!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
+            say!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
         };
         row(keys.map(str::to_uppercase));
         all.iter().for_each(|item| row(keys.map(|key| text(item, key))));

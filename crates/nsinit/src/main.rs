@@ -1,6 +1,6 @@
 //! `nsinit`: containers from the command line.
 #![forbid(unsafe_code)]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
+#![allow(clippy::print_stderr, reason = "a command line talks to its user")]
 
 mod bundle;
 mod check;
@@ -8,6 +8,7 @@ mod foreground;
 mod inside;
 mod lifecycle;
 mod listing;
+mod output;
 mod root;
 mod timeline;
 mod trial;
@@ -230,7 +231,7 @@ fn main() -> ExitCode {
         Command::Check { json } => check::run(json),
         Command::Inside => inside::run(),
     };
-    match outcome {
+    match outcome.and_then(|code| output::check().map(|()| code)) {
         Ok(code) => ExitCode::from(code),
         Err(Failure { code, text }) => {
             eprintln!("nsinit: {text}");

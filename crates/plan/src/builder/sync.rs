@@ -105,6 +105,9 @@ impl Builder {
         let args = vec![clone, 88_u32.into(), pidfd, control.into(), header];
         self.step_of(wire::Kind::Respawn, &sys::CLONE3, args).aux = place;
         self.host.push(HostOp::Respawn(point));
+        // RACE: the child could speak before its parent has passed on the pidfd, and be killed before the host knows it. It does
+        // nothing until the host has it.
+        self.await_host("adopted");
     }
 
     /// `setns` into what the pidfd in `target` lives in, and a respawn if a pid namespace is among it.

@@ -80,9 +80,8 @@ impl Control {
         let received = loop {
             let flags = MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT;
             match recvmsg::<()>(self.socket.as_raw_fd(), &mut slices, Some(&mut space), flags) {
-                Err(Errno::EINTR) => {}
-                // A reset instead of an end of file: the init left without reading our last message.
-                Err(Errno::ECONNRESET) => return Ok(Message::Closed),
+                // A reset says, once, that the init left without reading our last message; what it sent before is still there.
+                Err(Errno::EINTR | Errno::ECONNRESET) => {}
                 Err(errno) => return Err(errno.into()),
                 Ok(received) => break received,
             }

@@ -1,0 +1,31 @@
+//! Standard output: a reader that goes away is no error, a full disk is.
+
+use std::fmt::Arguments;
+use std::io::{self, Write};
+use std::sync::OnceLock;
+
+use crate::Failure;
+
+static FAILED: OnceLock<io::Error> = OnceLock::new();
+
+/// Writes a line. An error is kept for [`check`].
+pub(crate) fn line(text: Arguments<'_>) {
+    let result = writeln!(io::stdout().lock(), "{text}");
+    if let Err(error) = result.and_then(|()| io::stdout().flush())
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        // Only the first one matters.
+        let _ = FAILED.set(error);
+    }
+}
+
+/// The error that a write has met, if one has.
+pub(crate) fn check() -> Result<(), Failure> {
+    FAILED.get().map_or(Ok(()), |error| Err(Failure::new(1, format!("write standard output: {error}"))))
+}
+
+/// Writes a line to standard output.
+macro_rules! say {
+    ($($part:tt)*) => { $crate::output::line(format_args!($($part)*)) };
+}
+pub(crate) use say;

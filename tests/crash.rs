@@ -1,0 +1,96 @@
+//! The creator is killed at every host step and at random moments: what remains is nothing, or what destroy handles.
+
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use libcontainer::{Factory, RunState};
+use libcontainer_tests::{Place, able};
+
+fn victim(place: &Place, mode: &str, step: &str) -> std::process::Child {
+    let rootfs = place.join("rootfs");
+    let args = [place.path().as_os_str(), rootfs.as_os_str(), mode.as_ref(), step.as_ref()];
+    Command::new(env!("CARGO_BIN_EXE_victim")).args(args).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// Loads and destroys what is there; then nothing of it may be left.
+fn clean_up(place: &Place, name: &str) {
+    let factory = Factory::new().unwrap();
+    let path = place.join(name);
+    if path.exists() {
+        if let Ok(container) = factory.load(&path) {
+            let state = container.run_state().unwrap();
+            assert!(
+                matches!(
+                    state,
+                    RunState::Creating | RunState::Created | RunState::Running | RunState::Stopped
+                ),
+                "{state:?}"
+            );
+        }
+        factory.destroy(&path).unwrap();
+        assert!(!path.exists());
+    }
+    let end = Instant::now() + Duration::from_secs(5);
+    while let Some(left) = init_of(place) {
+        assert!(Instant::now() < end, "an init is left: {left}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A process whose root is this test's rootfs.
+fn init_of(place: &Place) -> Option<String> {
+    let wanted = format!("{}/rootfs", place.path().display());
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()));
+    pids.find(|pid| {
+        let mounts = std::fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+        mounts.lines().next().is_some_and(|line| {
+            line.split(' ').nth(3).is_some_and(|root| wanted.ends_with(root) && root.contains("lct-"))
+        })
+    })
+}
+
+#[test]
+fn killed_after_every_host_step() {
+    if !able("killed_after_every_host_step") {
+        return;
+    }
+    let place = Place::new("crash");
+    place.rootfs().unwrap();
+    for mode in ["reaper", "created", "run"] {
+        let mut reached = 0;
+        for step in 0..12 {
+            let status = victim(&place, mode, &step.to_string()).wait().unwrap();
+            reached += usize::from(!status.success());
+            clean_up(&place, "0");
+        }
+        assert!(reached >= 6, "{mode}: killed {reached} times");
+    }
+}
+
+#[test]
+fn killed_at_fifty_moments() {
+    if !able("killed_at_fifty_moments") {
+        return;
+    }
+    let place = Place::new("moments");
+    place.rootfs().unwrap();
+    for round in 0..50_u64 {
+        let mut child =
+            victim(&place, ["reaper", "created", "run"][usize::try_from(round % 3).unwrap()], "-");
+        std::thread::sleep(Duration::from_micros(3000 + round * 733 % 20_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let names: Vec<_> = std::fs::read_dir(place.path())
+            .unwrap()
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        for name in names.iter().filter(|name| *name != "rootfs") {
+            clean_up(&place, name);
+        }
+        clean_up(&place, "none");
+    }
+}

@@ -1,0 +1,133 @@
+//! Every step of every plan fails once: the error names it, and nothing remains.
+
+use libcontainer::plan::{Fault, Lane};
+use libcontainer::{Config, Error, Factory, ProcessConfig};
+use libcontainer_tests::{Place, World, able, config};
+
+/// Runs `attempt` with each step of each lane failing, until an index is past the end and the attempt succeeds.
+fn each_step(place: &Place, errno: i32, attempt: &dyn Fn(Factory) -> Result<(), Error>) -> [usize; 2] {
+    [Lane::Host, Lane::Child].map(|lane| {
+        for step in 0.. {
+            let before = World::look(place.path());
+            let factory = Factory::new().unwrap().inject(Fault { lane, step, errno });
+            let result = attempt(factory);
+            let left = World::look(place.path()).more_than(&before);
+            assert_eq!(left, None, "{lane:?} {step}: left behind");
+            match result {
+                Err(error) => names_the_step(&error, lane, step, errno),
+                Ok(()) if step > 3 => return step,
+                // A step may tolerate this error.
+                Ok(()) => {}
+            }
+        }
+        0
+    })
+}
+
+fn names_the_step(error: &Error, lane: Lane, step: usize, errno: i32) {
+    let failure = error.step().unwrap_or_else(|| panic!("{error}"));
+    assert_eq!((failure.lane, failure.index), (lane, step), "{error}");
+    assert_eq!(error.errno(), Some(errno), "{error}");
+    assert!(error.undo_errors().next().is_none(), "{error}");
+    assert!(error.to_string().contains(&format!("step {step}/")), "{error}");
+}
+
+/// All tests share one process, whose descriptors and children are counted: one after the other.
+#[test]
+fn nothing_remains_of_a_failed_start() {
+    if !able("nothing_remains_of_a_failed_start") {
+        return;
+    }
+    let place = Place::new("faults");
+    let mut config = config(&place.rootfs().unwrap());
+    config.sysctl.insert("kernel.msgmax".into(), "4096".into());
+    config.rlimits = serde_json::from_str(r#"[{"type":"NOFILE","soft":64,"hard":64}]"#).unwrap();
+    let mounts = r#"{"mounts":[{"type":"tmpfs","destination":"/tmp"},{"type":"bind","source":"/etc","destination":"/mnt/etc"}],
+        "masked_paths":["/proc/keys","/proc/fs"],"readonly_fs":true}"#;
+    config.mount_config = Some(serde_json::from_str(mounts).unwrap());
+    // Mountpoints are made in the rootfs by the first run, and belong to it from then on.
+    Factory::new().unwrap().create(place.join("c"), &config).unwrap().destroy().unwrap();
+    reaper(&place, &config);
+    program(&place, &config);
+    created(&place, &config);
+    joined(&place, &config);
+    tampered(&place, &config);
+}
+
+fn reaper(place: &Place, config: &Config) {
+    let counts = each_step(place, libc::EIO, &|factory| factory.create(place.join("c"), config)?.destroy());
+    assert!(counts[0] > 6 && counts[1] > 100, "{counts:?}");
+}
+
+fn program(place: &Place, config: &Config) {
+    each_step(place, libc::EIO, &|factory| {
+        let (container, mut process) = factory.run(place.join("c"), config, ProcessConfig::new(["true"]))?;
+        process.wait()?;
+        container.destroy()
+    });
+    let mut user = config.clone();
+    user.namespaces.set(libcontainer::NamespaceKind::User, libcontainer::Namespace::New);
+    let map = libcontainer::mount::IdMapping { container_id: 0, host_id: 0, size: 65_536 };
+    (user.uid_mappings, user.gid_mappings) = (vec![map], vec![map]);
+    each_step(place, libc::EPERM, &|factory| {
+        let with = ProcessConfig { terminal: true, ..ProcessConfig::new(["true"]) };
+        let (container, mut process) = factory.run(place.join("c"), &user, with)?;
+        process.wait()?;
+        drop(process);
+        container.destroy()
+    });
+}
+
+/// Steps behind the start belong to the start: there the error comes from `run`, and destroy takes the rest away.
+fn created(place: &Place, config: &Config) {
+    for (lane, steps) in [(Lane::Host, 0..12), (Lane::Child, 180..400)] {
+        for step in steps {
+            let before = World::look(place.path());
+            let factory = Factory::new().unwrap().inject(Fault { lane, step, errno: libc::EIO });
+            match factory.create_with(place.join("c"), config, ProcessConfig::new(["true"])) {
+                Err(error) => names_the_step(&error, lane, step, libc::EIO),
+                Ok((container, process)) => {
+                    if let Err(error) = container.run() {
+                        assert_eq!(error.errno(), Some(libc::EIO), "{error}");
+                        assert!(error.to_string().contains(&format!("step {step}: ")), "{error}");
+                    }
+                    drop(process);
+                    container.destroy().unwrap();
+                }
+            }
+            assert_eq!(World::look(place.path()).more_than(&before), None, "{lane:?} {step}");
+        }
+    }
+}
+
+fn joined(place: &Place, config: &Config) {
+    let running = Factory::new().unwrap().create(place.join("running"), config).unwrap();
+    let counts = each_step(place, libc::EIO, &|factory| {
+        factory.load(place.join("running"))?.start(ProcessConfig::new(["true"]))?.wait().map(drop)
+    });
+    assert!(counts[1] > 30, "{counts:?}");
+    running.destroy().unwrap();
+}
+
+/// The host's check before release: each item tampered with ends the start.
+fn tampered(place: &Place, config: &Config) {
+    type Tamper = fn(&mut libcontainer::Expected);
+    let items: [(&str, Tamper); 10] = [
+        ("Uid", |expected| expected.uid = Some(7)),
+        ("Gid", |expected| expected.gid = Some(7)),
+        ("Groups", |expected| expected.groups = Some(vec![7])),
+        ("CapInh", |expected| expected.capabilities[0] ^= 1),
+        ("CapPrm", |expected| expected.capabilities[1] ^= 1),
+        ("CapEff", |expected| expected.capabilities[2] ^= 1),
+        ("CapBnd", |expected| expected.capabilities[3] ^= 1),
+        ("CapAmb", |expected| expected.capabilities[4] ^= 1),
+        ("NoNewPrivs", |expected| expected.no_new_privs = !expected.no_new_privs),
+        ("namespace", |expected| expected.namespaces.iter_mut().for_each(|(_, own)| *own = !*own)),
+    ];
+    for (item, tamper) in items {
+        let factory = Factory::new().unwrap().expect(tamper);
+        let error = factory.create(place.join("c"), config).unwrap_err();
+        assert!(error.to_string().contains("read back") && error.to_string().contains(item), "{error}");
+        assert!(!place.join("c").exists());
+    }
+}

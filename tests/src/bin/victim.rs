@@ -1,0 +1,31 @@
+//! Makes a container and kills itself on the way: `victim DIR ROOTFS MODE STEP`, where a step of `-` means never.
+#![forbid(unsafe_code)]
+
+use libcontainer::{Factory, ProcessConfig};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [dir, rootfs, mode, step] = args.as_slice() else { return Err("four arguments".into()) };
+    let config = libcontainer_tests::config(rootfs.as_ref());
+    let step: Option<usize> = step.parse().ok();
+    let own = nix::unistd::Pid::this();
+    let factory = Factory::new()?.observe(move |index| {
+        if step == Some(index) {
+            let _ = nix::sys::signal::kill(own, nix::sys::signal::Signal::SIGKILL);
+        }
+    });
+    let process = || ProcessConfig::new(["sleep", "300"]);
+    for number in 0.. {
+        let path = format!("{dir}/{number}");
+        let container = match mode.as_str() {
+            "reaper" => factory.create(path, &config)?,
+            "created" => factory.create_with(path, &config, process())?.0,
+            _ => factory.run(path, &config, process())?.0,
+        };
+        if step.is_some() {
+            break;
+        }
+        container.destroy()?;
+    }
+    Ok(())
+}
