@@ -1,1 +1,177 @@
-//! Soon.
+//! Bad input: each one clear error, and nothing left behind.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a test ends by panicking"
+)]
+
+use std::path::Path;
+
+use libcontainer::{Config, ErrorKind, Factory, ProcessConfig};
+use libcontainer_tests::{Place, World, able, config};
+use serde_json::Value;
+
+/// Key of the config, value, what the message must contain.
+fn values() -> Vec<(&'static str, Value, &'static str)> {
+    let lines = include_str!("bad_values.txt").lines().filter(|line| !line.starts_with('#'));
+    lines.map(|line| one_value(line).unwrap_or_else(|| panic!("{line}"))).collect()
+}
+
+fn one_value(line: &'static str) -> Option<(&'static str, Value, &'static str)> {
+    let mut parts = line.split(" | ");
+    let (key, text, wanted) = (parts.next()?, parts.next()?, parts.next()?);
+    let mut pieces = text.split('@');
+    let mut full = pieces.next()?.to_owned();
+    while let (Some(count), Some(rest)) = (pieces.next(), pieces.next()) {
+        full += &"x".repeat(count.parse().ok()?);
+        full += rest;
+    }
+    Some((key, serde_json::from_str(&full).ok()?, wanted))
+}
+
+#[test]
+fn values_of_the_config() {
+    if !able("values_of_the_config") {
+        return;
+    }
+    let place = Place::new("bad");
+    let good = serde_json::to_value(config(&place.rootfs().unwrap())).unwrap();
+    let factory = Factory::new().unwrap();
+    // The sealed image of the init is made once for each process, by the first start.
+    let (config, _) = Config::from_json(good.to_string().as_bytes()).unwrap();
+    factory.create(place.join("c"), &config).unwrap().destroy().unwrap();
+    let mut cases = 0;
+    for (key, value, wanted) in values().into_iter() {
+        let mut changed = good.clone();
+        changed[key] = value.clone();
+        let (config, _) = Config::from_json(changed.to_string().as_bytes()).unwrap();
+        let before = World::look(place.path());
+        let shown: String = value.to_string().chars().take(80).collect();
+        let error = factory
+            .run(place.join("c"), &config, ProcessConfig::new(["true"]))
+            .map(drop)
+            .expect_err(&format!("{key}: {shown}"));
+        assert!(error.to_string().contains(wanted), "{key}: {shown}: wanted {wanted:?}, found: {error}");
+        assert!(error.to_string().lines().count() <= 6, "one clear error: {error}");
+        let left: Option<String> = World::look(place.path()).more_than(&before);
+        assert!(left.is_none() || key == "mount_config", "{key}: {shown}: {left:?}");
+        assert!(!place.join("c").exists(), "{key}: {shown}");
+        cases += 1;
+    }
+    processes(&factory, &place, &good);
+    places_of_the_state(&factory, &place, &good);
+    assert!(cases >= 60, "{cases}");
+}
+
+/// All tests of this file share the count of descriptors, so this is no test of its own.
+fn processes(factory: &Factory, place: &Place, good: &Value) {
+    let (config, _) = Config::from_json(good.to_string().as_bytes()).unwrap();
+    let container = factory.create(place.join("c"), &config).unwrap();
+    let long = "x".repeat(140_000);
+    let many: Vec<String> = (0..20).map(|_| "y".repeat(100_000)).collect();
+    let args = |args: &[&str]| ProcessConfig::new(args.iter().copied());
+    let cases = [
+        (args(&[]), "/args: empty"),
+        (args(&[""]), "/args: empty"),
+        (args(&["a\0b"]), "/args/0: contains NUL"),
+        (args(&["echo", &long]), "/args/1: 140000 bytes, limit 131071"),
+        (ProcessConfig::new(std::iter::once("echo".to_owned()).chain(many)), "limit"),
+        (args(&["no-such-program"]), "ENOENT"),
+        (args(&["/etc/passwd"]), "EACCES"),
+        (args(&["/bin"]), "EACCES"),
+        (ProcessConfig { cwd: Some("/proc/self/fd/3".into()), ..args(&["true"]) }, "/cwd"),
+        (ProcessConfig { user: Some("nope".into()), ..args(&["true"]) }, "not in the container's"),
+        (ProcessConfig { env: Some(vec!["X".into()]), ..args(&["true"]) }, "no '='"),
+        (ProcessConfig { capabilities: Some(vec!["X".into()]), ..args(&["true"]) }, "unknown capability"),
+    ];
+    for (process, wanted) in cases {
+        let error = container.start(process).unwrap_err();
+        assert!(error.to_string().contains(wanted), "wanted {wanted:?}, found: {error}");
+    }
+    container.destroy().unwrap();
+}
+
+fn places_of_the_state(factory: &Factory, place: &Place, good: &Value) {
+    let (config, _) = Config::from_json(good.to_string().as_bytes()).unwrap();
+    let cases: [(&str, Option<i32>); 4] = [
+        ("/no/such/dir/c", Some(libc::ENOENT)),
+        ("/proc/c", Some(libc::ENOENT)),
+        ("/etc/passwd/c", Some(libc::ENOTDIR)),
+        ("/", Some(libc::EINVAL)),
+    ];
+    for (path, errno) in cases {
+        assert_eq!(factory.create(path, &config).unwrap_err().errno(), errno, "{path}");
+    }
+    std::fs::create_dir(place.join("taken")).unwrap();
+    assert_eq!(factory.create(place.join("taken"), &config).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    full_disk(factory, place, &config);
+    damaged(factory, place, &config);
+}
+
+/// A state directory without room: an error, and the container can't half exist.
+fn full_disk(factory: &Factory, place: &Place, config: &Config) {
+    let small = place.join("small");
+    std::fs::create_dir(&small).unwrap();
+    let none: Option<&str> = None;
+    nix::mount::mount(
+        Some("tmpfs"),
+        &small,
+        Some("tmpfs"),
+        nix::mount::MsFlags::empty(),
+        Some("size=4k,nr_inodes=3"),
+    )
+    .unwrap();
+    let error = factory.create_with(small.join("c"), config, ProcessConfig::new(["true"])).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::ENOSPC), "{error}");
+    assert!(!small.join("c").exists());
+    nix::mount::mount(
+        none,
+        &small,
+        none,
+        nix::mount::MsFlags::MS_REMOUNT | nix::mount::MsFlags::MS_RDONLY,
+        none,
+    )
+    .unwrap();
+    let error = factory.create(small.join("c"), config).unwrap_err();
+    assert_eq!(error.errno(), Some(libc::EROFS), "{error}");
+    nix::mount::umount(&small).unwrap();
+}
+
+/// Records that are cut, empty, zeroed, newer or no files: load says so, destroy works.
+fn damaged(factory: &Factory, place: &Place, config: &Config) {
+    let path = place.join("c");
+    let damages: [fn(&Path); 6] = [
+        |record| std::fs::write(record, "").unwrap(),
+        |record| std::fs::write(record, [0; 100]).unwrap(),
+        |record| std::fs::write(record, &std::fs::read(record).unwrap()[..200]).unwrap(),
+        |record| {
+            std::fs::write(
+                record,
+                std::fs::read_to_string(record).unwrap().replace("\"version\":1", "\"version\":9"),
+            )
+            .unwrap();
+        },
+        |record| std::fs::remove_file(record).unwrap(),
+        |record| {
+            std::fs::remove_file(record).unwrap();
+            nix::unistd::mkfifo(record, nix::sys::stat::Mode::S_IRUSR).unwrap();
+        },
+    ];
+    for damage in damages {
+        let container = factory.create(&path, config).unwrap();
+        damage(&path.join("state.json"));
+        let error = factory.load(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        container.destroy().unwrap();
+        assert!(!path.exists());
+    }
+    let stale = factory.create(&path, config).unwrap();
+    let mut state: Value = serde_json::from_slice(&std::fs::read(path.join("state.json")).unwrap()).unwrap();
+    assert_eq!(state["boot_id"].take().as_str().map(str::len), Some(36));
+    stale.destroy().unwrap();
+    factory.destroy(&path).unwrap();
+}

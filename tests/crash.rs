@@ -1,4 +1,13 @@
 //! The creator is killed at every host step and at random moments: what remains is nothing, or what destroy handles.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a test ends by panicking"
+)]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,1 +1,91 @@
-//! Soon.
+//! Plans as text, and their sizes: a change of either shows in the review. `cargo xtask golden` rewrites them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a test ends by panicking"
+)]
+#![allow(clippy::print_stderr, reason = "says what was rewritten")]
+
+use std::path::{Path, PathBuf};
+
+use libcontainer::{Config, Factory, Probe, ProcessConfig};
+
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("golden").join(name)
+}
+
+fn check(name: &str, found: &str) {
+    let path = golden(name);
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(golden("")).unwrap();
+        std::fs::write(&path, found).unwrap();
+        eprintln!("wrote {}", path.display());
+    }
+    let wanted = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs = wanted.lines().zip(found.lines()).position(|(wanted, found)| wanted != found);
+    assert!(
+        wanted == found,
+        "{name}: first difference in line {differs:?}; `cargo xtask golden` rewrites the file"
+    );
+}
+
+fn sample(name: &str) -> Config {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/libcontainer/samples").join(name);
+    let (mut config, unknown) = Config::from_file(&path, libcontainer::Mode::Strict).unwrap();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    config.rootfs = "/srv/rootfs".into();
+    config
+}
+
+fn plan(config: &Config, process: Option<&ProcessConfig>) -> libcontainer::Plan {
+    Factory::with_probe(Probe::linux(6, 18)).explain(config, process).unwrap()
+}
+
+#[test]
+fn sample_configs() {
+    let mut sizes = String::from("name steps system-calls host-steps bytes\n");
+    for name in ["minimal", "apparmor", "attach_to_bridge", "selinux"] {
+        let config = sample(&format!("{name}.json"));
+        let terminal = ProcessConfig { terminal: true, ..ProcessConfig::new(["sh"]) };
+        for (kind, process) in [("program", Some(&terminal)), ("reaper", None)] {
+            let plan = plan(&config, process);
+            let counts = plan.counts();
+            let line = format!(
+                "{name}-{kind} {} {} {} {}\n",
+                counts.child_steps, counts.child_syscalls, counts.host_steps, counts.bytes
+            );
+            sizes.push_str(&line);
+            check(&format!("{name}-{kind}.txt"), &plan.explain().to_string());
+        }
+    }
+    check("sizes.txt", &sizes);
+}
+
+#[test]
+fn a_user_namespace_without_root() {
+    let mut config = sample("minimal.json");
+    config.user = String::new();
+    config.namespaces.set(libcontainer::NamespaceKind::User, libcontainer::Namespace::New);
+    let map = libcontainer::mount::IdMapping { container_id: 0, host_id: 1000, size: 1 };
+    (config.uid_mappings, config.gid_mappings) = (vec![map], vec![map]);
+    let probe = Probe { euid: 1000, egid: 1000, ..Probe::linux(6, 18) };
+    let plan = Factory::with_probe(probe).explain(&config, Some(&ProcessConfig::new(["sh"]))).unwrap();
+    check("rootless.txt", &plan.explain().to_string());
+    let json: serde_json::Value = serde_json::from_str(&plan.to_json().unwrap()).unwrap();
+    assert_eq!(json["counts"]["child_steps"], plan.counts().child_steps);
+}
+
+#[test]
+fn mounts_of_every_sort() {
+    let text = r#"{"namespaces":{"NEWNS":true},"mount_config":{"bare":true,"readonly_fs":true,"no_pivot_root":true,"masked_paths":["/a"],"readonly_paths":["/b"],
+        "rootfs_propagation":"rslave","mounts":[{"type":"bind","source":"/etc","destination":"/e","options":["rbind","rro","nosuid","private"]},
+        {"type":"tmpfs","source":"t","destination":"/t","options":["size=1m","mode=700","noatime"]},{"type":"bind","source":"/etc/passwd","destination":"/x/y"},
+        {"type":"proc","destination":"/proc"}],"device_nodes":[{"type":"c","path":"/dev/net/tun","major_number":10,"minor_number":200,"uid":5}]}}"#;
+    let (mut config, _) = Config::from_json(text.as_bytes()).unwrap();
+    config.rootfs = "/srv/rootfs".into();
+    check("mounts.txt", &plan(&config, None).explain().to_string());
+}

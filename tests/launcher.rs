@@ -1,1 +1,225 @@
-//! Soon.
+//! What the launcher promises: the init does what the plan says and nothing else, and the host stays as it was.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a test ends by panicking"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use libcontainer::plan::Lane;
+use libcontainer::{Factory, ProcessConfig};
+use libcontainer_tests::{Place, able, config, skip};
+
+/// System calls of the init before the plan: it makes itself untraceable, and maps board and plan.
+const PROLOGUE: [&str; 3] = ["prctl", "mmap", "mmap"];
+
+/// `strace` of the child equals `explain`, call by call.
+#[test]
+fn the_init_does_what_explain_says() {
+    if !able("the_init_does_what_explain_says") {
+        return;
+    }
+    if !Path::new("/usr/bin/strace").exists() {
+        return skip("the_init_does_what_explain_says", "strace is not installed");
+    }
+    let place = Place::new("strace");
+    let config = config(&place.rootfs().unwrap());
+    let log = place.join("log");
+    let victim = env!("CARGO_BIN_EXE_victim");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-o"]).arg(&log).arg(victim).arg(place.path()).arg(place.join("rootfs"));
+    assert!(command.args(["once", "-"]).output().unwrap().status.success());
+    let text = fs::read_to_string(&log).unwrap();
+    let init =
+        text.lines().find(|line| line.contains("execveat(")).and_then(|line| line.split(' ').next()).unwrap();
+    let calls: Vec<_> = text.lines().filter(|line| line.starts_with(&format!("{init} "))).collect();
+    let names: Vec<_> = calls
+        .iter()
+        .filter_map(|line| name_of(line, init))
+        .skip_while(|name| *name != "execveat")
+        .skip(1)
+        .collect();
+    let plan = Factory::new().unwrap().explain(&config, Some(&ProcessConfig::new(["true"]))).unwrap();
+    let wanted = expected(&plan);
+    let found: Vec<_> = names.iter().take(wanted.len()).map(|name| (*name).to_owned()).collect();
+    for (index, (wanted, found)) in wanted.iter().zip(&found).enumerate() {
+        assert_eq!(wanted, found, "call {index}: {:?}", calls.get(index));
+    }
+    assert_eq!(wanted.len(), found.len());
+}
+
+/// The calls of the plan on this kernel: a mask or a read-only path that is not there takes one look-up for a directory.
+fn expected(plan: &libcontainer::Plan) -> Vec<String> {
+    let mut all: Vec<String> = PROLOGUE.map(str::to_owned).to_vec();
+    let mut passed_over = String::new();
+    for step in plan.steps(Lane::Child) {
+        let name = step.call.split('(').next().unwrap_or_default().to_owned();
+        let waits = step.purpose == "wait for the start";
+        if waits || step.call.starts_with("compare") || step.purpose == passed_over {
+            continue;
+        }
+        let path = step
+            .purpose
+            .strip_prefix("mask ")
+            .or_else(|| step.purpose.strip_prefix("make ")?.strip_suffix(" read-only"));
+        if path.is_some_and(|path| path.starts_with("/proc") && !Path::new(path).exists()) {
+            passed_over.clone_from(&step.purpose);
+        }
+        all.extend(std::iter::repeat_n(name, step.syscalls));
+    }
+    // The first candidate of the path is the program.
+    let first = all.iter().position(|name| name == "execve").map_or(all.len(), |index| index + 1);
+    all.truncate(first);
+    all
+}
+
+fn name_of<'a>(line: &'a str, pid: &str) -> Option<&'a str> {
+    let call = line.strip_prefix(pid)?.trim_start();
+    // A call that was interrupted in the log was counted where it began.
+    if call.starts_with("<... ") {
+        return None;
+    }
+    call.split('(')
+        .next()
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
+}
+
+#[test]
+fn a_waiting_init_is_small_sealed_and_alone() {
+    if !able("a_waiting_init_is_small_sealed_and_alone") {
+        return;
+    }
+    let place = Place::new("waiting");
+    let config = config(&place.rootfs().unwrap());
+    let secret = std::hint::black_box(vec![0x5a_u8; 1 << 20]);
+    let (container, process) =
+        Factory::new().unwrap().create_with(place.join("c"), &config, ProcessConfig::new(["true"])).unwrap();
+    let pid = process.pid();
+    let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();
+    for line in read("maps").lines() {
+        let known = ["memfd:libcontainer-init", "/board", "[stack]", "[vdso]", "[vvar", "[vsyscall]"];
+        let anonymous = line.split_whitespace().count() == 5;
+        assert!(anonymous || known.iter().any(|name| line.contains(name)), "mapped: {line}");
+    }
+    let rollup = read("smaps_rollup");
+    let private: u64 = rollup
+        .lines()
+        .filter(|line| line.starts_with("Private"))
+        .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
+        .sum();
+    assert!(private < 64, "{private} KiB private");
+    let links: Vec<_> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .flatten()
+        .map(|entry| fs::read_link(entry.path()).unwrap().display().to_string())
+        .collect();
+    let expected = |link: &String| {
+        link == "/dev/null"
+            || link.starts_with("socket:")
+            || link.ends_with("/start")
+            || link.ends_with("/board")
+    };
+    assert!(links.iter().all(expected) && links.len() <= 8, "{links:?}");
+    // Only root may look into a process that is not dumpable: its files belong to root whoever it runs as.
+    let exe = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+    assert!(exe.to_string_lossy().contains("memfd:libcontainer-init"));
+    assert!(
+        fs::OpenOptions::new().write(true).open(format!("/proc/{pid}/exe")).is_err(),
+        "the image can't be written"
+    );
+    container.destroy().unwrap();
+    drop(secret);
+}
+
+#[test]
+fn the_host_is_as_before() {
+    if !able("the_host_is_as_before") {
+        return;
+    }
+    let place = Place::new("host");
+    let config = config(&place.rootfs().unwrap());
+    let factory = Factory::new().unwrap();
+    let status = || {
+        let text = fs::read_to_string("/proc/thread-self/status").unwrap();
+        let kept = |line: &&str| {
+            ["Umask", "SigBlk", "SigIgn", "SigCgt", "Uid", "Gid", "Groups", "Cap", "NoNewPrivs"]
+                .iter()
+                .any(|name| line.starts_with(name))
+        };
+        let lines: Vec<_> = text.lines().filter(kept).map(str::to_owned).collect();
+        let environment: Vec<_> = std::env::vars_os().collect();
+        let own = |name: &str| fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
+        // These files belong to us only while we are dumpable.
+        let dumpable =
+            fs::metadata("/proc/self/mem").map(|data| std::os::unix::fs::MetadataExt::mode(&data)).unwrap();
+        let namespaces: Vec<_> = ["mnt", "pid_for_children", "net", "user"]
+            .map(|name| fs::read_link(format!("/proc/thread-self/ns/{name}")).unwrap())
+            .to_vec();
+        (lines, environment, std::env::current_dir().unwrap(), own("oom_score_adj"), dumpable, namespaces)
+    };
+    let before = status();
+    for _ in 0..100 {
+        let (container, mut process) =
+            factory.run(place.join("c"), &config, ProcessConfig::new(["true"])).unwrap();
+        process.wait().unwrap();
+        container.destroy().unwrap();
+    }
+    assert_eq!(status(), before);
+}
+
+/// A start storm beside threads that hold the allocator's locks, with a single arena: the classic deadlock after fork.
+#[test]
+fn a_storm_of_starts_with_one_arena() {
+    const INNER: &str = "LIBCONTAINER_STORM";
+    if !able("a_storm_of_starts_with_one_arena") {
+        return;
+    }
+    if std::env::var_os(INNER).is_some() {
+        return storm();
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["a_storm_of_starts_with_one_arena", "--exact"])
+        .env(INNER, "1")
+        .env("MALLOC_ARENA_MAX", "1");
+    let output = Command::new("timeout")
+        .arg("120")
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env(INNER, "1")
+        .env("MALLOC_ARENA_MAX", "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+fn storm() {
+    let place = Place::new("storm");
+    let config = config(&place.rootfs().unwrap());
+    let factory = Factory::new().unwrap();
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for seed in 1..9_usize {
+            let stop = &stop;
+            scope.spawn(move || {
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    std::hint::black_box(vec![0_u8; seed * 1733]);
+                }
+            });
+        }
+        for number in 0..300 {
+            let (container, mut process) =
+                factory.run(place.join("c"), &config, ProcessConfig::new(["true"])).unwrap();
+            assert!(process.wait().unwrap().success(), "{number}");
+            container.destroy().unwrap();
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}

@@ -1,4 +1,13 @@
 //! Processes: descriptors, terminals, users, capabilities, limits, environment.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a test ends by panicking"
+)]
 
 use std::io::{Read, Write};
 use std::os::fd::AsFd;

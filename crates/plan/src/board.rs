@@ -72,7 +72,7 @@ fn parse(bytes: &[u8]) -> Snapshot {
 fn messages(log: &[u8]) -> String {
     let text = String::from_utf8_lossy(log);
     let lines = text.split(['\n', '\0']).map(|line| line.get(2..).unwrap_or_default().trim());
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ").escape_debug().to_string()
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ").replace(char::is_control, "?")
 }
 
 /// How a start went, read from a board file by another process than the one that launched it.

@@ -176,7 +176,8 @@ impl<'a, S: Sys> Machine<'a, S> {
         };
         for outcome in step.outcomes {
             // Forward only: whatever the bytes say, the walk ends.
-            if outcome.to as usize > index && i32::from(outcome.errno) == errno {
+            let forward = usize::from(outcome.to) > index && u32::from(outcome.to) < self.header.steps;
+            if forward && i32::from(outcome.errno) == errno {
                 if errno == errno::EACCES {
                     self.sys.store(board::REFUSED, 1);
                 }

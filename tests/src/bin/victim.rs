@@ -15,6 +15,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     let process = || ProcessConfig::new(["sleep", "300"]);
+    if mode == "once" {
+        let (container, mut process) =
+            factory.run(format!("{dir}/0"), &config, ProcessConfig::new(["true"]))?;
+        process.wait()?;
+        return Ok(container.destroy()?);
+    }
     for number in 0.. {
         let path = format!("{dir}/{number}");
         let container = match mode.as_str() {

@@ -22,7 +22,7 @@ pub fn hide<'a>(plan: &mut Builder, rootfs: Rootfs, paths: impl IntoIterator<Ite
         plan.purpose(format!("mask {}", path.display()));
         hide_one(plan, rootfs, null, path);
     }
-    plan.close(null);
+    plan.purpose("close the null device").close(null);
 }
 
 fn hide_one(plan: &mut Builder, rootfs: Rootfs, null: Slot<File>, path: &Path) {
