@@ -9,7 +9,7 @@ use crate::wire::{self, Header, NO_SLOT, Outcome};
 
 /// A plan that the verifier has let through: the steps of the init and of the host, and all memory that the init needs.
 ///
-/// It can be looked at ([`Plan::explain`], [`Plan::steps`], [`Plan::counts`]) and launched ([`Plan::launch`]), nothing else. Its
+/// It can be looked at ([`Plan::explain`], [`Plan::steps`], [`Plan::counts`]) and launched ([`crate::Launch`]), nothing else. Its
 /// form is not stable.
 #[derive(Debug)]
 pub struct Plan {

@@ -1,0 +1,101 @@
+//! The floor: the system calls that a container needs and nothing else. `floor ROOTFS COUNT GAP_MS` prints microseconds, a line each.
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark prints, and its child is its own")]
+
+use std::ffi::{CStr, CString, c_int, c_void};
+use std::time::{Duration, Instant};
+
+const NAMESPACES: c_int =
+    libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWPID | libc::CLONE_NEWNET;
+
+fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: libc::c_ulong, data: &CStr) {
+    // SAFETY: all pointers are strings that live across the call.
+    unsafe { libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, data.as_ptr().cast()) };
+}
+
+/// The child: as straight as it gets. Errors show as a wrong exit code.
+extern "C" fn child(rootfs: *mut c_void) -> c_int {
+    let strict = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    // SAFETY: the parent passes a string that lives until this process has replaced itself.
+    let root = unsafe { CStr::from_ptr(rootfs.cast()) };
+    mount(c"", c"/", c"", libc::MS_REC | libc::MS_PRIVATE, c"");
+    mount(root, root, c"", libc::MS_BIND | libc::MS_REC, c"");
+    // SAFETY: as above.
+    unsafe { libc::chdir(root.as_ptr()) };
+    mount(c"proc", c"proc", c"proc", strict, c"");
+    mount(c"tmpfs", c"dev", c"tmpfs", libc::MS_NOSUID, c"mode=755");
+    for (name, minor) in [
+        (c"dev/null", 3),
+        (c"dev/zero", 5),
+        (c"dev/full", 7),
+        (c"dev/urandom", 9),
+        (c"dev/random", 8),
+        (c"dev/kmsg", 11),
+    ] {
+        // SAFETY: a constant string.
+        unsafe { libc::mknod(name.as_ptr(), libc::S_IFCHR | 0o666, libc::makedev(1, minor)) };
+    }
+    for (to, name) in [(c"/proc/self/fd", c"dev/fd"), (c"pts/ptmx", c"dev/ptmx")] {
+        // SAFETY: constant strings.
+        unsafe { libc::symlink(to.as_ptr(), name.as_ptr()) };
+    }
+    for name in [c"dev/pts", c"dev/shm"] {
+        // SAFETY: a constant string.
+        unsafe { libc::mkdir(name.as_ptr(), 0o755) };
+    }
+    mount(c"shm", c"dev/shm", c"tmpfs", strict, c"mode=1777,size=65536k");
+    mount(
+        c"devpts",
+        c"dev/pts",
+        c"devpts",
+        libc::MS_NOSUID | libc::MS_NOEXEC,
+        c"newinstance,ptmxmode=0666,mode=620,gid=5",
+    );
+    mount(c"sysfs", c"sys", c"sysfs", strict | libc::MS_RDONLY, c"");
+    enter_and_exec()
+}
+
+fn enter_and_exec() -> c_int {
+    // SAFETY: constant strings.
+    unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) };
+    // SAFETY: a constant string.
+    unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) };
+    // SAFETY: a constant string.
+    unsafe { libc::chdir(c"/".as_ptr()) };
+    // SAFETY: a constant string of that length.
+    unsafe { libc::sethostname(c"floor".as_ptr(), 5) };
+    for capability in 12..41 {
+        // SAFETY: no pointer.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
+    }
+    let argv = [c"true".as_ptr(), std::ptr::null()];
+    let envp = [std::ptr::null()];
+    // SAFETY: both arrays end with NULL.
+    unsafe { libc::execve(c"/bin/true".as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    // SAFETY: leaves the child only; it shares memory with the sleeping parent.
+    unsafe { libc::_exit(127) }
+}
+
+fn one(rootfs: &CStr, stack: &mut [u8]) -> Option<Duration> {
+    let start = Instant::now();
+    let top = stack.as_mut_ptr_range().end;
+    let aligned = top.wrapping_sub(top.addr() % 16);
+    let flags = NAMESPACES | libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    // SAFETY: the stack is large enough, and CLONE_VFORK keeps this thread from using anything meanwhile.
+    let pid = unsafe { libc::clone(child, aligned.cast(), flags, rootfs.as_ptr().cast_mut().cast()) };
+    let mut status = 0;
+    // SAFETY: the status is writable.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    (waited == pid && status == 0).then(|| start.elapsed())
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [rootfs, count, gap] = args.as_slice() else { return Err("ROOTFS COUNT GAP_MS".into()) };
+    let (rootfs, gap) = (CString::new(rootfs.as_str())?, Duration::from_millis(gap.parse()?));
+    let mut stack = vec![0; 64 * 1024];
+    for _ in 0..count.parse::<usize>()? {
+        std::thread::sleep(gap);
+        println!("{}", one(&rootfs, &mut stack).ok_or("the child failed")?.as_micros());
+    }
+    Ok(())
+}
