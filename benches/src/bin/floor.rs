@@ -1,5 +1,9 @@
 //! The floor: the system calls that a container needs and nothing else. `floor ROOTFS COUNT GAP_MS` prints microseconds, a line each.
-#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "a benchmark prints, and its child is its own")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a benchmark prints, and its child is its own"
+)]
 
 use std::ffi::{CStr, CString, c_int, c_void};
 use std::time::{Duration, Instant};
