@@ -3,6 +3,7 @@
 
 mod config;
 mod device;
+mod mountinfo;
 mod options;
 pub mod plan;
 mod validate;
@@ -12,5 +13,6 @@ pub use device::{
     DeviceKind, DeviceNode, WILDCARD, default_allowed_devices, default_created_devices,
     default_simple_devices, host_devices,
 };
+pub use mountinfo::{Entry, MountTable, ParseError, parse as parse_mountinfo};
 pub use options::{OptionError, Options, parse_options};
 pub use validate::{Problem, id_map_problems};
