@@ -32,6 +32,75 @@ fn main() -> Result<(), Failure> {
         let mut jobs = jobs(&place, &config)?;
         table(&mut jobs, count, Duration::from_millis(gap))?;
     }
+    running(&place, count)?;
+    ballast(&place, &config, count)
+}
+
+/// `exec` and `state` of a container that runs.
+fn running(place: &Place, count: usize) -> Result<(), Failure> {
+    println!("\n{count} rounds, in a running container       median    p10    p90  µs   of nsinit state");
+    let programs = programs();
+    let mut jobs: Vec<Job<'_>> = Vec::new();
+    for (name, program) in &programs {
+        let root = place.join(&format!("{name}-running"));
+        let base = move || {
+            let mut command = Command::new(program);
+            command.arg("--root").arg(&root);
+            command
+        };
+        sleeper(place, name)?;
+        timed(
+            base().args(["run", "--detach", "--bundle"]).arg(place.path()).arg("up").stdout(Stdio::null()),
+        )?;
+        let again = base.clone();
+        jobs.push((
+            leak(format!("{name} state")),
+            Box::new(move || timed(base().arg("state").arg(id(name)))),
+        ));
+        jobs.push((
+            leak(format!("{name} exec")),
+            Box::new(move || timed(again().arg("exec").arg(id(name)).arg("/bin/true"))),
+        ));
+    }
+    let result = table(&mut jobs, count, Duration::from_millis(20));
+    for (name, program) in &programs {
+        let root = place.join(&format!("{name}-running"));
+        timed(Command::new(program).arg("--root").arg(root).args(["delete", "--force"]).arg(id(name)))?;
+    }
+    result
+}
+
+/// Names live as long as the program.
+fn leak(name: String) -> &'static str {
+    Box::leak(name.into_boxed_str())
+}
+
+/// Makes the bundle's program one that stays.
+fn sleeper(place: &Place, name: &str) -> Result<(), Failure> {
+    let (file, key) = if name == "nsinit" { ("container.json", "args") } else { ("config.json", "process") };
+    let path = place.join(file);
+    let mut config: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
+    let args = serde_json::json!(["/bin/sleep", "600"]);
+    if key == "args" {
+        config["args"] = args;
+    } else {
+        config["process"]["args"] = args;
+    }
+    Ok(std::fs::write(path, config.to_string())?)
+}
+
+/// The cost of a start must not depend on the memory of the program that makes it.
+fn ballast(place: &Place, config: &Config, count: usize) -> Result<(), Failure> {
+    println!("\n{count} rounds, run+wait+destroy with       median    p10    p90  µs   of no ballast");
+    let factory = Factory::new()?;
+    let mut rows = Vec::new();
+    for (name, gib) in [("0 GiB dirty", 0), ("1 GiB dirty", 1), ("4 GiB dirty", 4)] {
+        let memory = std::hint::black_box(vec![1_u8; gib << 30]);
+        let times: Result<Vec<_>, _> = (0..count).map(|_| library(&factory, place, config)).collect();
+        rows.push((name, times?));
+        drop(memory);
+    }
+    rows_of(&mut rows);
     Ok(())
 }
 
@@ -54,7 +123,7 @@ fn jobs<'a>(place: &'a Place, config: &'a Config) -> Result<Vec<Job<'a>>, Failur
     jobs.push(("library run+wait+destroy", Box::new(move || library(&one, place, config))));
     jobs.push(("library create+start+wait+destroy", Box::new(move || reaper(&two, place, config))));
     bundle(place, config)?;
-    jobs.extend(commands(place, own.with_file_name("nsinit")));
+    jobs.extend(commands(place));
     Ok(jobs)
 }
 
@@ -97,38 +166,34 @@ fn bundle(place: &Place, config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
-fn commands(place: &Place, nsinit: PathBuf) -> Vec<Job<'_>> {
-    let mut all: Vec<Job<'_>> = Vec::new();
-    for (name, program) in
-        [("nsinit run", nsinit), ("crun run", "/usr/bin/crun".into()), ("runc run", "/usr/sbin/runc".into())]
-    {
-        if program.exists() {
-            let root = place.join(name);
-            all.push((
-                name,
-                Box::new(move || {
-                    timed(
-                        Command::new(&program)
-                            .arg("--root")
-                            .arg(&root)
-                            .args(["run", "--bundle"])
-                            .arg(place.path())
-                            .arg("bench"),
-                    )
-                }),
-            ));
-        }
-    }
-    all
+/// A name of our own: crun and runc use it for cgroups too.
+fn id(name: &str) -> String {
+    format!("lcbench-{name}-{}", std::process::id())
+}
+
+/// `nsinit`, and the others that are installed.
+fn programs() -> Vec<(&'static str, PathBuf)> {
+    let own = std::env::current_exe().map(|own| own.with_file_name("nsinit")).unwrap_or_default();
+    let all = [("nsinit", own), ("crun", "/usr/bin/crun".into()), ("runc", "/usr/sbin/runc".into())];
+    all.into_iter().filter(|(_, program)| program.exists()).collect()
+}
+
+fn commands(place: &Place) -> Vec<Job<'_>> {
+    let job = |(name, program): (&'static str, PathBuf)| -> Job<'_> {
+        let root = place.join(name);
+        let run = move || {
+            let mut command = Command::new(&program);
+            timed(command.arg("--root").arg(&root).args(["run", "--bundle"]).arg(place.path()).arg(id(name)))
+        };
+        (leak(format!("{name} run")), Box::new(run))
+    };
+    programs().into_iter().map(job).collect()
 }
 
 fn timed(command: &mut Command) -> Result<Duration, Failure> {
     let start = Instant::now();
-    let output = command.stdin(Stdio::null()).output()?;
-    if output.status.success() {
-        return Ok(start.elapsed());
-    }
-    Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into())
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    if status.success() { Ok(start.elapsed()) } else { Err(format!("{command:?}: {status}").into()) }
 }
 
 fn table(jobs: &mut [Job<'_>], count: usize, gap: Duration) -> Result<(), Failure> {
@@ -139,18 +204,23 @@ fn table(jobs: &mut [Job<'_>], count: usize, gap: Duration) -> Result<(), Failur
             times.push(job()?);
         }
     }
+    let mut rows: Vec<_> = jobs.iter().map(|(name, _)| *name).zip(times).collect();
+    rows_of(&mut rows);
+    Ok(())
+}
+
+fn rows_of(rows: &mut [(&'static str, Vec<Duration>)]) {
     let mut base = None;
-    for ((name, _), times) in jobs.iter().zip(&mut times) {
+    for (name, times) in rows {
         times.sort_unstable();
         let at = |percent: usize| times.get(times.len() * percent / 100).map_or(0, Duration::as_micros);
         let median = at(50);
-        let floor = *base.get_or_insert(median.max(1));
+        let first = *base.get_or_insert(median.max(1));
         println!(
             "{name:<40} {median:>9} {:>6} {:>6}   {:>9.2}",
             at(10),
             at(90),
-            median as f64 / floor as f64
+            median as f64 / first as f64
         );
     }
-    Ok(())
 }
