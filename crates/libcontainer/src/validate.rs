@@ -284,7 +284,7 @@ impl Config {
             refuse(mapped, &pointer("uid_mappings"), "id maps of a mount");
             let has = |names: [&str; 2]| mount.options.iter().any(|option| names.contains(&option.as_str()));
             refuse(has(["idmap", "ridmap"]), &pointer("options"), "id maps of a mount");
-            refuse(has(["tmpcopyup", "tmpcopyup"]), &pointer("options"), "tmpcopyup");
+            refuse(has(["tmpcopyup", "dest-nofollow"]), &pointer("options"), "tmpcopyup or dest-nofollow");
         }
         if !self.networks.is_empty() && !self.namespaces.contains(NamespaceKind::Network) {
             all.hint("/networks", "would change the host's network", "add NEWNET");
