@@ -20,11 +20,23 @@ const UNSAFE: [(&str, &str); 10] = [
 ];
 
 /// Package and what it may depend on within the workspace.
-const DIRECTIONS: [(&str, &[&str]); 5] = [
+const DIRECTIONS: [(&str, &[&str]); 8] = [
     ("libcontainer-plan", &[]),
     ("libcontainer-mount", &["libcontainer-plan"]),
     ("libcontainer-security", &["libcontainer-plan"]),
-    ("libcontainer", &["libcontainer-plan", "libcontainer-mount", "libcontainer-security"]),
+    ("libcontainer-netlink", &[]),
+    ("libcontainer-cgroups", &[]),
+    ("libcontainer-network", &["libcontainer-plan", "libcontainer-netlink"]),
+    (
+        "libcontainer",
+        &[
+            "libcontainer-plan",
+            "libcontainer-mount",
+            "libcontainer-security",
+            "libcontainer-cgroups",
+            "libcontainer-network",
+        ],
+    ),
     ("nsinit", &["libcontainer"]),
 ];
 

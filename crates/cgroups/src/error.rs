@@ -1,0 +1,125 @@
+//! The error of this crate: which directory, which file, which value, which errno.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+
+/// Result of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong with a control group. Every message names the object, the call and the errno.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A directory couldn't be opened, made, listed or removed.
+    #[error("{call} {}: {source}", path.display())]
+    Directory {
+        /// The system call.
+        call: &'static str,
+        /// The directory as it was named when it was opened; it may have been renamed since.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A control file couldn't be read.
+    #[error("read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// The kernel's answer.
+        source: io::Error,
+    },
+    /// A value was refused.
+    #[error("write {value:?} to {}: {source}{hint}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What was written.
+        value: String,
+        /// The kernel's answer.
+        source: io::Error,
+        /// What to do, where we know (empty, or starting with a semicolon).
+        hint: String,
+    },
+    /// A control file held something that it should not.
+    #[error("{}: {problem}", path.display())]
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, with the offending text.
+        problem: String,
+    },
+    /// A controller that the request needs isn't there.
+    #[error("mountpoint for {controller} not found")]
+    NotFound {
+        /// The controller, as in `/proc/cgroups` or `cgroup.controllers`.
+        controller: String,
+    },
+    /// A request that can't be honoured, refused before anything was changed.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// The field, in the names of the OCI runtime specification (`memory.limit`).
+        field: String,
+        /// Why.
+        problem: String,
+    },
+    /// The kernel did not get there in time.
+    #[error("{what} {}: not done after {after:?}", path.display())]
+    Timeout {
+        /// What was awaited.
+        what: &'static str,
+        /// The control group.
+        path: PathBuf,
+        /// The time allowed.
+        after: std::time::Duration,
+    },
+    /// systemd or its bus refused.
+    #[error("systemd: {call}: {problem}")]
+    Systemd {
+        /// The D-Bus method or the socket call.
+        call: &'static str,
+        /// The bus's or the manager's words.
+        problem: String,
+    },
+    /// Several steps of taking something down failed; all were tried.
+    #[error("{}", list(.0))]
+    Several(Vec<Error>),
+}
+
+impl Error {
+    /// The kernel's error number, where one was the cause.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Directory { source, .. } | Self::Read { source, .. } | Self::Write { source, .. } => {
+                source.raw_os_error()
+            }
+            Self::Several(all) => all.iter().find_map(Self::errno),
+            _ => None,
+        }
+    }
+
+    /// True when the control group or file is not there (any more): ENOENT, or ENODEV, which a file of a removed group answers.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self.errno(), Some(libc::ENOENT | libc::ENODEV))
+    }
+
+    pub(crate) fn directory(call: &'static str, path: impl Into<PathBuf>, errno: Errno) -> Self {
+        Self::Directory { call, path: path.into(), source: errno.into() }
+    }
+
+    pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), problem: problem.into() }
+    }
+}
+
+fn list(all: &[Error]) -> String {
+    all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+pub(crate) fn display(name: &OsStr) -> String {
+    name.to_string_lossy().into_owned()
+}
