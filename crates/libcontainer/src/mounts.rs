@@ -3,9 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, NodeKind, Propagation};
+use libcontainer_mount::plan::{Bind, CopyUp, Filesystem, IdMap, Kind, Node, NodeKind, Propagation};
 use libcontainer_mount::{
-    DeviceKind, DeviceNode, Mount, MountConfig, Options, default_simple_devices, parse_options,
+    CopiedRoot, DeviceKind, DeviceNode, IdMapping, Mount, MountConfig, Options, default_simple_devices,
+    parse_options,
 };
 use libcontainer_plan::MountAttr;
 
@@ -31,7 +32,7 @@ pub(crate) fn setup(config: &Config, namespaces: &NamespaceSetup) -> Result<Moun
         let failed = |error| {
             Error::io(format!("/mount_config/mounts/{index}/source: {}", mount.source.display()), error)
         };
-        items.push(item(mount, label.as_deref()).map_err(failed)?);
+        items.push(item(config, mount, label.as_deref()).map_err(failed)?);
     }
     let nodes = if mounts.device_nodes.is_empty() {
         default_simple_devices()
@@ -138,13 +139,15 @@ fn host_tree(path: &str, extra: u32) -> MountItem {
         attributes: MountAttr::default(),
         recursive_attributes: attributes,
         propagation: None,
+        id_map: None,
     };
     MountItem::Bind { bind, to: path.into(), kind: Kind::Directory }
 }
 
 fn filesystem(fstype: &str, source: &str, to: &str, attributes: u32, options: &[String]) -> MountItem {
     let data = options.iter().filter_map(|option| option.split_once('=')).map(owned).collect();
-    let filesystem = Filesystem { fstype: fstype.to_owned(), source: source.to_owned(), data, attributes };
+    let (kind, source) = (fstype.to_owned(), source.to_owned());
+    let filesystem = Filesystem { fstype: kind, source, data, attributes, copy_up: None };
     let strict = fstype == "proc" || fstype == "sysfs";
     MountItem::Filesystem { filesystem, to: to.into(), strict, propagation: None }
 }
@@ -154,17 +157,17 @@ fn owned((key, value): (&str, &str)) -> (String, Option<String>) {
 }
 
 /// One mount of the config. Looks at the source of a bind: directory, file, or link.
-fn item(mount: &Mount, label: Option<&str>) -> io::Result<MountItem> {
+fn item(config: &Config, mount: &Mount, label: Option<&str>) -> io::Result<MountItem> {
     let is_bind = mount.is_bind();
     let texts = mount.options.iter().map(String::as_str).chain(mount.data.split(','));
     let mut options = parse_options(texts, is_bind).map_err(io::Error::other)?;
     if mount.private {
         options.propagation = Some((Propagation::Private, false));
     }
-    if is_bind { bind(mount, &options) } else { Ok(new_filesystem(mount, options, label)) }
+    if is_bind { bind(config, mount, &options) } else { Ok(new_filesystem(config, mount, options, label)) }
 }
 
-fn bind(mount: &Mount, options: &Options) -> io::Result<MountItem> {
+fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountItem> {
     let to = mount.destination.clone();
     let link = mount.source.symlink_metadata()?.is_symlink();
     if link && options.copy_symlink {
@@ -189,11 +192,30 @@ fn bind(mount: &Mount, options: &Options) -> io::Result<MountItem> {
         attributes,
         recursive_attributes: below,
         propagation: options.propagation,
+        id_map: id_map(config, mount, options),
     };
-    Ok(MountItem::Bind { bind, to, kind: if directory { Kind::Directory } else { Kind::File } })
+    let kind = match (directory, options.destination_nofollow) {
+        (true, false) => Kind::Directory,
+        (false, false) => Kind::File,
+        (true, true) => Kind::DirectoryItself,
+        (false, true) => Kind::FileItself,
+    };
+    Ok(MountItem::Bind { bind, to, kind })
 }
 
-fn new_filesystem(mount: &Mount, options: Options, label: Option<&str>) -> MountItem {
+/// The mount's own map; with the option alone that of the container's new user namespace.
+fn id_map(config: &Config, mount: &Mount, options: &Options) -> Option<IdMap> {
+    let own = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
+    let (uids, gids) = match (own, options.idmap) {
+        (true, _) => (&mount.uid_mappings, &mount.gid_mappings),
+        (false, Some(_)) => (&config.uid_mappings, &config.gid_mappings),
+        (false, None) => return None,
+    };
+    let lines = |maps: &[IdMapping]| maps.iter().filter_map(|map| map.line()).collect();
+    Some(IdMap { uids: lines(uids), gids: lines(gids), recursive: options.idmap == Some(true) })
+}
+
+fn new_filesystem(config: &Config, mount: &Mount, options: Options, label: Option<&str>) -> MountItem {
     // 2014 mounted tmpfs with these and took no options.
     let plain = mount.kind == "tmpfs" && mount.options.is_empty();
     let set = if plain {
@@ -202,6 +224,10 @@ fn new_filesystem(mount: &Mount, options: Options, label: Option<&str>) -> Mount
         u32::try_from(options.set | options.recursive_set).unwrap_or(0)
     };
     let mut data = options.data;
+    let says = |keys: &[&str]| data.iter().any(|(key, _)| keys.contains(&key.as_str()));
+    let root = CopiedRoot { mode: !says(&["mode"]), owner: !says(&["uid", "gid"]) };
+    let (rootfs, path) = (config.rootfs.clone(), mount.destination.clone());
+    let copy_up = options.copy_up.then_some(CopyUp { rootfs, path, root });
     if mount.kind == "tmpfs" {
         data.extend(label.map(|label| ("context".to_owned(), Some(label.to_owned()))));
     }
@@ -210,8 +236,9 @@ fn new_filesystem(mount: &Mount, options: Options, label: Option<&str>) -> Mount
         source: mount.source.to_string_lossy().into_owned(),
         data,
         attributes: set,
+        copy_up,
     };
-    let strict = mount.kind == "proc" || mount.kind == "sysfs";
+    let strict = mount.kind == "proc" || mount.kind == "sysfs" || options.destination_nofollow;
     MountItem::Filesystem {
         filesystem,
         to: mount.destination.clone(),

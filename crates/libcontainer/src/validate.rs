@@ -49,6 +49,7 @@ impl Config {
         self.mapping_problems(&mut all);
         self.name_problems(&mut all);
         self.mount_problems(&mut all);
+        self.mapped_mount_problems(facts, &mut all);
         self.process_problems(&mut all);
         self.capability_problems(&mut all);
         self.sysctl_problems(&mut all);
@@ -151,6 +152,24 @@ impl Config {
                     format!("/{key}"),
                     format!("{name:?}: at most {HOST_NAME_MAX} bytes without spaces and control characters"),
                 );
+            }
+        }
+    }
+
+    /// Id maps of mounts, as far as they depend on the container or on the caller.
+    fn mapped_mount_problems(&self, facts: &Facts, all: &mut Problems) {
+        let new_user = self.namespaces.is_new(NamespaceKind::User);
+        for (index, mount) in self.mount_config.iter().flat_map(|config| &config.mounts).enumerate() {
+            let own = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
+            let named = mount.options.iter().any(|option| option == "idmap" || option == "ridmap");
+            let pointer =
+                format!("/mount_config/mounts/{index}/{}", if own { "uid_mappings" } else { "options" });
+            if named && !own && !new_user {
+                let remedy = "give uid_mappings and gid_mappings of the mount, or add NEWUSER";
+                all.hint(pointer, "idmap without a map: the container has no new user namespace", remedy);
+            } else if (named || own) && facts.euid != 0 {
+                let text = format!("an id map of a mount needs root on the host, not user {}", facts.euid);
+                all.add(pointer, text);
             }
         }
     }
@@ -279,12 +298,7 @@ impl Config {
         }
         for (index, mount) in self.mount_config.iter().flat_map(|config| &config.mounts).enumerate() {
             let pointer = |key: &str| format!("/mount_config/mounts/{index}/{key}");
-            refuse(!mount.relabel.is_empty(), &pointer("relabel"), "SELinux relabelling");
-            let mapped = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
-            refuse(mapped, &pointer("uid_mappings"), "id maps of a mount");
-            let has = |names: [&str; 2]| mount.options.iter().any(|option| names.contains(&option.as_str()));
-            refuse(has(["idmap", "ridmap"]), &pointer("options"), "id maps of a mount");
-            refuse(has(["tmpcopyup", "dest-nofollow"]), &pointer("options"), "tmpcopyup or dest-nofollow");
+            refuse(!mount.relabel.is_empty(), &pointer("relabel"), "SELinux relabelling (z, Z)");
         }
         if !self.networks.is_empty() && !self.namespaces.contains(NamespaceKind::Network) {
             all.hint("/networks", "would change the host's network", "add NEWNET");

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod copy;
+mod defaults;
 mod device;
 mod mountinfo;
 mod options;
@@ -9,6 +11,8 @@ pub mod plan;
 mod validate;
 
 pub use config::{IdMapping, Mount, MountConfig};
+pub use copy::Root as CopiedRoot;
+pub use defaults::{DEFAULT_MASKED_PATHS, DEFAULT_READONLY_PATHS};
 pub use device::{
     DeviceKind, DeviceNode, WILDCARD, default_allowed_devices, default_created_devices,
     default_simple_devices, host_devices,

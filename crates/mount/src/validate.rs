@@ -123,6 +123,7 @@ fn mount_problems(mount: &Mount, all: &mut Problems) {
             all.add(&format!("/options/{index}"), error.to_string());
         }
     }
+    option_problems(mount, all);
     if !["", "z", "Z"].contains(&mount.relabel.as_str()) {
         all.add("/relabel", format!("{:?}: z or Z", mount.relabel));
     }
@@ -130,6 +131,27 @@ fn mount_problems(mount: &Mount, all: &mut Problems) {
         for problem in id_map_problems(maps) {
             all.add(&format!("{key}{}", problem.pointer), problem.message);
         }
+    }
+}
+
+/// Options that some kinds of mounts can't have.
+fn option_problems(mount: &Mount, all: &mut Problems) {
+    const OF_BINDS: [&str; 4] = ["copy-symlink", "src-nofollow", "idmap", "ridmap"];
+    for (index, option) in mount.options.iter().enumerate() {
+        let pointer = format!("/options/{index}");
+        if option == "tmpcopyup" && (mount.is_bind() || mount.kind != "tmpfs") {
+            all.add(&pointer, "tmpcopyup: only for a tmpfs");
+        } else if OF_BINDS.contains(&option.as_str()) && !mount.is_bind() {
+            all.add(&pointer, format!("{option}: only for a bind"));
+        }
+    }
+    let (users, groups) = (!mount.uid_mappings.is_empty(), !mount.gid_mappings.is_empty());
+    if (users || groups) && !mount.is_bind() {
+        all.add("/uid_mappings", "an id map: only for a bind");
+    } else if users != groups {
+        let (missing, other) =
+            if users { ("gid_mappings", "uid_mappings") } else { ("uid_mappings", "gid_mappings") };
+        all.add(&format!("/{missing}"), format!("missing beside {other}"));
     }
 }
 

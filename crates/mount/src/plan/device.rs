@@ -60,8 +60,8 @@ pub fn devices(
         vec![("mode".to_owned(), Some("755".to_owned())), ("size".to_owned(), Some("65536k".to_owned()))];
     data.extend(label.map(|label| ("context".to_owned(), Some(label.to_owned()))));
     let attributes = attr::NOSUID | attr::STRICTATIME;
-    let dev =
-        mount(plan, &Filesystem { fstype: "tmpfs".to_owned(), source: "tmpfs".to_owned(), data, attributes });
+    let (fstype, source) = ("tmpfs".to_owned(), "tmpfs".to_owned());
+    let dev = mount(plan, &Filesystem { fstype, source, data, attributes, ..Filesystem::default() });
     for (name, to) in LINKS {
         plan.symlinkat(to, dev.root(), name);
     }

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use libcontainer_plan::{At, Builder, Dir, Mount, MountAttr, Slot};
+use libcontainer_plan::{At, Builder, Dir, File, How, Mount, MountAttr, Slot};
 
+use super::copy_up::{CopyUp, copy_up};
+use super::idmap::{IdMap, idmapped};
 use super::target::{Kind, Links, target};
-use super::{Propagation, Rootfs, set_propagation};
+use super::{Propagation, Rootfs, attr, set_propagation};
 
 const AT_RECURSIVE: u32 = 0x8000;
 const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
@@ -21,10 +23,12 @@ pub struct Filesystem {
     pub data: Vec<(String, Option<String>)>,
     /// `MOUNT_ATTR_…` bits.
     pub attributes: u32,
+    /// What the new filesystem is filled with before it is attached.
+    pub copy_up: Option<CopyUp>,
 }
 
 /// A host file or directory to be bound.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Bind {
     /// Path on the host; trusted.
     pub source: PathBuf,
@@ -38,9 +42,11 @@ pub struct Bind {
     pub recursive_attributes: MountAttr,
     /// Propagation of the bound mount, and whether of those below it too.
     pub propagation: Option<(Propagation, bool)>,
+    /// Id map of the bound mount.
+    pub id_map: Option<IdMap>,
 }
 
-/// Builds a filesystem, detached: `fsopen`, `fsconfig` for each option, `fsmount`.
+/// Builds a filesystem, detached: `fsopen`, `fsconfig` for each option, `fsmount`; then it is filled, if that is asked for.
 pub fn mount(plan: &mut Builder, filesystem: &Filesystem) -> Slot<Mount> {
     let context = plan.fsopen(&filesystem.fstype);
     if !filesystem.source.is_empty() {
@@ -53,14 +59,26 @@ pub fn mount(plan: &mut Builder, filesystem: &Filesystem) -> Slot<Mount> {
         };
     }
     plan.fsconfig_create(context);
-    plan.fsmount(context, filesystem.attributes)
+    // ORDER: filled before it becomes read-only.
+    let late = if filesystem.copy_up.is_some() { filesystem.attributes & attr::RDONLY } else { 0 };
+    let made = plan.fsmount(context, filesystem.attributes & !late);
+    if let Some(copy) = &filesystem.copy_up {
+        copy_up(plan, copy, made);
+    }
+    if late != 0 {
+        plan.mount_setattr(made, false, MountAttr { set: u64::from(late), ..MountAttr::default() });
+    }
+    made
 }
 
 /// Copies a host file or directory as a detached mount with its attributes.
 pub fn bind(plan: &mut Builder, bind: &Bind) -> Slot<Mount> {
     let recursive = if bind.recursive { AT_RECURSIVE } else { 0 };
     let nofollow = if bind.source_nofollow { AT_SYMLINK_NOFOLLOW } else { 0 };
-    let copy = plan.open_tree(At::Cwd, &bind.source, recursive | nofollow);
+    let copy = match &bind.id_map {
+        None => plan.open_tree(At::Cwd, &bind.source, recursive | nofollow),
+        Some(map) => idmapped(plan, &bind.source, recursive | nofollow, map),
+    };
     if bind.recursive_attributes != MountAttr::default() {
         plan.mount_setattr(copy, true, bind.recursive_attributes);
     }
@@ -81,18 +99,31 @@ pub fn attach(plan: &mut Builder, rootfs: Rootfs, mount: Slot<Mount>, path: &Pat
     plan.close(mount);
 }
 
-/// Makes a symbolic link at `path` in the rootfs. A name that is there already is left.
+/// Makes a symbolic link at `path` in the rootfs. A link that is there already is replaced, as it may be that of an earlier
+/// start; anything else is an error (`EEXIST`).
 pub fn link(plan: &mut Builder, rootfs: Rootfs, to: &Path, path: &Path) {
     let parent = path.parent().unwrap_or(Path::new("/"));
     let place = target(plan, rootfs.dir, parent, Kind::Directory, Links::InRoot);
     if let Some(name) = path.file_name() {
         let directory = plan.as_dir(place);
-        plan.symlinkat(to, directory, name).tolerate(libc::EEXIST);
+        let (check, replace, end) = (plan.label(), plan.label(), plan.label());
+        plan.symlinkat(to, directory, name).on(libc::EEXIST, check).on_success(end);
+        plan.bind(check);
+        let how = How { flags: libc::O_PATH, ..How::NO_LINKS };
+        let other: Slot<File> = plan.openat2(directory, name, how);
+        plan.on(libc::ELOOP, replace);
+        plan.close(other);
+        // Fails, and so names what is in the way.
+        plan.symlinkat(to, directory, name);
+        plan.bind(replace);
+        plan.unlinkat(directory, name).tolerate(libc::ENOENT);
+        plan.symlinkat(to, directory, name);
+        plan.bind(end);
     }
     plan.close(place);
 }
 
 /// A directory inside the rootfs that is known to be there.
 pub(super) fn open_dir(plan: &mut Builder, dir: Slot<Dir>, path: &str) -> Slot<Dir> {
-    plan.openat2(dir, path, libcontainer_plan::How::DIR_NO_LINKS)
+    plan.openat2(dir, path, How::DIR_NO_LINKS)
 }

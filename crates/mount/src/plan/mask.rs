@@ -33,7 +33,7 @@ fn hide_one(plan: &mut Builder, rootfs: Rootfs, null: Slot<File>, path: &Path) {
     let attributes = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
     let empty = mount(
         plan,
-        &Filesystem { fstype: "tmpfs".into(), source: "tmpfs".into(), data: Vec::new(), attributes },
+        &Filesystem { fstype: "tmpfs".into(), source: "tmpfs".into(), attributes, ..Filesystem::default() },
     );
     plan.move_mount(empty, directory);
     plan.close(empty);

@@ -3,14 +3,18 @@
 //! Every target is looked up from a descriptor of the rootfs (`openat2`, scoped to it), every mount is built detached and
 //! attached once, onto a descriptor. No step follows a path out of the rootfs, whatever another process does to it meanwhile.
 
+mod copy_up;
 mod device;
 mod filesystem;
+mod idmap;
 mod mask;
 mod rootfs;
 mod target;
 
+pub use copy_up::CopyUp;
 pub use device::{Node, NodeKind, console, device_node, devices};
 pub use filesystem::{Bind, Filesystem, attach, bind, link, mount};
+pub use idmap::IdMap;
 pub use mask::{hide, make_read_only};
 pub use rootfs::{
     Propagation, Rootfs, enter_by_move, enter_by_pivot, read_only, set_propagation, take_rootfs,

@@ -12,6 +12,20 @@ pub enum Kind {
     Directory,
     /// A file; a missing one is made empty with mode 0644, its parents as directories.
     File,
+    /// As `Directory`, but a symbolic link in the last place is refused (`ENOTDIR`).
+    DirectoryItself,
+    /// As `File`, but a symbolic link in the last place is not followed: the mount lies over the link.
+    FileItself,
+}
+
+impl Kind {
+    fn is_directory(self) -> bool {
+        matches!(self, Self::Directory | Self::DirectoryItself)
+    }
+
+    fn is_followed(self) -> bool {
+        matches!(self, Self::Directory | Self::File)
+    }
 }
 
 /// What to do with symbolic links on the way to the place.
@@ -49,11 +63,13 @@ pub fn target(plan: &mut Builder, root: Slot<Dir>, path: &Path, kind: Kind, link
     let mut place = None;
     for (index, name) in names.iter().enumerate() {
         let last = index + 1 == names.len();
-        let directory = !last || kind == Kind::Directory;
+        let directory = !last || kind.is_directory();
         make(plan, parent.unwrap_or(root), name, directory);
         so_far.push(name);
         if last {
-            place = Some(plan.openat2(root, &so_far, how(directory, links)));
+            let nofollow = if kind.is_followed() { 0 } else { libc::O_NOFOLLOW };
+            let how = how(directory, links);
+            place = Some(plan.openat2(root, &so_far, How { flags: how.flags | nofollow, ..how }));
         }
         let next = (!last).then(|| plan.openat2(root, &so_far, how(true, links)));
         if let Some(done) = std::mem::replace(&mut parent, next) {

@@ -1,5 +1,6 @@
 //! Mounts: each is built detached and attached once.
 
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
 use super::Builder;
@@ -23,6 +24,7 @@ const FSCONFIG_SET_STRING: u32 = 1;
 const FSCONFIG_CMD_CREATE: u32 = 6;
 const AT_EMPTY_PATH: u32 = 0x1000;
 const AT_RECURSIVE: u32 = 0x8000;
+const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
 
 impl Builder {
     /// `fsopen(fstype)`. The context's kernel messages become part of the error when a step on it fails.
@@ -92,6 +94,26 @@ impl Builder {
     /// `mount_setattr(mount, "", AT_EMPTY_PATH, attr)`, for all mounts below it too if `recursive`.
     pub fn mount_setattr(&mut self, mount: Slot<Mount>, recursive: bool, attr: MountAttr) -> &mut Self {
         let (text, attr) = (self.text(""), self.attr(attr));
+        let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
+        self.step(&sys::MOUNT_SETATTR, vec![mount.into(), text, flags.into(), attr, 32_u32.into()]);
+        self
+    }
+
+    /// `mount_setattr(mount, "", AT_EMPTY_PATH, {MOUNT_ATTR_IDMAP, userns_fd})`: the id map of `namespace` becomes that of the
+    /// mount, which must be detached; with `recursive` that of all mounts below it too. Needs `CAP_SYS_ADMIN` over the filesystem.
+    ///
+    /// The kernel takes the number of the descriptor from memory, so that it must be known when the plan is built: the caller
+    /// gives `namespace` to a preset slot of the same launch, which keeps numbers above 2 as they are.
+    pub fn mount_setattr_idmap(
+        &mut self,
+        mount: Slot<Mount>,
+        recursive: bool,
+        namespace: BorrowedFd<'_>,
+    ) -> &mut Self {
+        let text = self.text("");
+        let number = u64::try_from(namespace.as_raw_fd()).unwrap_or(u64::MAX);
+        let words = [Ok(MOUNT_ATTR_IDMAP), Ok(0), Ok(0), Ok(number)];
+        let attr = Arg::Memory(self.arena.words(&words), Memory::Attr);
         let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
         self.step(&sys::MOUNT_SETATTR, vec![mount.into(), text, flags.into(), attr, 32_u32.into()]);
         self
