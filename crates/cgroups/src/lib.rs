@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+pub mod devices;
+pub mod events;
+pub mod stats;
 
 mod dir;
 mod error;

@@ -1,0 +1,87 @@
+//! Groups of this machine, made for one test.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
+
+use libcontainer_cgroups::Dir;
+use libcontainer_cgroups::stats::Sources;
+
+/// A group in every hierarchy that can be written, removed at the end with the process in it.
+pub(crate) struct Live {
+    paths: Vec<(String, PathBuf)>,
+    child: Option<Child>,
+}
+
+impl Live {
+    /// None, with the reason on stderr, where no hierarchy can be written.
+    pub(crate) fn new(controllers: &[&str]) -> Option<Self> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("libcontainer-stats-{}-{number}", std::process::id());
+        let mut live = Self { paths: Vec::new(), child: None };
+        for controller in controllers {
+            let root = Path::new("/sys/fs/cgroup").join(controller);
+            let has_it = root.join("cgroup.procs").exists();
+            // A kernel without the controller, or a hierarchy of others.
+            if has_it && std::fs::create_dir(root.join(&name)).is_ok() {
+                live.paths.push((controller.to_string(), root.join(&name)));
+            } else {
+                eprintln!("skipped: no writable hierarchy {controller}");
+                return None;
+            }
+        }
+        Some(live)
+    }
+
+    pub(crate) fn sources(&self) -> Sources {
+        let mut sources = Sources::default();
+        for (controller, path) in &self.paths {
+            let dir = Arc::new(Dir::open(path).unwrap());
+            match controller.as_str() {
+                "unified" => sources.v2 = Some(dir),
+                _ => drop(sources.v1.insert(controller.clone(), dir)),
+            }
+        }
+        sources
+    }
+
+    pub(crate) fn path(&self, controller: &str) -> &Path {
+        &self.paths.iter().find(|(name, _)| name == controller).unwrap().1
+    }
+
+    /// Runs a shell that enters the groups and then executes `script`.
+    pub(crate) fn run(&mut self, script: &str) {
+        let enter = self.paths.iter().map(|(_, path)| format!("echo $$ > {}/cgroup.procs; ", path.display()));
+        let script = format!("{}{script}", enter.collect::<String>());
+        self.child = Some(Command::new("sh").args(["-c", &script]).spawn().unwrap());
+    }
+
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            child.wait().unwrap();
+        }
+    }
+
+    pub(crate) fn remove(&mut self) {
+        self.stop();
+        for (_, path) in self.paths.drain(..) {
+            // Children of the process that was killed may go on for a moment.
+            let start = Instant::now();
+            while std::fs::remove_dir(&path).is_err_and(|error| error.raw_os_error() == Some(16)) {
+                assert!(start.elapsed().as_secs() < 20, "{} stays busy", path.display());
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
