@@ -27,13 +27,22 @@ fn main() -> Result<(), Failure> {
     let count = args.get(1).and_then(|text| text.parse().ok()).unwrap_or(30);
     let place = Place::new("bench");
     let config = config(&place.rootfs()?);
+    memory(&place)?;
     for gap in [0, 60] {
         println!("\n{count} rounds, {gap} ms between starts      median    p10    p90  µs   of floor");
         let mut jobs = jobs(&place, &config)?;
         table(&mut jobs, count, Duration::from_millis(gap))?;
     }
     running(&place, count)?;
-    ballast(&place, &config, count)
+    ballast(&place, &config, count)?;
+    timed(Command::new("umount").arg(place.join("run"))).map(drop)
+}
+
+/// State directories are on a tmpfs, as `/run` is where systemd set it up.
+fn memory(place: &Place) -> Result<(), Failure> {
+    std::fs::create_dir(place.join("run"))?;
+    let path = place.join("run");
+    timed(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=755", "tmpfs"]).arg(path)).map(drop)
 }
 
 /// `exec` and `state` of a container that runs.
@@ -41,8 +50,9 @@ fn running(place: &Place, count: usize) -> Result<(), Failure> {
     println!("\n{count} rounds, in a running container       median    p10    p90  µs   of nsinit state");
     let programs = programs();
     let mut jobs: Vec<Job<'_>> = Vec::new();
+    std::fs::create_dir_all(place.join("run"))?;
     for (name, program) in &programs {
-        let root = place.join(&format!("{name}-running"));
+        let root = place.join("run").join(format!("{name}-running"));
         let base = move || {
             let mut command = Command::new(program);
             command.arg("--root").arg(&root);
@@ -50,7 +60,11 @@ fn running(place: &Place, count: usize) -> Result<(), Failure> {
         };
         sleeper(place, name)?;
         timed(
-            base().args(["run", "--detach", "--bundle"]).arg(place.path()).arg("up").stdout(Stdio::null()),
+            base()
+                .args(["run", "--detach", "--bundle"])
+                .arg(place.path())
+                .arg(id(name))
+                .stdout(Stdio::null()),
         )?;
         let again = base.clone();
         jobs.push((
@@ -64,7 +78,7 @@ fn running(place: &Place, count: usize) -> Result<(), Failure> {
     }
     let result = table(&mut jobs, count, Duration::from_millis(20));
     for (name, program) in &programs {
-        let root = place.join(&format!("{name}-running"));
+        let root = place.join("run").join(format!("{name}-running"));
         timed(Command::new(program).arg("--root").arg(root).args(["delete", "--force"]).arg(id(name)))?;
     }
     result
@@ -121,7 +135,9 @@ fn jobs<'a>(place: &'a Place, config: &'a Config) -> Result<Vec<Job<'a>>, Failur
     let (one, two) = (factory.clone(), factory.clone());
     let mut jobs: Vec<Job<'a>> = vec![("floor", Box::new(move || floor(&program, config)))];
     jobs.push(("library run+wait+destroy", Box::new(move || library(&one, place, config))));
-    jobs.push(("library create+start+wait+destroy", Box::new(move || reaper(&two, place, config))));
+    jobs.push(("library create+start+wait+destroy", Box::new(move || created(&two, place, config))));
+    let three = factory.clone();
+    jobs.push(("library, reaper and one more process", Box::new(move || reaper(&three, place, config))));
     bundle(place, config)?;
     jobs.extend(commands(place));
     Ok(jobs)
@@ -134,7 +150,18 @@ fn floor(program: &Path, config: &Config) -> Result<Duration, Failure> {
 
 fn library(factory: &Factory, place: &Place, config: &Config) -> Result<Duration, Failure> {
     let start = Instant::now();
-    let (container, mut process) = factory.run(place.join("c"), config, ProcessConfig::new(["/bin/true"]))?;
+    let (container, mut process) =
+        factory.run(place.join("run/c"), config, ProcessConfig::new(["/bin/true"]))?;
+    process.wait()?;
+    container.destroy()?;
+    Ok(start.elapsed())
+}
+
+fn created(factory: &Factory, place: &Place, config: &Config) -> Result<Duration, Failure> {
+    let start = Instant::now();
+    let program = ProcessConfig::new(["/bin/true"]);
+    let (container, mut process) = factory.create_with(place.join("run/c"), config, program)?;
+    container.run()?;
     process.wait()?;
     container.destroy()?;
     Ok(start.elapsed())
@@ -142,7 +169,7 @@ fn library(factory: &Factory, place: &Place, config: &Config) -> Result<Duration
 
 fn reaper(factory: &Factory, place: &Place, config: &Config) -> Result<Duration, Failure> {
     let start = Instant::now();
-    let container = factory.create(place.join("c"), config)?;
+    let container = factory.create(place.join("run/c"), config)?;
     container.start(ProcessConfig::new(["/bin/true"]))?.wait()?;
     container.destroy()?;
     Ok(start.elapsed())
@@ -180,7 +207,7 @@ fn programs() -> Vec<(&'static str, PathBuf)> {
 
 fn commands(place: &Place) -> Vec<Job<'_>> {
     let job = |(name, program): (&'static str, PathBuf)| -> Job<'_> {
-        let root = place.join(name);
+        let root = place.join("run").join(name);
         let run = move || {
             let mut command = Command::new(&program);
             timed(command.arg("--root").arg(&root).args(["run", "--bundle"]).arg(place.path()).arg(id(name)))

@@ -35,15 +35,15 @@ pub struct Container {
 struct Inner {
     store: Arc<Store>,
     factory: Factory,
-    state: Mutex<State>,
+    state: Mutex<Arc<State>>,
 }
 
 impl Container {
-    pub(crate) fn new(store: Store, state: State, factory: Factory) -> Self {
+    pub(crate) fn new(store: Store, state: Arc<State>, factory: Factory) -> Self {
         Self::from_parts(Arc::new(store), state, factory)
     }
 
-    pub(crate) fn from_parts(store: Arc<Store>, state: State, factory: Factory) -> Self {
+    pub(crate) fn from_parts(store: Arc<Store>, state: Arc<State>, factory: Factory) -> Self {
         Self { inner: Arc::new(Inner { store, factory, state: Mutex::new(state) }) }
     }
 
@@ -62,7 +62,7 @@ impl Container {
     /// The config with which the container was made.
     #[must_use]
     pub fn config(&self) -> Config {
-        self.known().config
+        self.known().config.clone()
     }
 
     /// When it was made, in seconds since 1970.
@@ -80,20 +80,24 @@ impl Container {
         Ok(self.open_init(&state)?.map(|(pid, _)| pid))
     }
 
-    fn known(&self) -> State {
+    fn known(&self) -> Arc<State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads the record again, under a shared lock.
-    fn refresh(&self) -> Result<State> {
+    fn refresh(&self) -> Result<Arc<State>> {
         let _lock = self.inner.store.lock(false)?;
         self.read_locked()
     }
 
-    fn read_locked(&self) -> Result<State> {
+    fn read_locked(&self) -> Result<Arc<State>> {
         let state = self.inner.store.read()?;
-        *self.inner.state.lock().unwrap_or_else(PoisonError::into_inner) = state.clone();
+        self.learn(Arc::clone(&state));
         Ok(state)
+    }
+
+    fn learn(&self, state: Arc<State>) {
+        *self.inner.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
     /// The pidfd of the first process, if it is still the one that the record means: same boot, same start time.
@@ -122,17 +126,7 @@ impl Container {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(RunState::Destroyed),
             state => state?,
         };
-        self.state_of(&state)
-    }
-
-    fn state_of(&self, state: &State) -> Result<RunState> {
-        let alive = self.open_init(state)?.is_some();
-        Ok(match (state.status, alive) {
-            (Status::Creating, _) => RunState::Creating,
-            (Status::Created, true) => RunState::Created,
-            (Status::Running, true) => RunState::Running,
-            (_, false) => RunState::Stopped,
-        })
+        Ok(state_of(&state, self.open_init(&state)?.is_some()))
     }
 
     /// Lets the first process of a created container run, and returns once it has replaced the init.
@@ -142,9 +136,9 @@ impl Container {
     pub fn run(&self) -> Result<()> {
         let what = format!("start {:?}", self.id());
         let _lock = self.inner.store.lock(true)?;
-        let mut state = self.read_locked()?;
-        let found = self.state_of(&state)?;
+        let mut state = State::clone(&*self.read_locked()?);
         let init = self.open_init(&state)?;
+        let found = state_of(&state, init.is_some());
         let Some((_, pidfd)) = init.filter(|_| found == RunState::Created) else {
             return Err(Error::new(
                 ErrorKind::WrongState,
@@ -161,8 +155,8 @@ impl Container {
         drop(pipe);
         self.started(&state, &what)?;
         state.status = Status::Running;
-        self.inner.store.write(&state).map_err(failed)?;
-        self.read_locked().map(drop)
+        self.learn(self.inner.store.write(&state).map_err(failed)?);
+        Ok(())
     }
 
     /// Whether the exec went well, from the board file.
@@ -189,8 +183,8 @@ impl Container {
     /// [`ErrorKind::WrongState`] if the container does not run; else the step that failed.
     pub fn start(&self, process: ProcessConfig) -> Result<Process> {
         let state = self.refresh()?;
-        let found = self.state_of(&state)?;
         let init = self.open_init(&state)?;
+        let found = state_of(&state, init.is_some());
         let Some((pid, pidfd)) = init.filter(|_| found == RunState::Running) else {
             let text = format!("start a process in {:?}: the container is {found:?}, not Running", self.id());
             return Err(Error::new(ErrorKind::WrongState, text));
@@ -276,6 +270,15 @@ impl Container {
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {
         self.path().join(name)
+    }
+}
+
+fn state_of(state: &State, alive: bool) -> RunState {
+    match (state.status, alive) {
+        (Status::Creating, _) => RunState::Creating,
+        (Status::Created, true) => RunState::Created,
+        (Status::Running, true) => RunState::Running,
+        (_, false) => RunState::Stopped,
     }
 }
 

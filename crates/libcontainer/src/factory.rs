@@ -194,7 +194,9 @@ impl Factory {
         let making = Making::new(path, config, &setup, &id, |expected| self.tamper(expected));
         let steps = making.steps(&setup);
         let compiled = compile::create(&setup, steps).map_err(|error| Error::seal(what.clone(), error))?;
-        making.keep_steps(&compiled.plan);
+        if start == StartSetup::Wait {
+            making.keep_steps(&compiled.plan);
+        }
         let (launch, opened) = self.fill(compiled, given, &making);
         let launched = launch.run().map_err(|error| Error::launch(what, error))?;
         process::reap_ended();

@@ -35,7 +35,9 @@ pub(crate) fn start(
     let mut expected = expected(&setup);
     factory.tamper(&mut expected);
     let ready = HostStep::new("read back capabilities and namespaces of the init", "", move |context| {
-        readback::check(context.pid()?, &expected).map(|()| None)
+        readback::prepare(context.pid()?, &expected)
+            .and_then(|prepared| readback::check(&prepared, &expected))
+            .map(|()| None)
     });
     let born = state.config.oom_score_adj.map(making::oom_step).into_iter().collect();
     let Compiled { plan, given } =

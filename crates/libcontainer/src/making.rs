@@ -1,10 +1,10 @@
 //! The host's part of making a container: its steps, each with its undo.
 
 use libcontainer_plan::wire::signed;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use libcontainer_plan::{HostContext, HostStep, Lane, Pid, Plan};
 use nix::fcntl::{OFlag, openat};
@@ -33,6 +33,9 @@ struct Inner {
     state: State,
     store: Option<Arc<Store>>,
     lock: Option<Lock>,
+    /// The record that holds after the commit.
+    next: Vec<u8>,
+    look: Option<readback::Prepared>,
 }
 
 impl Making {
@@ -50,7 +53,7 @@ impl Making {
         intent.extend(setup.keyring.clone().map(Intent::Keyring));
         let state = State {
             id: id.to_owned(),
-            boot_id: boot_id(),
+            boot_id: boot_id().to_owned(),
             created: created.map_or(0, |time| time.as_secs()),
             intent,
             config: config.clone(),
@@ -84,15 +87,24 @@ impl Making {
         }
         let (check, done) = (Arc::clone(self), if waits { Status::Created } else { Status::Running });
         let name = if waits { "created" } else { "running" };
-        let ready = vec![
-            HostStep::new("read back ids, capabilities and namespaces of the init", "", move |context| {
-                readback::check(context.pid()?, &check.expected).map(|()| None)
+        let (next, look) = (Arc::clone(self), Arc::clone(self));
+        // ORDER: while the init builds the container, the host prepares what it needs when that is done.
+        let meanwhile = vec![
+            HostStep::new(format!("prepare state.json ({name})"), "", move |context| {
+                next.prepare(context, done).map(|()| None)
             }),
-            HostStep::new(format!("write state.json ({name})"), "", move |context| {
-                ready.commit(context, done).map(|()| None)
+            HostStep::new("look at the own namespaces", "", move |context| {
+                look.inner().look = Some(readback::prepare(context.pid()?, &look.expected)?);
+                Ok(None)
             }),
         ];
-        HostSteps { before, born: born(setup), ready }
+        let ready = vec![
+            HostStep::new("read back ids, capabilities and namespaces of the init", "", move |_| {
+                check.read_back().map(|()| None)
+            }),
+            HostStep::new(format!("commit state.json ({name})"), "", move |_| ready.commit().map(|()| None)),
+        ];
+        HostSteps { before, born: born(setup), meanwhile, ready }
     }
 
     /// Claims the directory and locks it until the container is made or gone.
@@ -114,17 +126,30 @@ impl Making {
 
     fn note(&self) -> io::Result<()> {
         let store = self.store()?;
-        store.write(&self.inner().state)
+        store.write(&self.inner().state).map(drop)
     }
 
-    fn commit(&self, context: &HostContext, status: Status) -> io::Result<()> {
+    fn prepare(&self, context: &HostContext, status: Status) -> io::Result<()> {
         let pid = context.pid()?;
         let store = self.store()?;
         let mut inner = self.inner();
         inner.state.init_pid = pid.as_raw();
         inner.state.init_start_time = start_time(pid)?;
         inner.state.status = status;
-        store.write(&inner.state)
+        inner.next = store.prepare(&inner.state)?;
+        Ok(())
+    }
+
+    fn read_back(&self) -> io::Result<()> {
+        let look = self.inner().look.take().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+        readback::check(&look, &self.expected)
+    }
+
+    fn commit(&self) -> io::Result<()> {
+        let store = self.store()?;
+        let mut inner = self.inner();
+        let bytes = std::mem::take(&mut inner.next);
+        store.commit(bytes, &inner.state)
     }
 
     fn make_files(&self) -> io::Result<()> {
@@ -152,10 +177,13 @@ impl Making {
 
     /// Keeps the texts of the steps behind the start, for the error of a start in another process.
     pub(crate) fn keep_steps(&self, plan: &Plan) {
-        let steps = plan.steps(Lane::Child);
-        let late = steps.skip_while(|step| step.purpose != "wait for the start");
-        self.inner().state.start_steps =
+        let steps = plan.steps(Lane::Child).rev();
+        // From the end, because rendering all of them would take longer than the start's own steps.
+        let late = steps.take_while(|step| step.purpose != "wait for the start");
+        let mut texts: Vec<_> =
             late.map(|step| (step.index, format!("{}: {}", step.purpose, step.call))).collect();
+        texts.reverse();
+        self.inner().state.start_steps = texts;
     }
 
     /// The finished container; lets the lock go.
@@ -164,7 +192,7 @@ impl Making {
         let lost = || Error::new(ErrorKind::WrongState, "the container's directory is gone");
         let store = inner.store.take().ok_or_else(lost)?;
         inner.lock = None;
-        Ok(Container::from_parts(store, std::mem::take(&mut inner.state), factory))
+        Ok(Container::from_parts(store, Arc::new(std::mem::take(&mut inner.state)), factory))
     }
 }
 
@@ -250,13 +278,16 @@ fn sorted(mut groups: Vec<u32>) -> Vec<u32> {
 
 /// The start time of a process, as its record has it.
 pub(crate) fn start_time(pid: Pid) -> io::Result<String> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat"))?;
+    let mut stat = Vec::with_capacity(1024);
+    std::fs::File::open(format!("/proc/{pid}/stat"))?.take(4096).read_to_end(&mut stat)?;
     state::start_time(&stat).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat: no start time")))
 }
 
 /// The running boot; empty if the kernel does not tell.
-pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
+pub(crate) fn boot_id() -> &'static str {
+    static ID: OnceLock<String> = OnceLock::new();
+    ID.get_or_init(|| {
+        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        text.map(|id| id.trim().to_owned()).unwrap_or_default()
+    })
 }

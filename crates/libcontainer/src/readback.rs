@@ -30,13 +30,35 @@ pub struct Expected {
 const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
 const LIMIT: u64 = 64 * 1024;
 
+/// What can be looked up before the init is ready.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    proc: OwnedFd,
+    /// Inodes of the host's own namespaces, in the order of [`Expected::namespaces`].
+    own: Vec<u64>,
+}
+
+/// Opens `/proc/PID` and looks at the host's own namespaces.
+pub(crate) fn prepare(pid: Pid, expected: &Expected) -> io::Result<Prepared> {
+    let proc = process_dir(pid)?;
+    let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    let ns = nix::fcntl::open("/proc/thread-self/ns", flags, Mode::empty())?;
+    let mut own = Vec::with_capacity(expected.namespaces.len());
+    for (name, _) in &expected.namespaces {
+        own.push(fstatat(&ns, name.as_str(), AtFlags::empty())?.st_ino);
+        // Only to have the kernel make the entry now: what counts is looked at again when the init is ready.
+        let _ = fstatat(&proc, format!("ns/{name}").as_str(), AtFlags::empty());
+    }
+    Ok(Prepared { proc, own })
+}
+
 /// Reads `/proc/PID` and compares.
 ///
 /// # Errors
 /// Names the first item that differs, with both values.
-pub(crate) fn check(pid: Pid, expected: &Expected) -> io::Result<()> {
-    let proc = process_dir(pid)?;
-    let status = read(&proc, "status")?;
+pub(crate) fn check(prepared: &Prepared, expected: &Expected) -> io::Result<()> {
+    let Prepared { proc, own } = prepared;
+    let status = read(proc, "status")?;
     let differs = |item: &str, wanted: String, found: &str| {
         io::Error::other(format!("read back {item} of the init: wanted {wanted}, found {found}"))
     };
@@ -66,15 +88,13 @@ pub(crate) fn check(pid: Pid, expected: &Expected) -> io::Result<()> {
     if found != if expected.no_new_privs { "1" } else { "0" } {
         return Err(differs("NoNewPrivs", u8::from(expected.no_new_privs).to_string(), found));
     }
-    namespaces(&proc, &expected.namespaces)
+    namespaces(proc, own, &expected.namespaces)
 }
 
-fn namespaces(proc: &OwnedFd, wanted: &[(String, bool)]) -> io::Result<()> {
-    let own = nix::fcntl::open("/proc/thread-self/ns", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
-    for (name, own_one) in wanted {
+fn namespaces(proc: &OwnedFd, own: &[u64], wanted: &[(String, bool)]) -> io::Result<()> {
+    for ((name, own_one), ours) in wanted.iter().zip(own) {
         let theirs = fstatat(proc, format!("ns/{name}").as_str(), AtFlags::empty())?.st_ino;
-        let ours = fstatat(&own, name.as_str(), AtFlags::empty())?.st_ino;
-        if (theirs != ours) != *own_one {
+        if (theirs != *ours) != *own_one {
             let state = if *own_one { "one of its own" } else { "the host's" };
             return Err(io::Error::other(format!("read back namespace {name} of the init: wanted {state}")));
         }
@@ -84,7 +104,8 @@ fn namespaces(proc: &OwnedFd, wanted: &[(String, bool)]) -> io::Result<()> {
 
 fn read(proc: &OwnedFd, name: &str) -> io::Result<String> {
     let fd = openat(proc, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
-    let mut text = Vec::new();
+    // Room for the whole file: the kernel formats it anew for each read.
+    let mut text = Vec::with_capacity(4096);
     File::from(fd).take(LIMIT).read_to_end(&mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
 }

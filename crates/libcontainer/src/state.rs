@@ -15,7 +15,7 @@ use crate::config::Config;
 /// Name of the record.
 pub(crate) const FILE: &str = "state.json";
 const TEMPORARY: &str = ".state.json.new";
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 const LIMIT: u64 = 32 * 1024 * 1024;
 
 /// State of a container. The first four numbers are 2014's.
@@ -106,7 +106,7 @@ pub struct State {
     /// Steps that the init still has to take when it is started, with their indices: for the error of a start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub start_steps: Vec<(usize, String)>,
-    /// CRC-32 of the record without this key.
+    /// CRC-32 of all bytes of the record before this key, which is the last one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub checksum: String,
 }
@@ -141,12 +141,18 @@ impl StateError {
 
 /// The record as bytes.
 pub(crate) fn encode(state: &State) -> Result<Vec<u8>, StateError> {
-    let mut state = State { version: VERSION, checksum: String::new(), ..state.clone() };
-    state.checksum = format!("{:08x}", crc32(&serde_json::to_vec(&state)?));
+    let state = State { version: VERSION, checksum: String::new(), ..state.clone() };
     let mut bytes = serde_json::to_vec(&state)?;
-    bytes.push(b'\n');
+    // The checksum takes the place of the closing brace.
+    bytes.pop();
+    let sum = crc32(&bytes);
+    bytes.extend_from_slice(format!("{CHECKSUM}{sum:08x}\"}}\n").as_bytes());
     Ok(bytes)
 }
+
+const CHECKSUM: &str = ",\"checksum\":\"";
+/// From the checksum's comma to the end of the line.
+const CHECKSUM_LEN: usize = CHECKSUM.len() + 11;
 
 /// Reads a record.
 pub(crate) fn decode(bytes: &[u8]) -> Result<State, StateError> {
@@ -155,16 +161,42 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<State, StateError> {
         return Err(StateError::Newer(state.version));
     }
     let checksum = std::mem::take(&mut state.checksum);
-    if format!("{:08x}", crc32(&serde_json::to_vec(&state)?)) != checksum {
+    let covered = bytes.len().checked_sub(CHECKSUM_LEN).and_then(|end| bytes.get(..end));
+    if covered.is_none_or(|covered| format!("{:08x}", crc32(covered)) != checksum) {
         return Err(StateError::Checksum);
     }
     Ok(state)
 }
 
-/// CRC-32 of ISO 3309, bit by bit.
+/// CRC-32 of ISO 3309, a byte at a time.
 fn crc32(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, _| if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 };
-    !bytes.iter().fold(u32::MAX, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+    let next = |crc: u32, byte: &u8| {
+        let [low, ..] = crc.to_le_bytes();
+        TABLE.get(usize::from(low ^ byte)).unwrap_or(&0) ^ (crc >> 8)
+    };
+    !bytes.iter().fold(u32::MAX, next)
+}
+
+const TABLE: [u32; 256] = table();
+
+#[allow(
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a constant: out of bounds would not compile"
+)]
+const fn table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut crc, mut bit) = (byte as u32, 0);
+        while bit < 8 {
+            crc = if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 };
+            bit += 1;
+        }
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
 }
 
 /// Writes the record: to a new file, renamed over the old one. A reader sees the old one or the new one, also if the writer is
@@ -172,22 +204,37 @@ fn crc32(bytes: &[u8]) -> u32 {
 ///
 /// Nothing is synced: all that the record speaks of lives in the kernel and ends with the boot, so a record has to survive its
 /// writer's death but not a power failure. ARCHITECTURE.md has the measurement behind this.
-pub(crate) fn write(dir: BorrowedFd<'_>, state: &State) -> io::Result<()> {
+pub(crate) fn write(dir: BorrowedFd<'_>, state: &State) -> io::Result<Vec<u8>> {
+    let bytes = prepare(dir, state)?;
+    commit(dir)?;
+    Ok(bytes)
+}
+
+/// Writes the next record beside the one that holds.
+pub(crate) fn prepare(dir: BorrowedFd<'_>, state: &State) -> io::Result<Vec<u8>> {
     let bytes = encode(state).map_err(io::Error::other)?;
     // Left by a writer that was killed; we hold the lock, so nobody writes it now.
     let _ = unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir);
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mut file = File::from(openat(dir, TEMPORARY, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
     let written = file.write_all(&bytes);
-    let renamed = written.and_then(|()| Ok(renameat(dir, TEMPORARY, dir, FILE)?));
+    if written.is_err() {
+        let _ = unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir);
+    }
+    written.map(|()| bytes)
+}
+
+/// Makes the prepared record the one that holds.
+pub(crate) fn commit(dir: BorrowedFd<'_>) -> io::Result<()> {
+    let renamed = renameat(dir, TEMPORARY, dir, FILE);
     if renamed.is_err() {
         let _ = unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir);
     }
-    renamed
+    Ok(renamed?)
 }
 
-/// Reads the record from a container's directory.
-pub(crate) fn read(dir: BorrowedFd<'_>) -> Result<State, StateError> {
+/// Reads the bytes of the record from a container's directory.
+pub(crate) fn read(dir: BorrowedFd<'_>) -> Result<Vec<u8>, StateError> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let fd = openat(dir, FILE, flags, Mode::empty()).map_err(io::Error::from)?;
     let file = File::from(fd);
@@ -195,9 +242,9 @@ pub(crate) fn read(dir: BorrowedFd<'_>) -> Result<State, StateError> {
     if !data.is_file() || data.len() > LIMIT {
         return Err(StateError::NotAFile);
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or(0) + 1);
     file.take(LIMIT).read_to_end(&mut bytes)?;
-    decode(&bytes)
+    Ok(bytes)
 }
 
 /// The start time of a process from the text of `/proc/PID/stat`: the 22nd field, counted from behind the command's last `)`.
@@ -234,6 +281,12 @@ mod tests {
             Err(StateError::Newer(2))
         ));
         assert!(text.contains("\"network_state\":{}"), "2014 always wrote it: {text}");
+    }
+
+    #[test]
+    fn the_checksum_is_the_usual_one() {
+        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+        assert_eq!(crc32(b""), 0);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::dir::Dir;
@@ -27,6 +28,8 @@ const BUSY: Duration = Duration::from_secs(10);
 pub(crate) struct Store {
     path: PathBuf,
     dir: OwnedFd,
+    /// The record as it was read or written last: equal bytes need no second decoding.
+    seen: Mutex<Option<(Vec<u8>, Arc<State>)>>,
 }
 
 /// The lock on a container directory; the kernel lets it go when the process ends.
@@ -39,7 +42,7 @@ impl Store {
         let parent = open_dir(parent)?;
         mkdirat(&parent, name, Mode::S_IRWXU)?;
         let dir = openat(&parent, name, dir_flags() | OFlag::O_NOFOLLOW, Mode::empty())?;
-        Ok(Self { path: path.to_owned(), dir })
+        Ok(Self { path: path.to_owned(), dir, seen: Mutex::default() })
     }
 
     /// Opens the directory of an existing container.
@@ -55,7 +58,7 @@ impl Store {
         let parent = open_dir(parent).map_err(io)?;
         let flags = dir_flags() | OFlag::O_NOFOLLOW;
         let dir = openat(&parent, name, flags, Mode::empty()).map_err(|errno| io(errno.into()))?;
-        let store = Self { path: path.to_owned(), dir };
+        let store = Self { path: path.to_owned(), dir, seen: Mutex::default() };
         store.is_ours()?;
         Ok(store)
     }
@@ -115,7 +118,11 @@ impl Store {
         fstat(&self.dir).is_ok_and(|data| data.st_nlink > 0)
     }
 
-    pub(crate) fn read(&self) -> Result<State> {
+    fn seen(&self) -> MutexGuard<'_, Option<(Vec<u8>, Arc<State>)>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn read(&self) -> Result<Arc<State>> {
         let gone = |error: state::StateError| {
             if error.is_not_found() && !self.stands() {
                 return Error::new(
@@ -125,11 +132,38 @@ impl Store {
             }
             Error::new(ErrorKind::Corrupt, format!("container {}: {error}", self.path.display()))
         };
-        state::read(self.dir.as_fd()).map_err(gone)
+        let bytes = state::read(self.dir.as_fd()).map_err(gone)?;
+        let mut seen = self.seen();
+        if let Some((_, state)) = seen.as_ref().filter(|(known, _)| *known == bytes) {
+            return Ok(Arc::clone(state));
+        }
+        let state = Arc::new(state::decode(&bytes).map_err(gone)?);
+        *seen = Some((bytes, Arc::clone(&state)));
+        Ok(state)
     }
 
-    pub(crate) fn write(&self, state: &State) -> io::Result<()> {
-        state::write(self.dir.as_fd(), state)
+    /// Writes the record and makes it the one that holds.
+    pub(crate) fn write(&self, state: &State) -> io::Result<Arc<State>> {
+        let bytes = state::write(self.dir.as_fd(), state)?;
+        Ok(self.remember(bytes, state))
+    }
+
+    /// Writes the next record, which holds after [`Store::commit`].
+    pub(crate) fn prepare(&self, state: &State) -> io::Result<Vec<u8>> {
+        state::prepare(self.dir.as_fd(), state)
+    }
+
+    /// Makes the prepared record, of these bytes, the one that holds.
+    pub(crate) fn commit(&self, bytes: Vec<u8>, state: &State) -> io::Result<()> {
+        state::commit(self.dir.as_fd())?;
+        self.remember(bytes, state);
+        Ok(())
+    }
+
+    fn remember(&self, bytes: Vec<u8>, state: &State) -> Arc<State> {
+        let state = Arc::new(State { version: state::VERSION, checksum: String::new(), ..state.clone() });
+        *self.seen() = Some((bytes, Arc::clone(&state)));
+        state
     }
 
     /// Removes every file that we make, the record last, then the directory.

@@ -39,7 +39,7 @@ struct Document<'a> {
 
 impl Plan {
     /// The steps of a lane, rendered, in order.
-    pub fn steps(&self, lane: Lane) -> impl Iterator<Item = StepView> {
+    pub fn steps(&self, lane: Lane) -> impl DoubleEndedIterator<Item = StepView> + ExactSizeIterator {
         (0..self.len(lane)).map(move |index| self.step_view(lane, index))
     }
 

@@ -19,6 +19,8 @@ pub(crate) struct HostSteps {
     pub(crate) before: Vec<HostStep>,
     /// When the init runs but has done nothing: id maps, oom score.
     pub(crate) born: Vec<HostStep>,
+    /// While the init builds the container.
+    pub(crate) meanwhile: Vec<HostStep>,
     /// When the init is ready: read back, commit.
     pub(crate) ready: Vec<HostStep>,
 }
@@ -57,6 +59,10 @@ pub(crate) fn create(setup: &Setup, host: HostSteps) -> Result<Compiled, SealErr
     plan.start_init();
     be_born(plan, setup, host.born);
     enter_namespaces(plan, setup, &given);
+    // ORDER: only now has the init its last pid.
+    for step in host.meanwhile {
+        plan.host(step);
+    }
     // Before the ids change and before anything of the container runs.
     if let Some(name) = &setup.keyring {
         security::session_keyring(plan, name);
