@@ -9,11 +9,12 @@
     reason = "a test ends by panicking"
 )]
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use libcontainer::{Factory, RunState};
-use libcontainer_tests::{Place, able};
+use libcontainer_tests::{Place, World, able};
 
 fn victim(place: &Place, mode: &str, step: &str) -> std::process::Child {
     let rootfs = place.join("rootfs");
@@ -31,7 +32,13 @@ fn clean_up(place: &Place, name: &str) {
             assert!(
                 matches!(
                     state,
-                    RunState::Creating | RunState::Created | RunState::Running | RunState::Stopped
+                    RunState::Creating
+                        | RunState::Created
+                        | RunState::Running
+                        | RunState::Stopped
+                        // A destroy that was killed while it held the group still.
+                        | RunState::Pausing
+                        | RunState::Paused
                 ),
                 "{state:?}"
             );
@@ -39,6 +46,7 @@ fn clean_up(place: &Place, name: &str) {
         factory.destroy(&path).unwrap();
         assert!(!path.exists());
     }
+    assert_eq!(World::look(place.path()).groups().collect::<Vec<_>>(), Vec::<&Path>::new());
     let end = Instant::now() + Duration::from_secs(5);
     while let Some(left) = init_of(place) {
         assert!(Instant::now() < end, "an init is left: {left}");

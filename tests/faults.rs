@@ -54,12 +54,14 @@ fn nothing_remains_of_a_failed_start() {
     let mounts = r#"{"mounts":[{"type":"tmpfs","destination":"/tmp"},{"type":"bind","source":"/etc","destination":"/mnt/etc"}],
         "masked_paths":["/proc/keys","/proc/fs"],"readonly_fs":true}"#;
     config.mount_config = Some(serde_json::from_str(mounts).unwrap());
+    config.cgroups = Some(place.cgroup());
     // Mountpoints are made in the rootfs by the first run, and belong to it from then on.
     Factory::new().unwrap().create(place.join("c"), &config).unwrap().destroy().unwrap();
     reaper(&place, &config);
     program(&place, &config);
     created(&place, &config);
     joined(&place, &config);
+    mounted(&place, &config);
     tampered(&place, &config);
 }
 
@@ -85,6 +87,33 @@ fn program(place: &Place, config: &Config) {
         drop(process);
         container.destroy()
     });
+}
+
+/// Mounts that need the host's help: copied up, mapped by helpers of their own, or made as links.
+fn mounted(place: &Place, config: &Config) {
+    let mut config = config.clone();
+    config.namespaces.set(libcontainer::NamespaceKind::User, libcontainer::Namespace::New);
+    let map = libcontainer::mount::IdMapping { container_id: 0, host_id: 0, size: 65_536 };
+    (config.uid_mappings, config.gid_mappings) = (vec![map], vec![map]);
+    let source = place.join("source");
+    std::fs::create_dir(&source).unwrap();
+    std::os::unix::fs::symlink("elsewhere", place.join("link")).unwrap();
+    let (source, link) = (source.display(), place.join("link").display().to_string());
+    let own = r#""uid_mappings":[{"host_id":5,"size":9}],"gid_mappings":[{"host_id":5,"size":9}]"#;
+    let mounts = format!(
+        r#"{{"mounts":[{{"type":"tmpfs","destination":"/etc","options":["tmpcopyup"]}},
+        {{"type":"bind","source":"{source}","destination":"/mnt/a","options":["idmap"],{own}}},
+        {{"type":"bind","source":"{source}","destination":"/mnt/b","options":["ridmap"]}},
+        {{"type":"bind","source":"{link}","destination":"/mnt/c","options":["copy-symlink"]}}]}}"#
+    );
+    config.mount_config = Some(serde_json::from_str(&mounts).unwrap());
+    Factory::new().unwrap().create(place.join("c"), &config).unwrap().destroy().unwrap();
+    let counts = each_step(place, libc::EIO, &|factory| {
+        let (container, mut process) = factory.run(place.join("c"), &config, ProcessConfig::new(["true"]))?;
+        process.wait()?;
+        container.destroy()
+    });
+    assert!(counts[0] > 10 && counts[1] > 150, "{counts:?}");
 }
 
 /// Steps behind the start belong to the start: there the error comes from `run`, and destroy takes the rest away.

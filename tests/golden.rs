@@ -12,6 +12,8 @@
 
 use std::path::{Path, PathBuf};
 
+use libcontainer::cgroups::Layout;
+use libcontainer::cgroups::discovery::Texts;
 use libcontainer::{Config, Factory, Probe, ProcessConfig};
 
 fn golden(name: &str) -> PathBuf {
@@ -41,8 +43,31 @@ fn sample(name: &str) -> Config {
     config
 }
 
+/// Control groups as a recorded machine has them.
+fn layout(v1: bool) -> Layout {
+    let v1_mounts = b"30 1 0:26 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n31 1 0:27 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n";
+    let (mountinfo, cgroup, cgroups): (&[u8], &[u8], &[u8]) = if v1 {
+        (v1_mounts, b"3:memory:/\n2:cpu,cpuacct:/\n", b"#n\nmemory 3 1 1\ncpu 2 1 1\ncpuacct 2 1 1\n")
+    } else {
+        (b"32 1 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n", b"0::/\n", b"")
+    };
+    Layout::parse(&Texts { mountinfo, cgroup, cgroups, controllers: b"cpu memory pids" }).unwrap()
+}
+
 fn plan(config: &Config, process: Option<&ProcessConfig>) -> libcontainer::Plan {
-    Factory::with_probe(Probe::linux(6, 18)).explain(config, process).unwrap()
+    let factory = Factory::with_probe(Probe::linux(6, 18)).layout(layout(false));
+    factory.explain(config, process).unwrap()
+}
+
+#[test]
+fn joining_on_both_versions() {
+    let mut config = sample("minimal.json");
+    config.namespaces.set(libcontainer::NamespaceKind::Cgroup, libcontainer::Namespace::New);
+    for (name, v1) in [("cgroup-v1.txt", true), ("cgroup-v2.txt", false)] {
+        let factory = Factory::with_probe(Probe::linux(6, 18)).layout(layout(v1));
+        let plan = factory.explain(&config, Some(&ProcessConfig::new(["sh"]))).unwrap();
+        check(name, &plan.explain().to_string());
+    }
 }
 
 #[test]
@@ -73,7 +98,10 @@ fn a_user_namespace_without_root() {
     let map = libcontainer::mount::IdMapping { container_id: 0, host_id: 1000, size: 1 };
     (config.uid_mappings, config.gid_mappings) = (vec![map], vec![map]);
     let probe = Probe { euid: 1000, egid: 1000, ..Probe::linux(6, 18) };
-    let plan = Factory::with_probe(probe).explain(&config, Some(&ProcessConfig::new(["sh"]))).unwrap();
+    let plan = Factory::with_probe(probe)
+        .layout(layout(false))
+        .explain(&config, Some(&ProcessConfig::new(["sh"])))
+        .unwrap();
     check("rootless.txt", &plan.explain().to_string());
     let json: serde_json::Value = serde_json::from_str(&plan.to_json().unwrap()).unwrap();
     assert_eq!(json["counts"]["child_steps"], plan.counts().child_steps);

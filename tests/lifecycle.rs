@@ -168,6 +168,38 @@ fn cgroup_and_time_namespaces() {
 }
 
 #[test]
+fn a_time_namespace_is_entered_on_older_kernels_too() {
+    if !able("a_time_namespace_is_entered_on_older_kernels_too") {
+        return;
+    }
+    let place = Place::new("older");
+    let mut config = config(&place.rootfs().unwrap());
+    config.namespaces.set(NamespaceKind::Time, Namespace::New);
+    let current = Factory::new().unwrap().probe().clone();
+    for offset in [7_000_000_u32, 0] {
+        let offsets = libcontainer::TimeOffset { secs: offset.into(), nanosecs: 0 };
+        config.time_offsets = (offset > 0).then(|| ("boottime".to_owned(), offsets)).into_iter().collect();
+        for at_exec in [true, false] {
+            let probe = libcontainer::Probe { time_namespace_at_exec: at_exec, ..current.clone() };
+            let factory = Factory::with_probe(probe);
+            let script =
+                "cat /proc/uptime; readlink /proc/self/ns/time; readlink /proc/self/ns/time_for_children";
+            let process = ProcessConfig::new(["sh", "-c", script]);
+            let plan = factory.explain(&config, Some(&process)).unwrap().explain().to_string();
+            assert_eq!(plan.contains("enter the time namespace"), !at_exec, "{plan}");
+            let (container, process) = factory.run(place.join("c"), &config, process.piped()).unwrap();
+            let found = text(&process.output(1000).unwrap());
+            let lines: Vec<_> = found.split_whitespace().collect();
+            assert!(lines[0].parse::<f64>().unwrap() > f64::from(offset), "{found}");
+            assert_eq!(lines[2], lines[3], "{found}");
+            let host = std::fs::read_link("/proc/self/ns/time").unwrap();
+            assert_ne!(Some(lines[2]), host.to_str());
+            container.destroy().unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_user_namespace_is_mapped_and_joined() {
     if !able("a_user_namespace_is_mapped_and_joined") {
         return;

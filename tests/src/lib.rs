@@ -8,7 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use libcontainer::{Config, NamespaceKind, Namespaces, Network};
+use libcontainer::cgroups::{GroupPath, Layout};
+use libcontainer::{Cgroup, Config, NamespaceKind, Namespaces, Network};
 
 /// The program inside: one static file with everything.
 pub const BUSYBOX: &str = "/usr/bin/busybox";
@@ -70,6 +71,12 @@ impl Place {
         self.dir.join(name)
     }
 
+    /// A control group named after the directory, with limits that every kernel has.
+    #[must_use]
+    pub fn cgroup(&self) -> Cgroup {
+        group_of(&self.dir)
+    }
+
     /// A rootfs of busybox and a few account lines.
     ///
     /// # Errors
@@ -117,6 +124,22 @@ pub fn config(rootfs: &Path) -> Config {
     }
 }
 
+/// The control group of a test that works in `dir`.
+#[must_use]
+pub fn group_of(dir: &Path) -> Cgroup {
+    let name = dir.file_name().unwrap_or_default();
+    Cgroup { path: name.into(), memory: 256 << 20, ..Cgroup::default() }
+}
+
+/// Directories of control groups that are named after `dir`.
+fn groups(dir: &Path) -> BTreeSet<PathBuf> {
+    let (Ok(layout), Ok(name)) = (Layout::of_this_process(), GroupPath::new(group_of(dir).path)) else {
+        return BTreeSet::new();
+    };
+    let paths = layout.all().filter_map(|one| Some(one.mountpoint.join(name.below_mount(one).ok()?)));
+    paths.filter(|path| path.exists()).collect()
+}
+
 /// What a failed or finished container must not leave behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct World {
@@ -124,6 +147,7 @@ pub struct World {
     children: BTreeSet<String>,
     descriptors: usize,
     files: BTreeSet<PathBuf>,
+    groups: BTreeSet<PathBuf>,
     memory: usize,
 }
 
@@ -142,8 +166,14 @@ impl World {
             children: children(),
             descriptors: descriptors.len(),
             files: files(dir),
+            groups: groups(dir),
             memory,
         }
+    }
+
+    /// Directories of control groups.
+    pub fn groups(&self) -> impl Iterator<Item = &Path> {
+        self.groups.iter().map(PathBuf::as_path)
     }
 
     /// What is here and was not there before; `None` if nothing.

@@ -83,6 +83,14 @@ pub enum Error {
         /// The bus's or the manager's words.
         problem: String,
     },
+    /// A value was refused, and not all that had been written before it could be taken back.
+    #[error("{cause}; what was written before could not be taken back: {}", list(.left))]
+    NotRolledBack {
+        /// Why the change failed.
+        cause: Box<Error>,
+        /// Which old values could not be written again.
+        left: Vec<Error>,
+    },
     /// Several steps of taking something down failed; all were tried.
     #[error("{}", list(.0))]
     Several(Vec<Error>),
@@ -96,6 +104,7 @@ impl Error {
             Self::Directory { source, .. } | Self::Read { source, .. } | Self::Write { source, .. } => {
                 source.raw_os_error()
             }
+            Self::NotRolledBack { cause, .. } => cause.errno(),
             Self::Several(all) => all.iter().find_map(Self::errno),
             _ => None,
         }

@@ -2,11 +2,20 @@
 #![deny(unsafe_code)]
 
 pub mod devices;
+pub mod discovery;
 pub mod events;
+pub mod group;
+pub mod legacy;
+pub mod limits;
+pub mod resources;
 pub mod stats;
+pub mod systemd;
 
 mod dir;
 mod error;
 
 pub use dir::Dir;
+pub use discovery::Layout;
 pub use error::{Error, Result};
+pub use group::{Existing, FreezerState, Group, GroupPath, Join, Pid, Place, Plan, Select};
+pub use resources::Resources;

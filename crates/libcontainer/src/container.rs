@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use libcontainer_cgroups::{Group, Place};
 use libcontainer_plan::{BoardFile, Pid, Plan};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
 use crate::config::Config;
+use crate::control::{self, Meter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::factory::Factory;
 use crate::making::{boot_id, start_time};
@@ -19,7 +21,7 @@ use crate::process::{Process, reap_ended, wait_readable};
 use crate::state::{RunState, State, Status};
 use crate::stdio::ProcessConfig;
 use crate::store::{self, Store};
-use crate::{join, sys};
+use crate::{cgroup, join, sys};
 
 const KILL: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(1);
@@ -36,6 +38,7 @@ struct Inner {
     store: Arc<Store>,
     factory: Factory,
     state: Mutex<Arc<State>>,
+    meter: Mutex<Option<Meter>>,
 }
 
 impl Container {
@@ -44,7 +47,7 @@ impl Container {
     }
 
     pub(crate) fn from_parts(store: Arc<Store>, state: Arc<State>, factory: Factory) -> Self {
-        Self { inner: Arc::new(Inner { store, factory, state: Mutex::new(state) }) }
+        Self { inner: Arc::new(Inner { store, factory, state: Mutex::new(state), meter: Mutex::default() }) }
     }
 
     /// The container's directory.
@@ -80,23 +83,31 @@ impl Container {
         Ok(self.open_init(&state)?.map(|(pid, _)| pid))
     }
 
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn meter(&self) -> &Mutex<Option<Meter>> {
+        &self.inner.meter
+    }
+
     fn known(&self) -> Arc<State> {
         self.inner.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Reads the record again, under a shared lock.
-    fn refresh(&self) -> Result<Arc<State>> {
+    pub(crate) fn refresh(&self) -> Result<Arc<State>> {
         let _lock = self.inner.store.lock(false)?;
-        self.read_locked()
+        self.refresh_locked()
     }
 
-    fn read_locked(&self) -> Result<Arc<State>> {
+    pub(crate) fn refresh_locked(&self) -> Result<Arc<State>> {
         let state = self.inner.store.read()?;
         self.learn(Arc::clone(&state));
         Ok(state)
     }
 
-    fn learn(&self, state: Arc<State>) {
+    pub(crate) fn learn(&self, state: Arc<State>) {
         *self.inner.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
@@ -126,7 +137,12 @@ impl Container {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(RunState::Destroyed),
             state => state?,
         };
-        Ok(state_of(&state, self.open_init(&state)?.is_some()))
+        self.state_now(&state)
+    }
+
+    /// The state of the container that `state` records.
+    pub(crate) fn state_now(&self, state: &State) -> Result<RunState> {
+        with_freezer(state_of(state, self.open_init(state)?.is_some()), state)
     }
 
     /// Lets the first process of a created container run, and returns once it has replaced the init.
@@ -136,7 +152,7 @@ impl Container {
     pub fn run(&self) -> Result<()> {
         let what = format!("start {:?}", self.id());
         let _lock = self.inner.store.lock(true)?;
-        let mut state = State::clone(&*self.read_locked()?);
+        let mut state = State::clone(&*self.refresh_locked()?);
         let init = self.open_init(&state)?;
         let found = state_of(&state, init.is_some());
         let Some((_, pidfd)) = init.filter(|_| found == RunState::Created) else {
@@ -153,7 +169,11 @@ impl Container {
         pipe.write_all(b"s").map_err(failed)?;
         wait_for_exec(&pipe, &pidfd).map_err(failed)?;
         drop(pipe);
-        self.started(&state, &what)?;
+        if let Err(error) = self.started(&state, &what) {
+            // It is on its way out; afterwards the state is Stopped. If that takes too long the error is told all the same.
+            let _ = wait_readable(pidfd.as_fd(), Some(KILL));
+            return Err(error);
+        }
         state.status = Status::Running;
         self.learn(self.inner.store.write(&state).map_err(failed)?);
         Ok(())
@@ -184,7 +204,7 @@ impl Container {
     pub fn start(&self, process: ProcessConfig) -> Result<Process> {
         let state = self.refresh()?;
         let init = self.open_init(&state)?;
-        let found = state_of(&state, init.is_some());
+        let found = with_freezer(state_of(&state, init.is_some()), &state)?;
         let Some((pid, pidfd)) = init.filter(|_| found == RunState::Running) else {
             let text = format!("start a process in {:?}: the container is {found:?}, not Running", self.id());
             return Err(Error::new(ErrorKind::WrongState, text));
@@ -192,19 +212,33 @@ impl Container {
         join::start(&self.inner.factory, &state, &self.id(), (pid, pidfd), process)
     }
 
-    /// The pids of its processes in the caller's pid namespace: those in the pid namespace of the first process. Without one of its
-    /// own, only the first process is known.
+    /// The pids of its processes in the caller's pid namespace: those in its control group, or without one those in the pid
+    /// namespace of the first process. Without either, only the first process is known. May be outdated when it returns,
+    /// unless the container is paused.
     ///
     /// # Errors
     /// Those of reading `/proc`.
     pub fn processes(&self) -> Result<Vec<Pid>> {
         let state = self.refresh()?;
         let Some((init, _pidfd)) = self.open_init(&state)? else { return Ok(Vec::new()) };
+        if !state.places().is_empty() {
+            return self.in_group(&state);
+        }
         let own = state.config.namespaces.contains(crate::NamespaceKind::Pid);
         if !own {
             return Ok(vec![init]);
         }
         join::in_pid_namespace(init).map_err(|error| Error::io("read /proc", error))
+    }
+
+    fn in_group(&self, state: &State) -> Result<Vec<Pid>> {
+        let failed = |error| Error::cgroup(format!("processes of {:?}", self.id()), error);
+        let group = Group::open(state.places()).map_err(failed)?;
+        if group.is_gone() {
+            return Ok(Vec::new());
+        }
+        let pids = group.processes().map_err(failed)?;
+        Ok(pids.into_iter().filter_map(|pid| Pid::new(pid.get())).collect())
     }
 
     /// Sends a signal to the first process.
@@ -244,11 +278,15 @@ impl Container {
             return Ok(());
         }
         // A damaged record names nothing that lives: its process, if there was one, is known to this handle.
-        let state = self.read_locked().unwrap_or_else(|_| self.known());
+        let state = self.refresh_locked().unwrap_or_else(|_| self.known());
+        let group = end_group(&state);
         if let Some((pid, pidfd)) = self.open_init(&state)? {
             kill(&pidfd).map_err(|error| Error::io(format!("{what}: kill process {pid}"), error))?;
         }
         reap_ended();
+        group
+            .and_then(|group| group.map_or(Ok(()), |group| group.destroy(cgroup::PATIENCE)))
+            .map_err(|error| Error::cgroup(what.clone(), error))?;
         self.inner
             .store
             .remove()
@@ -273,6 +311,14 @@ impl Container {
     }
 }
 
+/// A container that lives may be frozen.
+fn with_freezer(found: RunState, state: &State) -> Result<RunState> {
+    if found != RunState::Running {
+        return Ok(found);
+    }
+    Ok(control::frozen(state)?.unwrap_or(found))
+}
+
 fn state_of(state: &State, alive: bool) -> RunState {
     match (state.status, alive) {
         (Status::Creating, _) => RunState::Creating,
@@ -280,6 +326,22 @@ fn state_of(state: &State, alive: bool) -> RunState {
         (Status::Running, true) => RunState::Running,
         (_, false) => RunState::Stopped,
     }
+}
+
+/// Kills what is in the control group, frozen or not. The group is removed later, when the first process was reaped.
+fn end_group(state: &State) -> libcontainer_cgroups::Result<Option<Group>> {
+    if state.places().is_empty() || state.boot_id != boot_id() {
+        return Ok(None);
+    }
+    // What was there before, and is not noted as taken by us, belongs to somebody else.
+    let ours = |place: &&Place| place.inode.is_some() || place.new > 0;
+    let ours: Vec<_> = state.places().iter().filter(ours).cloned().collect();
+    let group = Group::open(&ours)?;
+    if !group.is_gone() {
+        // What is left is killed again, and told, by the removal.
+        let _ = group.kill(cgroup::PATIENCE);
+    }
+    Ok(Some(group))
 }
 
 fn kill(pidfd: &OwnedFd) -> io::Result<()> {

@@ -67,6 +67,7 @@ struct Repr {
 enum Source {
     None,
     Io(io::Error),
+    Cgroup(libcontainer_cgroups::Error),
     Launch(Box<LaunchError>),
     Seal(SealError),
     Problems(Vec<Problem>),
@@ -93,6 +94,23 @@ impl Error {
             _ => ErrorKind::Os,
         };
         Self::make(kind, what.into(), Source::Io(error))
+    }
+
+    /// A failed call on a control group.
+    #[cold]
+    pub(crate) fn cgroup(what: impl Into<String>, error: libcontainer_cgroups::Error) -> Self {
+        use libcontainer_cgroups::Error as Cause;
+        let kind = match &error {
+            Cause::Invalid { .. } => ErrorKind::InvalidConfig,
+            Cause::NotFound { .. } => ErrorKind::Unsupported,
+            Cause::Timeout { .. } => ErrorKind::Timeout,
+            _ if error.is_gone() => ErrorKind::NotFound,
+            _ if matches!(error.errno(), Some(libc::EPERM | libc::EACCES | libc::EROFS)) => {
+                ErrorKind::PermissionDenied
+            }
+            _ => ErrorKind::Os,
+        };
+        Self::make(kind, what.into(), Source::Cgroup(error))
     }
 
     #[cold]
@@ -129,6 +147,7 @@ impl Error {
     pub fn errno(&self) -> Option<i32> {
         match &self.0.source {
             Source::Io(error) => error.raw_os_error(),
+            Source::Cgroup(error) => error.errno(),
             Source::Launch(error) => error.failure.errno(),
             _ => None,
         }
@@ -171,6 +190,7 @@ impl fmt::Display for Error {
                 Some(number) => write!(f, ": {}", libcontainer_plan::errno_text(number)),
                 None => write!(f, ": {error}"),
             },
+            Source::Cgroup(error) => write!(f, ": {error}"),
             Source::Launch(error) => write!(f, ": {error}"),
             Source::Seal(error) => write!(f, ": {error}"),
             Source::Problems(problems) => list(f, problems.iter()),
@@ -196,6 +216,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0.source {
             Source::Io(error) => Some(error),
+            Source::Cgroup(error) => Some(error),
             Source::Launch(error) => Some(error.as_ref()),
             Source::Seal(error) => Some(error),
             _ => None,

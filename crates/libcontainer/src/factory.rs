@@ -5,10 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
+use libcontainer_cgroups::Layout;
 use libcontainer_plan::{Fault, Launch, Launched, Plan, Probe};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
+use crate::cgroup::{self, Wanted};
 use crate::compile::{self, Compiled, StartSetup};
 use crate::config::{Config, Namespace, NamespaceKind};
 use crate::container::Container;
@@ -32,6 +34,7 @@ pub struct Factory {
     fault: Option<Fault>,
     observer: Option<Observer>,
     tamper: Option<Tamper>,
+    layout: Option<Arc<Layout>>,
 }
 
 impl std::fmt::Debug for Factory {
@@ -56,7 +59,23 @@ impl Factory {
     /// A factory that plans for that kernel: for tests, and to explain plans for another machine.
     #[must_use]
     pub fn with_probe(probe: Probe) -> Self {
-        Self { probe: Arc::new(probe), trace: false, fault: None, observer: None, tamper: None }
+        Self { probe: Arc::new(probe), trace: false, fault: None, observer: None, tamper: None, layout: None }
+    }
+
+    /// Takes control groups to be laid out like this, instead of looking at `/proc/self/mountinfo` and `/proc/self/cgroup` for
+    /// each container.
+    #[must_use]
+    pub fn layout(self, layout: Layout) -> Self {
+        Self { layout: Some(Arc::new(layout)), ..self }
+    }
+
+    pub(crate) fn layout_now(&self) -> Result<Arc<Layout>> {
+        match &self.layout {
+            Some(layout) => Ok(Arc::clone(layout)),
+            None => Layout::of_this_process()
+                .map(Arc::new)
+                .map_err(|error| Error::cgroup("look for control groups", error)),
+        }
     }
 
     /// What is known of the kernel.
@@ -146,7 +165,7 @@ impl Factory {
     /// [`Factory::destroy`].
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Container> {
         let store = Store::open(path.as_ref())?;
-        let state = store.read()?;
+        let state = store.read_settled()?;
         Ok(Container::new(store, state, self.clone()))
     }
 
@@ -174,8 +193,13 @@ impl Factory {
         let start = if process.is_some() { StartSetup::Wait } else { StartSetup::Reaper };
         let accounts = resolve::accounts_to_show(config, &config.user);
         let given = process.map(|process| (process, &accounts));
-        let setup = resolve::setup_with(config, given, start, &self.probe, "ID")?;
-        let steps = making::described(&setup);
+        let mut setup = resolve::setup_with(config, given, start, &self.probe, "ID")?;
+        let mut group = Vec::new();
+        if let Some(block) = &config.cgroups {
+            let (cgroup, steps) = cgroup::described(block, "ID", &*self.layout_now()?)?;
+            (setup.cgroup, group) = (Some(cgroup), steps);
+        }
+        let steps = making::described(&setup, group);
         Ok(compile::create(&setup, steps).map_err(|error| Error::seal("explain", error))?.plan)
     }
 
@@ -189,21 +213,36 @@ impl Factory {
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let what = format!("create {id:?}");
         check(config, &Facts { euid: self.probe.euid, allow_unsupported: false })?;
-        let setup = resolve::setup(config, process.as_ref(), start, &self.probe, &id)?;
+        let mut setup = resolve::setup(config, process.as_ref(), start, &self.probe, &id)?;
+        let group = self.group(config, &id)?;
+        setup.cgroup = group.as_ref().map(Wanted::setup);
         let given = Descriptors::open(config, process).map_err(|error| Error::io(what.clone(), error))?;
         let making = Making::new(path, config, &setup, &id, |expected| self.tamper(expected));
-        let steps = making.steps(&setup);
+        let group = group.map(|wanted| making.group_steps(wanted)).unwrap_or_default();
+        let steps = making.steps(&setup, group);
         let compiled = compile::create(&setup, steps).map_err(|error| Error::seal(what.clone(), error))?;
         if start == StartSetup::Wait {
             making.keep_steps(&compiled.plan);
         }
-        let (launch, opened) = self.fill(compiled, given, &making);
+        let (mut launch, opened) = self.fill(compiled, given, &making);
+        if setup.cgroup.as_ref().is_some_and(|cgroup| cgroup.unified.is_some()) {
+            let group = Arc::clone(&making.group);
+            launch.cgroup_with(move || group.unified());
+        }
         let launched = launch.run().map_err(|error| Error::launch(what, error))?;
         process::reap_ended();
         let container = making.finish(self.clone())?;
         let process =
             if start == StartSetup::Reaper { reaper(launched) } else { Some(process_of(launched, opened)?) };
+        if let Some(process) = &process {
+            process.watch_memory(making.group.memory());
+        }
         Ok((container, process))
+    }
+
+    fn group(&self, config: &Config, id: &str) -> Result<Option<Wanted>> {
+        let Some(block) = &config.cgroups else { return Ok(None) };
+        Wanted::new(block, id, &*self.layout_now()?).map(Some)
     }
 
     /// Gives the launch what its slots want.
@@ -218,6 +257,10 @@ impl Factory {
         }
         for (slot, fd) in slots.joined.into_iter().zip(given.joined) {
             launch.give(slot, fd);
+        }
+        for (slot, path) in slots.tasks {
+            let group = Arc::clone(&making.group);
+            launch.give_with(slot, move || group.tasks(&path));
         }
         if let Some(slot) = slots.start {
             let (pipe, board) = (Arc::clone(making), Arc::clone(making));

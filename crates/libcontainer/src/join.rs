@@ -4,10 +4,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use libcontainer_plan::{HostStep, Pid, Plan};
+use libcontainer_cgroups::Group;
+use libcontainer_plan::{File, HostStep, Launch, Pid, Plan, Slot};
 use nix::fcntl::AtFlags;
 use nix::sys::stat::fstatat;
 
+use crate::cgroup::{self, OutOfMemory};
 use crate::compile::{self, Compiled, JoinSetup};
 use crate::config::{Config, NamespaceKind};
 use crate::error::{Error, Result};
@@ -31,7 +33,8 @@ pub(crate) fn start(
     let io = |error| Error::io(what.clone(), error);
     let namespaces = different(pid).map_err(io)?;
     let accounts = resolve::read_accounts(&PathBuf::from(format!("/proc/{pid}/root")))?;
-    let setup = setup(factory, &state.config, &process, &accounts, namespaces)?;
+    let mut setup = setup(factory, &state.config, &process, &accounts, namespaces)?;
+    setup.cgroup = (!state.places().is_empty()).then(|| cgroup::setup(state.places()));
     let mut expected = expected(&setup);
     factory.tamper(&mut expected);
     let ready = HostStep::new("read back capabilities and namespaces of the init", "", move |context| {
@@ -50,11 +53,36 @@ pub(crate) fn start(
     for (slot, fd) in given.preserved.into_iter().zip(preserved) {
         launch.give(slot, fd);
     }
+    let mut memory = None;
+    if setup.cgroup.is_some() {
+        let entered = enter(&mut launch, given.tasks, state);
+        memory = entered.map_err(|error| Error::cgroup(what.clone(), error))?;
+    }
     if let Some(slot) = given.target {
         launch.give(slot, pidfd);
     }
     let launched = launch.run().map_err(|error| Error::launch(what, error))?;
-    factory::process_of(launched, opened)
+    let process = factory::process_of(launched, opened)?;
+    process.watch_memory(memory);
+    Ok(process)
+}
+
+/// Opens what the new process needs to be born in the container's control group.
+fn enter(
+    launch: &mut Launch,
+    slots: Vec<(Slot<File>, PathBuf)>,
+    state: &State,
+) -> libcontainer_cgroups::Result<Option<OutOfMemory>> {
+    let group = Group::open(state.places())?;
+    let mut tasks = cgroup::open_tasks(&group)?;
+    for (slot, path) in slots {
+        if let Some(file) = tasks.remove(&path) {
+            launch.give(slot, file);
+        }
+    }
+    let memory = OutOfMemory::new(&group);
+    launch.cgroup_with(move || cgroup::unified(&group));
+    Ok(memory)
 }
 
 pub(crate) fn explain(factory: &Factory, state: &State, process: &ProcessConfig) -> Result<Plan> {
@@ -75,7 +103,7 @@ fn setup(
         config.namespaces.is_new(NamespaceKind::User) && factory.probe().euid != 0 && single;
     let process = resolve::process(config, process, accounts, factory.probe(), setgroups_denied)?;
     let keyring = (!config.no_new_keyring).then(|| "_ses.join".to_owned());
-    Ok(JoinSetup { namespaces, setgroups_denied, keyring, process })
+    Ok(JoinSetup { namespaces, setgroups_denied, keyring, cgroup: None, process })
 }
 
 fn expected(setup: &JoinSetup) -> Expected {

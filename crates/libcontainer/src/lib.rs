@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 
+mod cgroup;
 mod compile;
 mod config;
 mod container;
+mod control;
 mod error;
 mod factory;
 mod idmap;
@@ -24,9 +26,11 @@ pub use config::{
     CapabilitySets, Cgroup, Config, Namespace, NamespaceKind, Namespaces, Network, Route, TimeOffset,
 };
 pub use container::Container;
+pub use control::{ContainerStats, Events};
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use factory::Factory;
 pub use json::Mode;
+pub use libcontainer_cgroups as cgroups;
 pub use libcontainer_mount as mount;
 pub use libcontainer_plan as plan;
 pub use libcontainer_plan::{Pid, Plan, Probe};

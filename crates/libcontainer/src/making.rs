@@ -10,6 +10,7 @@ use libcontainer_plan::{HostContext, HostStep, Lane, Pid, Plan};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
+use crate::cgroup;
 use crate::compile::{HostSteps, IdMapSetup, Setup, StartSetup};
 use crate::config::{Config, NamespaceKind};
 use crate::container::Container;
@@ -26,6 +27,8 @@ pub(crate) struct Making {
     path: PathBuf,
     expected: Expected,
     inner: Mutex<Inner>,
+    /// The control group.
+    pub(crate) group: Arc<cgroup::Making>,
 }
 
 #[derive(Debug, Default)]
@@ -60,7 +63,14 @@ impl Making {
             ..State::default()
         };
         let inner = Mutex::new(Inner { state, ..Inner::default() });
-        Arc::new(Self { path: path.to_owned(), expected, inner })
+        Arc::new(Self { path: path.to_owned(), expected, inner, group: Arc::default() })
+    }
+
+    /// The steps for a control group, which come right after the record.
+    pub(crate) fn group_steps(self: &Arc<Self>, wanted: cgroup::Wanted) -> Vec<HostStep> {
+        self.inner().state.set_places(wanted.places());
+        let making = Arc::clone(self);
+        wanted.steps(&self.group, move |group| making.inner().state.set_places(group.places().to_vec()))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -72,13 +82,14 @@ impl Making {
     }
 
     /// The host steps, ready to be run.
-    pub(crate) fn steps(self: &Arc<Self>, setup: &Setup) -> HostSteps {
+    pub(crate) fn steps(self: &Arc<Self>, setup: &Setup, group: Vec<HostStep>) -> HostSteps {
         let waits = setup.start == StartSetup::Wait;
         let (claim, note, ready) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
         let mut before = vec![
             HostStep::new(format!("mkdir {}", self.path.display()), "remove it", move |_| claim.claim()),
             HostStep::new("write state.json (creating)", "", move |_| note.note().map(|()| None)),
         ];
+        before.extend(group);
         if waits {
             let files = Arc::clone(self);
             before.push(HostStep::new("make the start pipe and the board", "", move |_| {
@@ -109,18 +120,10 @@ impl Making {
 
     /// Claims the directory and locks it until the container is made or gone.
     fn claim(self: &Arc<Self>) -> io::Result<Option<libcontainer_plan::Undo>> {
-        let store = Store::claim(&self.path)?;
-        let locked = store.lock(true);
+        let (store, lock) = Store::claim(&self.path)?;
         let mut inner = self.inner();
-        let store = inner.store.insert(Arc::new(store));
-        let undo = Arc::clone(store);
-        match locked {
-            Ok(lock) => inner.lock = Some(lock),
-            Err(error) => {
-                let _ = undo.remove();
-                return Err(io::Error::other(error.to_string()));
-            }
-        }
+        inner.lock = Some(lock);
+        let undo = Arc::clone(inner.store.insert(Arc::new(store)));
         Ok(Some(Box::new(move || undo.remove())))
     }
 
@@ -225,9 +228,9 @@ fn describe(maps: &IdMapSetup) -> String {
 }
 
 /// The same steps for a plan that is only shown.
-pub(crate) fn described(setup: &Setup) -> HostSteps {
+pub(crate) fn described(setup: &Setup, group: Vec<HostStep>) -> HostSteps {
     let making = Making::new(Path::new("DIR"), &Config::default(), setup, "ID", |_| {});
-    making.steps(setup)
+    making.steps(setup, group)
 }
 
 /// What the host wants to read back.

@@ -5,13 +5,14 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use libcontainer_plan::{Pid, Stamp};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::cgroup::OutOfMemory;
 use crate::error::{Error, Result};
 use crate::sys;
 
@@ -33,11 +34,19 @@ pub struct ExitStatus {
     code: Option<i32>,
     signal: Option<i32>,
     usage: Option<Usage>,
+    oom_killed: bool,
 }
 
 impl ExitStatus {
     pub(crate) fn new(code: Option<i32>, signal: Option<i32>, usage: Option<Usage>) -> Self {
-        Self { code, signal, usage }
+        Self { code, signal, usage, oom_killed: false }
+    }
+
+    /// Whether the process was killed while the kernel killed processes of the container for want of memory. False also when the
+    /// container has no control group, or that was removed before anybody waited.
+    #[must_use]
+    pub fn oom_killed(&self) -> bool {
+        self.oom_killed
     }
 
     /// The exit code, 0 to 255, unless a signal ended the process.
@@ -76,6 +85,7 @@ impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.code, self.signal) {
             (Some(code), _) => write!(f, "exit code {code}"),
+            (None, Some(signal)) if self.oom_killed => write!(f, "signal {signal} (out of memory)"),
             (None, Some(signal)) => write!(f, "signal {signal}"),
             (None, None) => f.write_str("unknown status"),
         }
@@ -107,6 +117,7 @@ struct Shared {
     pidfd: OwnedFd,
     status: Mutex<Option<ExitStatus>>,
     pumps: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    memory: OnceLock<OutOfMemory>,
 }
 
 /// Every child that this program has in containers and has not reaped. A zombie in a pid namespace keeps its pid 1 from going, also
@@ -127,9 +138,17 @@ pub(crate) fn reap_ended() {
 impl Process {
     pub(crate) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
         let (status, pumps) = (Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { pid, pidfd, status, pumps });
+        let shared = Arc::new(Shared { pid, pidfd, status, pumps, memory: OnceLock::new() });
         STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&shared));
         Self { shared, stdin: None, stdout: None, stderr: None, terminal: None, timeline: Vec::new() }
+    }
+
+    /// Tells [`ExitStatus::oom_killed`] by the group that `memory` looks at.
+    pub(crate) fn watch_memory(&self, memory: Option<OutOfMemory>) {
+        if let Some(memory) = memory {
+            // Set once only: the process is new.
+            let _ = self.shared.memory.set(memory);
+        }
     }
 
     pub(crate) fn add_pumps(&self, pumps: Vec<std::thread::JoinHandle<()>>) {
@@ -261,6 +280,9 @@ impl Shared {
                 Err(error) if error.raw_os_error() == Some(libc::ECHILD) => self.status_of_another()?,
                 result => result.map_err(|error| self.failed("waitid", error))?,
             };
+            if let (Some(status), Some(memory)) = (known.as_mut(), self.memory.get()) {
+                status.oom_killed = status.signal == Some(libc::SIGKILL) && memory.has_killed();
+            }
         }
         if known.is_some() {
             self.forget();

@@ -58,6 +58,7 @@ pub(crate) fn setup_with(
             && config.networks.iter().any(|network| network.kind == "loopback"),
         namespaces,
         id_maps,
+        cgroup: None,
         oom_score_adj: config.oom_score_adj,
         keyring: (!config.no_new_keyring).then(|| format!("_ses.{id}")),
         mounts,
@@ -65,6 +66,7 @@ pub(crate) fn setup_with(
         domainname: config.domainname.clone(),
         sysctls: config.sysctl.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         time_offsets: config.time_offsets.iter().map(line).collect(),
+        enter_time: !probe.time_namespace_at_exec,
         process,
         start,
     })

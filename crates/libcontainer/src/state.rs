@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 
+use libcontainer_cgroups::Place;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -60,6 +61,8 @@ pub enum Intent {
     Process,
     /// A session keyring of this name; goes with its last process.
     Keyring(String),
+    /// A control group: where it is, or is going to be, in each hierarchy.
+    Cgroup(Vec<Place>),
 }
 
 /// 2014's network state.
@@ -109,6 +112,30 @@ pub struct State {
     /// CRC-32 of all bytes of the record before this key, which is the last one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub checksum: String,
+}
+
+impl State {
+    /// Where the control group is.
+    pub(crate) fn places(&self) -> &[Place] {
+        let group = self.intent.iter().find_map(|intent| match intent {
+            Intent::Cgroup(places) => Some(places.as_slice()),
+            _ => None,
+        });
+        group.unwrap_or_default()
+    }
+
+    /// Notes where the control group is, under 2014's key too.
+    pub(crate) fn set_places(&mut self, places: Vec<Place>) {
+        self.cgroup_paths.clear();
+        for place in &places {
+            let path = place.path().to_string_lossy().into_owned();
+            // 2014 knew no version 2; later versions gave it the empty name.
+            let names = if place.unified { vec![String::new()] } else { place.controllers.clone() };
+            self.cgroup_paths.extend(names.into_iter().map(|name| (name, path.clone())));
+        }
+        self.intent.retain(|intent| !matches!(intent, Intent::Cgroup(_)));
+        self.intent.push(Intent::Cgroup(places));
+    }
 }
 
 /// Why a record can't be used.

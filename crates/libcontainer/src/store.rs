@@ -15,13 +15,15 @@ use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::state::{self, State};
+use crate::state::{self, State, StateError};
 
 /// Name of the pipe on which a created container waits for its start.
 pub(crate) const START: &str = "start";
 /// Name of the file in which a start in another process leaves its trace.
 pub(crate) const BOARD: &str = "board";
 const BUSY: Duration = Duration::from_secs(10);
+/// How long a directory may stand without a record before it counts as damaged.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// An open container directory.
 #[derive(Debug)]
@@ -36,13 +38,33 @@ pub(crate) struct Store {
 pub(crate) type Lock = Flock<File>;
 
 impl Store {
-    /// Makes the directory, mode 0700: of two processes one succeeds.
-    pub(crate) fn claim(path: &Path) -> io::Result<Self> {
+    /// Makes the directory, mode 0700, and locks it: of two processes one succeeds.
+    pub(crate) fn claim(path: &Path) -> io::Result<(Self, Lock)> {
         let (parent, name) = split(path)?;
         let parent = open_dir(parent)?;
-        mkdirat(&parent, name, Mode::S_IRWXU)?;
-        let dir = openat(&parent, name, dir_flags() | OFlag::O_NOFOLLOW, Mode::empty())?;
-        Ok(Self { path: path.to_owned(), dir, seen: Mutex::default() })
+        loop {
+            mkdirat(&parent, name, Mode::S_IRWXU)?;
+            let dir = match openat(&parent, name, dir_flags() | OFlag::O_NOFOLLOW, Mode::empty()) {
+                Err(Errno::ENOENT) => continue,
+                dir => dir?,
+            };
+            let store = Self { path: path.to_owned(), dir, seen: Mutex::default() };
+            let lock = store.lock(true).map_err(|error| {
+                // Ours if it is empty.
+                let _ = unlinkat(&parent, name, UnlinkatFlags::RemoveDir);
+                io::Error::other(error.to_string())
+            })?;
+            // RACE: before we had the lock another process may have destroyed what we made, and a third made it anew.
+            if !store.is_recorded() && store.stands() {
+                return Ok((store, lock));
+            }
+        }
+    }
+
+    /// Whether there is a record.
+    fn is_recorded(&self) -> bool {
+        let found = nix::sys::stat::fstatat(&self.dir, state::FILE, AtFlags::AT_SYMLINK_NOFOLLOW);
+        found != Err(Errno::ENOENT)
     }
 
     /// Opens the directory of an existing container.
@@ -123,23 +145,40 @@ impl Store {
     }
 
     pub(crate) fn read(&self) -> Result<Arc<State>> {
-        let gone = |error: state::StateError| {
-            if error.is_not_found() && !self.stands() {
-                return Error::new(
-                    ErrorKind::NotFound,
-                    format!("container {} does not exist", self.path.display()),
-                );
-            }
-            Error::new(ErrorKind::Corrupt, format!("container {}: {error}", self.path.display()))
-        };
-        let bytes = state::read(self.dir.as_fd()).map_err(gone)?;
+        self.try_read().map_err(|error| self.unread(&error))
+    }
+
+    fn unread(&self, error: &StateError) -> Error {
+        let name = self.path.display();
+        if error.is_not_found() && !self.stands() {
+            return Error::new(ErrorKind::NotFound, format!("container {name} does not exist"));
+        }
+        Error::new(ErrorKind::Corrupt, format!("container {name}: {error}"))
+    }
+
+    fn try_read(&self) -> std::result::Result<Arc<State>, StateError> {
+        let bytes = state::read(self.dir.as_fd())?;
         let mut seen = self.seen();
         if let Some((_, state)) = seen.as_ref().filter(|(known, _)| *known == bytes) {
             return Ok(Arc::clone(state));
         }
-        let state = Arc::new(state::decode(&bytes).map_err(gone)?);
+        let state = Arc::new(state::decode(&bytes)?);
         *seen = Some((bytes, Arc::clone(&state)));
         Ok(state)
+    }
+
+    /// As [`Store::read`], for one who comes from outside: a directory without a record may be on its way in or out.
+    pub(crate) fn read_settled(&self) -> Result<Arc<State>> {
+        let end = Instant::now() + SETTLE;
+        loop {
+            match self.try_read() {
+                Err(error) if error.is_not_found() && self.stands() && Instant::now() < end => {}
+                result => return result.map_err(|error| self.unread(&error)),
+            }
+            // RACE: whoever makes or removes the container holds the lock but for a moment behind mkdir and before rmdir.
+            drop(self.lock(false)?);
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Writes the record and makes it the one that holds.

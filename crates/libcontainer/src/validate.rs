@@ -98,6 +98,9 @@ impl Config {
             let remedy = "add NEWUSER and map the own id, or run as root";
             all.hint("/namespaces", format!("user {} needs a user namespace", facts.euid), remedy);
         }
+        if !self.networks.is_empty() && !self.namespaces.contains(NamespaceKind::Network) {
+            all.hint("/networks", "would change the host's network", "add NEWNET");
+        }
         if !self.time_offsets.is_empty() && !self.namespaces.is_new(NamespaceKind::Time) {
             all.add("/time_offsets", "needs a new time namespace (NEWTIME)");
         }
@@ -285,7 +288,6 @@ impl Config {
                 all.add(pointer, format!("{what}: not supported yet"));
             }
         };
-        refuse(self.cgroups.is_some(), "/cgroups", "cgroups");
         refuse(!self.routes.is_empty(), "/routes", "routes");
         refuse(!self.apparmor_profile.is_empty(), "/apparmor_profile", "AppArmor");
         refuse(!self.process_label.is_empty(), "/process_label", "SELinux process labels");
@@ -299,9 +301,6 @@ impl Config {
         for (index, mount) in self.mount_config.iter().flat_map(|config| &config.mounts).enumerate() {
             let pointer = |key: &str| format!("/mount_config/mounts/{index}/{key}");
             refuse(!mount.relabel.is_empty(), &pointer("relabel"), "SELinux relabelling (z, Z)");
-        }
-        if !self.networks.is_empty() && !self.namespaces.contains(NamespaceKind::Network) {
-            all.hint("/networks", "would change the host's network", "add NEWNET");
         }
     }
 }

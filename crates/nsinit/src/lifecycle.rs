@@ -2,11 +2,12 @@
 
 use std::io::IsTerminal;
 use std::path::Path;
+use std::time::Duration;
 
 use libcontainer::{Container, ErrorKind, Factory, Process, ProcessConfig, RunState, Stdio};
 
 use crate::root::State;
-use crate::{CreateArgs, ExecArgs, Failure, Outcome, RunArgs, bundle, foreground};
+use crate::{CreateArgs, ExecArgs, Failure, Outcome, RunArgs, bundle, foreground, program, trial};
 
 pub(crate) fn run(root: &State, args: RunArgs) -> Outcome {
     let signals = foreground::Signals::take()?;
@@ -58,7 +59,7 @@ fn make(root: &State, args: CreateArgs, detached: bool, make: Make) -> Result<(C
     let factory = Factory::new()?;
     make(&factory, path, &config, process).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => Failure::new(1, format!("container {:?} already exists", args.id)),
-        _ => error.into(),
+        _ => Failure::new(1, program::text(&error)),
     })
 }
 
@@ -81,7 +82,7 @@ pub(crate) fn load(root: &State, id: &str) -> Result<Container, Failure> {
 }
 
 pub(crate) fn start(root: &State, id: &str) -> Outcome {
-    load(root, id)?.run()?;
+    load(root, id)?.run().map_err(|error| Failure::new(1, program::text(&error)))?;
     Ok(0)
 }
 
@@ -104,7 +105,7 @@ pub(crate) fn exec(root: &State, args: ExecArgs) -> Outcome {
         stderr: Stdio::Inherit,
         ..ProcessConfig::new(args.args)
     };
-    let mut process = container.start(process).map_err(|error| failed(error.into()))?;
+    let mut process = container.start(process).map_err(|error| Failure::new(255, program::text(&error)))?;
     if let Some(path) = &args.pid_file {
         let named = |error| Failure::new(255, format!("--pid-file {}: {error}", path.display()));
         foreground::write_pid(path, process.pid()).map_err(named)?;
@@ -122,6 +123,16 @@ pub(crate) fn kill(root: &State, id: &str, signal: &str) -> Outcome {
     Ok(0)
 }
 
+pub(crate) fn pause(root: &State, id: &str) -> Outcome {
+    load(root, id)?.pause_within(Duration::from_secs(10))?;
+    Ok(0)
+}
+
+pub(crate) fn resume(root: &State, id: &str) -> Outcome {
+    load(root, id)?.resume()?;
+    Ok(0)
+}
+
 /// A signal by number, or by name with or without `SIG`.
 fn signal_number(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse() {
@@ -135,19 +146,18 @@ fn signal_number(text: &str) -> Option<i32> {
 pub(crate) fn delete(root: &State, id: &str, force: bool) -> Outcome {
     let path = root.container(id)?;
     if force {
-        Factory::new()?.destroy(path)?;
-        return Ok(0);
-    }
-    let container = load(root, id)?;
-    match container.run_state()? {
-        RunState::Stopped | RunState::Destroyed => container.destroy()?,
-        state => {
-            return Err(Failure::new(
-                1,
-                format!("container {id:?} is {state:?}: kill it first, or use --force"),
-            ));
+        Factory::new()?.destroy(&path)?;
+    } else {
+        let container = load(root, id)?;
+        match container.run_state()? {
+            RunState::Stopped | RunState::Destroyed => container.destroy()?,
+            state => {
+                let text = format!("container {id:?} is {state:?}: kill it first, or use --force");
+                return Err(Failure::new(1, text));
+            }
         }
     }
+    trial::remove_left(&path)?;
     Ok(0)
 }
 

@@ -7,8 +7,11 @@ mod check;
 mod foreground;
 mod inside;
 mod lifecycle;
+mod limits;
 mod listing;
+mod measure;
 mod output;
+mod program;
 mod root;
 mod timeline;
 mod trial;
@@ -59,6 +62,24 @@ enum Command {
         #[arg(default_value = "TERM")]
         signal: String,
     },
+    /// Stop all processes of a container where they are
+    Pause {
+        /// Name of the container
+        id: String,
+    },
+    /// Let the processes of a paused container go on
+    Resume {
+        /// Name of the container
+        id: String,
+    },
+    /// Print what containers use
+    Stats(StatsArgs),
+    /// List the processes of a container
+    Ps(PsArgs),
+    /// Change the limits of a running container
+    Update(UpdateArgs),
+    /// Print what happens to a container, a JSON object per line
+    Events(EventsArgs),
     /// Remove a container that has ended
     Delete {
         /// Kill it first if it runs; it is no error if there is none
@@ -156,6 +177,89 @@ pub(crate) struct ExecArgs {
     pub(crate) args: Vec<std::ffi::OsString>,
 }
 
+/// Arguments of `stats`.
+#[derive(Debug, Args)]
+pub(crate) struct StatsArgs {
+    /// `table` or `json`, an object per line
+    #[arg(short, long, default_value = "table", value_parser = ["table", "json"])]
+    pub(crate) format: String,
+    /// Go on, every so many seconds
+    #[arg(short, long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", require_equals = true)]
+    pub(crate) watch: Option<u64>,
+    /// Names of the containers
+    #[arg(required = true)]
+    pub(crate) ids: Vec<String>,
+}
+
+/// Arguments of `ps`.
+#[derive(Debug, Args)]
+pub(crate) struct PsArgs {
+    /// `table`, or `json` for the pids alone
+    #[arg(short, long, default_value = "table", value_parser = ["table", "json"])]
+    pub(crate) format: String,
+    /// Name of the container
+    pub(crate) id: String,
+}
+
+/// Arguments of `events`.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Print the stats once and end
+    #[arg(long)]
+    pub(crate) stats: bool,
+    /// Print the stats every so many seconds
+    #[arg(long, default_value_t = 5, value_name = "SECONDS")]
+    pub(crate) interval: u64,
+    /// Name of the container
+    pub(crate) id: String,
+}
+
+/// Arguments of `update`. Sizes take a suffix: k, m, g.
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    /// Read limits from a file, in the form of the OCI runtime specification; `-` is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) resources: Option<PathBuf>,
+    /// Memory in bytes; -1 is none
+    #[arg(long, allow_hyphen_values = true, value_parser = limits::bytes)]
+    pub(crate) memory: Option<i64>,
+    /// Soft memory limit in bytes
+    #[arg(long, allow_hyphen_values = true, value_parser = limits::bytes)]
+    pub(crate) memory_reservation: Option<i64>,
+    /// Memory and swap in bytes; -1 is none
+    #[arg(long, allow_hyphen_values = true, value_parser = limits::bytes)]
+    pub(crate) memory_swap: Option<i64>,
+    /// Relative weight
+    #[arg(long, alias = "cpu-share")]
+    pub(crate) cpu_shares: Option<u64>,
+    /// Microseconds in each period; -1 is none
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) cpu_quota: Option<i64>,
+    /// Period in microseconds
+    #[arg(long)]
+    pub(crate) cpu_period: Option<u64>,
+    /// Microseconds that may be saved up
+    #[arg(long)]
+    pub(crate) cpu_burst: Option<u64>,
+    /// 1 to run only when nothing else does
+    #[arg(long)]
+    pub(crate) cpu_idle: Option<i64>,
+    /// Processors, such as 0-2,4
+    #[arg(long)]
+    pub(crate) cpuset_cpus: Option<String>,
+    /// Memory nodes
+    #[arg(long)]
+    pub(crate) cpuset_mems: Option<String>,
+    /// Number of processes; -1 is none
+    #[arg(long, allow_hyphen_values = true)]
+    pub(crate) pids_limit: Option<i64>,
+    /// Weight of disk access, 10 to 1000
+    #[arg(long)]
+    pub(crate) blkio_weight: Option<u16>,
+    /// Name of the container
+    pub(crate) id: String,
+}
+
 /// Arguments of `list`.
 #[derive(Debug, Args)]
 pub(crate) struct ListArgs {
@@ -225,6 +329,12 @@ fn main() -> ExitCode {
         Command::List(args) => listing::list(&root, &args),
         Command::State { id } => listing::state(&root, &id),
         Command::Kill { id, signal } => lifecycle::kill(&root, &id, &signal),
+        Command::Pause { id } => lifecycle::pause(&root, &id),
+        Command::Resume { id } => lifecycle::resume(&root, &id),
+        Command::Stats(args) => measure::stats(&root, &args),
+        Command::Ps(args) => measure::ps(&root, &args),
+        Command::Update(args) => limits::update(&root, args),
+        Command::Events(args) => measure::events(&root, &args),
         Command::Delete { force, id } => lifecycle::delete(&root, &id, force),
         Command::Config(args) => bundle::print(&args),
         Command::Explain(args) => bundle::explain(&args),

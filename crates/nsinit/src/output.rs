@@ -24,6 +24,18 @@ pub(crate) fn check() -> Result<(), Failure> {
     FAILED.get().map_or(Ok(()), |error| Err(Failure::new(1, format!("write standard output: {error}"))))
 }
 
+/// Writes lines in columns, each as wide as its widest cell.
+pub(crate) fn table(lines: &[Vec<String>]) {
+    let columns = lines.first().map_or(0, Vec::len);
+    let wide =
+        |column: usize| lines.iter().filter_map(|line| line.get(column)).map(String::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(wide).collect();
+    for cells in lines {
+        let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        line(format_args!("{}", padded.collect::<Vec<_>>().join("  ").trim_end()));
+    }
+}
+
 /// Writes a line to standard output.
 macro_rules! say {
     ($($part:tt)*) => { $crate::output::line(format_args!($($part)*)) };

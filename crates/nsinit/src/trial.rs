@@ -11,7 +11,7 @@ use libcontainer::{
 };
 
 use crate::root::State;
-use crate::{Failure, Outcome, TryArgs, foreground, inside, timeline};
+use crate::{Failure, Outcome, TryArgs, foreground, inside, program, timeline};
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Directories that are links into /usr on merged systems and directories on others.
@@ -62,7 +62,7 @@ fn exit_code(error: &libcontainer::Error) -> Failure {
         _ if at_exec => 126,
         _ => 125,
     };
-    Failure::new(code, error.to_string())
+    Failure::new(code, program::text(error))
 }
 
 /// Destroys the container on every way out.
@@ -104,13 +104,28 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // The kernel makes this one with mode 0, and without privileges that keeps us out.
-        let inner = self.tree.join("work/work");
-        let _ = fs::set_permissions(&inner, fs::Permissions::from_mode(0o700));
-        if let Err(error) = fs::remove_dir_all(&self.tree) {
+        if let Err(error) = remove(&self.tree) {
             eprintln!("nsinit: remove {}: {error}", self.tree.display());
         }
     }
+}
+
+fn remove(tree: &Path) -> io::Result<()> {
+    // The kernel makes this one with mode 0, and without privileges that keeps us out.
+    let _ = fs::set_permissions(tree.join("work/work"), fs::Permissions::from_mode(0o700));
+    fs::remove_dir_all(tree)
+}
+
+/// Removes what a trial whose command was killed has left beside its container.
+pub(crate) fn remove_left(container: &Path) -> Result<(), Failure> {
+    let mut name = container.as_os_str().to_owned();
+    name.push(".tree");
+    let tree = PathBuf::from(name);
+    // Another container may have that name; it has no such directory.
+    if !tree.join("upper").is_dir() {
+        return Ok(());
+    }
+    remove(&tree).map_err(|error| Failure::new(1, format!("remove {}: {error}", tree.display())))
 }
 
 fn config(scratch: &Scratch, mounts: Vec<Mount>) -> Config {
@@ -134,6 +149,8 @@ fn config(scratch: &Scratch, mounts: Vec<Mount>) -> Config {
         ],
         capabilities: KEEP.map(str::to_owned).to_vec(),
         no_new_privileges: true,
+        // A trial is thrown away with its command, also when that is killed.
+        parent_death_signal: nix::sys::signal::Signal::SIGKILL as u32,
         restrict_sys: true,
         mount_config: Some(MountConfig { readonly_fs: true, mounts, ..MountConfig::default() }),
         ..Config::default()

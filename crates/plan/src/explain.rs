@@ -1,5 +1,6 @@
 //! A plan as text and as JSON. The same rendering stands in errors, so the two can't disagree.
 
+use crate::wire::CLONE_INTO_CGROUP;
 use crate::wire::unsigned;
 use std::fmt::{self, Write as _};
 
@@ -105,11 +106,14 @@ impl Plan {
     }
 
     fn clone_text(&self) -> String {
-        format!("clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD|{}), execveat(init)", self.namespace_names())
+        let born = if self.flags & CLONE_INTO_CGROUP == 0 { "" } else { "CLONE_INTO_CGROUP|" };
+        let flags = format!("CLONE_VM|CLONE_VFORK|CLONE_PIDFD|{born}{}", self.namespace_names());
+        format!("clone3({flags}), execveat(init)")
     }
 
     fn namespace_names(&self) -> String {
-        flags::render(flags::CLONE, u32::try_from(self.flags).unwrap_or(0))
+        let namespaces = self.flags & !CLONE_INTO_CGROUP;
+        flags::render(flags::CLONE, u32::try_from(namespaces).unwrap_or(0))
     }
 
     fn call(&self, step: &Step) -> String {

@@ -25,7 +25,7 @@ pub(crate) const RESOLVE: Names = &[
     (0x10, "RESOLVE_IN_ROOT"),
 ];
 pub(crate) const CLOSE_RANGE: Names = &[(4, "CLOSE_RANGE_CLOEXEC"), (2, "CLOSE_RANGE_UNSHARE")];
-pub(crate) const FCNTL: Names = &[(1, "F_GETFD"), (2, "F_SETFD")];
+pub(crate) const FCNTL: Names = &[(1, "F_GETFD"), (2, "F_SETFD"), (1030, "F_DUPFD_CLOEXEC")];
 pub(crate) const MSG: Names = &[(0x4000_0000, "MSG_CMSG_CLOEXEC"), (0x4000, "MSG_NOSIGNAL")];
 pub(crate) const IOCTL: Names = &[
     (0x540e, "TIOCSCTTY"),

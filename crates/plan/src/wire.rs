@@ -27,6 +27,8 @@ pub const NO_SLOT: u8 = 0xff;
 pub const SLOTS: usize = 255;
 /// Number of outcomes a step can name.
 pub const OUTCOMES: usize = 4;
+/// Bit 33 of the flags of clone3(2). The constant of libc has the type of an int and the value 0.
+pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Bytes by which the pid in a respawn message lies before the descriptor.
 pub const RESPAWN_PID: usize = 24;

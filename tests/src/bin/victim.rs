@@ -6,7 +6,8 @@ use libcontainer::{Factory, ProcessConfig};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [dir, rootfs, mode, step] = args.as_slice() else { return Err("four arguments".into()) };
-    let config = libcontainer_tests::config(rootfs.as_ref());
+    let mut config = libcontainer_tests::config(rootfs.as_ref());
+    config.cgroups = Some(libcontainer_tests::group_of(dir.as_ref()));
     let step: Option<usize> = step.parse().ok();
     let own = nix::unistd::Pid::this();
     let factory = Factory::new()?.observe(move |index| {

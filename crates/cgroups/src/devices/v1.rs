@@ -164,11 +164,31 @@ impl State {
         Ok(())
     }
 
+    /// Adds an exception where `c 1:* r` and `c *:3 w` meet: neither alone allows both to `c 1:3`.
+    fn cross(&mut self) {
+        let majors =
+            self.exceptions.iter().filter(|((_, major, minor), _)| major.is_some() && minor.is_none());
+        let minors =
+            self.exceptions.iter().filter(|((_, major, minor), _)| major.is_none() && minor.is_some());
+        let mut met = BTreeMap::new();
+        for ((kind, major, _), one) in majors {
+            for ((_, _, minor), other) in minors.clone().filter(|((own, _, _), _)| own == kind) {
+                if !one.contains(*other) && !other.contains(*one) {
+                    met.insert((*kind, *major, *minor), *one | *other);
+                }
+            }
+        }
+        for (key, access) in met {
+            *self.exceptions.entry(key).or_insert(Access::empty()) |= access;
+        }
+    }
+
     /// Gives each exception the access of the wider ones around it: the kernel asks that one exception allows all at once.
     fn widen(&mut self) {
         if self.default_allow {
             return;
         }
+        self.cross();
         let all = self.exceptions.clone();
         for (key, access) in &mut self.exceptions {
             for (_, wider) in all.iter().filter(|(wide, _)| covers(**wide, *key)) {

@@ -5,7 +5,7 @@ use libcontainer_plan::{At, Builder, Dir, HostStep, How, SealError, Slot};
 
 use super::process::{self, Terminal};
 use super::setup::ProcessSetup;
-use super::{Compiled, Given};
+use super::{CgroupSetup, Compiled, Given};
 
 /// What the plan of a join depends on.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +15,7 @@ pub(crate) struct JoinSetup {
     /// A user namespace is among them: become its root before anything else.
     pub(crate) setgroups_denied: bool,
     pub(crate) keyring: Option<String>,
+    pub(crate) cgroup: Option<CgroupSetup>,
     pub(crate) process: ProcessSetup,
 }
 
@@ -35,9 +36,13 @@ pub(crate) fn join(
     }
     let target = plan.preset("container");
     given.target = Some(target);
+    if setup.cgroup.as_ref().is_some_and(|cgroup| cgroup.unified.is_some()) {
+        plan.into_cgroup();
+    }
+    plan.start_init();
+    super::enter_cgroup(plan, &mut given, setup.cgroup.as_ref());
     plan.purpose("mark all descriptors").mark_all_cloexec(0);
     plan.purpose("start a session").setsid();
-    plan.start_init();
     for step in born {
         plan.host(step);
     }
@@ -45,6 +50,10 @@ pub(crate) fn join(
     // The init is sealed and not dumpable before it enters the pid namespace, and holds no descriptor of the host's
     // but the standard ones and the socket: a process inside can neither trace it nor find a way out through it.
     plan.purpose("join the container").join(target, setup.namespaces);
+    if setup.namespaces & unsigned(libc::CLONE_NEWPID) != 0 {
+        // The session was that of the process before it, and a terminal wants the leader.
+        plan.setsid();
+    }
     become_root(plan, setup);
     if let Some(name) = &setup.keyring {
         libcontainer_security::plan::session_keyring(plan, name);

@@ -6,7 +6,9 @@ mod setup;
 mod tree;
 
 pub(crate) use join::{JoinSetup, join};
-pub(crate) use setup::{IdMapSetup, MountItem, MountSetup, NamespaceSetup, ProcessSetup, Setup, StartSetup};
+pub(crate) use setup::{
+    CgroupSetup, IdMapSetup, MountItem, MountSetup, NamespaceSetup, ProcessSetup, Setup, StartSetup,
+};
 
 use libcontainer_plan::wire::unsigned;
 use libcontainer_plan::{Builder, Dir, File, HostStep, How, Mount, Ns, Plan, Resolve, SealError, Slot, Sock};
@@ -31,6 +33,7 @@ pub(crate) struct Given {
     pub(crate) stdio: Option<[Slot<File>; 3]>,
     pub(crate) preserved: Vec<Slot<File>>,
     pub(crate) joined: Vec<Slot<Ns>>,
+    pub(crate) tasks: Vec<(Slot<File>, std::path::PathBuf)>,
     pub(crate) start: Option<Slot<Sock>>,
     pub(crate) target: Option<Slot<Ns>>,
 }
@@ -45,18 +48,22 @@ pub(crate) struct Compiled {
 /// The plan of a new container.
 pub(crate) fn create(setup: &Setup, host: HostSteps) -> Result<Compiled, SealError> {
     let plan = &mut Builder::new();
-    let given = presets(plan, setup);
+    let mut given = presets(plan, setup);
+    for step in host.before {
+        plan.host(step);
+    }
+    plan.namespaces(u64::from(clone_flags(setup)));
+    if setup.cgroup.as_ref().is_some_and(|cgroup| cgroup.unified.is_some()) {
+        plan.into_cgroup();
+    }
+    plan.start_init();
+    enter_cgroup(plan, &mut given, setup.cgroup.as_ref());
     // Nothing of the host's may be open in a program that the init runs.
     plan.purpose("mark all descriptors").mark_all_cloexec(0);
     // Modes of nodes and directories are those that are asked for; the program's own mask is set at the end.
     plan.purpose("clear the umask").umask(0);
     // A new session: no signal from the host's terminal, no controlling terminal to inject into.
     plan.purpose("start a session").setsid();
-    for step in host.before {
-        plan.host(step);
-    }
-    plan.namespaces(u64::from(clone_flags(setup)));
-    plan.start_init();
     be_born(plan, setup, host.born);
     enter_namespaces(plan, setup, &given);
     // ORDER: only now has the init its last pid.
@@ -101,10 +108,23 @@ fn presets(plan: &mut Builder, setup: &Setup) -> Given {
     given
 }
 
-/// Namespaces that `clone3` can make at once. A joined user namespace must be entered first, and a time namespace can't be
-/// made for a process that shares memory.
+/// Enters the hierarchies of version 1. The init has one thread, so `tasks` will do, which waits for nobody.
+///
+/// ORDER: first of all, so that whatever the init does is on the container's account.
+fn enter_cgroup(plan: &mut Builder, given: &mut Given, cgroup: Option<&CgroupSetup>) {
+    for path in cgroup.into_iter().flat_map(|cgroup| &cgroup.tasks) {
+        given.tasks.push((plan.preset(path.display().to_string()), path.clone()));
+    }
+    for (slot, _) in &given.tasks {
+        plan.purpose("enter the control group").write(*slot, b"0").close(*slot);
+    }
+}
+
+/// Namespaces that `clone3` can make at once. A joined user namespace must be entered first, a time namespace can't be
+/// made for a process that shares memory, and the root of a cgroup namespace is the group in which its maker is.
 fn clone_flags(setup: &Setup) -> u32 {
-    if setup.namespaces.joins(libc::CLONE_NEWUSER) { 0 } else { setup.namespaces.new & !TIME }
+    let late = if setup.cgroup.is_some() { TIME | unsigned(libc::CLONE_NEWCGROUP) } else { TIME };
+    if setup.namespaces.joins(libc::CLONE_NEWUSER) { 0 } else { setup.namespaces.new & !late }
 }
 
 const TIME: u32 = 0x80;
@@ -157,28 +177,40 @@ fn enter_namespaces(plan: &mut Builder, setup: &Setup, given: &Given) {
     }
     let late = namespaces.new & !clone_flags(setup) & !TIME;
     if late != 0 {
-        plan.purpose("make namespaces in the joined user namespace").unshare(late);
+        plan.purpose("make the namespaces that had to wait").unshare(late);
     }
     if namespaces.new & TIME != 0 {
-        time_namespace(plan, &setup.time_offsets);
+        time_namespace(plan, &setup.time_offsets, setup.enter_time);
     }
     if (late & pid != 0) || namespaces.joins(libc::CLONE_NEWPID) {
         plan.purpose("go on inside the pid namespace").respawn();
+        // The session was that of the process before it, and a terminal wants the leader.
+        plan.setsid();
     }
 }
 
 /// A time namespace holds for children, or from exec on. Its offsets are set before anyone is in it.
-fn time_namespace(plan: &mut Builder, offsets: &[String]) {
+fn time_namespace(plan: &mut Builder, offsets: &[String], enter: bool) {
     plan.purpose("make a time namespace").unshare(TIME);
-    if offsets.is_empty() {
+    if offsets.is_empty() && !enter {
         return;
     }
-    plan.purpose("set clock offsets");
     let proc = private_proc(plan, true);
-    let how = How { flags: libc::O_WRONLY, mode: 0, resolve: Resolve::empty() };
-    let file: Slot<File> = plan.openat2(proc.root(), "self/timens_offsets", how);
-    plan.write(file, offsets.concat().as_bytes());
-    plan.close(file).close(proc);
+    if !offsets.is_empty() {
+        plan.purpose("set clock offsets");
+        let how = How { flags: libc::O_WRONLY, mode: 0, resolve: Resolve::empty() };
+        let file: Slot<File> = plan.openat2(proc.root(), "self/timens_offsets", how);
+        plan.write(file, offsets.concat().as_bytes());
+        plan.close(file);
+    }
+    if enter {
+        // KERNEL(6.3): before, exec leaves a process in its old time namespace.
+        plan.purpose("enter the time namespace");
+        let namespace = plan.open_namespace(proc.root(), "self/ns/time_for_children");
+        plan.setns(namespace, TIME);
+        plan.close(namespace);
+    }
+    plan.close(proc);
 }
 
 /// A procfs that nobody can have tampered with, never attached.

@@ -43,7 +43,10 @@ pub(super) fn confine(plan: &mut Builder, process: &ProcessSetup) {
 /// Puts descriptors in their places, closes all others and runs the program.
 pub(super) fn exec(plan: &mut Builder, process: &ProcessSetup, given: &Given, terminal: Option<Terminal>) {
     plan.purpose("set up standard input, output and error");
-    if let Some(Terminal { slave, .. }) = terminal {
+    if let Some(Terminal { slave: opened, .. }) = terminal {
+        // ORDER: out of the way first: it may have one of the numbers that are given out here.
+        let slave = plan.dup_above(opened, 5 + process.preserved);
+        plan.close(opened);
         for number in 0..3 {
             plan.dup_to(slave, number);
         }
@@ -57,8 +60,11 @@ pub(super) fn exec(plan: &mut Builder, process: &ProcessSetup, given: &Given, te
     let control = plan.control();
     let control = plan.dup_cloexec(control, kept);
     plan.control_is(control);
-    // ORDER: the control socket alone stays open, marked: its end tells the host that exec has happened.
-    plan.close_range(kept + 1, u32::MAX);
+    // ORDER: the control socket and the start pipe alone stay open, marked: their end tells the host that exec has happened.
+    if let Some(start) = given.start {
+        plan.dup_cloexec(start, kept + 1);
+    }
+    plan.close_range(kept + 1 + u32::from(given.start.is_some()), u32::MAX);
     plan.purpose("restore signals").reset_signals().unblock_signals();
     let name =
         process.args.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();

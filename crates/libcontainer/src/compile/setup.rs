@@ -14,13 +14,25 @@ pub(crate) struct Setup {
     pub(crate) oom_score_adj: Option<i32>,
     pub(crate) keyring: Option<String>,
     pub(crate) loopback: bool,
+    pub(crate) cgroup: Option<CgroupSetup>,
     pub(crate) mounts: Option<MountSetup>,
     pub(crate) hostname: String,
     pub(crate) domainname: String,
     pub(crate) sysctls: Vec<(String, String)>,
     pub(crate) time_offsets: Vec<String>,
+    /// The kernel does not enter a new time namespace at exec by itself.
+    pub(crate) enter_time: bool,
     pub(crate) process: ProcessSetup,
     pub(crate) start: StartSetup,
+}
+
+/// How the init gets into its control group.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CgroupSetup {
+    /// `tasks` files of version 1, with the path for `explain`.
+    pub(crate) tasks: Vec<PathBuf>,
+    /// Born into it, by `CLONE_INTO_CGROUP`.
+    pub(crate) unified: Option<PathBuf>,
 }
 
 /// Namespaces, by `CLONE_NEW…` bit.

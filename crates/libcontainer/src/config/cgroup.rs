@@ -1,51 +1,190 @@
-//! `cgroups`: 2014's control group settings.
+//! `cgroups`: the control group and its limits.
 
-use libcontainer_mount::DeviceNode;
+use std::path::PathBuf;
+
+use libcontainer_cgroups::{GroupPath, Resources, legacy};
+use libcontainer_mount::{DeviceNode, default_allowed_devices};
 use serde::{Deserialize, Serialize};
 
 use super::unset;
 
-/// A control group and its limits. This version reads and keeps the block, and refuses to start a container that has one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A control group and its limits: 2014's fields, and those of the OCI runtime specification under `resources`.
+///
+/// Without this block a container has no control group of its own: it stays in its creator's.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Cgroup {
-    /// Name of the group.
+    /// Name of the group; that of the container if empty.
     #[serde(skip_serializing_if = "unset")]
     pub name: String,
-    /// Its parent.
+    /// Its parent: absolute, or relative to the caller's own group.
     #[serde(skip_serializing_if = "unset")]
     pub parent: String,
+    /// The whole path instead of `parent` and `name`: absolute, or relative to the caller's own group.
+    #[serde(skip_serializing_if = "unset")]
+    pub path: PathBuf,
     /// Leave all devices allowed.
     #[serde(skip_serializing_if = "unset")]
     pub allow_all_devices: bool,
-    /// Devices allowed; all others are denied.
+    /// Devices allowed; all others are denied. If empty, the nodes that every container has and terminals.
     #[serde(skip_serializing_if = "unset")]
     pub allowed_devices: Vec<DeviceNode>,
-    /// Memory limit in bytes; 0 is unset.
+    /// Memory limit in bytes; 0 is unset, -1 is none.
     #[serde(skip_serializing_if = "unset")]
     pub memory: i64,
-    /// Soft memory limit in bytes.
+    /// Soft memory limit in bytes; 0 is unset.
     #[serde(skip_serializing_if = "unset")]
     pub memory_reservation: i64,
-    /// Memory and swap in bytes; -1 leaves it.
+    /// Memory and swap in bytes; 0 is twice the memory limit as in 2014, -1 leaves swap unlimited.
     #[serde(skip_serializing_if = "unset")]
     pub memory_swap: i64,
-    /// Relative weight.
+    /// Relative weight; 0 is unset.
     #[serde(skip_serializing_if = "unset")]
     pub cpu_shares: i64,
-    /// Microseconds in each period.
+    /// Microseconds in each period; 0 is unset.
     #[serde(skip_serializing_if = "unset")]
     pub cpu_quota: i64,
-    /// Period in microseconds.
+    /// Period in microseconds; 0 is unset.
     #[serde(skip_serializing_if = "unset")]
     pub cpu_period: i64,
     /// List of processors.
     #[serde(skip_serializing_if = "unset")]
     pub cpuset_cpus: String,
-    /// `FROZEN`, `THAWED` or empty.
+    /// `THAWED` or empty. A container can't be born frozen: pause it.
     #[serde(skip_serializing_if = "unset")]
     pub freezer: String,
     /// Parent slice under systemd.
     #[serde(skip_serializing_if = "unset")]
     pub slice: String,
+    /// Limits in the names of the OCI runtime specification. Where both forms give a value, this one counts.
+    #[serde(skip_serializing_if = "unset")]
+    pub resources: Resources,
+}
+
+impl Cgroup {
+    /// Where the group is to be; `id` is the container's name.
+    pub(crate) fn group_path(&self, id: &str) -> libcontainer_cgroups::Result<GroupPath> {
+        if !self.path.as_os_str().is_empty() {
+            return GroupPath::new(&self.path);
+        }
+        let name = if self.name.is_empty() { id } else { &self.name };
+        GroupPath::in_parent(&self.parent, name)
+    }
+
+    /// Both forms together. Without a device filter if `devices` is false and none is asked for.
+    pub(crate) fn limits(&self, devices: bool) -> libcontainer_cgroups::Result<Resources> {
+        let old = self.legacy();
+        if old.frozen()? == Some(true) {
+            let (field, problem) =
+                ("cgroups.freezer".to_owned(), "a container can't be born frozen".to_owned());
+            return Err(libcontainer_cgroups::Error::Invalid { field, problem });
+        }
+        let mut all = merge(&given(old.to_resources()?), &self.resources);
+        if !devices && self.allowed_devices.is_empty() && self.resources.devices.is_empty() {
+            all.devices.clear();
+        }
+        all.validate()?;
+        Ok(all)
+    }
+
+    /// 2014's part.
+    fn legacy(&self) -> legacy::Cgroup {
+        let default = if self.allowed_devices.is_empty() { default_allowed_devices() } else { Vec::new() };
+        let device = |node: &DeviceNode| legacy::Device {
+            kind: u32::from(node.kind.letter()),
+            major_number: node.major_number,
+            minor_number: node.minor_number,
+            cgroup_permissions: node.cgroup_permissions.clone(),
+            ..legacy::Device::default()
+        };
+        legacy::Cgroup {
+            allow_all_devices: self.allow_all_devices,
+            allowed_devices: self.allowed_devices.iter().chain(&default).map(device).collect(),
+            memory: self.memory,
+            memory_reservation: self.memory_reservation,
+            memory_swap: self.memory_swap,
+            cpu_shares: self.cpu_shares,
+            cpu_quota: self.cpu_quota,
+            cpu_period: self.cpu_period,
+            cpuset_cpus: self.cpuset_cpus.clone(),
+            freezer: self.freezer.clone(),
+            ..legacy::Cgroup::default()
+        }
+    }
+}
+
+/// `new` laid over `old`, field by field; device rules one behind the other, because the last one that matches counts.
+pub(crate) fn merge(old: &Resources, new: &Resources) -> Resources {
+    let overlaid = || {
+        let mut merged = serde_json::to_value(old)?;
+        overlay(&mut merged, serde_json::to_value(new)?);
+        serde_json::from_value::<Resources>(merged)
+    };
+    // Both are plain data that JSON can hold.
+    let mut merged = overlaid().unwrap_or_else(|_: serde_json::Error| new.clone());
+    merged.devices = old.devices.iter().chain(&new.devices).cloned().collect();
+    merged
+}
+
+/// Without the zeros and empty texts by which 2014 said that a value is not set.
+fn given(resources: Resources) -> Resources {
+    let devices = resources.devices.clone();
+    let mut value = serde_json::to_value(&resources).unwrap_or_default();
+    prune(&mut value);
+    // Data that came from JSON goes back to JSON.
+    Resources { devices, ..serde_json::from_value(value).unwrap_or(resources) }
+}
+
+fn prune(value: &mut serde_json::Value) {
+    if let serde_json::Value::Object(fields) = value {
+        fields.values_mut().for_each(prune);
+        fields.retain(|name, value| {
+            let empty = value.as_i64() == Some(0)
+                || value.as_str() == Some("")
+                || value.as_object().is_some_and(serde_json::Map::is_empty);
+            !empty && name != "devices"
+        });
+    }
+}
+
+fn overlay(old: &mut serde_json::Value, new: serde_json::Value) {
+    use serde_json::Value::{Null, Object};
+    match (old, new) {
+        (Object(old), Object(new)) => {
+            for (key, value) in new {
+                overlay(old.entry(key).or_insert(Null), value);
+            }
+        }
+        (_, Null) => {}
+        (old, new) => *old = new,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_laid_over_keeps_what_it_does_not_name() {
+        let parse = |text: &str| serde_json::from_str::<Resources>(text).unwrap();
+        let old = parse(r#"{"memory": {"limit": 5, "swap": 9}, "pids": {"limit": 3}}"#);
+        let merged = merge(&old, &parse(r#"{"memory": {"limit": 7}, "cpu": {"shares": 2}}"#));
+        let wanted =
+            parse(r#"{"memory": {"limit": 7, "swap": 9}, "pids": {"limit": 3}, "cpu": {"shares": 2}}"#);
+        assert_eq!(merged, wanted);
+    }
+
+    #[test]
+    fn both_forms_of_a_limit() {
+        let block = |text: &str| serde_json::from_str::<Cgroup>(text).unwrap();
+        let both = block(r#"{"memory": 1048576, "resources": {"memory": {"limit": 2097152}}}"#);
+        assert_eq!(both.limits(false).unwrap().memory.unwrap().limit, Some(2_097_152));
+        let nothing = block(r#"{"allow_all_devices": true}"#).limits(true).unwrap();
+        assert_eq!(nothing, Resources::default());
+        let filtered = block("{}").limits(true).unwrap().devices;
+        assert!(filtered.first().is_some_and(|rule| !rule.allow && rule.is_everything()), "{filtered:?}");
+        assert!(block("{}").limits(false).unwrap().devices.is_empty());
+        assert!(block(r#"{"allow_all_devices": true}"#).limits(true).unwrap().devices.is_empty());
+        assert!(block(r#"{"freezer": "FROZEN"}"#).limits(true).is_err());
+    }
 }

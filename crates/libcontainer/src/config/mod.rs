@@ -5,6 +5,7 @@ mod namespaces;
 mod network;
 
 pub use cgroup::Cgroup;
+pub(crate) use cgroup::merge;
 pub use namespaces::{Namespace, NamespaceKind, Namespaces};
 pub use network::{Network, Route};
 

@@ -4,7 +4,7 @@ use crate::wire::unsigned;
 use std::path::Path;
 
 use super::Builder;
-use crate::slot::{At, Dir, File, Kind, Place, Slot};
+use crate::slot::{At, Dir, File, Kind, Ns, Place, Slot};
 use crate::step::{Arg, Memory};
 use crate::syscalls as sys;
 
@@ -66,6 +66,14 @@ impl Builder {
             vec![at.into().into(), path, Arg::Memory(how, Memory::How), 24_u32.into()],
             name,
         )
+    }
+
+    /// As [`Builder::openat2`] for reading, following the link of a namespace file such as `self/ns/time_for_children` in a procfs
+    /// that can be trusted.
+    pub fn open_namespace(&mut self, at: impl Into<At>, path: impl AsRef<Path>) -> Slot<Ns> {
+        let how = How { flags: libc::O_RDONLY, mode: 0, resolve: Resolve::empty() };
+        let file: Slot<File> = self.openat2(at, path, how);
+        Slot::new(file.id())
     }
 
     /// `mkdirat(dir, name, mode)`.

@@ -62,6 +62,11 @@ impl Builder {
         self.flags |= flags;
     }
 
+    /// The init is born in the cgroup that the launch is given: `CLONE_INTO_CGROUP` of clone3(2).
+    pub fn into_cgroup(&mut self) {
+        self.flags |= crate::wire::CLONE_INTO_CGROUP;
+    }
+
     /// A slot that the host fills at launch with a descriptor of its own.
     pub fn preset<K: Kind>(&mut self, name: impl Into<String>) -> Slot<K> {
         let slot = self.new_slot(name.into());
@@ -83,9 +88,10 @@ impl Builder {
         (usize::from(next) < wire::SLOTS).then_some(SlotId(next))
     }
 
-    /// Marks a slot's number as free for a later slot. The verifier still refuses any use of the old name.
+    /// Marks a slot's number as free for a later slot. The verifier still refuses any use of the old name. That of a preset stays
+    /// its own: the host fills it by number.
     pub(crate) fn release(&mut self, slot: SlotId) {
-        if !self.free.contains(&slot) {
+        if !self.free.contains(&slot) && !self.presets.contains(&slot) {
             self.free.push(slot);
         }
     }

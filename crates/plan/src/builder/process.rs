@@ -10,6 +10,7 @@ use crate::syscalls as sys;
 use crate::wire;
 
 const F_SETFD: u32 = 2;
+const F_DUPFD_CLOEXEC: u32 = 1030;
 const TIOCSCTTY: u32 = 0x540e;
 const TIOCGPTPEER: u32 = 0x5441;
 const TIOCSPTLCK: u32 = 0x4004_5431;
@@ -74,6 +75,12 @@ impl Builder {
             vec![slot.into(), number.into(), 0x8_0000_u32.into()],
             format!("descriptor {number}"),
         )
+    }
+
+    /// `fcntl(slot, F_DUPFD_CLOEXEC, lowest)` into a new slot: a number that is free, and no less than `lowest`.
+    pub fn dup_above<K: Kind>(&mut self, slot: Slot<K>, lowest: u32) -> Slot<K> {
+        let name = format!("descriptor from {lowest}");
+        self.out(&sys::FCNTL, vec![slot.into(), F_DUPFD_CLOEXEC.into(), lowest.into()], name)
     }
 
     /// `fcntl(slot, F_SETFD, 0)`: the descriptor survives exec.

@@ -13,13 +13,12 @@ use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::ids::Pid;
+use crate::wire::CLONE_INTO_CGROUP;
 
 const STACK: usize = 16 * 1024;
 const CLONE_VM: u64 = 0x100;
 const CLONE_PIDFD: u64 = 0x1000;
 const CLONE_VFORK: u64 = 0x4000;
-// The constant of libc has the type of an int and the value 0: CLONE_INTO_CGROUP is bit 33.
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const CLOSE_RANGE_CLOEXEC: usize = 4;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
 const PR_CAP_AMBIENT: usize = 47;

@@ -58,3 +58,12 @@ pub(super) fn duplicate(fd: BorrowedFd<'_>, lowest: i32) -> io::Result<OwnedFd> 
     let number = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(lowest))?;
     Ok(super::raw::own(number))
 }
+
+/// What stands behind an `EACCES` of starting the init: sysctl `vm.memfd_noexec` (sysctl.rst of the kernel's documentation).
+pub(super) fn forbidden(text: &str, error: &io::Error) -> String {
+    let setting = || std::fs::read("/proc/sys/vm/memfd_noexec").is_ok_and(|value| value.starts_with(b"2"));
+    if error.raw_os_error() == Some(libc::EACCES) && text.contains("execveat(init)") && setting() {
+        return "vm.memfd_noexec=2 forbids executable memory files; 0 and 1 allow the sealed init".to_owned();
+    }
+    String::new()
+}

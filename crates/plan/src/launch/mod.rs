@@ -47,11 +47,13 @@ impl Gift {
     }
 }
 
+type MakeCgroup = Box<dyn FnOnce() -> io::Result<Option<OwnedFd>> + Send>;
+
 /// A plan about to be launched, with what it needs from outside.
 pub struct Launch {
     plan: Plan,
     given: BTreeMap<SlotId, Gift>,
-    cgroup: Option<OwnedFd>,
+    cgroup: Option<MakeCgroup>,
     board: Option<Make>,
     limit: Duration,
     trace: bool,
@@ -120,9 +122,13 @@ impl Launch {
         self
     }
 
-    /// The cgroup v2 directory in which the init is born.
-    pub fn cgroup(&mut self, directory: OwnedFd) -> &mut Self {
-        self.cgroup = Some(directory);
+    /// The cgroup v2 directory in which the init is born: what `make` returns, called right before the init is started. If that
+    /// is `None`, it is born where this process is.
+    pub fn cgroup_with(
+        &mut self,
+        make: impl FnOnce() -> io::Result<Option<OwnedFd>> + Send + 'static,
+    ) -> &mut Self {
+        self.cgroup = Some(Box::new(make));
         self
     }
 
@@ -335,7 +341,7 @@ impl Run {
             Failure::Mismatch => Some(Cause::Mismatch),
             Failure::Host(error) => {
                 let total = self.total;
-                let (purpose, log) = (String::new(), String::new());
+                let (purpose, log) = (String::new(), image::forbidden(&text, &error));
                 let cause = Cause::Os(error);
                 let failure = StepFailure { lane: Lane::Host, index, total, purpose, call: text, cause, log };
                 return LaunchError { failure, undo_errors: self.take_back() };

@@ -32,13 +32,14 @@ impl Run {
         let file = image::duplicate(file.as_fd(), 3)?;
         let mut keep = vec![file.as_raw_fd()];
         keep.extend(presets.iter().map(|(_, fd)| *fd));
+        let cgroup = launch.cgroup.take().map_or(Ok(None), |open| open())?;
         let args = arguments(file.as_raw_fd(), room, encoded.len());
         let start = clone::Start {
             init: init.as_fd(),
             keep: &keep,
             args: [c"libcontainer-init", &args[0], &args[1], &args[2]],
-            namespaces: launch.plan.flags,
-            cgroup: launch.cgroup.as_ref().map(AsFd::as_fd),
+            namespaces: launch.plan.flags & !crate::wire::CLONE_INTO_CGROUP,
+            cgroup: cgroup.as_ref().map(AsFd::as_fd),
         };
         let (pid, pidfd) = clone::start(&start)?;
         inherited.clear();

@@ -1,0 +1,230 @@
+//! Freezing and thawing.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::wait::Patience;
+use super::{Group, Pid, walk};
+use crate::dir::Dir;
+use crate::error::{Error, Result};
+
+/// What the freezer says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FreezerState {
+    /// Running.
+    Thawed,
+    /// On its way.
+    Freezing,
+    /// All processes stand still.
+    Frozen,
+}
+
+/// The freezer of a group.
+pub(super) enum Freezer<'g> {
+    V1(&'g Dir),
+    V2(&'g Dir),
+}
+
+/// How many looks at a version 1 group that won't freeze, before it may run for an instant.
+const LOOKS: u32 = 32;
+
+impl Group {
+    /// Stops every process of the group and of those below it, and returns when all stand still.
+    ///
+    /// When the time is up, everything runs again.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without a freezer, [`Error::Invalid`] when this process is in the group, [`Error::Timeout`],
+    /// [`Error::Read`], [`Error::Write`].
+    pub fn freeze(&self, timeout: Duration) -> Result<()> {
+        let freezer = self.freezer()?;
+        if self.everywhere()?.contains(&Pid::own()) {
+            return Err(Error::invalid("freeze", "this process is in the group"));
+        }
+        let frozen = freezer.freeze(timeout);
+        if frozen.is_err() {
+            // On every way out but the good one the group must not stay half frozen.
+            let _ = freezer.release();
+        }
+        frozen
+    }
+
+    /// Asks the freezer to stop every process, and doesn't wait for it: see [`Group::frozen_state`]. On version 1 a group that is
+    /// caught half-way may need to be asked again.
+    ///
+    /// # Errors
+    /// As [`Group::freeze`].
+    pub fn begin_freeze(&self) -> Result<()> {
+        let freezer = self.freezer()?;
+        if self.everywhere()?.contains(&Pid::own()) {
+            return Err(Error::invalid("freeze", "this process is in the group"));
+        }
+        match freezer {
+            Freezer::V1(dir) => dir.write("freezer.state", "FROZEN"),
+            Freezer::V2(dir) => dir.write("cgroup.freeze", "1"),
+        }
+    }
+
+    /// Lets the processes run again, and returns when they do. Nothing to do for a group that isn't frozen.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without a freezer, [`Error::Timeout`] (also while a group above is frozen), [`Error::Read`],
+    /// [`Error::Write`].
+    pub fn thaw(&self, timeout: Duration) -> Result<()> {
+        self.freezer()?.thaw(timeout)
+    }
+
+    /// What the freezer says now. A frozen group above counts.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] without a freezer, [`Error::Read`], [`Error::Content`].
+    pub fn frozen_state(&self) -> Result<FreezerState> {
+        self.freezer()?.state()
+    }
+
+    pub(super) fn freezer(&self) -> Result<Freezer<'_>> {
+        let nodes = self.present()?;
+        if let Some(node) = nodes.iter().find(|node| !node.place.unified && node.place.has("freezer")) {
+            return Ok(Freezer::V1(&node.dir));
+        }
+        match nodes.iter().find(|node| node.place.unified && node.dir.has("cgroup.freeze")) {
+            Some(node) => Ok(Freezer::V2(&node.dir)),
+            None => Err(Error::NotFound { controller: "freezer".to_owned() }),
+        }
+    }
+}
+
+impl Freezer<'_> {
+    pub(super) fn freeze(&self, timeout: Duration) -> Result<()> {
+        let mut patience = Patience::new(timeout);
+        match self {
+            Self::V1(dir) => {
+                for look in 1_u32.. {
+                    dir.write("freezer.state", "FROZEN")?;
+                    if self.state()? == FreezerState::Frozen {
+                        return Ok(());
+                    }
+                    if look % LOOKS == 0 {
+                        // RACE: a process stuck in the kernel on another that is frozen already never freezes; let all run for an instant.
+                        dir.write("freezer.state", "THAWED")?;
+                    }
+                    if !patience.pause() {
+                        break;
+                    }
+                }
+                Err(patience.timeout("freeze", dir.path().to_owned()))
+            }
+            Self::V2(dir) => {
+                dir.write("cgroup.freeze", "1")?;
+                await_event(dir, "frozen", true, &patience, "freeze")
+            }
+        }
+    }
+
+    pub(super) fn thaw(&self, timeout: Duration) -> Result<()> {
+        let mut patience = Patience::new(timeout);
+        self.release()?;
+        match self {
+            Self::V1(dir) => {
+                while self.state()? != FreezerState::Thawed {
+                    if !patience.pause() {
+                        return Err(patience.timeout("thaw", dir.path().to_owned()));
+                    }
+                }
+                Ok(())
+            }
+            Self::V2(dir) => await_event(dir, "frozen", false, &patience, "thaw"),
+        }
+    }
+
+    /// Tells the kernel to let the group run, without waiting.
+    pub(super) fn release(&self) -> Result<()> {
+        match self {
+            Self::V1(dir) => dir.write("freezer.state", "THAWED"),
+            Self::V2(dir) => dir.write("cgroup.freeze", "0"),
+        }
+    }
+
+    /// [`Self::release`] for the groups below too, which the container may have frozen on its own.
+    pub(super) fn release_all(&self) -> Result<()> {
+        self.release()?;
+        let (dir, file, value) = match self {
+            Self::V1(dir) => (dir, "freezer.state", "THAWED"),
+            Self::V2(dir) => (dir, "cgroup.freeze", "0"),
+        };
+        for path in walk::tree(dir)? {
+            match walk::descend(dir, &path).and_then(|group| group.write(file, value)) {
+                Err(error) if !error.is_gone() => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> Result<FreezerState> {
+        match self {
+            Self::V1(dir) => match dir.read("freezer.state")?.as_str() {
+                "THAWED" => Ok(FreezerState::Thawed),
+                "FREEZING" => Ok(FreezerState::Freezing),
+                "FROZEN" => Ok(FreezerState::Frozen),
+                other => {
+                    let problem = format!("state not understood: {other:?}");
+                    Err(Error::Content { path: dir.path().join("freezer.state"), problem })
+                }
+            },
+            Self::V2(dir) => Ok(match (event(dir, "frozen")?, dir.read("cgroup.freeze")?.as_str()) {
+                (true, _) => FreezerState::Frozen,
+                (false, "1") => FreezerState::Freezing,
+                (false, _) => FreezerState::Thawed,
+            }),
+        }
+    }
+}
+
+/// A field of `cgroup.events`.
+pub(super) fn event(dir: &Dir, key: &str) -> Result<bool> {
+    let text = dir.read("cgroup.events")?;
+    let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+    value.map(|value| value == "1").ok_or_else(|| Error::Content {
+        path: dir.path().join("cgroup.events"),
+        problem: format!("no field {key} (a kernel before 5.2)"),
+    })
+}
+
+/// Waits until the field `key` of `cgroup.events` is `wanted`, by poll(2).
+pub(super) fn await_event(
+    dir: &Dir,
+    key: &str,
+    wanted: bool,
+    patience: &Patience,
+    what: &'static str,
+) -> Result<()> {
+    let failed = |errno: nix::errno::Errno| Error::Read {
+        path: dir.path().join("cgroup.events"),
+        source: errno.into(),
+    };
+    let file = dir.file("cgroup.events", OFlag::O_RDONLY)?;
+    let mut text = [0_u8; 256];
+    loop {
+        // ORDER: the read arms the poll: what changes after it wakes us.
+        let count = nix::sys::uio::pread(&file, &mut text, 0).map_err(failed)?;
+        let now = String::from_utf8_lossy(text.get(..count).unwrap_or_default()).into_owned();
+        let value = now.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
+        if value == Some(if wanted { "1" } else { "0" }) {
+            return Ok(());
+        }
+        let left = patience.left();
+        if left.is_zero() {
+            return Err(patience.timeout(what, dir.path().to_owned()));
+        }
+        let millis = i32::try_from(left.as_millis().max(1)).unwrap_or(i32::MAX);
+        let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
+        match poll(&mut polled, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)) {
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(errno) => return Err(failed(errno)),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Where a group is in one hierarchy, in a form that can be kept on disk.
+
+use std::path::{Path, PathBuf};
+
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
+use serde::{Deserialize, Serialize};
+
+use super::walk;
+use crate::dir::Dir;
+use crate::discovery::Hierarchy;
+use crate::error::{Error, Result};
+use crate::stats::Version;
+
+/// One group in one hierarchy. Write it down before [`Plan::make`](super::Plan::make): it is all that
+/// [`Group::open`](super::Group::open) and [`Group::remove`](super::Group::remove) need later, in another process too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// True for version 2.
+    pub unified: bool,
+    /// The hierarchy's controllers or name.
+    pub controllers: Vec<String>,
+    /// Where the hierarchy is mounted.
+    pub mountpoint: PathBuf,
+    /// The group's path from there.
+    pub below: PathBuf,
+    /// How many directories at the end of `below` weren't there when this was planned: those are ours.
+    pub new: usize,
+    /// Number of the group's directory, known once it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inode: Option<u64>,
+    /// See [`Hierarchy::no_prefix`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_prefix: bool,
+}
+
+impl Place {
+    /// The group's directory.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.mountpoint.join(&self.below)
+    }
+
+    /// The directories that are ours, each before those below it.
+    #[must_use]
+    pub fn made(&self) -> Vec<PathBuf> {
+        let mut made: Vec<PathBuf> = self.path().ancestors().take(self.new).map(Path::to_owned).collect();
+        made.reverse();
+        made
+    }
+
+    /// Looks at what there is. Makes nothing.
+    pub(super) fn plan(hierarchy: &Hierarchy, below: PathBuf) -> Result<Self> {
+        let mut place = Self {
+            unified: hierarchy.version == Version::V2,
+            controllers: hierarchy.controllers.clone(),
+            mountpoint: hierarchy.mountpoint.clone(),
+            below,
+            new: 0,
+            inode: None,
+            no_prefix: hierarchy.no_prefix,
+        };
+        let mut dir = place.open_mount()?;
+        let components: Vec<_> = place.below.components().collect();
+        for (index, component) in components.iter().enumerate() {
+            match dir.child(component) {
+                Ok(child) => dir = child,
+                Err(error) if error.errno() == Some(libc::ENOENT) => {
+                    place.new = components.len() - index;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(place)
+    }
+
+    /// Opens the mount point, if a hierarchy of the right kind is there.
+    pub(super) fn open_mount(&self) -> Result<Dir> {
+        let dir = Dir::open(&self.mountpoint)?;
+        let is = fstatfs(&dir).map_err(|errno| Error::directory("fstatfs", &self.mountpoint, errno))?;
+        let expected = if self.unified { CGROUP2_SUPER_MAGIC } else { CGROUP_SUPER_MAGIC };
+        if is.filesystem_type() != expected {
+            let problem = "no control group hierarchy of the expected version is mounted here";
+            return Err(Error::Content { path: self.mountpoint.clone(), problem: problem.to_owned() });
+        }
+        Ok(dir)
+    }
+
+    /// Opens the directory above the group's.
+    pub(super) fn open_parent(&self) -> Result<Dir> {
+        walk::descend(&self.open_mount()?, self.below.parent().unwrap_or(Path::new("")))
+    }
+
+    /// The name of a control file here.
+    pub(super) fn file<'f>(&self, name: &'f str) -> &'f str {
+        match name.split_once('.') {
+            Some((_, short)) if self.no_prefix => short,
+            _ => name,
+        }
+    }
+
+    pub(super) fn has(&self, controller: &str) -> bool {
+        self.controllers.iter().any(|own| own == controller)
+    }
+}

@@ -1,0 +1,141 @@
+//! From a layout and a path to the list of directories, before the first of them is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use super::path::GroupPath;
+use super::place::Place;
+use crate::discovery::{Hierarchy, Layout};
+use crate::error::{Error, Result};
+use crate::stats::Version;
+
+/// In which hierarchies a group is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Select {
+    /// All that can be used. One that can't (mounted read-only, no permission) is left out, and is an error only when
+    /// limits ask for it.
+    #[default]
+    Usable,
+    /// Those with these controllers (`cpu`, `name=systemd`, `unified` for version 2 whatever its controllers): all of them, or an error.
+    Only(BTreeSet<String>),
+}
+
+/// What a group to be made will consist of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub(super) places: Vec<Place>,
+    pub(super) missing: BTreeMap<String, String>,
+    pub(super) select: Select,
+}
+
+impl Plan {
+    /// Plans the group `path`. Looks at which of its directories are there; makes nothing.
+    ///
+    /// With [`Select::Usable`] and no usable hierarchy the plan is empty, which is valid.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a controller of [`Select::Only`] that no hierarchy has, [`Error::Invalid`] for one that can't be
+    /// used and for a relative path where the group of this process isn't below the mount, [`Error::Directory`].
+    pub fn new(layout: &Layout, path: &GroupPath, select: &Select) -> Result<Self> {
+        let mut plan = Self { places: Vec::new(), missing: BTreeMap::new(), select: select.clone() };
+        plan.check_selected(layout)?;
+        let mut taken = BTreeSet::new();
+        for hierarchy in layout.all().filter(|hierarchy| select.wants(hierarchy, layout)) {
+            match place(hierarchy, path) {
+                Ok(place) => {
+                    taken.extend(hierarchy.controllers.iter().cloned());
+                    plan.places.push(place);
+                }
+                Err(error) if *select == Select::Usable && may_leave_out(&error) => {
+                    plan.leave_out(&hierarchy.controllers, &error.to_string());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for name in &layout.disabled {
+            plan.missing.entry(name.clone()).or_insert_with(|| layout.why_missing(name));
+        }
+        plan.missing.retain(|name, _| !taken.contains(name));
+        Ok(plan)
+    }
+
+    /// The group in each hierarchy: what to write down before [`Plan::make`].
+    #[must_use]
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// Every directory that will be made, in the order of their making.
+    #[must_use]
+    pub fn directories(&self) -> Vec<PathBuf> {
+        self.places.iter().flat_map(Place::made).collect()
+    }
+
+    /// The group's directory by controller (and by `name=...`); the empty name stands for version 2.
+    #[must_use]
+    pub fn paths(&self) -> BTreeMap<String, PathBuf> {
+        paths(&self.places)
+    }
+
+    /// Controllers that can't be used, and why.
+    #[must_use]
+    pub fn missing(&self) -> &BTreeMap<String, String> {
+        &self.missing
+    }
+
+    pub(super) fn leave_out(&mut self, controllers: &[String], why: &str) {
+        self.missing.extend(controllers.iter().map(|name| (name.clone(), why.to_owned())));
+    }
+
+    fn check_selected(&self, layout: &Layout) -> Result<()> {
+        let Select::Only(names) = &self.select else { return Ok(()) };
+        for name in names {
+            let found =
+                if name == "unified" { layout.v2.is_some() } else { layout.hierarchy(name).is_some() };
+            if !found {
+                return Err(Error::NotFound { controller: name.clone() });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Select {
+    fn wants(&self, hierarchy: &Hierarchy, layout: &Layout) -> bool {
+        let Self::Only(names) = self else { return true };
+        // A controller that both versions list belongs to version 1.
+        let mine = |name: &String| layout.hierarchy(name).is_some_and(|found| found == hierarchy);
+        names.iter().any(mine) || (hierarchy.version == Version::V2 && names.contains("unified"))
+    }
+}
+
+fn place(hierarchy: &Hierarchy, path: &GroupPath) -> Result<Place> {
+    if hierarchy.read_only {
+        let problem = format!("{} is mounted read-only", hierarchy.mountpoint.display());
+        return Err(Error::invalid("cgroupsPath", problem));
+    }
+    Place::plan(hierarchy, path.below_mount(hierarchy)?)
+}
+
+/// True for what makes a hierarchy unusable rather than a request wrong.
+pub(super) fn may_leave_out(error: &Error) -> bool {
+    match error {
+        Error::Directory { .. } | Error::Write { .. } | Error::Read { .. } => {
+            matches!(error.errno(), Some(libc::EACCES | libc::EPERM | libc::EROFS))
+        }
+        Error::Invalid { .. } | Error::Content { .. } => true,
+        _ => false,
+    }
+}
+
+pub(super) fn paths(places: &[Place]) -> BTreeMap<String, PathBuf> {
+    let mut paths = BTreeMap::new();
+    for place in places {
+        if place.unified {
+            paths.insert(String::new(), place.path());
+        } else {
+            paths.extend(place.controllers.iter().map(|name| (name.clone(), place.path())));
+        }
+    }
+    paths
+}

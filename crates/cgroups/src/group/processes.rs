@@ -1,0 +1,103 @@
+//! Which processes are in a group and below it.
+
+use super::{Group, Node, Pid, walk};
+use crate::dir::Dir;
+use crate::error::{Error, Result};
+
+/// Where to look first: what every container is in comes before what may be left out.
+const PREFERRED: &[&str] = &["freezer", "pids", "devices", "memory"];
+
+impl Group {
+    /// All processes of the group and of those below it, sorted, each once. Read from one hierarchy, since a process is in
+    /// all of them. May be outdated when it returns unless the group is frozen.
+    ///
+    /// Processes of an outer pid namespace can't be named and are left out.
+    ///
+    /// # Errors
+    /// [`Error::Directory`] and [`Error::Read`]; [`Error::is_gone`] when the group was removed.
+    pub fn processes(&self) -> Result<Vec<Pid>> {
+        let mut found = Vec::new();
+        self.processes_into(&mut found)?;
+        Ok(found)
+    }
+
+    /// [`Self::processes`] into `found`, which is cleared first. Allocates only when `found` is too small or when there are
+    /// groups below this one.
+    ///
+    /// # Errors
+    /// As [`Self::processes`].
+    pub fn processes_into(&self, found: &mut Vec<Pid>) -> Result<()> {
+        found.clear();
+        let nodes = self.present()?;
+        let best = PREFERRED.iter().find_map(|name| nodes.iter().find(|node| node.place.has(name)));
+        if let Some(node) = best.or(nodes.first()) {
+            add(&node.dir, found)?;
+        }
+        tidy(found);
+        Ok(())
+    }
+
+    /// The processes of every hierarchy, together. What is gone has none.
+    pub(super) fn everywhere(&self) -> Result<Vec<Pid>> {
+        let mut found = Vec::new();
+        for node in &self.nodes {
+            match add(&node.dir, &mut found) {
+                Err(error) if !error.is_gone() => return Err(error),
+                _ => {}
+            }
+        }
+        tidy(&mut found);
+        Ok(found)
+    }
+}
+
+impl Node {
+    /// The processes in this hierarchy.
+    pub(super) fn processes(&self) -> Result<Vec<Pid>> {
+        below(&self.dir)
+    }
+}
+
+/// The processes of `dir` and of the groups below it.
+pub(super) fn below(dir: &Dir) -> Result<Vec<Pid>> {
+    let mut found = Vec::new();
+    add(dir, &mut found)?;
+    tidy(&mut found);
+    Ok(found)
+}
+
+fn add(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
+    own(dir, found)?;
+    if !walk::has_groups(dir) {
+        return Ok(());
+    }
+    for path in walk::tree(dir)? {
+        match walk::descend(dir, &path).and_then(|group| own(&group, found)) {
+            Err(error) if !error.is_gone() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn own(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
+    match walk::numbers(dir, "cgroup.procs", |number| found.extend(Pid::new(number).ok())) {
+        // A threaded group: its processes are listed by the domain above it.
+        Err(Error::Read { source, .. }) if source.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(()),
+        other => other,
+    }
+}
+
+fn tidy(found: &mut Vec<Pid>) {
+    found.sort_unstable();
+    found.dedup();
+}
+
+/// The first few, for messages.
+pub(super) fn list(pids: &[Pid]) -> String {
+    let mut shown: Vec<String> = pids.iter().take(8).map(ToString::to_string).collect();
+    if pids.len() > shown.len() {
+        shown.push("...".to_owned());
+    }
+    format!("pids {}", shown.join(", "))
+}

@@ -1,0 +1,94 @@
+//! Ways through a tree of groups, without a descriptor per level: a container may have made the tree as deep as it liked.
+
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::fstat;
+
+use crate::dir::Dir;
+use crate::error::{Error, Result};
+
+/// Longest path for one lookup; the kernel takes 4095 bytes.
+const LOOKUP: usize = 3000;
+
+/// What tells a directory from one of the same name that was made later: the kernel never gives the number again.
+pub(super) fn inode(dir: &Dir) -> Result<u64> {
+    Ok(fstat(dir.as_fd()).map_err(|errno| Error::directory("fstat", dir.path(), errno))?.st_ino)
+}
+
+/// True when there may be groups below. A control group file system counts them as links; another one is to be listed.
+pub(super) fn has_groups(dir: &Dir) -> bool {
+    fstat(dir.as_fd()).is_ok_and(|stat| stat.st_nlink != 2)
+}
+
+/// Opens the group `below`, however long the way.
+pub(super) fn descend(top: &Dir, below: &Path) -> Result<Dir> {
+    if below.as_os_str().is_empty() {
+        return top.child(".");
+    }
+    let mut dir: Option<Dir> = None;
+    let mut part = PathBuf::new();
+    for component in below.components() {
+        if part.as_os_str().len() + component.as_os_str().len() > LOOKUP {
+            dir = Some(dir.as_ref().unwrap_or(top).child(&part)?);
+            part.clear();
+        }
+        part.push(component);
+    }
+    dir.as_ref().unwrap_or(top).child(&part)
+}
+
+/// The groups below `top`, each before those below it, as paths from `top`. What vanishes meanwhile is left out.
+pub(super) fn tree(top: &Dir) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if has_groups(top) {
+        found.extend(top.groups()?.into_iter().map(PathBuf::from));
+    }
+    let mut at = 0;
+    while let Some(path) = found.get(at).cloned() {
+        at += 1;
+        match descend(top, &path).and_then(|dir| if has_groups(&dir) { dir.groups() } else { Ok(Vec::new()) })
+        {
+            Ok(names) => found.extend(names.into_iter().map(|name| path.join(name))),
+            Err(error) if error.is_gone() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+/// Calls `each` with the numbers in `file` (`cgroup.procs`), without allocating; 0 stands for a process of an outer pid namespace.
+pub(super) fn numbers(dir: &Dir, file: &str, mut each: impl FnMut(i32)) -> Result<()> {
+    let failed = |errno: nix::errno::Errno| Error::Read { path: dir.path().join(file), source: errno.into() };
+    let fd = dir.file(file, OFlag::O_RDONLY)?;
+    let mut buffer = [0_u8; 4096];
+    let mut number: Option<i32> = None;
+    loop {
+        let count = match nix::unistd::read(&fd, &mut buffer) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(nix::errno::Errno::EINTR) => continue,
+            Err(errno) => return Err(failed(errno)),
+        };
+        for byte in buffer.iter().take(count) {
+            match byte {
+                b'0'..=b'9' => {
+                    let digit = i32::from(byte - b'0');
+                    number = number.unwrap_or(0).checked_mul(10).and_then(|ten| ten.checked_add(digit));
+                }
+                _ => number.take().into_iter().for_each(&mut each),
+            }
+        }
+    }
+    number.into_iter().for_each(each);
+    Ok(())
+}
+
+/// The one component that a path ends with.
+pub(super) fn last(path: &Path) -> Result<&std::ffi::OsStr> {
+    path.file_name()
+        .filter(|name| !name.as_bytes().is_empty())
+        .ok_or_else(|| Error::invalid("cgroupsPath", format!("{} names no group", path.display())))
+}

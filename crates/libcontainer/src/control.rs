@@ -1,0 +1,224 @@
+//! What can be done with a container by its control group: measure, pause, limit, watch.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use libcontainer_cgroups::limits::{self, OnRefusal};
+use libcontainer_cgroups::stats::{self, Reader, Sampler, Stats};
+use libcontainer_cgroups::{FreezerState, Group, Place, Resources};
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup;
+use crate::config::merge;
+use crate::container::Container;
+use crate::error::{Error, ErrorKind, Result};
+use crate::state::{RunState, State};
+
+/// What a container uses: 2014's keys are `network_stats` and `cgroup_stats`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ContainerStats {
+    /// Processor time, memory, devices …; what the kernel does not tell is left out.
+    #[serde(rename = "cgroup_stats")]
+    pub cgroup: Stats,
+    /// Processor time since the last call of [`Container::stats`] on this handle, in percent of one processor. `None` the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_percent: Option<f64>,
+}
+
+impl ContainerStats {
+    /// The numbers under 2014's keys, the misspelled ones included.
+    #[must_use]
+    pub fn legacy(&self) -> stats::legacy::Stats {
+        stats::legacy::Stats::from(&self.cgroup).with_percent(self.cpu_percent)
+    }
+}
+
+/// Kept between two measurements: open files, and the last sample.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    places: Vec<Place>,
+    reader: Reader,
+    sampler: Sampler,
+}
+
+impl Meter {
+    fn new(places: &[Place]) -> libcontainer_cgroups::Result<Self> {
+        let group = Group::open(places)?;
+        Ok(Self { places: places.to_vec(), reader: Reader::new(&group.sources())?, sampler: Sampler::new() })
+    }
+
+    fn read(&mut self) -> libcontainer_cgroups::Result<ContainerStats> {
+        let mut stats = ContainerStats::default();
+        self.reader.read_into(&mut stats.cgroup)?;
+        stats.cpu_percent = self.sampler.sample(&stats.cgroup);
+        Ok(stats)
+    }
+}
+
+/// Something that happens to a container, as a source to poll or to iterate over.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Events {
+    /// Out of memory, and kills for it.
+    pub oom: Option<libcontainer_cgroups::events::OomEvents>,
+    /// Populated and frozen; version 2 only.
+    pub group: Option<libcontainer_cgroups::events::GroupEvents>,
+}
+
+impl Container {
+    /// The control group. An error of the kind [`ErrorKind::WrongState`] if the container has none.
+    ///
+    /// # Errors
+    /// As [`Container::run_state`], and those of opening its directories.
+    pub fn group(&self) -> Result<Group> {
+        self.group_of(&*self.refresh()?, "control group")
+    }
+
+    fn group_of(&self, state: &State, what: &str) -> Result<Group> {
+        let what = format!("{what} of {:?}", self.id());
+        if state.places().is_empty() {
+            let text = format!("{what}: the container has no control group (no \"cgroups\" in its config)");
+            return Err(Error::new(ErrorKind::WrongState, text));
+        }
+        Group::open(state.places()).map_err(|error| Error::cgroup(what, error))
+    }
+
+    /// What the container uses now. The handle keeps the files open, so that further calls are cheap.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] without a control group; those of reading its files.
+    pub fn stats(&self) -> Result<ContainerStats> {
+        let state = self.refresh()?;
+        let what = || format!("stats of {:?}", self.id());
+        let mut meter = lock(self.meter());
+        if meter.as_ref().is_none_or(|meter| meter.places != state.places()) {
+            // For its error.
+            self.group_of(&state, "stats")?;
+            *meter = Some(Meter::new(state.places()).map_err(|error| Error::cgroup(what(), error))?);
+        }
+        let read = meter.as_mut().map(Meter::read).transpose();
+        if read.is_err() {
+            *meter = None;
+        }
+        let read = read.map_err(|error| Error::cgroup(what(), error))?;
+        read.ok_or_else(|| Error::new(ErrorKind::WrongState, what()))
+    }
+
+    /// Freezes all processes. Returns at once, while the state is [`RunState::Pausing`]; it becomes [`RunState::Paused`] when
+    /// all stand still. No-op if they do already.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] unless the container runs; those of the freezer.
+    pub fn pause(&self) -> Result<()> {
+        let _lock = self.store().lock(true)?;
+        let state = self.refresh_locked()?;
+        match self.state_now(&state)? {
+            RunState::Paused => return Ok(()),
+            RunState::Running | RunState::Created | RunState::Pausing => {}
+            found => return Err(self.not_running("pause", found)),
+        }
+        let group = self.group_of(&state, "pause")?;
+        group.begin_freeze().map_err(|error| Error::cgroup(format!("pause {:?}", self.id()), error))
+    }
+
+    /// Waits until all processes stand still; when the time is up, they run again.
+    ///
+    /// # Errors
+    /// As [`Container::pause`]; [`ErrorKind::Timeout`].
+    pub fn pause_within(&self, timeout: Duration) -> Result<()> {
+        let _lock = self.store().lock(true)?;
+        let state = self.refresh_locked()?;
+        match self.state_now(&state)? {
+            RunState::Paused => return Ok(()),
+            RunState::Running | RunState::Created | RunState::Pausing => {}
+            found => return Err(self.not_running("pause", found)),
+        }
+        let group = self.group_of(&state, "pause")?;
+        group.freeze(timeout).map_err(|error| Error::cgroup(format!("pause {:?}", self.id()), error))
+    }
+
+    /// Lets all processes go on. No-op if they run.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] if the container has ended; those of the freezer.
+    pub fn resume(&self) -> Result<()> {
+        let _lock = self.store().lock(true)?;
+        let state = self.refresh_locked()?;
+        match self.state_now(&state)? {
+            RunState::Running | RunState::Created => return Ok(()),
+            RunState::Paused | RunState::Pausing => {}
+            found => return Err(self.not_running("resume", found)),
+        }
+        let group = self.group_of(&state, "resume")?;
+        group.thaw(cgroup::PATIENCE).map_err(|error| Error::cgroup(format!("resume {:?}", self.id()), error))
+    }
+
+    /// Changes limits while the container runs: those that are given; the others stay. If the kernel refuses one, those
+    /// already written get their old values back.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] before anything was changed; else the file and the value that were refused.
+    pub fn update(&self, resources: &Resources) -> Result<()> {
+        let what = format!("update {:?}", self.id());
+        let _lock = self.store().lock(true)?;
+        let mut state = State::clone(&*self.refresh_locked()?);
+        let found = self.state_now(&state)?;
+        if !matches!(found, RunState::Running | RunState::Created | RunState::Paused | RunState::Pausing) {
+            return Err(self.not_running("update", found));
+        }
+        let group = self.group_of(&state, "update")?;
+        let failed = |error| Error::cgroup(what.clone(), error);
+        let block = state.config.cgroups.get_or_insert_default();
+        block.resources = merge(&block.resources, resources);
+        let mut wanted = resources.clone();
+        if !wanted.devices.is_empty() {
+            // The filter is replaced as a whole.
+            wanted.devices = block.limits(true).map_err(failed)?.devices;
+        }
+        limits::update(&group, &wanted, OnRefusal::RollBack).map_err(failed)?;
+        self.learn(self.store().write(&state).map_err(|error| Error::io(what, error))?);
+        Ok(())
+    }
+
+    /// Descriptors that tell when something happens to the container as a whole.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] without a control group.
+    pub fn events(&self) -> Result<Events> {
+        use libcontainer_cgroups::events::{GroupEvents, OomEvents};
+        let sources = self.group()?.sources();
+        let (oom, group) = (OomEvents::new(&sources), GroupEvents::new(&sources));
+        if let (Err(error), Err(_)) = (&oom, &group) {
+            return Err(Error::new(ErrorKind::Unsupported, format!("events of {:?}: {error}", self.id())));
+        }
+        Ok(Events { oom: oom.ok(), group: group.ok() })
+    }
+
+    fn not_running(&self, what: &str, found: RunState) -> Error {
+        Error::new(ErrorKind::WrongState, format!("{what} {:?}: the container is {found:?}", self.id()))
+    }
+}
+
+/// What the freezer makes of a running container's state.
+pub(crate) fn frozen(state: &State) -> Result<Option<RunState>> {
+    // A freezer is in one hierarchy only: the others need not be opened.
+    let has = |place: &&Place| place.controllers.iter().any(|name| name == "freezer");
+    let place = state.places().iter().find(has).or(state.places().iter().find(|place| place.unified));
+    let Some(place) = place else { return Ok(None) };
+    let failed = |error| Error::cgroup("read the freezer", error);
+    let group = Group::open(std::slice::from_ref(place)).map_err(failed)?;
+    if group.is_gone() {
+        return Ok(None);
+    }
+    match group.frozen_state() {
+        Ok(FreezerState::Frozen) => Ok(Some(RunState::Paused)),
+        Ok(FreezerState::Freezing) => Ok(Some(RunState::Pausing)),
+        Ok(FreezerState::Thawed) | Err(libcontainer_cgroups::Error::NotFound { .. }) => Ok(None),
+        Err(error) if error.is_gone() => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn lock(meter: &Mutex<Option<Meter>>) -> MutexGuard<'_, Option<Meter>> {
+    meter.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,100 @@
+//! update: limits from options, or from a file.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use libcontainer::cgroups::Resources;
+use libcontainer::cgroups::resources::{BlockIo, Cpu, Memory, Pids};
+
+use crate::lifecycle::load;
+use crate::root::State;
+use crate::{Failure, Outcome, UpdateArgs};
+
+const LIMIT: u64 = 1024 * 1024;
+
+pub(crate) fn update(root: &State, args: UpdateArgs) -> Outcome {
+    let container = load(root, &args.id)?;
+    let given = args.resources.as_deref().map(read).transpose()?.unwrap_or_default();
+    let resources = over(given, args);
+    if resources == Resources::default() {
+        return Err(Failure::new(1, "no limit is given: see nsinit update --help"));
+    }
+    container.update(&resources)?;
+    Ok(0)
+}
+
+fn read(path: &Path) -> Result<Resources, Failure> {
+    let named = |error: io::Error| Failure::new(1, format!("--resources {}: {error}", path.display()));
+    let mut text = String::new();
+    if path == Path::new("-") {
+        io::stdin().lock().take(LIMIT).read_to_string(&mut text).map_err(named)?;
+    } else {
+        File::open(path).and_then(|file| file.take(LIMIT).read_to_string(&mut text)).map_err(named)?;
+    }
+    serde_json::from_str(&text).map_err(|error| named(error.into()))
+}
+
+/// The options laid over what the file says.
+fn over(given: Resources, args: UpdateArgs) -> Resources {
+    let (memory, cpu) = (given.memory.unwrap_or_default(), given.cpu.unwrap_or_default());
+    let (pids, block_io) = (given.pids.unwrap_or_default(), given.block_io.unwrap_or_default());
+    let memory = Memory {
+        limit: args.memory.or(memory.limit),
+        reservation: args.memory_reservation.or(memory.reservation),
+        swap: args.memory_swap.or(memory.swap),
+        ..memory
+    };
+    let cpu = Cpu {
+        shares: args.cpu_shares.or(cpu.shares),
+        quota: args.cpu_quota.or(cpu.quota),
+        period: args.cpu_period.or(cpu.period),
+        burst: args.cpu_burst.or(cpu.burst),
+        idle: args.cpu_idle.or(cpu.idle),
+        cpus: args.cpuset_cpus.or(cpu.cpus),
+        mems: args.cpuset_mems.or(cpu.mems),
+        ..cpu
+    };
+    let pids = Pids { limit: args.pids_limit.or(pids.limit) };
+    let block_io = BlockIo { weight: args.blkio_weight.or(block_io.weight), ..block_io };
+    Resources {
+        memory: Some(memory).filter(|memory| *memory != Memory::default()),
+        cpu: Some(cpu).filter(|cpu| *cpu != Cpu::default()),
+        pids: Some(pids).filter(|pids| *pids != Pids::default()),
+        block_io: Some(block_io).filter(|block_io| *block_io != BlockIo::default()),
+        ..given
+    }
+}
+
+/// Bytes, with k, m or g behind the number.
+pub(crate) fn bytes(text: &str) -> Result<i64, String> {
+    let lower = text.to_ascii_lowercase();
+    let (digits, shift) = match lower.strip_suffix(['k', 'm', 'g']) {
+        Some(digits) if lower.ends_with('k') => (digits, 10),
+        Some(digits) if lower.ends_with('m') => (digits, 20),
+        Some(digits) => (digits, 30),
+        None => (lower.as_str(), 0),
+    };
+    let number: i64 = digits.parse().map_err(|_| format!("{text:?} is no size"))?;
+    number.checked_mul(1 << shift).ok_or_else(|| format!("{text}: too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bytes;
+
+    #[test]
+    fn sizes() {
+        for (text, wanted) in [
+            ("5", Some(5)),
+            ("2k", Some(2048)),
+            ("1G", Some(1 << 30)),
+            ("-1", Some(-1)),
+            ("", None),
+            ("k", None),
+            ("9999999999g", None),
+        ] {
+            assert_eq!(bytes(text).ok(), wanted, "{text}");
+        }
+    }
+}

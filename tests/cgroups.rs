@@ -1,0 +1,287 @@
+//! Control groups of containers: limits that hold, measurements, pause and resume, and nothing left.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use libcontainer::cgroups::{Layout, Resources};
+use libcontainer::{Cgroup, Config, Container, ErrorKind, Factory, ProcessConfig, RunState};
+use libcontainer_tests::{Place, able, config, skip, text};
+
+/// A config with a control group of its own, named after the test.
+fn limited(place: &Place, name: &str, resources: &str) -> Config {
+    let resources: Resources = serde_json::from_str(resources).unwrap();
+    let path = PathBuf::from(format!("lct-{}-{name}", std::process::id()));
+    let block = Cgroup { path, resources, ..Cgroup::default() };
+    Config { cgroups: Some(block), ..config(&place.rootfs().unwrap()) }
+}
+
+/// Whether the test can run; else says why not.
+fn ready(name: &str, controllers: &[&str]) -> bool {
+    if !able(name) {
+        return false;
+    }
+    let layout = Layout::of_this_process().unwrap();
+    for controller in controllers {
+        if layout.hierarchy(controller).is_none() {
+            skip(name, &format!("no {controller} controller"));
+            return false;
+        }
+    }
+    true
+}
+
+fn directories(container: &Container) -> Vec<PathBuf> {
+    container.group().unwrap().places().iter().map(|place| place.path()).collect()
+}
+
+fn gone(directories: &[PathBuf]) {
+    for directory in directories {
+        assert!(!directory.exists(), "{}", directory.display());
+    }
+}
+
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn every_process_is_in_the_group() {
+    if !ready("every_process_is_in_the_group", &["memory"]) {
+        return;
+    }
+    let place = Place::new("cg-in");
+    let config = limited(&place, "in", "{}");
+    let (container, process) = Factory::new()
+        .unwrap()
+        .run(
+            place.join("c"),
+            &config,
+            ProcessConfig::new(["sh", "-c", "cat /proc/self/cgroup; sleep 100"]).piped(),
+        )
+        .unwrap();
+    let made = directories(&container);
+    assert!(!made.is_empty());
+    let joined = container.start(ProcessConfig::new(["cat", "/proc/self/cgroup"]).piped()).unwrap();
+    let found = text(&joined.output(10_000).unwrap());
+    let name = format!("lct-{}-in", std::process::id());
+    let layout = Layout::of_this_process().unwrap();
+    for line in found.lines() {
+        let named = layout.all().any(|hierarchy| {
+            let own = hierarchy.controllers.iter().any(|one| {
+                line.split(':').nth(1) == Some(&hierarchy.controllers.join(","))
+                    || line.contains(&format!(":{one}:"))
+            });
+            own && !hierarchy.read_only
+        });
+        assert!(!named || line.ends_with(&name), "{line}");
+    }
+    assert!(found.contains(&name), "{found}");
+    assert!(container.processes().unwrap().contains(&process.pid()));
+    container.destroy().unwrap();
+    gone(&made);
+}
+
+#[test]
+fn a_memory_hog_is_killed_and_told() {
+    if !ready("a_memory_hog_is_killed_and_told", &["memory"]) {
+        return;
+    }
+    let place = Place::new("cg-hog");
+    let config = limited(&place, "hog", r#"{"memory": {"limit": 8388608}}"#);
+    // A shell variable that doubles until the limit.
+    let hog = "x=0123456789; while true; do x=$x$x; done";
+    let (container, mut process) =
+        Factory::new().unwrap().run(place.join("c"), &config, ProcessConfig::new(["sh", "-c", hog])).unwrap();
+    let status = process.wait().unwrap();
+    assert_eq!((status.signal(), status.oom_killed()), (Some(9), true), "{status}");
+    container.destroy().unwrap();
+}
+
+#[test]
+fn a_fork_bomb_is_stopped() {
+    if !ready("a_fork_bomb_is_stopped", &["pids"]) {
+        return;
+    }
+    let place = Place::new("cg-bomb");
+    let config = limited(&place, "bomb", r#"{"pids": {"limit": 20}}"#);
+    let bomb = "b() { b | b & }; b; sleep 1; echo over";
+    let (container, process) = Factory::new()
+        .unwrap()
+        .run(place.join("c"), &config, ProcessConfig::new(["sh", "-c", bomb]).piped())
+        .unwrap();
+    let made = directories(&container);
+    until("processes fork", || container.processes().is_ok_and(|pids| pids.len() > 5));
+    assert!(container.processes().unwrap().len() <= 20);
+    let stats = container.stats().unwrap();
+    assert!(format!("{:?}", stats.cgroup.pids.limit).contains("20"), "{:?}", stats.cgroup.pids);
+    container.destroy().unwrap();
+    drop(process);
+    gone(&made);
+}
+
+#[test]
+fn devices_are_refused() {
+    if !ready("devices_are_refused", &["devices"]) {
+        return;
+    }
+    let place = Place::new("cg-dev");
+    let config = limited(&place, "dev", "{}");
+    let script =
+        "mknod /tmp/kmsg c 1 11 && cat /tmp/kmsg; head -c 3 /dev/zero | wc -c; : > /dev/null && echo null";
+    let mut config = Config { capabilities: vec!["MKNOD".to_owned()], ..config };
+    std::os::unix::fs::symlink("busybox", config.rootfs.join("bin/mknod")).unwrap();
+    config.restrict_sys = false;
+    let factory = Factory::new().unwrap();
+    let (container, process) =
+        factory.run(place.join("c"), &config, ProcessConfig::new(["sh", "-c", script]).piped()).unwrap();
+    let found = text(&process.output(10_000).unwrap());
+    assert!(found.contains("kmsg': Operation not permitted") && found.contains("3\nnull"), "{found}");
+    container.destroy().unwrap();
+}
+
+#[test]
+fn pause_stops_a_counter() {
+    if !ready("pause_stops_a_counter", &["freezer"]) {
+        return;
+    }
+    let place = Place::new("cg-pause");
+    let config = limited(&place, "pause", "{}");
+    let count = "i=0; while true; do i=$((i+1)); echo $i > /tmp/n; done";
+    let (container, _process) = Factory::new()
+        .unwrap()
+        .run(place.join("c"), &config, ProcessConfig::new(["sh", "-c", count]))
+        .unwrap();
+    let file = config.rootfs.join("tmp/n");
+    let counted = || fs::read_to_string(&file).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    until("it counts", || counted().is_some_and(|number| number > 10));
+    container.pause().unwrap();
+    until("it is paused", || container.run_state().unwrap() == RunState::Paused);
+    container.pause().unwrap();
+    let before = fs::read(&file).unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(fs::read(&file).unwrap(), before);
+    let refused = container.start(ProcessConfig::new(["true"])).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::WrongState, "{refused}");
+    // From another handle, as another process would.
+    let loaded = Factory::new().unwrap().load(place.join("c")).unwrap();
+    assert_eq!(loaded.run_state().unwrap(), RunState::Paused);
+    loaded.resume().unwrap();
+    loaded.resume().unwrap();
+    assert_eq!(container.run_state().unwrap(), RunState::Running);
+    until("it goes on", || {
+        counted().is_some_and(|number| {
+            Some(number) != std::str::from_utf8(&before).ok().and_then(|text| text.trim().parse().ok())
+        })
+    });
+    container.pause_within(Duration::from_secs(10)).unwrap();
+    assert_eq!(container.run_state().unwrap(), RunState::Paused);
+    let made = directories(&container);
+    container.destroy().unwrap();
+    gone(&made);
+}
+
+#[test]
+fn limits_change_live_and_roll_back() {
+    if !ready("limits_change_live_and_roll_back", &["memory", "pids"]) {
+        return;
+    }
+    let place = Place::new("cg-update");
+    let config = limited(&place, "update", r#"{"pids": {"limit": 20}, "memory": {"limit": 33554432}}"#);
+    let container = Factory::new().unwrap().create(place.join("c"), &config).unwrap();
+    let update = |text: &str| container.update(&serde_json::from_str(text).unwrap());
+    let limit = || {
+        let group = container.group().unwrap();
+        let (dir, _) = group.controller("pids").unwrap();
+        dir.read("pids.max").unwrap()
+    };
+    update(r#"{"pids": {"limit": 30}}"#).unwrap();
+    assert_eq!(limit(), "30");
+    let loaded = Factory::new().unwrap().load(place.join("c")).unwrap();
+    assert_eq!(loaded.config().cgroups.unwrap().resources.pids.unwrap().limit, Some(30));
+    let refused = update(r#"{"pids": {"limit": 40}, "cpu": {"cpus": "4000"}}"#).unwrap_err();
+    assert!(refused.to_string().contains("4000"), "{refused}");
+    assert_eq!(limit(), "30", "{refused}");
+    assert_eq!(update(r#"{"cpu": {"quota": 5}}"#).unwrap_err().kind(), ErrorKind::InvalidConfig);
+    container.destroy().unwrap();
+    assert!(update(r#"{"pids": {"limit": 30}}"#).is_err());
+}
+
+#[test]
+fn stats_agree_with_the_files() {
+    if !ready("stats_agree_with_the_files", &["memory", "pids"]) {
+        return;
+    }
+    let place = Place::new("cg-stats");
+    let config = limited(&place, "stats", r#"{"memory": {"limit": 67108864}}"#);
+    let container = Factory::new().unwrap().create(place.join("c"), &config).unwrap();
+    let busy = container.start(ProcessConfig::new(["sh", "-c", "while true; do :; done"])).unwrap();
+    let first = container.stats().unwrap();
+    assert_eq!(first.cpu_percent, None);
+    std::thread::sleep(Duration::from_millis(300));
+    let second = container.stats().unwrap();
+    assert!(second.cpu_percent.is_some_and(|percent| percent > 5.0), "{:?}", second.cpu_percent);
+    let json = serde_json::to_value(&second).unwrap();
+    assert!(json["cgroup_stats"].is_object(), "{json}");
+    assert!(format!("{:?}", second.cgroup.pids.current).contains('2'), "{:?}", second.cgroup.pids);
+    assert!(serde_json::to_value(second.legacy()).unwrap()["memory_stats"].is_object());
+    drop(busy);
+    container.destroy().unwrap();
+    assert!(container.stats().is_err());
+}
+
+#[test]
+fn without_a_group_the_calls_say_so() {
+    if !able("without_a_group_the_calls_say_so") {
+        return;
+    }
+    let place = Place::new("cg-none");
+    let container =
+        Factory::new().unwrap().create(place.join("c"), &config(&place.rootfs().unwrap())).unwrap();
+    for error in
+        [container.stats().unwrap_err(), container.pause().unwrap_err(), container.events().unwrap_err()]
+    {
+        assert!(error.to_string().contains("no control group"), "{error}");
+    }
+    container.destroy().unwrap();
+}
+
+#[test]
+fn bad_groups_are_refused_before_anything_is_made() {
+    if !able("bad_groups_are_refused_before_anything_is_made") {
+        return;
+    }
+    let place = Place::new("cg-bad");
+    let base = config(&place.rootfs().unwrap());
+    for (block, wanted) in [
+        (r#"{"path": "../x"}"#, ".."),
+        (r#"{"path": "a\u0000b"}"#, "NUL"),
+        (r#"{"freezer": "FROZEN"}"#, "frozen"),
+        (r#"{"freezer": "MELTED"}"#, "MELTED"),
+        (r#"{"cpu_shares": -4}"#, "negative"),
+        (r#"{"resources": {"memory": {"limit": -7}}}"#, "memory"),
+        (r#"{"resources": {"memory": {"swap": 5, "limit": 9}}}"#, "swap"),
+        (r#"{"resources": {"unified": {"../../x": "1"}}}"#, "x"),
+        (
+            r#"{"allowed_devices": [{"type": 99, "major_number": 1, "minor_number": 3, "cgroup_permissions": "q"}]}"#,
+            "q",
+        ),
+    ] {
+        let cgroups: Cgroup = serde_json::from_str(block).unwrap();
+        let config = Config { cgroups: Some(cgroups), ..base.clone() };
+        let error = Factory::new().unwrap().create(place.join("c"), &config).unwrap_err();
+        assert!(error.to_string().contains(wanted), "{block}: {error}");
+        assert!(!Path::new(&place.join("c")).exists(), "{block}");
+    }
+}

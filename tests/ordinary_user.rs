@@ -1,0 +1,198 @@
+//! `nsinit` as an ordinary user: what it can do with ranges of ids, and one clear error for what it can't.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a test ends by panicking"
+)]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use libcontainer::mount::IdMapping;
+use libcontainer::{Config, Namespace, NamespaceKind};
+use libcontainer_tests::{Place, able, config, skip};
+
+const USER: u32 = 4321;
+
+/// A bundle and a program that belong to the user.
+struct Ordinary {
+    place: Place,
+    config: Config,
+}
+
+impl Ordinary {
+    fn new(name: &str) -> Option<Self> {
+        let program = std::env::current_exe().unwrap().parent()?.parent()?.join("nsinit");
+        if !able(name) {
+            return None;
+        }
+        if !program.exists() {
+            skip(name, "nsinit is not built: cargo build -p nsinit");
+            return None;
+        }
+        let place = Place::new(name);
+        let config = config(&place.rootfs().unwrap());
+        fs::copy(program, place.join("nsinit")).unwrap();
+        let this = Self { place, config };
+        this.write();
+        give(this.place.path());
+        fs::set_permissions(this.place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        if this.command("unshare", &["-U", "true"]).status().is_ok_and(|status| status.success()) {
+            return Some(this);
+        }
+        skip(name, "this kernel keeps user namespaces from ordinary users");
+        None
+    }
+
+    fn write(&self) {
+        fs::write(self.place.join("container.json"), self.config.to_json().unwrap()).unwrap();
+    }
+
+    fn user_namespace(&mut self, maps: &[(i64, i64, i64)]) {
+        self.config.namespaces.set(NamespaceKind::User, Namespace::New);
+        let map = |(container_id, host_id, size): &(i64, i64, i64)| IdMapping {
+            container_id: *container_id,
+            host_id: *host_id,
+            size: *size,
+        };
+        self.config.uid_mappings = maps.iter().map(map).collect();
+        self.config.gid_mappings = self.config.uid_mappings.clone();
+        self.write();
+    }
+
+    fn command(&self, program: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.args(args).current_dir(self.place.path()).stdin(Stdio::null()).uid(USER).gid(USER);
+        command
+    }
+
+    fn nsinit(&self, root: &Path, args: &[&str]) -> (Option<i32>, String) {
+        let mut command = self.command(self.place.join("nsinit").to_str().unwrap(), &["--root"]);
+        told(command.arg(root).args(args))
+    }
+
+    fn state(&self) -> PathBuf {
+        self.place.join("state")
+    }
+}
+
+fn told(command: &mut Command) -> (Option<i32>, String) {
+    let output = command.output().unwrap();
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    (output.status.code(), text.concat())
+}
+
+fn give(path: &Path) {
+    std::os::unix::fs::lchown(path, Some(USER), Some(USER)).unwrap();
+    if path.is_dir() && !path.is_symlink() {
+        fs::read_dir(path).unwrap().for_each(|entry| give(&entry.unwrap().path()));
+    }
+}
+
+#[test]
+fn what_needs_rights_is_one_clear_error() {
+    let Some(ordinary) = Ordinary::new("no-rights") else { return };
+    // Another's directory of state, with a container in it.
+    let other = ordinary.place.join("other");
+    fs::create_dir_all(other.join("web")).unwrap();
+    fs::write(other.join("web/state.json"), "{}").unwrap();
+    chown(&other, Some(0), Some(0)).unwrap();
+    fs::set_permissions(&other, fs::Permissions::from_mode(0o700)).unwrap();
+    let exec = ["exec", "web", "true"].as_slice();
+    for (args, code) in [
+        (["run", "web", "true"].as_slice(), 1),
+        (&["create", "web", "true"], 1),
+        (&["start", "web"], 1),
+        (exec, 255),
+        (&["list"], 1),
+        (&["state", "web"], 1),
+        (&["kill", "web"], 1),
+        (&["delete", "web"], 1),
+        (&["delete", "--force", "web"], 1),
+        (&["try"], 125),
+        (&["try", "--", "true"], 125),
+    ] {
+        let (found, text) = ordinary.nsinit(&other, args);
+        assert_eq!(found, Some(code), "{args:?}: {text}");
+        let named = text.contains("ermission denied") || text.contains("belongs to the caller");
+        assert!(text.lines().count() == 1 && text.starts_with("nsinit: ") && named, "{args:?}: {text}");
+    }
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 1, "nothing new");
+    // In a directory of its own the user lacks but a user namespace.
+    for args in [["run", "web", "true"].as_slice(), &["create", "web", "true"]] {
+        let (code, text) = ordinary.nsinit(&ordinary.state(), args);
+        assert!(code == Some(1) && text.contains("needs a user namespace (add NEWUSER"), "{text}");
+        assert_eq!(fs::read_dir(ordinary.state()).unwrap().count(), 0);
+    }
+    // These need no rights.
+    for args in [["list"].as_slice(), &["explain"], &["check"]] {
+        let (code, text) = ordinary.nsinit(&ordinary.state(), args);
+        assert_eq!(code, Some(0), "{args:?}: {text}");
+    }
+    assert_eq!(ordinary.nsinit(&ordinary.state(), &["config"]).0, Some(1), "tells what is missing");
+}
+
+#[test]
+fn the_own_id_alone_needs_no_helper() {
+    let Some(mut ordinary) = Ordinary::new("own-id") else { return };
+    ordinary.user_namespace(&[(0, i64::from(USER), 1)]);
+    let script = "id -u; id -G; cat /proc/self/setgroups";
+    let (code, text) = ordinary.nsinit(&ordinary.state(), &["run", "web", "sh", "-c", script]);
+    assert_eq!((code, text.as_str()), (Some(0), "0\n0\ndeny\n"), "setgroups is denied and not called");
+    ordinary.config.additional_groups = vec!["5".into()];
+    ordinary.write();
+    let (code, text) = ordinary.nsinit(&ordinary.state(), &["run", "web", "true"]);
+    assert!(code == Some(1) && text.contains("denies setgroups"), "{text}");
+    assert_eq!(fs::read_dir(ordinary.state()).unwrap().count(), 0);
+}
+
+/// Account files of the test's own lie over those of the host, in a mount namespace of the test's own.
+#[test]
+fn ranges_of_ids_are_mapped_by_the_helpers() {
+    let Some(mut ordinary) = Ordinary::new("id-ranges") else { return };
+    let there = |name: &str| Path::new("/usr/bin").join(name).exists();
+    let files = ["/etc/subuid", "/etc/subgid"].into_iter().all(|name| Path::new(name).exists());
+    if !files || !["newuidmap", "newgidmap", "unshare", "setpriv"].into_iter().all(there) {
+        return skip("ranges_of_ids_are_mapped_by_the_helpers", "newuidmap and newgidmap are not installed");
+    }
+    let passwd = fs::read_to_string("/etc/passwd").unwrap() + "lct:x:4321:4321::/:/bin/sh\n";
+    let group = fs::read_to_string("/etc/group").unwrap() + "lct:x:4321:\n";
+    for (name, text) in [("passwd", passwd), ("group", group)] {
+        fs::write(ordinary.place.join(name), text).unwrap();
+    }
+    for name in ["subuid", "subgid"] {
+        fs::write(ordinary.place.join(name), "lct:300000:65536\n").unwrap();
+    }
+    let own = i64::from(USER);
+    let script = "id -u; id -G; cat /proc/self/uid_map /proc/self/gid_map | wc -l; touch /tmp/made; exec cat /proc/self/setgroups";
+    ordinary.config.user = "7:8".into();
+    ordinary.config.additional_groups = vec!["9".into()];
+    ordinary.user_namespace(&[(0, own, 1), (1, 300_000, 100)]);
+    fs::set_permissions(ordinary.config.rootfs.join("tmp"), fs::Permissions::from_mode(0o777)).unwrap();
+    let (code, text) = ranged(&ordinary, &["run", "web", "sh", "-c", script]);
+    assert_eq!((code, text.as_str()), (Some(0), "7\n8 9\n4\nallow\n"));
+    let made = fs::metadata(ordinary.config.rootfs.join("tmp/made")).unwrap();
+    let ids = (std::os::unix::fs::MetadataExt::uid(&made), std::os::unix::fs::MetadataExt::gid(&made));
+    assert_eq!(ids, (300_006, 300_007));
+    // A range that belongs to somebody else: the helper refuses, and says why.
+    ordinary.user_namespace(&[(0, own, 1), (1, 500_000, 100)]);
+    let (code, text) = ranged(&ordinary, &["run", "web", "true"]);
+    assert!(code == Some(1) && text.contains("/usr/bin/newuidmap") && text.contains("not allowed"), "{text}");
+    assert_eq!(fs::read_dir(ordinary.state()).unwrap().count(), 0);
+}
+
+fn ranged(ordinary: &Ordinary, args: &[&str]) -> (Option<i32>, String) {
+    let script = "for name in passwd group subuid subgid; do
+            mount --bind $name /etc/$name || exit 99; done
+        exec setpriv --reuid 4321 --regid 4321 --clear-groups ./nsinit --root state \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["-m", "--propagation", "private", "sh", "-c", script, "sh"]).args(args);
+    told(command.current_dir(ordinary.place.path()).stdin(Stdio::null()))
+}
