@@ -112,7 +112,7 @@ impl Container {
     }
 
     /// The pidfd of the first process, if it is still the one that the record means: same boot, same start time.
-    fn open_init(&self, state: &State) -> Result<Option<(Pid, OwnedFd)>> {
+    pub(crate) fn open_init(&self, state: &State) -> Result<Option<(Pid, OwnedFd)>> {
         let Some(pid) = Pid::new(state.init_pid).filter(|_| state.boot_id == boot_id()) else {
             return Ok(None);
         };
@@ -279,6 +279,10 @@ impl Container {
         }
         // A damaged record names nothing that lives: its process, if there was one, is known to this handle.
         let state = self.refresh_locked().unwrap_or_else(|_| self.known());
+        // ORDER: devices of the host's come back from the namespace before that ends with its processes.
+        let namespace = self.network_namespace(&state)?;
+        let network = libcontainer_network::remove(&state.network_state, namespace.as_ref());
+        drop(namespace);
         let group = end_group(&state);
         if let Some((pid, pidfd)) = self.open_init(&state)? {
             kill(&pidfd).map_err(|error| Error::io(format!("{what}: kill process {pid}"), error))?;
@@ -287,6 +291,7 @@ impl Container {
         group
             .and_then(|group| group.map_or(Ok(()), |group| group.destroy(cgroup::PATIENCE)))
             .map_err(|error| Error::cgroup(what.clone(), error))?;
+        network.map_err(|error| Error::network(what.clone(), error))?;
         self.inner
             .store
             .remove()

@@ -1,11 +1,13 @@
 //! What can be done with a container by its control group: measure, pause, limit, watch.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libcontainer_cgroups::limits::{self, OnRefusal};
 use libcontainer_cgroups::stats::{self, Reader, Sampler, Stats};
 use libcontainer_cgroups::{FreezerState, Group, Place, Resources};
+use libcontainer_network::NetworkStats;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup;
@@ -16,6 +18,7 @@ use crate::state::{RunState, State};
 
 /// What a container uses: 2014's keys are `network_stats` and `cgroup_stats`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ContainerStats {
     /// Processor time, memory, devices …; what the kernel does not tell is left out.
     #[serde(rename = "cgroup_stats")]
@@ -23,6 +26,12 @@ pub struct ContainerStats {
     /// Processor time since the last call of [`Container::stats`] on this handle, in percent of one processor. `None` the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_percent: Option<f64>,
+    /// All interfaces but `lo` together.
+    #[serde(rename = "network_stats")]
+    pub network: NetworkStats,
+    /// Each interface but `lo`, by its name inside.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub interfaces: BTreeMap<String, NetworkStats>,
 }
 
 impl ContainerStats {
@@ -101,7 +110,10 @@ impl Container {
             *meter = None;
         }
         let read = read.map_err(|error| Error::cgroup(what(), error))?;
-        read.ok_or_else(|| Error::new(ErrorKind::WrongState, what()))
+        let mut read = read.ok_or_else(|| Error::new(ErrorKind::WrongState, what()))?;
+        read.interfaces = self.network_stats()?.into_iter().collect();
+        read.network = NetworkStats::total(read.interfaces.values());
+        Ok(read)
     }
 
     /// Freezes all processes. Returns at once, while the state is [`RunState::Pausing`]; it becomes [`RunState::Paused`] when

@@ -68,6 +68,7 @@ enum Source {
     None,
     Io(io::Error),
     Cgroup(libcontainer_cgroups::Error),
+    Network(libcontainer_network::Error),
     Launch(Box<LaunchError>),
     Seal(SealError),
     Problems(Vec<Problem>),
@@ -113,6 +114,16 @@ impl Error {
         Self::make(kind, what.into(), Source::Cgroup(error))
     }
 
+    /// A failed call on a network.
+    #[cold]
+    pub(crate) fn network(what: impl Into<String>, error: libcontainer_network::Error) -> Self {
+        let kind = match error.errno() {
+            Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
+            _ => ErrorKind::Os,
+        };
+        Self::make(kind, what.into(), Source::Network(error))
+    }
+
     #[cold]
     pub(crate) fn problems(what: impl Into<String>, problems: Vec<Problem>) -> Self {
         let unsupported = problems.iter().all(|problem| problem.message.contains("not supported yet"));
@@ -148,6 +159,7 @@ impl Error {
         match &self.0.source {
             Source::Io(error) => error.raw_os_error(),
             Source::Cgroup(error) => error.errno(),
+            Source::Network(error) => error.errno(),
             Source::Launch(error) => error.failure.errno(),
             _ => None,
         }
@@ -191,6 +203,7 @@ impl fmt::Display for Error {
                 None => write!(f, ": {error}"),
             },
             Source::Cgroup(error) => write!(f, ": {error}"),
+            Source::Network(error) => write!(f, ": {error}"),
             Source::Launch(error) => write!(f, ": {error}"),
             Source::Seal(error) => write!(f, ": {error}"),
             Source::Problems(problems) => list(f, problems.iter()),
@@ -217,6 +230,7 @@ impl std::error::Error for Error {
         match &self.0.source {
             Source::Io(error) => Some(error),
             Source::Cgroup(error) => Some(error),
+            Source::Network(error) => Some(error),
             Source::Launch(error) => Some(error.as_ref()),
             Source::Seal(error) => Some(error),
             _ => None,

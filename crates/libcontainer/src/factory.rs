@@ -21,7 +21,7 @@ use crate::readback::Expected;
 use crate::stdio::{self, Opened, ProcessConfig};
 use crate::store::Store;
 use crate::validate::Facts;
-use crate::{resolve, sys};
+use crate::{links, resolve, sys};
 
 type Observer = Arc<dyn Fn(usize) + Send + Sync>;
 type Tamper = Arc<dyn Fn(&mut Expected) + Send + Sync>;
@@ -190,6 +190,7 @@ impl Factory {
     pub fn explain(&self, config: &Config, process: Option<&ProcessConfig>) -> Result<Plan> {
         let facts = Facts { euid: self.probe.euid, allow_unsupported: true };
         check(config, &facts)?;
+        let config = &*links::joined(config);
         let start = if process.is_some() { StartSetup::Wait } else { StartSetup::Reaper };
         let accounts = resolve::accounts_to_show(config, &config.user);
         let given = process.map(|process| (process, &accounts));
@@ -200,6 +201,7 @@ impl Factory {
             (setup.cgroup, group) = (Some(cgroup), steps);
         }
         let steps = making::described(&setup, group);
+        let steps = links::place(links::plan(config)?.shown(), &setup, steps);
         Ok(compile::create(&setup, steps).map_err(|error| Error::seal("explain", error))?.plan)
     }
 
@@ -213,13 +215,17 @@ impl Factory {
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let what = format!("create {id:?}");
         check(config, &Facts { euid: self.probe.euid, allow_unsupported: false })?;
+        let config = &*links::joined(config);
         let mut setup = resolve::setup(config, process.as_ref(), start, &self.probe, &id)?;
+        let network = links::plan(config)?;
         let group = self.group(config, &id)?;
         setup.cgroup = group.as_ref().map(Wanted::setup);
         let given = Descriptors::open(config, process).map_err(|error| Error::io(what.clone(), error))?;
         let making = Making::new(path, config, &setup, &id, |expected| self.tamper(expected));
         let group = group.map(|wanted| making.group_steps(wanted)).unwrap_or_default();
         let steps = making.steps(&setup, group);
+        making.note_network(network.state());
+        let steps = links::place(network, &setup, steps);
         let compiled = compile::create(&setup, steps).map_err(|error| Error::seal(what.clone(), error))?;
         if start == StartSetup::Wait {
             making.keep_steps(&compiled.plan);

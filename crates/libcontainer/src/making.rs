@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use libcontainer_network::NetworkState;
 use libcontainer_plan::{HostContext, HostStep, Lane, Pid, Plan};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
@@ -64,6 +65,11 @@ impl Making {
         };
         let inner = Mutex::new(Inner { state, ..Inner::default() });
         Arc::new(Self { path: path.to_owned(), expected, inner, group: Arc::default() })
+    }
+
+    /// Notes what the network will consist of, for the record.
+    pub(crate) fn note_network(&self, state: NetworkState) {
+        self.inner().state.network_state = state;
     }
 
     /// The steps for a control group, which come right after the record.

@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
 
 use libcontainer_cgroups::Place;
+use libcontainer_network::NetworkState;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -63,21 +64,6 @@ pub enum Intent {
     Keyring(String),
     /// A control group: where it is, or is going to be, in each hierarchy.
     Cgroup(Vec<Place>),
-}
-
-/// 2014's network state.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct NetworkState {
-    /// Host end of the veth pair.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub veth_host: String,
-    /// Container end of the veth pair.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub veth_child: String,
-    /// Network namespace that was joined.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub ns_path: String,
 }
 
 /// The record.

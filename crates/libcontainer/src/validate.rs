@@ -53,6 +53,7 @@ impl Config {
         self.process_problems(&mut all);
         self.capability_problems(&mut all);
         self.sysctl_problems(&mut all);
+        self.network_problems(facts, &mut all);
         if !facts.allow_unsupported {
             self.unsupported(&mut all);
         }
@@ -97,9 +98,6 @@ impl Config {
         if facts.euid != 0 && !self.namespaces.contains(NamespaceKind::User) {
             let remedy = "add NEWUSER and map the own id, or run as root";
             all.hint("/namespaces", format!("user {} needs a user namespace", facts.euid), remedy);
-        }
-        if !self.networks.is_empty() && !self.namespaces.contains(NamespaceKind::Network) {
-            all.hint("/networks", "would change the host's network", "add NEWNET");
         }
         if !self.time_offsets.is_empty() && !self.namespaces.is_new(NamespaceKind::Time) {
             all.add("/time_offsets", "needs a new time namespace (NEWTIME)");
@@ -281,6 +279,30 @@ impl Config {
         }
     }
 
+    fn network_problems(&self, facts: &Facts, all: &mut Problems) {
+        let plan = match libcontainer_network::Plan::new(&self.networks, &self.routes) {
+            Ok(plan) => plan,
+            Err(found) => {
+                return found.into_iter().for_each(|problem| all.add(problem.pointer, problem.message));
+            }
+        };
+        let joins = self.networks.iter().filter(|network| network.kind == "netns").count();
+        let own = self.namespaces.contains(NamespaceKind::Network);
+        if joins > 1 || (joins == 1 && own) {
+            all.add(
+                "/networks",
+                "a container has one network namespace: NEWNET, or one network of type netns",
+            );
+        }
+        if joins == 0 && !own && !(self.networks.is_empty() && self.routes.is_empty()) {
+            all.hint("/networks", "would change the host's network", "add NEWNET");
+        }
+        if facts.euid != 0 && !plan.is_empty() {
+            let remedy = "an ordinary user can have loopback, or join a namespace that was set up for it";
+            all.hint("/networks", "needs root: it changes links of the host", remedy);
+        }
+    }
+
     /// What the config asks for and this version does not do: refused, never skipped.
     fn unsupported(&self, all: &mut Problems) {
         let mut refuse = |asked: bool, pointer: &str, what: &str| {
@@ -288,16 +310,9 @@ impl Config {
                 all.add(pointer, format!("{what}: not supported yet"));
             }
         };
-        refuse(!self.routes.is_empty(), "/routes", "routes");
         refuse(!self.apparmor_profile.is_empty(), "/apparmor_profile", "AppArmor");
         refuse(!self.process_label.is_empty(), "/process_label", "SELinux process labels");
         refuse(self.seccomp.is_some(), "/seccomp", "seccomp");
-        for (index, network) in
-            self.networks.iter().enumerate().filter(|(_, network)| network.kind != "loopback")
-        {
-            let what = format!("network of type {:?}", network.kind);
-            refuse(true, &format!("/networks/{index}/type"), &what);
-        }
         for (index, mount) in self.mount_config.iter().flat_map(|config| &config.mounts).enumerate() {
             let pointer = |key: &str| format!("/mount_config/mounts/{index}/{key}");
             refuse(!mount.relabel.is_empty(), &pointer("relabel"), "SELinux relabelling (z, Z)");

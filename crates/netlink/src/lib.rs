@@ -1,2 +1,43 @@
 #![doc = include_str!("../README.md")]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+mod address;
+mod attribute;
+mod batch;
+mod cidr;
+mod error;
+mod events;
+mod frame;
+pub mod legacy;
+mod link;
+mod message;
+mod name;
+mod names;
+mod neighbour;
+mod nsid;
+mod route;
+mod rule;
+mod socket;
+pub mod tun;
+
+#[cfg(test)]
+mod tests;
+
+pub use address::{Address, AddressFlags, Lifetime, Scope};
+pub use attribute::{Attribute, Attributes};
+pub use batch::Batch;
+pub use cidr::{Cidr, Family};
+pub use error::{BadAttribute, Error, Hint, Result};
+pub use events::{Event, Monitor, Topics};
+pub use link::{
+    AltNames, Bridge, BridgePort, Ipvlan, IpvlanIsolation, IpvlanMode, Link, LinkChange, LinkFlags, LinkKind,
+    LinkRef, LinkView, MacvlanMode, Namespace, NewLink, OperState, OtherKind, Peer, Stats64, TunKind, Vlan,
+    VlanProtocol, Vxlan,
+};
+pub use message::{Object, Verb};
+pub use name::{Index, Mac, Name};
+pub use neighbour::{Neighbour, NeighbourFlags, NeighbourState};
+pub use nsid::NamespaceId;
+pub use route::{NextHop, Route, RouteFilter, RouteKind, RouteProtocol, Table};
+pub use rule::{Rule, RuleAction};
+pub use socket::Netlink;

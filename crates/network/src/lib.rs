@@ -1,2 +1,15 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
+
+mod config;
+mod error;
+mod existing;
+mod link;
+mod making;
+mod plan;
+
+pub use config::{InterfaceState, Network, NetworkState, Route};
+pub use error::{Error, Result};
+pub use existing::{NetworkStats, View, look, remove, stats};
+pub use libcontainer_netlink as netlink;
+pub use plan::{Plan, Problem};

@@ -10,6 +10,7 @@ mod lifecycle;
 mod limits;
 mod listing;
 mod measure;
+mod net;
 mod output;
 mod program;
 mod root;
@@ -76,6 +77,8 @@ enum Command {
     Stats(StatsArgs),
     /// List the processes of a container
     Ps(PsArgs),
+    /// Print interfaces, addresses, routes and counters of a running container
+    Net(NetArgs),
     /// Change the limits of a running container
     Update(UpdateArgs),
     /// Print what happens to a container, a JSON object per line
@@ -109,6 +112,9 @@ pub(crate) struct TryArgs {
     /// Lay an overlay over /usr, so that the command can write there; it is thrown away
     #[arg(long)]
     pub(crate) writable: bool,
+    /// Give it an address, a default route and the host's DNS servers, on a bridge of its own that goes with it; needs root
+    #[arg(long)]
+    pub(crate) net: bool,
     /// Draw the start-up to this file as SVG
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) timeline: Option<PathBuf>,
@@ -195,6 +201,16 @@ pub(crate) struct StatsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PsArgs {
     /// `table`, or `json` for the pids alone
+    #[arg(short, long, default_value = "table", value_parser = ["table", "json"])]
+    pub(crate) format: String,
+    /// Name of the container
+    pub(crate) id: String,
+}
+
+/// Arguments of `net`.
+#[derive(Debug, Args)]
+pub(crate) struct NetArgs {
+    /// `table` or `json`
     #[arg(short, long, default_value = "table", value_parser = ["table", "json"])]
     pub(crate) format: String,
     /// Name of the container
@@ -333,6 +349,7 @@ fn main() -> ExitCode {
         Command::Resume { id } => lifecycle::resume(&root, &id),
         Command::Stats(args) => measure::stats(&root, &args),
         Command::Ps(args) => measure::ps(&root, &args),
+        Command::Net(args) => net::net(&root, &args),
         Command::Update(args) => limits::update(&root, args),
         Command::Events(args) => measure::events(&root, &args),
         Command::Delete { force, id } => lifecycle::delete(&root, &id, force),

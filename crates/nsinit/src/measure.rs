@@ -80,14 +80,14 @@ fn seconds(nanoseconds: u64) -> String {
 }
 
 /// Bytes in the largest unit of which there is one, with one decimal.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let power = (bytes.max(1).ilog2() / 10) as usize;
     let unit = units.get(power).unwrap_or(&"B");
     if power == 0 {
         return format!("{bytes} B");
     }
-    let tenths = u128::from(bytes) * 10 >> (10 * power);
+    let tenths = (u128::from(bytes) * 10) >> (10 * power);
     format!("{}.{} {unit}", tenths / 10, tenths % 10)
 }
 

@@ -39,7 +39,10 @@ pub(crate) fn run(root: &State, args: &TryArgs) -> Outcome {
     let signals = foreground::Signals::take().map_err(own)?;
     let scratch = Scratch::new(root).map_err(own)?;
     let shown = args.command.is_empty();
-    let (config, process) = if shown { itself(&scratch) } else { host(&scratch, args) }.map_err(own)?;
+    let (mut config, process) = if shown { itself(&scratch) } else { host(&scratch, args) }.map_err(own)?;
+    if args.net {
+        config.networks.push(private_network().map_err(own)?);
+    }
     let factory = Factory::new().map_err(|error| own(error.into()))?.trace(shown || args.timeline.is_some());
     let (container, mut process) =
         factory.run(&scratch.container, &config, process).map_err(|error| exit_code(&error))?;
@@ -211,7 +214,7 @@ fn host(scratch: &Scratch, args: &TryArgs) -> Result<(Config, ProcessConfig), Fa
             Err(_) => {}
         }
     }
-    etc(&scratch.root().join("etc"))?;
+    etc(&scratch.root().join("etc"), args.net)?;
     let parts = FROM_ETC.iter().map(|name| Path::new("/etc").join(name)).filter(|path| path.exists());
     mounts.extend(parts.map(|path| bound(&path, &path)));
     mounts.extend([tmpfs("/tmp", "mode=1777"), tmpfs("/run", "mode=755"), tmpfs("/root", "mode=700")]);
@@ -243,8 +246,11 @@ fn usr(scratch: &Scratch, writable: bool) -> Mount {
     }
 }
 
-fn etc(dir: &Path) -> io::Result<()> {
+fn etc(dir: &Path, net: bool) -> io::Result<()> {
     fs::create_dir(dir)?;
+    let servers =
+        if net { fs::read_to_string("/etc/resolv.conf").unwrap_or_default() } else { String::new() };
+    let servers = if servers.is_empty() { "# no network but lo\n" } else { &servers };
     for (name, text) in [
         (
             "passwd",
@@ -254,11 +260,38 @@ fn etc(dir: &Path) -> io::Result<()> {
         ("hosts", "127.0.0.1 localhost try\n::1 localhost\n"),
         ("hostname", "try\n"),
         ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
-        ("resolv.conf", "# no network but lo\n"),
+        ("resolv.conf", servers),
     ] {
         fs::write(dir.join(name), text)?;
     }
     symlink("/proc/self/mounts", dir.join("mtab"))
+}
+
+/// A bridge with the two of us on it, in a network that this host does not have yet. It goes with the container.
+fn private_network() -> Result<Network, Failure> {
+    use libcontainer::network::netlink::{Cidr, Netlink};
+    let failed = |error| Failure::new(125, format!("--net: {error}"));
+    let mut host = Netlink::open().map_err(failed)?;
+    let taken = host.addresses(None).map_err(failed)?;
+    let pid = std::process::id();
+    // RACE: another trial may look at the same time: where they begin to look depends on their pids.
+    let free = (0..250 * 256).map(|step| (pid + step) % (250 * 256)).find_map(|number| {
+        let gateway: Cidr = format!("10.{}.{}.1/24", 5 + number / 256, number % 256).parse().ok()?;
+        let clash = |other: Cidr| other.contains(gateway.address()) || gateway.contains(other.address());
+        (!taken.iter().any(|address| clash(address.address))).then_some(gateway)
+    });
+    let gateway = free.ok_or_else(|| Failure::new(125, "--net: every network below 10.0.0.0/8 is taken"))?;
+    let address = gateway.to_string().replace(".1/24", ".2/24");
+    Ok(Network {
+        kind: "veth".to_owned(),
+        bridge: format!("try{pid}"),
+        create_bridge: true,
+        bridge_addresses: vec![gateway.to_string()],
+        veth_prefix: "try".to_owned(),
+        gateway: gateway.address().to_string(),
+        address,
+        ..Network::default()
+    })
 }
 
 /// Passes the times of the start to the program inside, by its standard input.

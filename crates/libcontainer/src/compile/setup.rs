@@ -50,6 +50,11 @@ impl NamespaceSetup {
         self.new & flag != 0 || self.joined.iter().any(|(joined, _)| *joined == flag)
     }
 
+    /// Whether the init has a new one of this kind from its first instruction on.
+    pub(crate) fn born_with(&self, flag: i32) -> bool {
+        self.new & unsigned(flag) != 0 && !self.joins(libc::CLONE_NEWUSER)
+    }
+
     pub(crate) fn joins(&self, flag: i32) -> bool {
         self.joined.iter().any(|(joined, _)| *joined == unsigned(flag))
     }

@@ -2,12 +2,11 @@
 
 mod cgroup;
 mod namespaces;
-mod network;
 
 pub use cgroup::Cgroup;
 pub(crate) use cgroup::merge;
+pub use libcontainer_network::{Network, Route};
 pub use namespaces::{Namespace, NamespaceKind, Namespaces};
-pub use network::{Network, Route};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,0 +1,176 @@
+//! What can go wrong, with the object, the call and the kernel's own words.
+use std::fmt;
+use std::io;
+
+/// A result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a request was not done.
+///
+/// Messages name the object and the request, then the errno, then what the kernel said about it
+/// (extended acknowledgement), then a hint where one is certain.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The kernel refused the request.
+    #[error("{request}: {errno}{}", Details { message: message.as_deref(), attribute: attribute.as_ref(), hint: *hint })]
+    Kernel {
+        /// The request in words, as `add link "veth0" (veth)`.
+        request: String,
+        /// The errno of the answer.
+        errno: io::Error,
+        /// The kernel's explanation (`NLMSGERR_ATTR_MSG`), where it gives one.
+        message: Option<String>,
+        /// Where in the request the kernel stumbled (`NLMSGERR_ATTR_OFFS`, `NLMSGERR_ATTR_MISS_TYPE`).
+        attribute: Option<BadAttribute>,
+        /// What most likely helps.
+        hint: Option<Hint>,
+    },
+    /// A call on the socket failed.
+    #[error("{call}: {source}")]
+    Socket {
+        /// The system call.
+        call: &'static str,
+        /// Its errno.
+        source: io::Error,
+    },
+    /// The given descriptor or process has no network namespace that can be entered.
+    #[error("enter network namespace: setns(CLONE_NEWNET): {source}{}", namespace_hint(source))]
+    Namespace {
+        /// The errno of setns(2): `EINVAL` for a descriptor that is no network namespace.
+        source: io::Error,
+    },
+    /// A message from the kernel makes no sense.
+    #[error("malformed netlink message: {what}")]
+    Malformed {
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// No answer within the receive timeout of the socket.
+    #[error("{request}: no answer from the kernel in time")]
+    Timeout {
+        /// The request in words.
+        request: String,
+    },
+    /// The listed objects kept changing, or the socket kept overflowing, in every one of the bounded attempts.
+    #[error("{request}: the list kept changing, gave up after {attempts} attempts")]
+    Interrupted {
+        /// The request in words.
+        request: String,
+        /// How many attempts were made.
+        attempts: u32,
+    },
+    /// A value that can't be right, refused before anything is sent.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// Which value.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// An answer came without the object that was asked for.
+    #[error("{request}: no such object")]
+    NotFound {
+        /// The request in words.
+        request: String,
+    },
+}
+
+/// The attribute of a request that the kernel named in its refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadAttribute {
+    /// Its offset in the message, in bytes; none if the attribute is missing.
+    pub offset: Option<u32>,
+    /// Its name, with those that enclose it: `IFLA_LINKINFO/IFLA_INFO_DATA/1`.
+    pub name: String,
+}
+
+/// Advice that goes with an errno.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Hint {
+    /// `EOPNOTSUPP` for a new link: the kernel has no such kind, this module would bring it.
+    Module(&'static str),
+    /// `EPERM`: the caller lacks the capability.
+    NetAdmin,
+}
+
+impl Error {
+    /// The kernel's errno, if the kernel had a say.
+    #[must_use]
+    pub fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Kernel { errno: source, .. } | Self::Socket { source, .. } | Self::Namespace { source } => {
+                source.raw_os_error()
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the object does not exist (`ENODEV`, `ENOENT`, `ESRCH`, `EADDRNOTAVAIL`, `ENXIO`).
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        const ABSENT: [i32; 5] = [libc::ENODEV, libc::ENOENT, libc::ESRCH, libc::EADDRNOTAVAIL, libc::ENXIO];
+        match self {
+            Self::NotFound { .. } => true,
+            Self::Kernel { errno, .. } => errno.raw_os_error().is_some_and(|errno| ABSENT.contains(&errno)),
+            _ => false,
+        }
+    }
+
+    /// Whether there is such an object already (`EEXIST`).
+    #[must_use]
+    pub fn is_exists(&self) -> bool {
+        self.errno() == Some(libc::EEXIST)
+    }
+
+    /// Whether the caller lacks the privilege (`EPERM`, `EACCES`).
+    #[must_use]
+    pub fn is_permission(&self) -> bool {
+        matches!(self.errno(), Some(libc::EPERM | libc::EACCES))
+    }
+
+    pub(crate) fn invalid(field: &'static str, problem: impl Into<String>) -> Self {
+        Self::Invalid { field, problem: problem.into() }
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Module(module) => write!(f, "needs the kernel module {module}"),
+            Self::NetAdmin => {
+                f.write_str("needs CAP_NET_ADMIN in the user namespace that owns the network namespace")
+            }
+        }
+    }
+}
+
+/// The tail of a kernel error's message.
+struct Details<'a> {
+    message: Option<&'a str>,
+    attribute: Option<&'a BadAttribute>,
+    hint: Option<Hint>,
+}
+
+impl fmt::Display for Details<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(message) = self.message {
+            write!(f, ": {message}")?;
+        }
+        match self.attribute {
+            Some(BadAttribute { offset: Some(offset), name }) => write!(f, " (at {name}, byte {offset})")?,
+            Some(BadAttribute { offset: None, name }) => write!(f, " ({name} is missing)")?,
+            None => {}
+        }
+        self.hint.map_or(Ok(()), |hint| write!(f, " ({hint})"))
+    }
+}
+
+fn namespace_hint(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::EINVAL) => " (the descriptor is no network namespace)",
+        Some(libc::EPERM) => " (needs CAP_SYS_ADMIN in the user namespace that owns it)",
+        _ => "",
+    }
+}

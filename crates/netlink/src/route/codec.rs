@@ -1,0 +1,140 @@
+//! `struct rtmsg` and its attributes.
+use libc::{
+    RTA_DST, RTA_GATEWAY, RTA_METRICS, RTA_MULTIPATH, RTA_OIF, RTA_PREFSRC, RTA_PRIORITY, RTA_SRC, RTA_TABLE,
+    RTM_DELROUTE, RTM_NEWROUTE,
+};
+
+use super::{NextHop, Route, RouteKind, RouteProtocol, Table};
+use crate::attribute::{Attribute, Attributes, Writer, align, keep};
+use crate::message::Message;
+use crate::message::sealed::Encode;
+use crate::{Cidr, Error, Family, Index, Result, Scope, Verb};
+
+/// Bytes of `struct rtmsg`.
+pub(super) const HEADER: usize = 12;
+/// Bytes of `struct rtnexthop`.
+const HOP: usize = 8;
+/// `RTNH_F_ONLINK`.
+const ONLINK: u8 = 4;
+/// `RTAX_MTU`.
+const RTAX_MTU: u16 = 2;
+
+impl Encode for Route {
+    fn encode(&self, verb: Verb, message: &mut Message) -> Result<()> {
+        self.check()?;
+        let fixed = self.header(verb);
+        let mut writer = message.start(verb.pick(RTM_NEWROUTE, RTM_DELROUTE), verb.flags(), &fixed);
+        if let Some(destination) = self.destination.filter(|_| !self.is_default()) {
+            writer.ip(RTA_DST, destination.network().address())?;
+        }
+        if let Some(source) = self.source.filter(|source| source.prefix() != 0) {
+            writer.ip(RTA_SRC, source.network().address())?;
+        }
+        self.gateway.map_or(Ok(()), |gateway| writer.ip(RTA_GATEWAY, gateway))?;
+        self.preferred_source.map_or(Ok(()), |source| writer.ip(RTA_PREFSRC, source))?;
+        self.metric.map_or(Ok(()), |metric| writer.u32(RTA_PRIORITY, metric))?;
+        self.link.map_or(Ok(()), |link| writer.u32(RTA_OIF, link.get()))?;
+        if self.table.0 > 255 {
+            writer.u32(RTA_TABLE, self.table.0)?;
+        }
+        self.mtu.map_or(Ok(()), |mtu| writer.nest(RTA_METRICS, |metrics| metrics.u32(RTAX_MTU, mtu)))?;
+        if self.hops.is_empty() {
+            return Ok(());
+        }
+        writer.nest(RTA_MULTIPATH, |list| self.hops.iter().try_for_each(|hop| write_hop(list, hop)))
+    }
+}
+
+impl Route {
+    fn header(&self, verb: Verb) -> [u8; HEADER] {
+        let prefix = |network: Option<Cidr>| network.map_or(0, |network| network.prefix());
+        let table = u8::try_from(self.table.0).unwrap_or(0);
+        let [f0, f1, f2, f3] = u32::from(if self.onlink { ONLINK } else { 0 }).to_ne_bytes();
+        // A delete without a kind or a maker matches all of them.
+        let (protocol, kind) = match (verb, self.kind) {
+            (Verb::Delete, RouteKind::Unicast) => (0, 0),
+            (Verb::Delete, kind) => (0, kind.number()),
+            (_, kind) => (self.protocol.0, kind.number()),
+        };
+        let scope = self.scope.map_or_else(|| self.natural_scope(verb), Scope::number);
+        let (to, from) = (prefix(self.destination), prefix(self.source));
+        [self.family.number(), to, from, 0, table, protocol, scope, kind, f0, f1, f2, f3]
+    }
+
+    /// As `ip` chooses: anything when deleting, link scope for IPv4 on a link without a gateway.
+    fn natural_scope(&self, verb: Verb) -> u8 {
+        let by_gateway = self.gateway.is_some() || self.hops.iter().any(|hop| hop.gateway.is_some());
+        let scope = match (verb, self.family, self.kind) {
+            (Verb::Delete, _, _) => Scope::Nowhere,
+            (_, Family::V4, RouteKind::Local) => Scope::Host,
+            (_, Family::V4, RouteKind::Unicast) if !by_gateway => Scope::Link,
+            _ => Scope::Universe,
+        };
+        scope.number()
+    }
+
+    /// Reads a route; none for families other than IPv4 and IPv6. Allocates only for what is rare.
+    pub(crate) fn decode(payload: &[u8]) -> Result<Option<Self>> {
+        let header = payload.first_chunk::<HEADER>().ok_or(Error::Malformed { what: "route header" })?;
+        let [family, to, from, _, table, protocol, scope, kind, f0, f1, f2, f3] = *header;
+        let Some(family) = Family::from_number(family) else { return Ok(None) };
+        let mut route = Self::new(family);
+        route.table = Table(table.into());
+        route.protocol = RouteProtocol(protocol);
+        route.scope = Some(Scope::from_number(scope));
+        route.kind = RouteKind::from_number(kind);
+        route.onlink = u32::from_ne_bytes([f0, f1, f2, f3]) & u32::from(ONLINK) != 0;
+        for attribute in Attributes::after(payload, HEADER) {
+            route.take(attribute, to, from)?;
+        }
+        Ok(Some(route))
+    }
+
+    fn take(&mut self, attribute: Attribute<'_>, to: u8, from: u8) -> Result<()> {
+        let network = |prefix| attribute.ip().map(|ip| Cidr::new(ip, prefix)).transpose();
+        match attribute.kind {
+            RTA_DST => self.destination = network(to)?,
+            RTA_SRC => self.source = network(from)?,
+            RTA_PREFSRC => self.preferred_source = attribute.ip(),
+            RTA_GATEWAY => self.gateway = attribute.ip(),
+            RTA_OIF => self.link = attribute.u32().map(Index::new),
+            RTA_PRIORITY => self.metric = attribute.u32(),
+            RTA_TABLE => self.table = Table(attribute.u32().unwrap_or(self.table.0)),
+            RTA_METRICS => {
+                let mtu = attribute.nested().find(RTAX_MTU);
+                self.mtu = mtu.and_then(|value| Attribute { kind: RTAX_MTU, value }.u32());
+                keep(&mut self.unknown, attribute);
+            }
+            RTA_MULTIPATH => self.hops = hops(attribute.value),
+            _ => keep(&mut self.unknown, attribute),
+        }
+        Ok(())
+    }
+}
+
+/// `struct rtnexthop` with its attributes behind it.
+fn write_hop(list: &mut Writer<'_>, hop: &NextHop) -> Result<()> {
+    let start = list.position();
+    let [i0, i1, i2, i3] = hop.link.unwrap_or_default().to_bytes();
+    let weight = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
+    list.raw(&[0, 0, if hop.onlink { ONLINK } else { 0 }, weight, i0, i1, i2, i3]);
+    hop.gateway.map_or(Ok(()), |gateway| list.ip(RTA_GATEWAY, gateway))?;
+    list.patch_length(start)
+}
+
+fn hops(mut rest: &[u8]) -> Vec<NextHop> {
+    let mut hops = Vec::new();
+    while let Some([l0, l1, flags, weight, i0, i1, i2, i3]) = rest.first_chunk::<HOP>().copied() {
+        let length = usize::from(u16::from_ne_bytes([l0, l1]));
+        let Some(attributes) = rest.get(HOP..length) else { break };
+        let gateway = Attributes::new(attributes).find(RTA_GATEWAY);
+        hops.push(NextHop {
+            gateway: gateway.and_then(|value| Attribute { kind: RTA_GATEWAY, value }.ip()),
+            link: Some(Index::new(u32::from_ne_bytes([i0, i1, i2, i3]))),
+            weight: u16::from(weight) + 1,
+            onlink: flags & ONLINK != 0,
+        });
+        rest = rest.get(align(length)..).unwrap_or_default();
+    }
+    hops
+}

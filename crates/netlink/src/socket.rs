@@ -1,0 +1,297 @@
+//! The socket: requests with acknowledgements, and dumps.
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use netlink_sys::protocols::NETLINK_ROUTE;
+use netlink_sys::{Socket, SocketAddr};
+use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeVal;
+
+use crate::frame::{
+    self, Frame, Frames, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN,
+};
+use crate::message::{HEADER, Message, Object, Verb};
+use crate::{Error, Result};
+
+/// How often a list is asked for before giving up.
+const ATTEMPTS: u32 = 5;
+/// First size of the receive buffer. The kernel fills 32 KiB at a time where the reader's buffer allows it.
+const BUFFER: usize = 64 * 1024;
+/// The receive buffer never grows beyond this.
+const LARGEST_BUFFER: usize = 16 * 1024 * 1024;
+/// Asked for as `SO_RCVBUF`; the kernel takes what `net.core.rmem_max` allows.
+const KERNEL_BUFFER: u32 = 1024 * 1024;
+
+/// A rtnetlink socket of one network namespace.
+///
+/// It belongs to the namespace it was opened in, whatever its user does later. It can be sent to other threads;
+/// the operations take `&mut self` because they use one buffer again and again, and answers belong to one
+/// request at a time. Every operation waits for the kernel's answer, by default for at most ten seconds.
+///
+/// rtnetlink(7), netlink(7).
+#[derive(Debug)]
+pub struct Netlink {
+    socket: Socket,
+    port: u32,
+    sequence: u32,
+    pub(crate) buffer: Vec<u8>,
+    message: Message,
+}
+
+/// What came of waiting for answers.
+enum Step {
+    More,
+    Done,
+}
+
+impl Netlink {
+    /// Opens a socket in the network namespace of the calling thread: socket(2), bind(2), connect(2), setsockopt(2).
+    ///
+    /// # Errors
+    /// [`Error::Socket`] with the call that failed.
+    pub fn open() -> Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE).map_err(in_call("socket(AF_NETLINK, NETLINK_ROUTE)"))?;
+        let port = socket.bind_auto().map_err(in_call("bind(AF_NETLINK)"))?.port_number();
+        // Connected to the kernel: messages of other processes are refused by the kernel itself.
+        socket.connect(&SocketAddr::new(0, 0)).map_err(in_call("connect(AF_NETLINK)"))?;
+        socket.set_ext_ack(true).map_err(in_call("setsockopt(NETLINK_EXT_ACK)"))?;
+        socket.set_cap_ack(true).map_err(in_call("setsockopt(NETLINK_CAP_ACK)"))?;
+        // The next two make things better where they are possible, nothing depends on them.
+        let _ = socket.set_netlink_get_strict_chk(true);
+        let _ = socket.set_rx_buf_sz(KERNEL_BUFFER);
+        let mut netlink = Self {
+            socket,
+            port,
+            sequence: 0,
+            buffer: Vec::with_capacity(BUFFER),
+            message: Message::default(),
+        };
+        netlink.set_timeout(Some(Duration::from_secs(10)))?;
+        Ok(netlink)
+    }
+
+    /// Opens a socket in another network namespace: a short-lived thread enters it by setns(2) and opens the
+    /// socket there. The calling thread stays where it is.
+    ///
+    /// # Errors
+    /// [`Error::Namespace`] if `namespace` is no network namespace or may not be entered, and those of [`Netlink::open`].
+    pub fn in_namespace(namespace: BorrowedFd<'_>) -> Result<Self> {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("netlink-setns".to_owned());
+            let worker = thread.spawn_scoped(scope, || {
+                setns(namespace, CloneFlags::CLONE_NEWNET)
+                    .map_err(|errno| Error::Namespace { source: errno.into() })?;
+                Self::open()
+            });
+            let worker = worker.map_err(in_call("clone(a thread)"))?;
+            worker.join().unwrap_or(Err(Error::Malformed { what: "the thread in the namespace ended early" }))
+        })
+    }
+
+    /// How long to wait for an answer; `None` waits forever. Set by `SO_RCVTIMEO`, so it costs nothing later.
+    ///
+    /// # Errors
+    /// [`Error::Socket`]: that of setsockopt(2); [`Error::Invalid`] for zero.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) -> Result<()> {
+        if timeout == Some(Duration::ZERO) {
+            return Err(Error::invalid("timeout", "zero"));
+        }
+        let timeout = timeout.unwrap_or_default();
+        let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
+        let micros = i64::from(timeout.subsec_micros());
+        let least = i64::from(!timeout.is_zero() && seconds == 0 && micros == 0);
+        setsockopt(&self.socket, sockopt::ReceiveTimeout, &TimeVal::new(seconds, micros + least))
+            .map_err(|errno| Error::Socket { call: "setsockopt(SO_RCVTIMEO)", source: errno.into() })
+    }
+
+    /// Adds an object: `EEXIST` if it is there already.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] before anything is sent, [`Error::Kernel`] with the kernel's answer.
+    pub fn add(&mut self, object: &impl Object) -> Result<()> {
+        self.request(Verb::Add, object)
+    }
+
+    /// Adds an object, or replaces the one that is there.
+    ///
+    /// # Errors
+    /// As of [`Netlink::add`].
+    pub fn replace(&mut self, object: &impl Object) -> Result<()> {
+        self.request(Verb::Replace, object)
+    }
+
+    /// Deletes an object.
+    ///
+    /// # Errors
+    /// As of [`Netlink::add`]; [`Error::is_not_found`] tells whether it was not there.
+    pub fn delete(&mut self, object: &impl Object) -> Result<()> {
+        self.request(Verb::Delete, object)
+    }
+
+    /// Does something with an object and waits for the acknowledgement: one send(2), one recv(2).
+    ///
+    /// # Errors
+    /// As of [`Netlink::add`].
+    pub fn request(&mut self, verb: Verb, object: &impl Object) -> Result<()> {
+        let mut message = std::mem::take(&mut self.message);
+        let result = object
+            .encode(verb, &mut message)
+            .and_then(|()| self.acknowledged(&mut message, &|| format!("{verb} {object}"), object.module()));
+        self.message = message;
+        result
+    }
+
+    /// Sends one message and waits for its acknowledgement.
+    fn acknowledged(
+        &mut self,
+        message: &mut Message,
+        name: &dyn Fn() -> String,
+        module: Option<&'static str>,
+    ) -> Result<()> {
+        let sequence = self.next_sequence();
+        self.send(message.seal(sequence, self.port)?)?;
+        loop {
+            self.receive(name)?;
+            for frame in Frames::new(&self.buffer) {
+                let frame = frame?;
+                if frame.sequence == sequence && frame.port == self.port && frame.kind == NLMSG_ERROR {
+                    let refusal = frame::acknowledgement(&frame, message.bytes())?;
+                    return refusal.map_or(Ok(()), |refusal| Err(refusal.into_error(name(), module)));
+                }
+            }
+        }
+    }
+
+    /// Sends a query and hands every message of the answer to `visit`, in place. `begin` is called before each
+    /// attempt, so that what an interrupted one left can be thrown away.
+    pub(crate) fn query(
+        &mut self,
+        name: &dyn Fn() -> String,
+        write: &dyn Fn(&mut Message) -> Result<()>,
+        begin: &mut dyn FnMut(),
+        visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut message = std::mem::take(&mut self.message);
+        let mut result = Err(Error::Malformed { what: "no attempt" });
+        for _ in 0..ATTEMPTS {
+            begin();
+            result = write(&mut message).and_then(|()| self.attempt(&mut message, name, visit));
+            match &result {
+                Err(Error::Interrupted { .. }) => {}
+                _ => break,
+            }
+        }
+        self.message = message;
+        result
+    }
+
+    /// One attempt; [`Error::Interrupted`] if it is worth another.
+    fn attempt(
+        &mut self,
+        message: &mut Message,
+        name: &dyn Fn() -> String,
+        visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let sequence = self.next_sequence();
+        self.send(message.seal(sequence, self.port)?)?;
+        let mut changed = false;
+        loop {
+            self.receive(name)?;
+            for frame in Frames::new(&self.buffer) {
+                let frame = frame?;
+                if frame.sequence != sequence || frame.port != self.port {
+                    continue;
+                }
+                changed |= frame.flags & NLM_F_DUMP_INTR != 0;
+                if let Step::Done = answer(&frame, message.bytes(), name, visit)? {
+                    return if changed { Err(interrupted(name)) } else { Ok(()) };
+                }
+            }
+        }
+    }
+
+    pub(crate) fn next_sequence(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1).max(1);
+        self.sequence
+    }
+
+    pub(crate) const fn port(&self) -> u32 {
+        self.port
+    }
+
+    pub(crate) fn send(&self, bytes: &[u8]) -> Result<()> {
+        loop {
+            match self.socket.send(bytes, 0) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(Error::Socket { call: "send(netlink)", source }),
+            }
+        }
+    }
+
+    /// Receives one datagram into the buffer. What does not fit is lost, the buffer grows, and the caller may try again.
+    pub(crate) fn receive(&mut self, name: &dyn Fn() -> String) -> Result<()> {
+        loop {
+            self.buffer.clear();
+            let capacity = self.buffer.capacity();
+            match self.socket.recv(&mut self.buffer, libc::MSG_TRUNC) {
+                Ok(length) if length <= capacity => return Ok(()),
+                Ok(length) if length <= LARGEST_BUFFER => {
+                    self.buffer.clear();
+                    self.buffer.reserve(length.next_power_of_two());
+                    return Err(interrupted(name));
+                }
+                Ok(_) => return Err(Error::Malformed { what: "message longer than 16 MiB" }),
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EINTR) => {}
+                    Some(libc::ENOBUFS) => return Err(interrupted(name)),
+                    Some(libc::EAGAIN) => return Err(Error::Timeout { request: name() }),
+                    _ => return Err(Error::Socket { call: "recv(netlink)", source: error }),
+                },
+            }
+        }
+    }
+}
+
+impl AsFd for Netlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for Netlink {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+fn interrupted(name: &dyn Fn() -> String) -> Error {
+    Error::Interrupted { request: name(), attempts: ATTEMPTS }
+}
+
+pub(crate) fn in_call(call: &'static str) -> impl Fn(io::Error) -> Error {
+    move |source| Error::Socket { call, source }
+}
+
+/// Sorts one message of an answer.
+fn answer(
+    frame: &Frame<'_>,
+    request: &[u8],
+    name: &dyn Fn() -> String,
+    visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
+) -> Result<Step> {
+    match frame.kind {
+        NLMSG_NOOP => Ok(Step::More),
+        NLMSG_OVERRUN => Err(interrupted(name)),
+        NLMSG_ERROR | NLMSG_DONE => match frame::acknowledgement(frame, request)? {
+            // The dump of nothing of a family or table that the kernel never had.
+            Some(refusal) if refusal.errno == libc::EINTR => Err(interrupted(name)),
+            Some(refusal) => Err(refusal.into_error(name(), None)),
+            None => Ok(Step::Done),
+        },
+        _ if frame.payload.len() < HEADER / 4 => Err(Error::Malformed { what: "message without its header" }),
+        _ => visit(frame).map(|()| Step::More),
+    }
+}

@@ -1,0 +1,484 @@
+//! Containers with networks of their own. Each test runs in a network namespace of its own, as its thread.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test ends by panicking"
+)]
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+
+use libcontainer::network::netlink::{
+    Bridge, Cidr, Ipvlan, LinkChange, LinkKind, MacvlanMode, Name, Netlink, NewLink,
+};
+use libcontainer::plan::{Fault, Lane};
+use libcontainer::{
+    Config, Container, ErrorKind, Factory, Namespace, NamespaceKind, Network, ProcessConfig, Route,
+};
+use libcontainer_tests::{Place, able, config, skip, text};
+
+/// Runs `test` in a thread with a new network namespace, which is this test's host.
+fn on_a_host(name: &str, test: impl FnOnce(&Place) + Send) {
+    if !able(name) {
+        return;
+    }
+    let place = Place::new(name);
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            test(&place);
+        });
+        if let Err(panic) = run.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// A bridge with an address, as an administrator makes it.
+fn bridge(called: &str, addresses: &[&str]) {
+    let mut host = Netlink::open().unwrap();
+    host.add(&NewLink::bridge(name(called), Bridge::default()).up()).unwrap();
+    let index = host.index(&name(called)).unwrap();
+    for address in addresses {
+        let cidr: Cidr = address.parse().unwrap();
+        let mut address = libcontainer::network::netlink::Address::new(index, cidr);
+        address.flags |= libcontainer::network::netlink::AddressFlags::NO_DAD;
+        host.add(&address).unwrap();
+    }
+}
+
+fn links() -> BTreeSet<String> {
+    Netlink::open().unwrap().links().unwrap().iter().map(|link| link.name.to_string()).collect()
+}
+
+fn veth(address: &str, gateway: &str) -> Network {
+    Network {
+        kind: "veth".to_owned(),
+        bridge: "docker0".to_owned(),
+        veth_prefix: "veth".to_owned(),
+        address: address.to_owned(),
+        gateway: gateway.to_owned(),
+        mtu: 1500,
+        ..Network::default()
+    }
+}
+
+fn rootfs(place: &Place) -> std::path::PathBuf {
+    let root = place.rootfs().unwrap();
+    for applet in ["ping", "ip", "nc", "md5sum", "dd", "ifconfig", "route"] {
+        let _ = std::os::unix::fs::symlink("busybox", root.join("bin").join(applet));
+    }
+    root
+}
+
+fn networked(root: &Path, networks: Vec<Network>) -> Config {
+    let mut config = config(root);
+    config.networks.extend(networks);
+    config.capabilities.push("NET_RAW".to_owned());
+    config
+}
+
+fn run(factory: &Factory, place: &Place, config: &Config, script: &str) -> String {
+    let process = ProcessConfig::new(["sh", "-c", script]).piped();
+    let (container, process) = factory.run(place.join("one"), config, process).unwrap();
+    let found = text(&process.output(100_000).unwrap());
+    container.destroy().unwrap();
+    found
+}
+
+/// Goes on in the network namespace of the container.
+fn enter(container: &Container) {
+    let pid = container.init_pid().unwrap().unwrap();
+    let namespace = std::fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
+    nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+}
+
+/// Sends bytes from a socket in one container to a socket in the other, and compares. 32 MiB, or LIBCONTAINER_TCP_MIB.
+fn exchange(from: &Container, to: &Container, address: &str) {
+    let amount =
+        std::env::var("LIBCONTAINER_TCP_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(32_usize);
+    let block: Vec<u8> =
+        (0..1_u32 << 20).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let (ready, listening) = std::sync::mpsc::channel();
+    std::thread::scope(|scope| {
+        let receiver = scope.spawn(|| {
+            enter(to);
+            let listener = TcpListener::bind(address).unwrap();
+            ready.send(()).unwrap();
+            let mut stream = listener.accept().unwrap().0;
+            let mut found = vec![0; 1 << 20];
+            for number in 0..amount {
+                stream.read_exact(&mut found).unwrap();
+                assert!(found == block, "block {number}");
+            }
+            assert_eq!(stream.read(&mut found).unwrap(), 0);
+        });
+        let block = &block;
+        scope.spawn(move || {
+            enter(from);
+            listening.recv().unwrap();
+            let mut stream = TcpStream::connect(address).unwrap();
+            (0..amount).for_each(|_| stream.write_all(block).unwrap());
+        });
+        assert!(receiver.join().is_ok());
+    });
+}
+
+#[test]
+fn two_containers_on_a_bridge() {
+    on_a_host("net-pair", |place| {
+        bridge("docker0", &["172.17.42.1/16", "fd00::1/64"]);
+        let before = links();
+        let root = rootfs(place);
+        let factory = Factory::new().unwrap();
+        let make = |called: &str, number: u8| {
+            let mut network = veth(&format!("172.17.0.{number}/16"), "172.17.42.1");
+            network.addresses = vec![format!("fd00::{number}/64")];
+            network.gateway_v6 = "fd00::1".to_owned();
+            factory.create(place.join(called), &networked(&root, vec![network])).unwrap()
+        };
+        let (first, second) = (make("first", 101), make("second", 102));
+        for script in
+            ["ping -c 1 -W 5 172.17.0.102", "ping -6 -c 1 -W 5 fd00::102", "ping -c 1 -W 5 172.17.42.1"]
+        {
+            let process = first.start(ProcessConfig::new(["sh", "-c", script]).piped()).unwrap();
+            let output = process.output(10_000).unwrap();
+            assert!(output.status.success(), "{script}: {}", text(&output));
+        }
+        exchange(&first, &second, "172.17.0.102:7777");
+        exchange(&first, &second, "[fd00::102]:7778");
+        let sent = first.network_stats().unwrap();
+        assert_eq!(sent.first().map(|(name, _)| name.as_str()), Some("eth0"));
+        assert!(sent[0].1.tx_bytes > 32 << 20 && second.network_stats().unwrap()[0].1.rx_bytes > 32 << 20);
+        let state = std::fs::read_to_string(place.join("first/state.json")).unwrap();
+        assert!(state.contains("\"veth_child\":\"eth0\""), "{state}");
+        first.destroy().unwrap();
+        second.destroy().unwrap();
+        assert_eq!(links(), before);
+    });
+}
+
+#[test]
+fn the_sample_of_2014_works_as_written() {
+    on_a_host("net-sample", |place| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../crates/libcontainer/samples/attach_to_bridge.json");
+        let (mut config, _) = Config::from_file(&path, libcontainer::Mode::Strict).unwrap();
+        config.rootfs = rootfs(place);
+        config.tty = false;
+        config.user = String::new();
+        config.cgroups = None;
+        let veth = config.networks.iter().find(|network| network.kind == "veth").unwrap().clone();
+        let missing = Factory::new().unwrap().create(place.join("c"), &config).unwrap_err();
+        assert!(missing.to_string().contains(&format!("bridge {}: is not there", veth.bridge)), "{missing}");
+        bridge(&veth.bridge, &[&format!("{}/16", veth.gateway)]);
+        let found =
+            run(&Factory::new().unwrap(), place, &config, "ip -4 addr show; ip route; ip link show eth0");
+        let address = veth.address;
+        assert!(
+            found.contains(&address) && found.contains(&format!("default via {}", veth.gateway)),
+            "{found}"
+        );
+        assert!(
+            found.contains("MULTICAST") && found.contains("mtu 1500") && found.contains("LOOPBACK,UP"),
+            "{found}"
+        );
+    });
+}
+
+#[test]
+fn a_bridge_is_made_and_goes_with_its_last_port() {
+    on_a_host("net-bridge", |place| {
+        let root = rootfs(place);
+        let factory = Factory::new().unwrap();
+        let network = |number: u8| Network {
+            create_bridge: true,
+            bridge_addresses: vec!["10.9.0.1/24".to_owned()],
+            ..veth(&format!("10.9.0.{number}/24"), "10.9.0.1")
+        };
+        let before = links();
+        let one = factory.create(place.join("a"), &networked(&root, vec![network(2)])).unwrap();
+        let two = factory.create(place.join("b"), &networked(&root, vec![network(3)])).unwrap();
+        let process =
+            two.start(ProcessConfig::new(["ping", "-c", "1", "-W", "5", "10.9.0.1"]).piped()).unwrap();
+        let output = process.output(1000).unwrap();
+        assert!(output.status.success(), "{}", text(&output));
+        one.destroy().unwrap();
+        assert!(links().contains("docker0"));
+        two.destroy().unwrap();
+        assert_eq!(links(), before);
+    });
+}
+
+/// Whether the kernel can make links of this kind.
+fn has(host: &mut Netlink, kind: &str) -> bool {
+    let index = host.index(&name("base0")).unwrap();
+    let kind = match kind {
+        "macvlan" => LinkKind::Macvlan(MacvlanMode::Bridge),
+        "ipvlan" => LinkKind::Ipvlan(Ipvlan::default()),
+        _ => return true,
+    };
+    let made = host.add(&NewLink::new(name("probe0"), kind).parent(index));
+    if made.is_ok() {
+        let index = host.index(&name("probe0")).unwrap();
+        host.delete(&index).unwrap();
+    }
+    made.is_ok()
+}
+
+#[test]
+fn other_kinds_of_interfaces() {
+    on_a_host("net-kinds", |place| {
+        let mut host = Netlink::open().unwrap();
+        host.add(&NewLink::veth(name("base0"), name("move0"))).unwrap();
+        let index = host.index(&name("base0")).unwrap();
+        host.set(&LinkChange::new(index).up()).unwrap();
+        let before = links();
+        let other = |kind: &str, device: &str, address: &str| Network {
+            kind: kind.to_owned(),
+            device: device.to_owned(),
+            address: address.to_owned(),
+            ..Network::default()
+        };
+        let mac = Network {
+            mac_address: "02:00:00:00:00:07".to_owned(),
+            mtu: 1400,
+            name: "mac0".to_owned(),
+            ..other("macvlan", "base0", "10.1.0.2/24")
+        };
+        let ipvlan = other("ipvlan", "base0", "10.2.0.2/24");
+        let moved = Network { mtu: 1300, ..other("host-device", "move0", "10.3.0.2/24") };
+        let root = rootfs(place);
+        let kinds = [
+            (vec![mac], vec!["mac0", "10.1.0.2/24", "02:00:00:00:00:07", "mtu 1400"]),
+            (vec![ipvlan], vec!["eth0", "10.2.0.2/24"]),
+            (vec![moved], vec!["eth0", "10.3.0.2/24", "mtu 1300"]),
+        ];
+        for (networks, wanted) in kinds {
+            if let Some(kind) =
+                networks.iter().map(|network| network.kind.as_str()).find(|kind| !has(&mut host, kind))
+            {
+                skip("other_kinds_of_interfaces", &format!("this kernel has no {kind}"));
+                continue;
+            }
+            // The kernel deletes virtual devices with their namespace: it must live until they are brought back.
+            let container =
+                Factory::new().unwrap().create(place.join("one"), &networked(&root, networks)).unwrap();
+            let process = container.start(ProcessConfig::new(["ip", "addr"]).piped()).unwrap();
+            let found = text(&process.output(10_000).unwrap());
+            container.destroy().unwrap();
+            for part in wanted {
+                assert!(found.contains(part), "{part}: {found}");
+            }
+            assert_eq!(links(), before);
+        }
+    });
+}
+
+#[test]
+fn every_form_of_a_route() {
+    on_a_host("net-routes", |place| {
+        bridge("docker0", &["10.0.0.1/24"]);
+        let mut network = veth("10.0.0.2/24", "");
+        network.addresses = vec!["fd01::2/64".to_owned()];
+        let route = |destination: &str, source: &str, gateway: &str, interface_name: &str| Route {
+            destination: destination.to_owned(),
+            source: source.to_owned(),
+            gateway: gateway.to_owned(),
+            interface_name: interface_name.to_owned(),
+        };
+        let mut config = networked(&rootfs(place), vec![network]);
+        config.routes = vec![
+            // Host bits are masked, and a gateway needs no interface.
+            route("192.168.7.9/24", "", "10.0.0.1", ""),
+            route("192.168.8.0/24", "", "", "eth0"),
+            route("", "", "10.0.0.1", "eth0"),
+            route("fd02::1/48", "", "fd01::1", "eth0"),
+            route("fd03::/48", "fd01::/64", "fd01::1", "eth0"),
+            route("", "fd01::/64", "fd01::1", "eth0"),
+        ];
+        let found = run(&Factory::new().unwrap(), place, &config, "ip route; ip -6 route");
+        for part in [
+            "192.168.7.0/24 via 10.0.0.1",
+            "192.168.8.0/24 dev eth0",
+            "default via 10.0.0.1",
+            "fd02::/48 via fd01::1",
+            "fd03::/48 from fd01::/64",
+            "default from fd01::/64",
+        ] {
+            assert!(found.contains(part), "{part}: {found}");
+        }
+        for (route, wanted) in [
+            (route("10.5.0.0/16", "fd01::/64", "", "eth0"), "one family"),
+            (route("10.5.0.0/16", "", "fd01::1", "eth0"), "one family"),
+            (route("", "", "", "eth0"), "must not be blank"),
+            (route("10.5.0.0/16", "", "", ""), "interface_name"),
+            (route("10.5.0.0", "", "10.0.0.1", ""), "destination"),
+            (route("", "", "10.0.0", ""), "no address"),
+            (route("10.5.0.0/33", "", "10.0.0.1", ""), "destination"),
+        ] {
+            config.routes = vec![route.clone()];
+            let error = Factory::new().unwrap().create(place.join("c"), &config).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            assert!(error.to_string().contains(wanted), "{route:?}: {error}");
+        }
+        config.routes = vec![route("10.5.0.0/16", "", "10.77.0.1", "eth0")];
+        let error = Factory::new().unwrap().create(place.join("c"), &config).unwrap_err();
+        assert!(error.to_string().contains("route to 10.5.0.0/16 via 10.77.0.1 dev eth0"), "{error}");
+        assert_eq!(links().len(), 2, "a failed create leaves no link");
+    });
+}
+
+#[test]
+fn nothing_remains_of_a_failed_network() {
+    on_a_host("net-faults", |place| {
+        let network = Network {
+            create_bridge: true,
+            bridge_addresses: vec!["10.9.0.1/24".to_owned()],
+            ..veth("10.9.0.2/24", "10.9.0.1")
+        };
+        let mut config = networked(&rootfs(place), vec![network]);
+        config.routes = vec![Route {
+            destination: "10.8.0.0/16".to_owned(),
+            gateway: "10.9.0.1".to_owned(),
+            ..Route::default()
+        }];
+        Factory::new().unwrap().create(place.join("c"), &config).unwrap().destroy().unwrap();
+        let before = links();
+        for lane in [Lane::Host, Lane::Child] {
+            let mut step = 0;
+            loop {
+                let factory = Factory::new().unwrap().inject(Fault { lane, step, errno: libc::EIO });
+                let result =
+                    factory.create(place.join("c"), &config).and_then(|container| container.destroy());
+                assert_eq!(links(), before, "{lane:?} {step}");
+                assert!(!place.join("c").exists(), "{lane:?} {step}");
+                if result.is_ok() && step > 12 {
+                    break;
+                }
+                // The child's steps were failed one by one elsewhere; here every tenth will do.
+                step += if lane == Lane::Host { 1 } else { 10 };
+            }
+        }
+    });
+}
+
+#[test]
+fn a_namespace_by_path() {
+    on_a_host("net-path", |place| {
+        let root = rootfs(place);
+        bridge("docker0", &["10.0.0.1/24"]);
+        let factory = Factory::new().unwrap();
+        let first = factory
+            .create(place.join("a"), &networked(&root, vec![veth("10.0.0.2/24", "10.0.0.1")]))
+            .unwrap();
+        let pid = first.init_pid().unwrap().unwrap();
+        let mut config = config(&root);
+        config.networks = vec![Network {
+            kind: "netns".to_owned(),
+            ns_path: format!("/proc/{pid}/ns/net"),
+            ..Network::default()
+        }];
+        let both = factory.create(place.join("b"), &config).unwrap_err();
+        assert!(both.to_string().contains("one network namespace"), "{both}");
+        config.namespaces.share(NamespaceKind::Network);
+        let found = run(&factory, place, &config, "ip -4 addr show eth0");
+        assert!(found.contains("10.0.0.2/24"), "{found}");
+        // One more interface in a namespace that was joined: made when the init is in it.
+        config.networks = vec![Network {
+            bridge: "docker0".to_owned(),
+            name: "eth7".to_owned(),
+            ..veth("10.0.0.7/24", "")
+        }];
+        config.namespaces.set(NamespaceKind::Network, Namespace::Join(format!("/proc/{pid}/ns/net").into()));
+        let found = run(&factory, place, &config, "ip -4 addr show eth7");
+        assert!(found.contains("10.0.0.7/24"), "{found}");
+        config.networks[0] =
+            Network { kind: "netns".to_owned(), ns_path: "/etc/passwd".to_owned(), ..Network::default() };
+        config.namespaces.share(NamespaceKind::Network);
+        let error = factory.create(place.join("b"), &config).unwrap_err();
+        assert!(error.to_string().contains("is no net namespace"), "{error}");
+        first.destroy().unwrap();
+    });
+}
+
+#[test]
+fn bad_networks() {
+    on_a_host("net-bad", |place| {
+        bridge("docker0", &[]);
+        let mut host = Netlink::open().unwrap();
+        host.add(&NewLink::veth(name("dummy0"), name("dummy1"))).unwrap();
+        let root = rootfs(place);
+        let before = links();
+        let good = serde_json::to_value(veth("10.0.0.2/24", "")).unwrap();
+        let mut count = 0;
+        for line in
+            include_str!("bad_networks.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
+            let mut parts = line.split(" | ");
+            let (Some(change), Some(wanted)) = (parts.next(), parts.next()) else { panic!("{line}") };
+            let mut value = good.clone();
+            let change: serde_json::Map<String, serde_json::Value> = serde_json::from_str(change).unwrap();
+            value.as_object_mut().unwrap().extend(change);
+            let network: Network = serde_json::from_value(value).unwrap();
+            let error = Factory::new()
+                .unwrap()
+                .create(place.join("c"), &networked(&root, vec![network]))
+                .expect_err(line);
+            assert!(error.to_string().contains(wanted), "{line}: {error}");
+            assert_eq!(links(), before, "{line}");
+            assert!(!place.join("c").exists(), "{line}");
+            count += 1;
+        }
+        assert!(count >= 40, "{count} cases");
+    });
+}
+
+#[test]
+fn five_hundred_containers_beside_a_busy_neighbour() {
+    on_a_host("net-many", |place| {
+        bridge("docker0", &["10.0.0.1/16"]);
+        let before = links();
+        let root = rootfs(place);
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let next = std::sync::atomic::AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            // Threads are born in the network namespace of their parent: this test's host.
+            scope.spawn(|| {
+                let mut host = Netlink::open().unwrap();
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    host.add(&NewLink::veth(name("noise0"), name("noise1"))).unwrap();
+                    let index = host.index(&name("noise0")).unwrap();
+                    host.delete(&index).unwrap();
+                }
+            });
+            let work = || {
+                let factory = Factory::new().unwrap();
+                loop {
+                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    if number >= 500 {
+                        return;
+                    }
+                    let address = format!("10.0.{}.{}/16", number / 250 + 1, number % 250 + 1);
+                    let config = networked(&root, vec![veth(&address, "10.0.0.1")]);
+                    let container = factory.create(place.join(&format!("c{number}")), &config).unwrap();
+                    container.destroy().unwrap();
+                }
+            };
+            let workers: Vec<_> = (0..20).map(|_| scope.spawn(work)).collect();
+            let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(ended.iter().all(Result::is_ok));
+        });
+        assert_eq!(links(), before);
+    });
+}
