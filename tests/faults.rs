@@ -152,7 +152,7 @@ fn joined(place: &Place, config: &Config) {
 /// The host's check before release: each item tampered with ends the start.
 fn tampered(place: &Place, config: &Config) {
     type Tamper = fn(&mut libcontainer::Expected);
-    let items: [(&str, Tamper); 10] = [
+    let items: [(&str, Tamper); 11] = [
         ("Uid", |expected| expected.uid = Some(7)),
         ("Gid", |expected| expected.gid = Some(7)),
         ("Groups", |expected| expected.groups = Some(vec![7])),
@@ -162,6 +162,10 @@ fn tampered(place: &Place, config: &Config) {
         ("CapBnd", |expected| expected.capabilities[3] ^= 1),
         ("CapAmb", |expected| expected.capabilities[4] ^= 1),
         ("NoNewPrivs", |expected| expected.no_new_privs = !expected.no_new_privs),
+        ("control group", |expected| {
+            let place = r#"[{"unified": true, "controllers": [], "mountpoint": "/m", "below": "elsewhere", "new": 1}]"#;
+            expected.cgroup = serde_json::from_str(place).ok();
+        }),
         ("namespace", |expected| expected.namespaces.iter_mut().for_each(|(_, own)| *own = !*own)),
     ];
     for (item, tamper) in items {

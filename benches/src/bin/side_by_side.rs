@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use libcontainer::{Config, Factory, ProcessConfig};
+use libcontainer::plan::Lane;
+use libcontainer::{Cgroup, Config, Factory, Network, ProcessConfig};
 use libcontainer_tests::{Place, config};
 
 type Failure = Box<dyn std::error::Error>;
@@ -33,6 +34,7 @@ fn main() -> Result<(), Failure> {
         let mut jobs = jobs(&place, &config)?;
         table(&mut jobs, count, Duration::from_millis(gap))?;
     }
+    parts(&place, &config, count)?;
     running(&place, count)?;
     ballast(&place, &config, count)?;
     timed(Command::new("umount").arg(place.join("run"))).map(drop)
@@ -136,7 +138,9 @@ fn jobs<'a>(place: &'a Place, config: &'a Config) -> Result<Vec<Job<'a>>, Failur
     let mut jobs: Vec<Job<'a>> = vec![("floor", Box::new(move || floor(&program, config)))];
     jobs.push(("library run+wait+destroy", Box::new(move || library(&one, place, config))));
     jobs.push(("library create+start+wait+destroy", Box::new(move || created(&two, place, config))));
-    let three = factory.clone();
+    let (three, four) = (factory.clone(), factory.clone());
+    let limited = Config { cgroups: Some(group()), ..config.clone() };
+    jobs.push(("library run+wait+destroy, cgroups", Box::new(move || library(&four, place, &limited))));
     jobs.push(("library, reaper and one more process", Box::new(move || reaper(&three, place, config))));
     bundle(place, config)?;
     jobs.extend(commands(place));
@@ -175,9 +179,56 @@ fn reaper(factory: &Factory, place: &Place, config: &Config) -> Result<Duration,
     Ok(start.elapsed())
 }
 
+fn group() -> Cgroup {
+    Cgroup { path: format!("lcbench-library-{}", std::process::id()).into(), ..Cgroup::default() }
+}
+
+/// What a start is made of: the time of each step of the host, with a control group and a veth pair.
+fn parts(place: &Place, config: &Config, count: usize) -> Result<(), Failure> {
+    println!(
+        "\n{count} starts with a control group and a veth pair: median time of each step of the host, µs"
+    );
+    let factory = Factory::new()?.trace(true);
+    let mut config = Config { cgroups: Some(group()), ..config.clone() };
+    // The bridge stays: making it is no part of a start.
+    timed(Command::new("ip").args(["link", "add", BRIDGE, "type", "bridge"]))?;
+    config.networks.push(Network {
+        kind: "veth".to_owned(),
+        bridge: BRIDGE.to_owned(),
+        veth_prefix: "lcb".to_owned(),
+        address: "10.254.254.2/24".to_owned(),
+        ..Network::default()
+    });
+    let mut steps: Vec<(String, Vec<Duration>)> = Vec::new();
+    for _ in 0..count {
+        let (container, mut process) =
+            factory.run(place.join("run/c"), &config, ProcessConfig::new(["/bin/true"]))?;
+        let stamps: Vec<_> = process.timeline.iter().filter(|stamp| stamp.lane == Lane::Host).collect();
+        for (index, stamp) in stamps.iter().enumerate() {
+            let end = stamps.get(index + 1).map_or(stamp.at, |next| next.at);
+            if steps.len() <= index {
+                steps.push((stamp.text.chars().take(60).collect(), Vec::new()));
+            }
+            steps[index].1.push(end.saturating_sub(stamp.at));
+        }
+        process.wait()?;
+        container.destroy()?;
+    }
+    timed(Command::new("ip").args(["link", "del", BRIDGE]))?;
+    for (text, times) in &mut steps {
+        times.sort_unstable();
+        let median = times.get(times.len() / 2).map_or(0, Duration::as_micros);
+        println!("{text:<62} {median:>6}");
+    }
+    Ok(())
+}
+
+const BRIDGE: &str = "lcbench0";
+
 /// One directory that serves both: container.json and config.json.
 fn bundle(place: &Place, config: &Config) -> Result<(), Failure> {
-    let mut config = config.clone();
+    // The others make control groups too.
+    let mut config = Config { cgroups: Some(group()), ..config.clone() };
     config.args = vec!["/bin/true".into()];
     std::fs::write(place.join("container.json"), config.to_json()?)?;
     let _ = std::fs::remove_file(place.join("config.json"));

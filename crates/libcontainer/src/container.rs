@@ -133,11 +133,21 @@ impl Container {
     /// # Errors
     /// [`ErrorKind::NotFound`] if it was destroyed, [`ErrorKind::Corrupt`] if its record can't be read.
     pub fn run_state(&self) -> Result<RunState> {
+        Ok(self.look()?.0)
+    }
+
+    /// The state and, if it lives, the first process, by one look.
+    ///
+    /// # Errors
+    /// As [`Container::run_state`].
+    pub fn look(&self) -> Result<(RunState, Option<Pid>)> {
         let state = match self.refresh() {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(RunState::Destroyed),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((RunState::Destroyed, None)),
             state => state?,
         };
-        self.state_now(&state)
+        let init = self.open_init(&state)?;
+        let found = with_freezer(state_of(&state, init.is_some()), &state)?;
+        Ok((found, init.map(|(pid, _)| pid)))
     }
 
     /// The state of the container that `state` records.

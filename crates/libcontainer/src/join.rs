@@ -37,9 +37,10 @@ pub(crate) fn start(
     setup.cgroup = (!state.places().is_empty()).then(|| cgroup::setup(state.places()));
     let mut expected = expected(&setup);
     factory.tamper(&mut expected);
+    let groups = state.places().to_vec();
     let ready = HostStep::new("read back capabilities and namespaces of the init", "", move |context| {
         readback::prepare(context.pid()?, &expected)
-            .and_then(|prepared| readback::check(&prepared, &expected))
+            .and_then(|prepared| readback::check(&prepared, &expected, &groups))
             .map(|()| None)
     });
     let born = state.config.oom_score_adj.map(making::oom_step).into_iter().collect();
@@ -127,6 +128,7 @@ fn expected(setup: &JoinSetup) -> Expected {
         ],
         no_new_privs: confinement.no_new_privs,
         namespaces: kinds.map(|kind| (kind.file().to_owned(), own(&kind))).collect(),
+        cgroup: None,
     }
 }
 

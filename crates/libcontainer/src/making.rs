@@ -151,7 +151,7 @@ impl Making {
 
     fn read_back(&self) -> io::Result<()> {
         let look = self.inner().look.take().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
-        readback::check(&look, &self.expected)
+        readback::check(&look, &self.expected, self.inner().state.places())
     }
 
     fn commit(&self) -> io::Result<()> {
@@ -270,6 +270,7 @@ fn expected(config: &Config, setup: &Setup) -> Expected {
         ],
         no_new_privs: confinement.no_new_privs,
         namespaces: namespaces(config, known),
+        cgroup: None,
     }
 }
 

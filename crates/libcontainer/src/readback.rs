@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
+use libcontainer_cgroups::Place;
 use libcontainer_plan::Pid;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, fstatat};
@@ -25,6 +27,8 @@ pub struct Expected {
     pub no_new_privs: bool,
     /// Namespace files in `/proc/PID/ns` that must differ from the host's, and those that must be the same.
     pub namespaces: Vec<(String, bool)>,
+    /// The control group in each hierarchy; `None` for what the container's record says.
+    pub cgroup: Option<Vec<Place>>,
 }
 
 const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
@@ -56,7 +60,7 @@ pub(crate) fn prepare(pid: Pid, expected: &Expected) -> io::Result<Prepared> {
 ///
 /// # Errors
 /// Names the first item that differs, with both values.
-pub(crate) fn check(prepared: &Prepared, expected: &Expected) -> io::Result<()> {
+pub(crate) fn check(prepared: &Prepared, expected: &Expected, groups: &[Place]) -> io::Result<()> {
     let Prepared { proc, own } = prepared;
     let status = read(proc, "status")?;
     let differs = |item: &str, wanted: String, found: &str| {
@@ -88,7 +92,30 @@ pub(crate) fn check(prepared: &Prepared, expected: &Expected) -> io::Result<()> 
     if found != if expected.no_new_privs { "1" } else { "0" } {
         return Err(differs("NoNewPrivs", u8::from(expected.no_new_privs).to_string(), found));
     }
-    namespaces(proc, own, &expected.namespaces)
+    namespaces(proc, own, &expected.namespaces)?;
+    let groups = expected.cgroup.as_deref().unwrap_or(groups);
+    if groups.is_empty() { Ok(()) } else { in_groups(&read(proc, "cgroup")?, groups) }
+}
+
+/// Whether the process is in each of `groups`, by the text of `/proc/PID/cgroup`.
+fn in_groups(text: &str, groups: &[Place]) -> io::Result<()> {
+    for group in groups {
+        let listed = |line: &&str| {
+            let names: Vec<_> = line.split(',').filter(|name| !name.is_empty()).collect();
+            let known = |name: &&str| group.controllers.iter().any(|own| own == name);
+            if group.unified { names.is_empty() } else { !names.is_empty() && names.iter().all(known) }
+        };
+        let mut lines = text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+        let found = lines.find(|(names, _)| listed(names)).map_or("", |(_, path)| path);
+        // What is mounted may be a part of the hierarchy: then the path has more in front.
+        if !Path::new(found).ends_with(&group.below) {
+            let (wanted, name) = (group.below.display(), group.controllers.join(","));
+            let text =
+                format!("read back control group {name} of the init: wanted {wanted}, found {found:?}");
+            return Err(io::Error::other(text));
+        }
+    }
+    Ok(())
 }
 
 fn namespaces(proc: &OwnedFd, own: &[u64], wanted: &[(String, bool)]) -> io::Result<()> {
@@ -119,6 +146,26 @@ fn field_of<'a>(status: &'a str, name: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn groups_are_found_by_their_controllers() {
+        let place = |unified: bool, names: &[&str], below: &str| Place {
+            unified,
+            controllers: names.iter().map(|name| (*name).to_owned()).collect(),
+            mountpoint: "/m".into(),
+            below: below.into(),
+            new: 1,
+            inode: None,
+            no_prefix: false,
+        };
+        let text = "5:cpuacct,cpu:/outer/a/b\n3:memory:/x\n1:name=systemd:/\n0::/a/b\n";
+        let check = |place: Place| in_groups(text, &[place]).is_ok();
+        assert!(check(place(false, &["cpu", "cpuacct"], "a/b")));
+        assert!(check(place(true, &["memory"], "a/b")));
+        assert!(!check(place(false, &["memory"], "a/b")));
+        assert!(!check(place(true, &[], "b/a")));
+        assert!(!check(place(false, &["pids"], "a/b")));
+    }
 
     #[test]
     fn fields_are_found_by_their_whole_name() {

@@ -15,14 +15,15 @@ pub(crate) fn state(root: &State, id: &str) -> Outcome {
 }
 
 fn describe(container: &Container) -> libcontainer::Result<Value> {
-    let status = match container.run_state()? {
+    let (state, pid) = container.look()?;
+    let status = match state {
         RunState::Running => "running",
         RunState::Created => "created",
         RunState::Creating => "creating",
         RunState::Paused => "paused",
         _ => "stopped",
     };
-    let pid = container.init_pid()?.map_or(0, libcontainer::Pid::as_raw);
+    let pid = pid.map_or(0, libcontainer::Pid::as_raw);
     Ok(json!({
         "id": container.id(),
         "status": status,
