@@ -8,130 +8,17 @@
     reason = "a test ends by panicking"
 )]
 
-use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+#[path = "network/failures.rs"]
+mod failures;
+#[path = "network/host.rs"]
+mod host;
+
 use std::path::Path;
 
-use libcontainer::network::netlink::{
-    Bridge, Cidr, Ipvlan, LinkChange, LinkKind, MacvlanMode, Name, Netlink, NewLink,
-};
-use libcontainer::plan::{Fault, Lane};
-use libcontainer::{
-    Config, Container, ErrorKind, Factory, Namespace, NamespaceKind, Network, ProcessConfig, Route,
-};
-use libcontainer_tests::{Place, able, config, skip, text};
-
-/// Runs `test` in a thread with a new network namespace, which is this test's host.
-fn on_a_host(name: &str, test: impl FnOnce(&Place) + Send) {
-    if !able(name) {
-        return;
-    }
-    let place = Place::new(name);
-    std::thread::scope(|scope| {
-        let run = scope.spawn(|| {
-            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-            test(&place);
-        });
-        if let Err(panic) = run.join() {
-            std::panic::resume_unwind(panic);
-        }
-    });
-}
-
-fn name(text: &str) -> Name {
-    Name::new(text).unwrap()
-}
-
-/// A bridge with an address, as an administrator makes it.
-fn bridge(called: &str, addresses: &[&str]) {
-    let mut host = Netlink::open().unwrap();
-    host.add(&NewLink::bridge(name(called), Bridge::default()).up()).unwrap();
-    let index = host.index(&name(called)).unwrap();
-    for address in addresses {
-        let cidr: Cidr = address.parse().unwrap();
-        let mut address = libcontainer::network::netlink::Address::new(index, cidr);
-        address.flags |= libcontainer::network::netlink::AddressFlags::NO_DAD;
-        host.add(&address).unwrap();
-    }
-}
-
-fn links() -> BTreeSet<String> {
-    Netlink::open().unwrap().links().unwrap().iter().map(|link| link.name.to_string()).collect()
-}
-
-fn veth(address: &str, gateway: &str) -> Network {
-    Network {
-        kind: "veth".to_owned(),
-        bridge: "docker0".to_owned(),
-        veth_prefix: "veth".to_owned(),
-        address: address.to_owned(),
-        gateway: gateway.to_owned(),
-        mtu: 1500,
-        ..Network::default()
-    }
-}
-
-fn rootfs(place: &Place) -> std::path::PathBuf {
-    let root = place.rootfs().unwrap();
-    for applet in ["ping", "ip", "nc", "md5sum", "dd", "ifconfig", "route"] {
-        let _ = std::os::unix::fs::symlink("busybox", root.join("bin").join(applet));
-    }
-    root
-}
-
-fn networked(root: &Path, networks: Vec<Network>) -> Config {
-    let mut config = config(root);
-    config.networks.extend(networks);
-    config.capabilities.push("NET_RAW".to_owned());
-    config
-}
-
-fn run(factory: &Factory, place: &Place, config: &Config, script: &str) -> String {
-    let process = ProcessConfig::new(["sh", "-c", script]).piped();
-    let (container, process) = factory.run(place.join("one"), config, process).unwrap();
-    let found = text(&process.output(100_000).unwrap());
-    container.destroy().unwrap();
-    found
-}
-
-/// Goes on in the network namespace of the container.
-fn enter(container: &Container) {
-    let pid = container.init_pid().unwrap().unwrap();
-    let namespace = std::fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
-    nix::sched::setns(namespace, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-}
-
-/// Sends bytes from a socket in one container to a socket in the other, and compares. 32 MiB, or LIBCONTAINER_TCP_MIB.
-fn exchange(from: &Container, to: &Container, address: &str) {
-    let amount =
-        std::env::var("LIBCONTAINER_TCP_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(32_usize);
-    let block: Vec<u8> =
-        (0..1_u32 << 20).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-    let (ready, listening) = std::sync::mpsc::channel();
-    std::thread::scope(|scope| {
-        let receiver = scope.spawn(|| {
-            enter(to);
-            let listener = TcpListener::bind(address).unwrap();
-            ready.send(()).unwrap();
-            let mut stream = listener.accept().unwrap().0;
-            let mut found = vec![0; 1 << 20];
-            for number in 0..amount {
-                stream.read_exact(&mut found).unwrap();
-                assert!(found == block, "block {number}");
-            }
-            assert_eq!(stream.read(&mut found).unwrap(), 0);
-        });
-        let block = &block;
-        scope.spawn(move || {
-            enter(from);
-            listening.recv().unwrap();
-            let mut stream = TcpStream::connect(address).unwrap();
-            (0..amount).for_each(|_| stream.write_all(block).unwrap());
-        });
-        assert!(receiver.join().is_ok());
-    });
-}
+use host::{bridge, exchange, links, name, networked, on_a_host, rootfs, run, veth};
+use libcontainer::network::netlink::{Ipvlan, LinkChange, LinkKind, MacvlanMode, Netlink, NewLink};
+use libcontainer::{Config, ErrorKind, Factory, Namespace, NamespaceKind, Network, ProcessConfig, Route};
+use libcontainer_tests::{config, skip, text};
 
 #[test]
 fn two_containers_on_a_bridge() {
@@ -339,40 +226,6 @@ fn every_form_of_a_route() {
 }
 
 #[test]
-fn nothing_remains_of_a_failed_network() {
-    on_a_host("net-faults", |place| {
-        let network = Network {
-            create_bridge: true,
-            bridge_addresses: vec!["10.9.0.1/24".to_owned()],
-            ..veth("10.9.0.2/24", "10.9.0.1")
-        };
-        let mut config = networked(&rootfs(place), vec![network]);
-        config.routes = vec![Route {
-            destination: "10.8.0.0/16".to_owned(),
-            gateway: "10.9.0.1".to_owned(),
-            ..Route::default()
-        }];
-        Factory::new().unwrap().create(place.join("c"), &config).unwrap().destroy().unwrap();
-        let before = links();
-        for lane in [Lane::Host, Lane::Child] {
-            let mut step = 0;
-            loop {
-                let factory = Factory::new().unwrap().inject(Fault { lane, step, errno: libc::EIO });
-                let result =
-                    factory.create(place.join("c"), &config).and_then(|container| container.destroy());
-                assert_eq!(links(), before, "{lane:?} {step}");
-                assert!(!place.join("c").exists(), "{lane:?} {step}");
-                if result.is_ok() && step > 12 {
-                    break;
-                }
-                // The child's steps were failed one by one elsewhere; here every tenth will do.
-                step += if lane == Lane::Host { 1 } else { 10 };
-            }
-        }
-    });
-}
-
-#[test]
 fn a_namespace_by_path() {
     on_a_host("net-path", |place| {
         let root = rootfs(place);
@@ -408,77 +261,5 @@ fn a_namespace_by_path() {
         let error = factory.create(place.join("b"), &config).unwrap_err();
         assert!(error.to_string().contains("is no net namespace"), "{error}");
         first.destroy().unwrap();
-    });
-}
-
-#[test]
-fn bad_networks() {
-    on_a_host("net-bad", |place| {
-        bridge("docker0", &[]);
-        let mut host = Netlink::open().unwrap();
-        host.add(&NewLink::veth(name("dummy0"), name("dummy1"))).unwrap();
-        let root = rootfs(place);
-        let before = links();
-        let good = serde_json::to_value(veth("10.0.0.2/24", "")).unwrap();
-        let mut count = 0;
-        for line in
-            include_str!("bad_networks.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
-        {
-            let mut parts = line.split(" | ");
-            let (Some(change), Some(wanted)) = (parts.next(), parts.next()) else { panic!("{line}") };
-            let mut value = good.clone();
-            let change: serde_json::Map<String, serde_json::Value> = serde_json::from_str(change).unwrap();
-            value.as_object_mut().unwrap().extend(change);
-            let network: Network = serde_json::from_value(value).unwrap();
-            let error = Factory::new()
-                .unwrap()
-                .create(place.join("c"), &networked(&root, vec![network]))
-                .expect_err(line);
-            assert!(error.to_string().contains(wanted), "{line}: {error}");
-            assert_eq!(links(), before, "{line}");
-            assert!(!place.join("c").exists(), "{line}");
-            count += 1;
-        }
-        assert!(count >= 40, "{count} cases");
-    });
-}
-
-#[test]
-fn five_hundred_containers_beside_a_busy_neighbour() {
-    on_a_host("net-many", |place| {
-        bridge("docker0", &["10.0.0.1/16"]);
-        let before = links();
-        let root = rootfs(place);
-        let done = std::sync::atomic::AtomicBool::new(false);
-        let next = std::sync::atomic::AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            // Threads are born in the network namespace of their parent: this test's host.
-            scope.spawn(|| {
-                let mut host = Netlink::open().unwrap();
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    host.add(&NewLink::veth(name("noise0"), name("noise1"))).unwrap();
-                    let index = host.index(&name("noise0")).unwrap();
-                    host.delete(&index).unwrap();
-                }
-            });
-            let work = || {
-                let factory = Factory::new().unwrap();
-                loop {
-                    let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    if number >= 500 {
-                        return;
-                    }
-                    let address = format!("10.0.{}.{}/16", number / 250 + 1, number % 250 + 1);
-                    let config = networked(&root, vec![veth(&address, "10.0.0.1")]);
-                    let container = factory.create(place.join(&format!("c{number}")), &config).unwrap();
-                    container.destroy().unwrap();
-                }
-            };
-            let workers: Vec<_> = (0..20).map(|_| scope.spawn(work)).collect();
-            let ended: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
-            done.store(true, std::sync::atomic::Ordering::Relaxed);
-            assert!(ended.iter().all(Result::is_ok));
-        });
-        assert_eq!(links(), before);
     });
 }

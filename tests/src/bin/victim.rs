@@ -8,6 +8,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [dir, rootfs, mode, step] = args.as_slice() else { return Err("four arguments".into()) };
     let mut config = libcontainer_tests::config(rootfs.as_ref());
     config.cgroups = Some(libcontainer_tests::group_of(dir.as_ref()));
+    if let Ok(bridge) = std::env::var("VICTIM_BRIDGE") {
+        config.networks.push(libcontainer::Network {
+            kind: "veth".to_owned(),
+            bridge,
+            create_bridge: true,
+            veth_prefix: "vic".to_owned(),
+            address: "10.0.0.2/24".to_owned(),
+            ..libcontainer::Network::default()
+        });
+    }
     let step: Option<usize> = step.parse().ok();
     let own = nix::unistd::Pid::this();
     let factory = Factory::new()?.observe(move |index| {
