@@ -187,9 +187,27 @@ fn pause_stops_a_counter() {
     });
     container.pause_within(Duration::from_secs(10)).unwrap();
     assert_eq!(container.run_state().unwrap(), RunState::Paused);
+    created_and_killed(&place, &config);
     let made = directories(&container);
     container.destroy().unwrap();
     gone(&made);
+}
+
+/// One that waits for its start can be paused; SIGKILL ends one that is paused.
+fn created_and_killed(place: &Place, config: &Config) {
+    let mut config = config.clone();
+    config.cgroups.as_mut().unwrap().path = format!("lct-{}-created", std::process::id()).into();
+    let process = ProcessConfig::new(["sleep", "100"]);
+    let (created, mut process) =
+        Factory::new().unwrap().create_with(place.join("d"), &config, process).unwrap();
+    created.pause_within(Duration::from_secs(10)).unwrap();
+    assert!(created.run().unwrap_err().to_string().contains("Paused"));
+    created.resume().unwrap();
+    created.run().unwrap();
+    created.pause_within(Duration::from_secs(10)).unwrap();
+    created.signal(9).unwrap();
+    assert_eq!(process.wait().unwrap().signal(), Some(9));
+    created.destroy().unwrap();
 }
 
 #[test]

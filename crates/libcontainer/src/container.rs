@@ -164,7 +164,7 @@ impl Container {
         let _lock = self.inner.store.lock(true)?;
         let mut state = State::clone(&*self.refresh_locked()?);
         let init = self.open_init(&state)?;
-        let found = state_of(&state, init.is_some());
+        let found = with_freezer(state_of(&state, init.is_some()), &state)?;
         let Some((_, pidfd)) = init.filter(|_| found == RunState::Created) else {
             return Err(Error::new(
                 ErrorKind::WrongState,
@@ -251,7 +251,7 @@ impl Container {
         Ok(pids.into_iter().filter_map(|pid| Pid::new(pid.get())).collect())
     }
 
-    /// Sends a signal to the first process.
+    /// Sends a signal to the first process. A paused container gets it when it is resumed; SIGKILL ends it at once.
     ///
     /// # Errors
     /// [`ErrorKind::WrongState`] if it has ended.
@@ -264,7 +264,8 @@ impl Container {
             ));
         };
         sys::signal(pidfd.as_fd(), signal)
-            .map_err(|error| Error::io(format!("send signal {signal} to process {pid}"), error))
+            .map_err(|error| Error::io(format!("send signal {signal} to process {pid}"), error))?;
+        if signal == libc::SIGKILL { control::let_die(&state) } else { Ok(()) }
     }
 
     /// The plan by which a further process would be started.
@@ -328,7 +329,7 @@ impl Container {
 
 /// A container that lives may be frozen.
 fn with_freezer(found: RunState, state: &State) -> Result<RunState> {
-    if found != RunState::Running {
+    if !matches!(found, RunState::Running | RunState::Created) {
         return Ok(found);
     }
     Ok(control::frozen(state)?.unwrap_or(found))

@@ -231,6 +231,20 @@ pub(crate) fn frozen(state: &State) -> Result<Option<RunState>> {
     }
 }
 
+/// A process that stands still on version 1 takes not even SIGKILL.
+pub(crate) fn let_die(state: &State) -> Result<()> {
+    if frozen(state)?.is_none() {
+        return Ok(());
+    }
+    let failed = |error| Error::cgroup("let a killed container go on", error);
+    let group = Group::open(state.places()).map_err(failed)?;
+    match group.thaw(cgroup::PATIENCE) {
+        // All are dead already.
+        Err(error) if error.is_gone() => Ok(()),
+        result => result.map_err(failed),
+    }
+}
+
 fn lock(meter: &Mutex<Option<Meter>>) -> MutexGuard<'_, Option<Meter>> {
     meter.lock().unwrap_or_else(PoisonError::into_inner)
 }
