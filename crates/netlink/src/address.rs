@@ -1,6 +1,8 @@
 //! Addresses of links.
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::unix::ffi::OsStrExt;
 
 use bitflags::bitflags;
 use libc::{
@@ -155,6 +157,19 @@ impl Address {
     pub const fn flags(mut self, flags: AddressFlags) -> Self {
         self.flags = flags;
         self
+    }
+
+    /// With a label (IPv4), by custom `LINK:ANYTHING`, at most 15 bytes.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if it is empty, too long, or contains NUL.
+    pub fn label(mut self, label: impl AsRef<OsStr>) -> Result<Self> {
+        let label = label.as_ref().as_bytes();
+        let fits = !label.is_empty() && !label.contains(&0);
+        let name = Name::from_kernel(label).filter(|_| fits);
+        let problem = || Error::invalid("label", "1 to 15 bytes without NUL expected");
+        self.label = Some(name.ok_or_else(problem)?);
+        Ok(self)
     }
 
     /// The attributes that no field holds.

@@ -141,6 +141,12 @@ impl CapSet {
         Self(self.0 & other.0)
     }
 
+    /// What is in either.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// What is here and not in `other`.
     #[must_use]
     pub fn without(self, other: Self) -> Self {

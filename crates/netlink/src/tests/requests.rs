@@ -1,5 +1,8 @@
 //! What we send, against what `ip` sends for the same.
+use std::os::fd::{AsFd, AsRawFd};
+
 use super::capture;
+use crate::message::sealed::Encode;
 use crate::message::{Message, Object, Verb};
 use crate::{
     Address, AddressFlags, AltNames, Bridge, BridgePort, Index, Ipvlan, IpvlanIsolation, IpvlanMode,
@@ -14,8 +17,9 @@ fn check(capture_name: &str, verb: Verb, object: &impl Object) {
     object.encode(verb, &mut message).expect(capture_name);
     let ours = message.seal(0, 0).expect(capture_name);
     assert_eq!(ours[..6], expected[..6], "{capture_name}: length and type");
-    // `ip` leaves the hardware type of a few kinds unset, as we do; NLM_F_CREATE and the rest must agree.
-    assert_eq!(ours[6..8], expected[6..8], "{capture_name}: flags");
+    // `ip` also sets NLM_F_APPEND for alternative names, which the kernel does not look at.
+    let append = if capture_name == "link_alt" { 8 } else { 0 };
+    assert_eq!([ours[6], ours[7] | append], expected[6..8], "{capture_name}: flags");
     assert_eq!(ours[16..], expected[16..], "{capture_name}: header and attributes");
 }
 
@@ -69,17 +73,15 @@ fn links_are_changed_as_ip_changes_them() {
         BridgePort { cost: Some(7), hairpin: Some(true), isolated: Some(true), ..BridgePort::default() };
     check("link_slave2", Verb::Set, &change(11).bridge_port(port));
     let names = ["a-longer-alternative-name".as_ref()];
-    check("link_alt", Verb::Append, &AltNames::new(link(3), &names));
+    check("link_alt", Verb::Add, &AltNames::new(link(3), &names));
     check("link_del", Verb::Delete, &link(3));
 }
 
 #[test]
 fn addresses_are_added_as_ip_adds_them() {
-    let mut four = Address::new(link(3), "10.1.2.3/24".parse().unwrap()).flags(AddressFlags::NO_PREFIX_ROUTE);
+    let mut four = Address::new(link(3), "10.1.2.3/24".parse().unwrap()).label("veth0:x").unwrap();
+    four.flags = AddressFlags::NO_PREFIX_ROUTE;
     four.broadcast = Some([10, 1, 2, 255].into());
-    four.label = Some(
-        "veth0:x".parse::<crate::Name>().unwrap_or_else(|_| crate::Name::from_kernel(b"veth0:x").unwrap()),
-    );
     four.scope = Scope::Link;
     four.lifetime = Some(Lifetime { valid: 100, preferred: 50 });
     check("addr4", Verb::Add, &four);
@@ -117,6 +119,7 @@ fn routes_are_added_as_ip_adds_them() {
 fn neighbours_and_rules_are_added_as_ip_adds_them() {
     let mac = "02:aa:bb:cc:dd:ee".parse().unwrap();
     check("neigh", Verb::Add, &Neighbour::new(link(3), [10, 1, 2, 77].into(), mac));
+    check("neigh_proxy", Verb::Add, &Neighbour::proxy(link(3), [10, 1, 2, 78].into()));
     let mac = "02:aa:bb:cc:dd:01".parse().unwrap();
     check("fdb", Verb::Add, &Neighbour::forwarding(link(11), mac));
     let mut rule = Rule::new(crate::Family::V4, Table(1234));
@@ -131,4 +134,18 @@ fn neighbours_and_rules_are_added_as_ip_adds_them() {
     rule.action = RuleAction::Unreachable;
     rule.priority = Some(600);
     check("rule6", Verb::Add, &rule);
+}
+
+#[test]
+fn a_namespace_id_is_set_as_ip_sets_it() {
+    let file = std::fs::File::open("/dev/null").unwrap();
+    let fd = u8::try_from(file.as_raw_fd()).unwrap();
+    let mut expected = capture("nsid");
+    // NETNSA_FD is whatever descriptor the caller has.
+    assert_eq!(expected[20..24], [8, 0, 3, 0]);
+    expected[24] = fd;
+    let mut message = Message::default();
+    crate::NamespaceId::new(file.as_fd(), Some(7)).encode(Verb::Add, &mut message).unwrap();
+    let ours = message.seal(0, 0).unwrap();
+    assert_eq!((&ours[..8], &ours[16..]), (&expected[..8], &expected[16..]));
 }
