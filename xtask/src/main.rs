@@ -8,12 +8,15 @@ mod run;
 mod source;
 mod test;
 mod tidy;
+mod vm;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "cargo xtask COMMAND
 
   test [FILTER]   set up what the tests need, run them all, count skips
+  test --vm [FILTER] [--kernel 6.1|newest|5.10|all] [--cg v2|v1|hybrid|systemd] [--keep]
+                  run them in machines with stock kernels, under QEMU
   tidy            check the invariants of ARCHITECTURE.md
   ci              fmt, clippy, docs, tidy, each crate alone, test
   bench [ARGS]    run the benchmarks, side by side with crun and runc where installed
@@ -23,6 +26,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let (command, rest) = args.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     let result = match command {
+        "test" if rest.iter().any(|arg| arg == "--vm") => vm::run(rest),
         "test" => test::run(rest),
         "tidy" => tidy::run(),
         "ci" => ci::run(),

@@ -17,9 +17,9 @@ const TOOLS: [(&str, &str, &str); 4] = [
 
 /// Totals over all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Totals {
-    passed: usize,
-    failed: usize,
+pub(crate) struct Totals {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
 }
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 
 impl Totals {
     /// Adds a line such as `test result: ok. 3 passed; 0 failed; …`.
-    fn add(&mut self, line: &str) {
+    pub(crate) fn add(&mut self, line: &str) {
         let Some(rest) = line.trim().strip_prefix("test result:") else { return };
         let number = |name: &str| {
             let part = rest.split(['.', ';']).find(|part| part.trim_end().ends_with(name));

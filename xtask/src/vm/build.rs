@@ -1,0 +1,218 @@
+//! The workspace's test binaries, linked statically, on a disk of their own under the paths that they have on the host.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::image::{ext4, remove};
+use crate::run::root;
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// What does not run in a guest, and why.
+pub(crate) const LEFT_OUT: [(&str, &str); 5] = [
+    ("xtask", "starts cargo and git, which no guest has"),
+    ("libcontainer-vmguest", "is the guest's own init"),
+    ("libcontainer-benches", "measures, and an emulated machine measures nothing"),
+    ("libcontainer-tests/golden", "compares texts, without a kernel's help; runs on the host"),
+    (
+        "libcontainer-tests/properties",
+        "thousands of generated cases without a kernel's help; run on the host",
+    ),
+];
+/// Seconds that one binary may take, under emulation.
+const LIMIT: u64 = 300;
+
+/// One executable.
+#[derive(Clone, Debug)]
+pub(crate) struct Binary {
+    /// `package` or `package/target`.
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    package: String,
+    manifest: PathBuf,
+    is_test: bool,
+}
+
+/// All executables of the workspace: the tests that are to run, and programs that they start.
+pub(crate) fn build(cache: &Path) -> Result<Vec<Binary>> {
+    let mut all = cargo(cache, &["build", "--workspace", "--bins", "--examples"])?;
+    all.extend(cargo(cache, &["test", "--no-run", "--workspace"])?);
+    Ok(all)
+}
+
+/// The tests that are to run.
+pub(crate) fn tests(all: &[Binary]) -> Vec<&Binary> {
+    let left_out =
+        |binary: &Binary| LEFT_OUT.iter().any(|(name, _)| *name == binary.name || *name == binary.package);
+    all.iter().filter(|binary| binary.is_test && !left_out(binary)).collect()
+}
+
+/// Cargo with flags and a target directory of its own, so that other builds stay valid.
+fn cargo(cache: &Path, args: &[&str]) -> Result<Vec<Binary>> {
+    let output = crate::run::cargo(args)
+        .args(["--target", TARGET, "--message-format=json-render-diagnostics"])
+        .arg("--target-dir")
+        .arg(cache.join("build"))
+        .env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=debuginfo")
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo")?;
+    if !output.status.success() {
+        bail!("cargo {}: {}", args.join(" "), output.status);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(binary).collect())
+}
+
+/// An executable of one of cargo's messages.
+fn binary(line: &str) -> Option<Binary> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    let path = PathBuf::from(message.get("executable")?.as_str()?);
+    let manifest = PathBuf::from(message.get("manifest_path")?.as_str()?);
+    let target = message.get("target")?;
+    let kind = target.pointer("/kind/0")?.as_str()?;
+    let name = target.get("name")?.as_str()?;
+    let package = package(message.get("package_id")?.as_str()?, &manifest);
+    let name = match kind {
+        "lib" => package.clone(),
+        "bin" => format!("{package}/{name} (bin)"),
+        _ => format!("{package}/{name}"),
+    };
+    let is_test = message.pointer("/profile/test")?.as_bool()?;
+    Some(Binary { name, path, package, manifest, is_test })
+}
+
+/// The name in `path+file:///dir#name@1.0.0`, or of the directory where that has only a version.
+fn package(id: &str, manifest: &Path) -> String {
+    match id.rsplit_once('#').and_then(|(_, rest)| rest.split_once('@')) {
+        Some((name, _)) => name.to_owned(),
+        None => {
+            let dir = manifest.parent().and_then(Path::file_name).unwrap_or_default();
+            dir.to_string_lossy().into_owned()
+        }
+    }
+}
+
+/// Which tests run, with which arguments. A filter that is part of binaries' names chooses those; any other is for libtest.
+pub(crate) fn chosen<'a>(tests: &[&'a Binary], filter: Option<&str>) -> (Vec<&'a Binary>, Vec<String>) {
+    let Some(filter) = filter else { return (tests.to_vec(), Vec::new()) };
+    let named: Vec<&Binary> = tests.iter().copied().filter(|test| test.name.contains(filter)).collect();
+    if named.is_empty() { (tests.to_vec(), vec![filter.to_owned()]) } else { (named, Vec::new()) }
+}
+
+/// The disk: binaries, the files of the source tree, the list of what to run.
+pub(crate) fn payload(cache: &Path, all: &[Binary], filter: Option<&str>) -> Result<PathBuf> {
+    let stage = cache.join("payload");
+    remove(&stage)?;
+    let (tests, args) = chosen(&tests(all), filter);
+    let guest = guest(all)?;
+    let programs = all.iter().filter(|binary| !binary.is_test);
+    for binary in programs.chain(tests.iter().copied()) {
+        place(&stage, &binary.path)?;
+    }
+    sources(&stage)?;
+    fs::create_dir_all(stage.join("vmtest"))?;
+    fs::copy(guest, stage.join("vmtest/vmguest"))?;
+    let jobs: Vec<Value> = tests.iter().map(|test| job(test, &args)).collect();
+    fs::write(stage.join("vmtest/job.json"), json!({ "tests": jobs }).to_string())?;
+    let image = cache.join("payload.ext4");
+    ext4(&image, Some(&stage), 0)?;
+    remove(&stage)?;
+    Ok(image)
+}
+
+/// The guest's init.
+pub(crate) fn guest(all: &[Binary]) -> Result<&Path> {
+    let is_guest = |binary: &&Binary| !binary.is_test && binary.package == "libcontainer-vmguest";
+    Ok(&all.iter().find(is_guest).context("the guest's init was not built")?.path)
+}
+
+fn job(test: &Binary, args: &[String]) -> Value {
+    let dir = test.manifest.parent().unwrap_or(Path::new("/")).to_string_lossy().into_owned();
+    let env = BTreeMap::from([
+        ("CARGO_MANIFEST_DIR", dir.clone()),
+        ("CARGO_PKG_NAME", test.package.clone()),
+        ("RUST_BACKTRACE", "1".to_owned()),
+        ("LIBCONTAINER_TIME_FACTOR", "5".to_owned()),
+    ]);
+    json!({"name": test.name, "path": test.path, "args": args, "cwd": dir, "env": env, "limit": LIMIT})
+}
+
+/// A file under its own path below the stage; linked where that can be.
+fn place(stage: &Path, path: &Path) -> Result<()> {
+    let target = stage.join(path.strip_prefix("/").unwrap_or(path));
+    if target.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(target.parent().context("a file without a directory")?)?;
+    if fs::hard_link(path, &target).is_err() {
+        fs::copy(path, &target).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Tests read samples by their place in the source tree.
+fn sources(stage: &Path) -> Result<()> {
+    let output = Command::new("git")
+        .args(["ls-files", "-co", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .context("git ls-files")?;
+    for name in String::from_utf8_lossy(&output.stdout).lines() {
+        let path = root().join(name);
+        let target = stage.join(path.strip_prefix("/").unwrap_or(&path));
+        if path.is_file() {
+            fs::create_dir_all(target.parent().context("a file without a directory")?)?;
+            fs::copy(&path, target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(kind: &str, name: &str, test: bool) -> String {
+        json!({
+            "executable": "/t/x", "manifest_path": "/w/crates/mount/Cargo.toml",
+            "package_id": "path+file:///w/crates/mount#libcontainer-mount@0.1.0",
+            "target": {"kind": [kind], "name": name}, "profile": {"test": test},
+        })
+        .to_string()
+    }
+
+    #[test]
+    fn executables_are_named_by_package_and_target() {
+        let unit = binary(&message("lib", "libcontainer_mount", true)).unwrap();
+        let test = binary(&message("test", "mountinfo", true)).unwrap();
+        assert_eq!(
+            (unit.name.as_str(), test.name.as_str()),
+            ("libcontainer-mount", "libcontainer-mount/mountinfo")
+        );
+        assert!(binary(r#"{"reason":"build-finished","success":true}"#).is_none());
+        assert_eq!(
+            package("path+file:///w/crates/nsinit#0.1.0", Path::new("/w/crates/nsinit/Cargo.toml")),
+            "nsinit"
+        );
+    }
+
+    #[test]
+    fn a_filter_is_for_binaries_or_else_for_tests() {
+        let all = [
+            binary(&message("lib", "x", true)).unwrap(),
+            binary(&message("test", "mountinfo", true)).unwrap(),
+        ];
+        let all: Vec<&Binary> = all.iter().collect();
+        for (filter, binaries, args) in
+            [(None, 2, 0), (Some("mountinfo"), 1, 0), (Some("a_link_is_refused"), 2, 1)]
+        {
+            let (chosen, rest) = chosen(&all, filter);
+            assert_eq!((chosen.len(), rest.len()), (binaries, args), "{filter:?}");
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! A stock kernel: its image, its modules as a disk, and the initramfs that finds the disks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::apt::{Apt, extract};
+use super::cpio::Cpio;
+use super::image::{Tools, ext4, newest, remove};
+use crate::run::check;
+
+/// What init needs before it has a root; the rest is loaded on demand from the modules disk.
+const MODULES: [&str; 6] = ["virtio_pci", "virtio_blk", "crc32c_generic", "crc32c_intel", "ext4", "overlay"];
+
+/// A kernel that can be booted.
+#[derive(Clone, Debug)]
+pub(crate) struct Kernel {
+    /// As upstream counts: `6.1.192`.
+    pub(crate) version: String,
+    pub(crate) image: PathBuf,
+    /// The modules of the initramfs, dependencies first.
+    pub(crate) early: Vec<PathBuf>,
+    pub(crate) modules: PathBuf,
+}
+
+impl Kernel {
+    /// The newest kernel of a series such as `6.1`, or of all for `newest`.
+    pub(crate) fn fetch(apt: &Apt, tools: &Tools, cache: &Path, series: &str) -> Result<Self> {
+        let package = choose(&apt.packages("linux-image-")?, series)?;
+        let mut packages = vec![package.clone()];
+        let release = package.strip_prefix("linux-image-").unwrap_or_default().to_owned();
+        // Newer kernels come in parts.
+        let parts = ["linux-binary-", "linux-modules-"].map(|prefix| format!("{prefix}{release}"));
+        let depends = apt.depends(&package)?;
+        packages.extend(depends.into_iter().filter(|name| parts.contains(name)));
+        let debs = apt.download(&packages)?;
+        let dir = cache.join("kernels").join(&release);
+        if !dir.join("done").exists() {
+            println!("vm: unpacking {package}");
+            remove(&dir)?;
+            unpack(&debs, &dir, tools, &release)?;
+            fs::write(dir.join("done"), "")?;
+        }
+        let name = debs
+            .iter()
+            .filter_map(|deb| deb.file_name()?.to_str())
+            .find(|name| name.starts_with("linux-image-"));
+        let version = name.and_then(|name| name.split('_').nth(1)?.split(['-', '+', '~']).next());
+        Ok(Self {
+            version: version.unwrap_or(&release).to_owned(),
+            image: dir.join("tree/boot").join(format!("vmlinuz-{release}")),
+            early: early(&tree_of_modules(&dir.join("tree"), &release)?)?,
+            modules: dir.join("modules.ext4"),
+        })
+    }
+
+    /// The initramfs with this init.
+    pub(crate) fn initramfs(&self, init: &[u8]) -> Result<Vec<u8>> {
+        let mut cpio = Cpio::default();
+        for dir in ["dev", "proc", "sys"] {
+            cpio.dir(dir);
+        }
+        cpio.device("dev/console", 0o600, 5, 1);
+        cpio.device("dev/null", 0o666, 1, 3);
+        cpio.file("init", 0o755, init);
+        let mut order = String::new();
+        for path in &self.early {
+            let name = module_name(path);
+            cpio.file(&format!("modules/{name}"), 0o644, &module(path)?);
+            order.push_str(&format!("{name}\n"));
+        }
+        cpio.file("modules/order", 0o644, order.as_bytes());
+        Ok(cpio.finish())
+    }
+}
+
+/// Numbers in a name, in order: what versions compare by.
+pub(crate) fn version(name: &str) -> Vec<u64> {
+    name.split(|character: char| !character.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect()
+}
+
+/// Signed kernels for machines in the cloud: small, and no firmware.
+fn choose(names: &[String], series: &str) -> Result<String> {
+    let fits = |name: &&String| {
+        let Some(rest) = name.strip_prefix("linux-image-") else { return false };
+        let digit = rest.starts_with(|character: char| character.is_ascii_digit());
+        let asked = series == "newest"
+            || rest.strip_prefix(series).is_some_and(|rest| rest.starts_with(['.', '-', '+']));
+        digit && asked && rest.ends_with("-cloud-amd64") && !rest.contains("-rt-")
+    };
+    newest(names.iter().filter(fits).cloned())
+        .with_context(|| format!("no suite has a cloud kernel {series}"))
+}
+
+fn tree_of_modules(tree: &Path, release: &str) -> Result<PathBuf> {
+    let places = ["lib/modules", "usr/lib/modules"].map(|place| tree.join(place).join(release));
+    places
+        .into_iter()
+        .find(|place| place.join("kernel").exists())
+        .with_context(|| format!("{release} has no modules"))
+}
+
+fn unpack(debs: &[PathBuf], dir: &Path, tools: &Tools, release: &str) -> Result<()> {
+    let tree = dir.join("tree");
+    extract(debs, &tree)?;
+    let place = tree_of_modules(&tree, release)?;
+    // depmod wants lib/modules below its base.
+    let base = dir.join("base");
+    fs::create_dir_all(base.join("lib/modules"))?;
+    fs::rename(&place, base.join("lib/modules").join(release))?;
+    let mut depmod = tools.command("depmod", "usr/bin/kmod");
+    check(depmod.arg("-b").arg(&base).arg(release))?;
+    ext4(&dir.join("modules.ext4"), Some(&base.join("lib/modules")), 0)?;
+    fs::rename(base.join("lib/modules").join(release), place)?;
+    Ok(())
+}
+
+/// The closure of `MODULES` by modules.dep, dependencies first. What is not there is built in.
+fn early(dir: &Path) -> Result<Vec<PathBuf>> {
+    let file = dir.join("modules.dep");
+    let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    Ok(closure(&text, &MODULES).into_iter().map(|path| dir.join(path)).collect())
+}
+
+/// Lines of modules.dep are `path: dependency…`, with all dependencies, the deepest last.
+fn closure(text: &str, wanted: &[&str]) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in wanted {
+        let of =
+            |line: &&str| line.split_once(':').is_some_and(|(path, _)| module_name(Path::new(path)) == *name);
+        let Some((path, rest)) = text.lines().find(of).and_then(|line| line.split_once(':')) else {
+            continue;
+        };
+        for path in rest.split_whitespace().rev().chain([path]) {
+            if !all.iter().any(|known| known == path) {
+                all.push(path.to_owned());
+            }
+        }
+    }
+    all
+}
+
+/// `kernel/fs/ext4/ext4.ko.xz` is `ext4`; dashes and underscores are the same.
+fn module_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split(".ko").next().unwrap_or_default().replace('-', "_")
+}
+
+/// A module's bytes, unpacked.
+fn module(path: &Path) -> Result<Vec<u8>> {
+    if path.extension().is_none_or(|kind| kind != "xz") {
+        return fs::read(path).with_context(|| path.display().to_string());
+    }
+    let output = Command::new("xz").arg("-dc").arg(path).output().context("xz (package xz-utils)")?;
+    if !output.status.success() {
+        bail!("xz -dc {}: {}", path.display(), output.status);
+    }
+    Ok(output.stdout)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_of_a_series_is_chosen() {
+        let names: Vec<String> = [
+            "linux-image-6.1.0-9-cloud-amd64",
+            "linux-image-6.1.0-56-cloud-amd64",
+            "linux-image-6.1.0-57-amd64",
+            "linux-image-6.1.0-58-cloud-amd64-dbg",
+            "linux-image-6.12.95+deb12-cloud-amd64",
+            "linux-image-6.12.117+deb13-cloud-amd64",
+            "linux-image-5.10.0-46-cloud-amd64-unsigned",
+            "linux-image-cloud-amd64",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        for (series, expected) in [
+            ("6.1", "linux-image-6.1.0-56-cloud-amd64"),
+            ("6.12", "linux-image-6.12.117+deb13-cloud-amd64"),
+            ("newest", "linux-image-6.12.117+deb13-cloud-amd64"),
+        ] {
+            assert_eq!(choose(&names, series).unwrap(), expected, "{series}");
+        }
+        assert!(choose(&names, "5.10").is_err());
+    }
+
+    #[test]
+    fn modules_come_after_what_they_need() {
+        let dep = "kernel/fs/ext4/ext4.ko.xz: kernel/fs/jbd2/jbd2.ko.xz kernel/lib/crc16.ko.xz\n\
+                   kernel/fs/jbd2/jbd2.ko.xz:\nkernel/fs/overlayfs/overlay.ko:\nkernel/lib/crc16.ko.xz:\n";
+        let names: Vec<String> = closure(dep, &["crc16", "ext4", "nothing", "overlay"])
+            .iter()
+            .map(|path| module_name(Path::new(path)))
+            .collect();
+        assert_eq!(names, ["crc16", "jbd2", "ext4", "overlay"]);
+    }
+}

@@ -1,0 +1,163 @@
+//! One boot of one kernel with one cgroup layout.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::image::ext4;
+use super::kernel::Kernel;
+use super::report::Report;
+
+/// A machine that has not answered for so long is ended.
+const LIMIT: Duration = Duration::from_secs(1800);
+/// QEMU's status when the guest ended it after all tests.
+const DONE: i32 = 33;
+/// Lines of the guest's console that a failure shows.
+const CONSOLE: usize = 60;
+
+/// What a boot is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Machine {
+    pub(crate) kernel: Kernel,
+    /// `v2`, `v1`, `hybrid`, `systemd`, `systemd-v1` or `systemd-hybrid`.
+    pub(crate) layout: String,
+    pub(crate) initramfs: PathBuf,
+    pub(crate) tools: PathBuf,
+    pub(crate) payload: PathBuf,
+    /// Console, results and the writable disk.
+    pub(crate) dir: PathBuf,
+}
+
+impl Machine {
+    /// `6.1.192 v2`.
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.kernel.version, self.layout)
+    }
+
+    /// Boots, waits for the end, reads what was reported.
+    pub(crate) fn run(&self) -> Result<Report> {
+        fs::create_dir_all(&self.dir)?;
+        let scratch = self.dir.join("scratch.ext4");
+        ext4(&scratch, None, 2048)?;
+        for name in ["console", "results"] {
+            fs::write(self.dir.join(name), "")?;
+        }
+        let start = Instant::now();
+        let mut command = self.command(&scratch);
+        fs::write(self.dir.join("command"), format!("{command:?}\n"))?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(self.dir.join("qemu"))?)
+            .spawn()
+            .context("qemu-system-x86_64")?;
+        let code = self.watch(&mut child, start)?;
+        let mut report = Report::read(&fs::read_to_string(self.dir.join("results"))?);
+        report.seconds = start.elapsed().as_secs_f64();
+        if code != Some(DONE) || !report.complete {
+            report.broken = Some(match code {
+                None => format!("no end after {} s", start.elapsed().as_secs()),
+                Some(code) => format!("qemu ended with {code}, the guest {}", self.last_words()),
+            });
+        }
+        Ok(report)
+    }
+
+    fn last_words(&self) -> &'static str {
+        if fs::metadata(self.dir.join("results")).is_ok_and(|data| data.len() > 0) {
+            "did not finish"
+        } else {
+            "never reported"
+        }
+    }
+
+    /// QEMU's exit code, or none if its time was over.
+    fn watch(&self, child: &mut Child, start: Instant) -> Result<Option<i32>> {
+        let mut seen = 0;
+        loop {
+            let status = child.try_wait()?;
+            let text = fs::read_to_string(self.dir.join("results")).unwrap_or_default();
+            let lines = text.matches('\n').count();
+            for line in text.lines().take(lines).skip(seen) {
+                if let Some(line) = super::report::progress(line) {
+                    println!("vm {}: {line}", self.name());
+                }
+            }
+            seen = lines;
+            if let Some(status) = status {
+                return Ok(Some(status.code().unwrap_or(-1)));
+            }
+            if start.elapsed() > LIMIT {
+                child.kill()?;
+                child.wait()?;
+                return Ok(None);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    fn command(&self, scratch: &Path) -> Command {
+        let mut command = Command::new("qemu-system-x86_64");
+        // Without cx16: the emulation of cmpxchg16b of some versions makes kernels fault now and then.
+        command.args([
+            "-machine",
+            "pc",
+            "-accel",
+            "tcg,thread=multi",
+            "-cpu",
+            "max,-cx16",
+            "-smp",
+            "1",
+            "-m",
+            "1024",
+        ]);
+        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
+        for name in ["console", "results"] {
+            command.arg("-serial").arg(format!("file:{}", self.dir.join(name).display()));
+        }
+        command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(&self.initramfs);
+        command.arg("-append").arg(self.words());
+        for (name, image, writable) in [
+            ("tools", self.tools.as_path(), false),
+            ("payload", &self.payload, false),
+            ("modules", &self.kernel.modules, false),
+            ("scratch", scratch, true),
+        ] {
+            let options = if writable { "cache=unsafe" } else { "readonly=on" };
+            command
+                .arg("-drive")
+                .arg(format!("file={},if=none,id={name},format=raw,{options}", image.display()));
+            command.arg("-device").arg(format!("virtio-blk-pci,drive={name},serial={name}"));
+        }
+        command
+    }
+
+    /// The kernel's command line.
+    fn words(&self) -> String {
+        let layout = &self.layout;
+        let systemd = match layout.as_str() {
+            "systemd" => "systemd.unit=vmtest.service",
+            "systemd-v1" => {
+                "systemd.unit=vmtest.service systemd.unified_cgroup_hierarchy=0 systemd.legacy_systemd_cgroup_controller=1"
+            }
+            "systemd-hybrid" => "systemd.unit=vmtest.service systemd.unified_cgroup_hierarchy=0",
+            _ => "",
+        };
+        format!(
+            "console=ttyS0 panic=-1 quiet no_timer_check swapaccount=1 vm.cg={layout} systemd.log_target=console \
+             systemd.show_status=0 {systemd}"
+        )
+    }
+
+    /// The end of what the guest and QEMU said.
+    pub(crate) fn console(&self) -> String {
+        let read = |name: &str| fs::read(self.dir.join(name)).unwrap_or_default();
+        let text = String::from_utf8_lossy(&[read("console"), read("qemu")].concat()).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        lines.get(lines.len().saturating_sub(CONSOLE)..).unwrap_or_default().join("\n")
+    }
+}

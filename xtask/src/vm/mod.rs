@@ -1,0 +1,215 @@
+//! `test --vm`: the workspace's test binaries in machines with stock kernels, under QEMU. See docs/vm-tests.md.
+
+mod apt;
+mod build;
+mod cpio;
+mod image;
+mod kernel;
+mod machine;
+mod report;
+mod sources;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{check, has, root};
+use machine::Machine;
+use report::Report;
+
+/// Boots at a time: one per core of the smallest machine that this is meant for.
+const AT_ONCE: usize = 2;
+const LAYOUTS: [&str; 6] = ["v2", "v1", "hybrid", "systemd", "systemd-v1", "systemd-hybrid"];
+/// Kernel and layout of a run that asks for nothing else. From 6.12 on Debian's kernels have no memory controller of version 1.
+const DEFAULT: [(&str, &str); 5] =
+    [("6.1", "v2"), ("6.1", "v1"), ("6.1", "hybrid"), ("6.1", "systemd"), ("newest", "v2")];
+const ALL_KERNELS: [&str; 3] = ["5.10", "6.1", "newest"];
+
+/// What was asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    filter: Option<String>,
+    kernel: Option<String>,
+    layout: Option<String>,
+    keep: bool,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Self> {
+        let mut options = Self::default();
+        let mut args = args.iter();
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().cloned().with_context(|| format!("{arg} needs a value"));
+            match arg.as_str() {
+                "--vm" => {}
+                "--keep" => options.keep = true,
+                "--kernel" => options.kernel = Some(value()?),
+                "--cg" => options.layout = Some(value()?),
+                other if other.starts_with('-') => bail!("unknown option {other}"),
+                other if options.filter.is_none() => options.filter = Some(other.to_owned()),
+                other => bail!("a second filter: {other}"),
+            }
+        }
+        match &options.layout {
+            Some(layout) if !LAYOUTS.contains(&layout.as_str()) => {
+                bail!("--cg {layout}: one of {}", LAYOUTS.join(", "))
+            }
+            _ => Ok(options),
+        }
+    }
+
+    /// Pairs of kernel and layout.
+    fn boots(&self) -> Vec<(String, String)> {
+        let pair = |kernel: &str, layout: &str| (kernel.to_owned(), layout.to_owned());
+        match (self.kernel.as_deref(), self.layout.as_deref()) {
+            (None, None) => DEFAULT.iter().map(|(kernel, layout)| pair(kernel, layout)).collect(),
+            (None, Some(layout)) => vec![pair("6.1", layout)],
+            (Some("all"), layout) => {
+                ALL_KERNELS.iter().map(|kernel| pair(kernel, layout.unwrap_or("v2"))).collect()
+            }
+            (Some(kernel), layout) => vec![pair(kernel, layout.unwrap_or("v2"))],
+        }
+    }
+}
+
+/// Whether this process may do everything.
+pub(crate) fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// Where packages, images and builds are kept.
+fn cache() -> PathBuf {
+    std::env::var_os("LIBCONTAINER_VM_CACHE").map_or_else(|| root().join("target/vm"), PathBuf::from)
+}
+
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let options = Options::parse(args)?;
+    let cache = cache();
+    fs::create_dir_all(&cache)?;
+    let cache = std::path::absolute(cache)?;
+    qemu()?;
+    let machines = machines(&options, &cache)?;
+    for (name, reason) in build::LEFT_OUT {
+        println!("vm: left out: {name}: {reason}");
+    }
+    let queue = Mutex::new(machines.iter());
+    let good = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(machine) = queue.lock().ok().and_then(|mut queue| queue.next()) {
+                    let report = finish(machine, &good);
+                    clean(machine, options.keep || report.is_none());
+                }
+            });
+        }
+    });
+    let good = good.into_inner().unwrap_or_default();
+    println!("vm: {} of {} machines passed", good.len(), machines.len());
+    if good.len() < machines.len() { bail!("tests failed in the machines") } else { Ok(()) }
+}
+
+/// Runs a machine and prints its report in one piece; none if it was a failure.
+fn finish(machine: &Machine, good: &Mutex<Vec<String>>) -> Option<Report> {
+    let name = machine.name();
+    let result = machine.run();
+    let mut good = good.lock().ok()?;
+    match result {
+        Ok(report) => {
+            report.print(&name);
+            if report.broken.is_some() {
+                println!("vm {name}: console:\n{}", machine.console());
+            }
+            report.is_good().then(|| {
+                good.push(name);
+                report
+            })
+        }
+        Err(error) => {
+            println!("vm {name}: {error:#}\n{}", machine.console());
+            None
+        }
+    }
+}
+
+fn clean(machine: &Machine, keep: bool) {
+    let dir = machine.dir.display();
+    if keep {
+        println!("vm {}: kept {dir}: console, results, command (starts it again)", machine.name());
+    } else if let Err(error) = fs::remove_dir_all(&machine.dir) {
+        println!("vm: remove {dir}: {error}");
+    }
+}
+
+/// Fetches and builds everything that the boots need.
+fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
+    let binaries = build::build(cache)?;
+    let apt = apt::Apt::open(cache)?;
+    let tools = image::Tools::fetch(&apt, cache)?;
+    let payload = build::payload(cache, &binaries, options.filter.as_deref())?;
+    let init = fs::read(build::guest(&binaries)?)?;
+    let mut all = Vec::new();
+    for (series, layout) in options.boots() {
+        let kernel = kernel::Kernel::fetch(&apt, &tools, cache, &series)?;
+        let dir = cache.join("runs").join(format!("{}-{layout}", kernel.version));
+        fs::create_dir_all(&dir)?;
+        let initramfs = dir.join("initramfs");
+        fs::write(&initramfs, kernel.initramfs(&init)?)?;
+        let (tools, payload) = (tools.image.clone(), payload.clone());
+        all.push(Machine { kernel, layout, initramfs, tools, payload, dir });
+    }
+    Ok(all)
+}
+
+/// As root on Debian and its kin QEMU is installed; elsewhere it is asked for.
+fn qemu() -> Result<()> {
+    if has("qemu-system-x86_64") {
+        return Ok(());
+    }
+    if !is_root() || !has("apt-get") {
+        bail!("qemu-system-x86_64 is missing (Debian package qemu-system-x86)");
+    }
+    println!("vm: installing qemu-system-x86");
+    let apt = |args: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(args)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        command
+    };
+    check(&mut apt(&["-qq", "update"]))?;
+    check(&mut apt(&["-qq", "-y", "--no-install-recommends", "install", "qemu-system-x86"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Options;
+
+    fn parse(line: &str) -> Option<(usize, Option<String>, bool)> {
+        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+        let options = Options::parse(&args).ok()?;
+        Some((options.boots().len(), options.filter, options.keep))
+    }
+
+    #[test]
+    fn options() {
+        let filter = Some("mount".to_owned());
+        for (line, expected) in [
+            ("--vm", Some((5, None, false))),
+            ("--vm mount --keep", Some((1 + 4, filter.clone(), true))),
+            ("--vm --cg v1 mount", Some((1, filter, false))),
+            ("--vm --kernel all", Some((3, None, false))),
+            ("--vm --cg v3", None),
+            ("--vm --kernel", None),
+            ("--vm --fast", None),
+            ("--vm a b", None),
+        ] {
+            assert_eq!(parse(line), expected, "{line}");
+        }
+    }
+}
