@@ -286,7 +286,7 @@ fn answer(
         NLMSG_NOOP => Ok(Step::More),
         NLMSG_OVERRUN => Err(interrupted(name)),
         NLMSG_ERROR | NLMSG_DONE => match frame::acknowledgement(frame, request)? {
-            // The dump of nothing of a family or table that the kernel never had.
+            // RACE: a signal to a lock holder in the kernel, or a table resized under the dump; worth another attempt.
             Some(refusal) if refusal.errno == libc::EINTR => Err(interrupted(name)),
             Some(refusal) => Err(refusal.into_error(name(), None)),
             None => Ok(Step::Done),

@@ -13,7 +13,7 @@ use super::kind::{
     OtherKind, Peer, TunKind, Vlan, VlanProtocol, Vxlan,
 };
 use super::stats::Stats64;
-use crate::attribute::{Attribute, Attributes, keep};
+use crate::attribute::{Attribute, Attributes, align, keep};
 use crate::{Error, Index, Mac, Name, Result};
 
 /// Bytes of `struct ifinfomsg`.
@@ -49,6 +49,9 @@ pub struct LinkView<'a> {
     mac: &'a [u8],
     info: &'a [u8],
     stats: &'a [u8],
+    alias: Option<&'a [u8]>,
+    names: &'a [u8],
+    unknown: usize,
     attributes: &'a [u8],
 }
 
@@ -75,6 +78,9 @@ impl<'a> LinkView<'a> {
             mac: &[],
             info: &[],
             stats: &[],
+            alias: None,
+            names: &[],
+            unknown: 0,
             attributes: payload.get(HEADER..).unwrap_or_default(),
         };
         for attribute in view.attributes() {
@@ -96,6 +102,9 @@ impl<'a> LinkView<'a> {
             IFLA_GROUP => self.group = attribute.u32().unwrap_or_default(),
             IFLA_LINKINFO => self.info = attribute.value,
             IFLA_STATS64 => self.stats = attribute.value,
+            IFLA_IFALIAS => self.alias = Some(attribute.value),
+            PROP_LIST => self.names = attribute.value,
+            _ if is_unknown(&attribute) => self.unknown += align(attribute.value.len() + 4),
             _ => {}
         }
     }
@@ -143,8 +152,7 @@ impl<'a> LinkView<'a> {
 
     /// Its alternative names.
     pub fn alt_names(&self) -> impl Iterator<Item = &'a OsStr> + use<'a> {
-        let list = self.attributes().find(PROP_LIST).unwrap_or_default();
-        Attributes::new(list)
+        Attributes::new(self.names)
             .filter(|attribute| attribute.kind == ALT_IFNAME)
             .map(|attribute| OsStr::from_bytes(attribute.text()))
     }
@@ -167,10 +175,10 @@ impl<'a> LinkView<'a> {
             group: self.group,
             kind: self.kind(),
             bridge_port: self.bridge_port(),
-            alias: self.attributes().find(IFLA_IFALIAS).map(alias),
+            alias: self.alias.map(alias),
             alt_names: self.alt_names().map(OsStr::to_owned).collect(),
             stats: self.stats(),
-            unknown: Vec::new(),
+            unknown: Vec::with_capacity(self.unknown),
         };
         self.attributes().filter(is_unknown).for_each(|attribute| keep(&mut link.unknown, attribute));
         link
