@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use libcontainer_tests::{Place, able, config, skip};
+use libcontainer_tests::{Place, able, config, copy_program, skip};
 
 /// The program beside the tests' own directory; `cargo xtask test` builds it first.
 fn program() -> PathBuf {
@@ -133,7 +133,7 @@ fn trying_as_an_ordinary_user() {
     }
     let place = Place::new("rootless");
     // Everyone can reach the program and the state there.
-    std::fs::copy(program(), place.join("nsinit")).unwrap();
+    copy_program(&program(), &place.join("nsinit")).unwrap();
     std::os::unix::fs::chown(place.path(), Some(4321), Some(4321)).unwrap();
     for (args, wanted) in [
         (vec!["try"], "its own                user ids"),

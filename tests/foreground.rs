@@ -106,6 +106,18 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// The exit code of a command that must end by itself.
+fn code_of(mut child: Child) -> Option<i32> {
+    let end = Instant::now() + Duration::from_secs(20);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > end {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.wait().unwrap().code()
+}
+
 fn send(child: &Child, signal: Signal) {
     nix::sys::signal::kill(Pid::from_raw(child.id() as i32), signal).unwrap();
 }
@@ -151,14 +163,14 @@ fn signals_reach_the_program() {
     let Some(operator) = Operator::new("signals") else { return };
     operator.check(&["run", "-d", "web"], 0, "");
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143), (Signal::SIGUSR1, 138)] {
-        let mut child = operator.started(&["exec", "web", "sh", "-c", SLEEP]);
+        let child = operator.started(&["exec", "web", "sh", "-c", SLEEP]);
         send(&child, signal);
-        assert_eq!(child.wait().unwrap().code(), Some(code), "exec, {signal}");
+        assert_eq!(code_of(child), Some(code), "exec, {signal}");
         let script =
             format!("trap 'exit {code}' {}; touch /tmp/ready; while :; do sleep 0.01; done", signal as i32);
-        let mut child = operator.started(&["run", "x", "sh", "-c", &script]);
+        let child = operator.started(&["run", "x", "sh", "-c", &script]);
         send(&child, signal);
-        assert_eq!(child.wait().unwrap().code(), Some(code), "run, {signal}");
+        assert_eq!(code_of(child), Some(code), "run, {signal}");
     }
     operator.check(&["delete", "--force", "web"], 0, "");
     assert!(operator.inside().is_empty());

@@ -17,10 +17,10 @@ fn threads() -> usize {
     fs::read_dir("/proc/self/task").unwrap().count()
 }
 
-/// Private dirty memory, in KiB.
+/// Anonymous memory, in KiB: heap and stacks, not the program's own file.
 fn memory() -> u64 {
     let text = fs::read_to_string("/proc/self/smaps_rollup").unwrap();
-    let line = text.lines().find(|line| line.starts_with("Private_Dirty:")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("Anonymous:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 

@@ -17,7 +17,7 @@ use std::process::{Command, Stdio};
 
 use libcontainer::mount::IdMapping;
 use libcontainer::{Config, Namespace, NamespaceKind};
-use libcontainer_tests::{Place, able, config, skip};
+use libcontainer_tests::{Place, able, config, copy_program, skip};
 
 const USER: u32 = 4321;
 
@@ -39,7 +39,7 @@ impl Ordinary {
         }
         let place = Place::new(name);
         let config = config(&place.rootfs().unwrap());
-        fs::copy(program, place.join("nsinit")).unwrap();
+        copy_program(&program, &place.join("nsinit")).unwrap();
         let this = Self { place, config };
         this.write();
         give(this.place.path());

@@ -86,7 +86,7 @@ impl Place {
         for dir in ["bin", "etc", "proc", "sys", "dev", "tmp", "home/u"] {
             fs::create_dir_all(root.join(dir))?;
         }
-        fs::copy(BUSYBOX, root.join("bin/busybox"))?;
+        copy_program(Path::new(BUSYBOX), &root.join("bin/busybox"))?;
         for name in [
             "sh", "ls", "cat", "id", "ps", "true", "false", "sleep", "echo", "grep", "env", "mount", "stat",
             "tty", "kill", "readlink", "head", "touch", "wc", "mkdir", "umount",
@@ -106,6 +106,16 @@ impl Drop for Place {
             let _ = writeln!(std::io::stderr(), "{}: {error}", self.dir.display());
         }
     }
+}
+
+/// Copies a program that is to be run. Another process does it: a descriptor of ours that is open for writing would live on for a
+/// moment in whatever another thread forks meanwhile, and the kernel then refuses to run the file (`ETXTBSY`).
+///
+/// # Errors
+/// If `cp` can't be run or fails.
+pub fn copy_program(from: &Path, to: &Path) -> std::io::Result<()> {
+    let status = std::process::Command::new("cp").arg(from).arg(to).status()?;
+    if status.success() { Ok(()) } else { Err(std::io::Error::other(format!("cp: {status}"))) }
 }
 
 /// A config with the five namespaces of 2014, loopback, and a few capabilities.

@@ -230,7 +230,7 @@ impl Container {
     /// Those of reading `/proc`.
     pub fn processes(&self) -> Result<Vec<Pid>> {
         let state = self.refresh()?;
-        let Some((init, _pidfd)) = self.open_init(&state)? else { return Ok(Vec::new()) };
+        let Some((init, pidfd)) = self.open_init(&state)? else { return Ok(Vec::new()) };
         if !state.places().is_empty() {
             return self.in_group(&state);
         }
@@ -238,7 +238,11 @@ impl Container {
         if !own {
             return Ok(vec![init]);
         }
-        join::in_pid_namespace(init).map_err(|error| Error::io("read /proc", error))
+        match join::in_pid_namespace(init) {
+            // RACE: its files in /proc are closed to everyone once it has ended.
+            Err(_) if join::has_ended(&pidfd) => Ok(Vec::new()),
+            found => found.map_err(|error| Error::io("read /proc", error)),
+        }
     }
 
     fn in_group(&self, state: &State) -> Result<Vec<Pid>> {

@@ -1,8 +1,9 @@
 //! Starting a further process in a running container.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use libcontainer_cgroups::Group;
 use libcontainer_plan::{File, HostStep, Launch, Pid, Plan, Slot};
@@ -12,10 +13,10 @@ use nix::sys::stat::fstatat;
 use crate::cgroup::{self, OutOfMemory};
 use crate::compile::{self, Compiled, JoinSetup};
 use crate::config::{Config, NamespaceKind};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::factory::{self, Factory};
 use crate::making;
-use crate::process::Process;
+use crate::process::{Process, wait_readable};
 use crate::readback::{self, Expected};
 use crate::resolve::{self, Accounts};
 use crate::state::State;
@@ -31,8 +32,11 @@ pub(crate) fn start(
     let what = format!("start a process in {id:?}");
     let (pid, pidfd) = init;
     let io = |error| Error::io(what.clone(), error);
-    let namespaces = different(pid).map_err(io)?;
-    let accounts = resolve::read_accounts(&PathBuf::from(format!("/proc/{pid}/root")))?;
+    let (namespaces, accounts) = look(pid).map_err(|error| {
+        let text = || format!("{what}: the container has ended");
+        // RACE: its files in /proc are closed to everyone once it has ended.
+        if has_ended(&pidfd) { Error::new(ErrorKind::WrongState, text()) } else { error }
+    })?;
     let mut setup = setup(factory, &state.config, &process, &accounts, namespaces)?;
     setup.cgroup = (!state.places().is_empty()).then(|| cgroup::setup(state.places()));
     let mut expected = expected(&setup);
@@ -84,6 +88,18 @@ fn enter(
     let memory = OutOfMemory::new(&group);
     launch.cgroup_with(move || cgroup::unified(&group));
     Ok(memory)
+}
+
+/// What a join needs to know of the first process: how its namespaces differ, and its account files.
+fn look(pid: Pid) -> Result<(u32, Accounts)> {
+    let root = PathBuf::from(format!("/proc/{pid}/root"));
+    let namespaces =
+        different(pid).map_err(|error| Error::io(format!("read namespaces of process {pid}"), error))?;
+    Ok((namespaces, resolve::read_accounts(&root)?))
+}
+
+pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
+    wait_readable(pidfd.as_fd(), Some(Duration::ZERO)).unwrap_or(true)
 }
 
 pub(crate) fn explain(factory: &Factory, state: &State, process: &ProcessConfig) -> Result<Plan> {

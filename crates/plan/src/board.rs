@@ -75,12 +75,13 @@ fn messages(log: &[u8]) -> String {
     lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ").replace(char::is_control, "?")
 }
 
-/// How a start went, read from a board file by another process than the one that launched it.
+/// How a start went, read from a board file ([`crate::Launch::board_with`]) by another process than the one that launched it. The init writes the
+/// file, so both fields are bounded and no more than a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BoardFile {
-    /// Index of the step that was run last.
+    /// Index of the step that was run last, in the child lane; at most [`crate::MAX_STEPS`].
     pub step: usize,
-    /// Its error number, if it failed and ended the plan.
+    /// Its error number, 0 to 4095, if it failed and ended the plan.
     pub errno: Option<i32>,
 }
 

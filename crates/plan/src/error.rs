@@ -124,9 +124,9 @@ impl fmt::Display for Lane {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Cause {
-    /// The call failed.
+    /// The call failed, with this error number.
     Os(io::Error),
-    /// A hook ended with this wait status.
+    /// A hook ended with this status, in the form of wait(2): a signal, or an exit code but 0.
     Hook(i32),
     /// A result differs from what the plan says.
     Mismatch,
@@ -174,12 +174,12 @@ pub struct StepFailure {
     pub call: String,
     /// The cause.
     pub cause: Cause,
-    /// What the kernel wrote to the mount context's log.
+    /// What the kernel wrote to the mount context's log: fsopen(2), one line, at most 1024 bytes; else empty.
     pub log: String,
 }
 
 impl StepFailure {
-    /// The error number, if the cause has one.
+    /// The error number, such as `libc::EPERM`, if the cause is a call that failed.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         match &self.cause {
@@ -215,7 +215,7 @@ impl std::error::Error for StepFailure {
     }
 }
 
-/// A launch that failed: the step, and what could not be taken back.
+/// A launch that failed: the step, and what could not be taken back. Everything else that the launch had done is undone.
 #[derive(Debug)]
 pub struct LaunchError {
     /// The step that failed first.

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::ids::Pid;
 use crate::step::Point;
 
-/// Takes back what a host step did. Runs when a later step fails, in reverse order.
+/// Takes back what a host step did. Runs when a later step fails, in reverse order and on past errors, which [`crate::LaunchError`] collects.
 pub type Undo = Box<dyn FnOnce() -> io::Result<()> + Send>;
 
 type Run = Box<dyn FnOnce(&mut HostContext) -> io::Result<Option<Undo>> + Send>;
@@ -63,7 +63,8 @@ pub struct FdSource {
 }
 
 impl FdSource {
-    /// A source called `text`.
+    /// A source called `text`, as `explain` and errors print it. `make` runs on the launching thread when the lanes meet there; its error is
+    /// that of the host step. The host's copy of the descriptor is closed once it is sent.
     pub fn new(
         text: impl Into<String>,
         make: impl FnOnce(&mut HostContext) -> io::Result<OwnedFd> + Send + 'static,
@@ -115,7 +116,7 @@ impl HostContext {
         self.pidfd.as_ref().map(AsFd::as_fd).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))
     }
 
-    /// Takes a descriptor that the init has sent.
+    /// Takes a descriptor that the init has sent by [`crate::Builder::send_fd`] under that name; `None` if it has not, or it was taken before.
     pub fn take(&mut self, name: &str) -> Option<OwnedFd> {
         self.received.remove(name)
     }

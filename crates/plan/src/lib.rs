@@ -17,6 +17,8 @@ mod seal;
 mod slot;
 mod step;
 mod syscalls;
+#[cfg(test)]
+mod tests;
 pub mod wire;
 
 pub use board::BoardFile;

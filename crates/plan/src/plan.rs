@@ -16,7 +16,10 @@ pub struct Plan {
     pub(crate) steps: Vec<Step>,
     pub(crate) targets: Vec<Vec<(u8, u16)>>,
     pub(crate) purposes: Vec<String>,
+    /// Those of the presets.
     pub(crate) slots: Vec<SlotInfo>,
+    /// How many numbers the slots have.
+    pub(crate) numbers: usize,
     pub(crate) presets: Vec<SlotId>,
     pub(crate) arena: Vec<u8>,
     pub(crate) relocations: Vec<Offset>,
@@ -44,7 +47,7 @@ pub struct Counts {
     pub host_steps: usize,
     /// Length of the encoded plan in bytes.
     pub bytes: usize,
-    /// Most slots in use.
+    /// Most slots in use at once, presets included.
     pub slots: usize,
 }
 
@@ -55,12 +58,12 @@ pub struct Fault {
     pub lane: Lane,
     /// Its index, as in `explain`.
     pub step: usize,
-    /// The error number, such as `libc::EIO`.
+    /// The error number, such as `libc::EIO`; 1 to 4095.
     pub errno: i32,
 }
 
 impl Plan {
-    /// The sizes of the plan.
+    /// The sizes of the plan. The same config and probe always have the same.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts {
@@ -68,7 +71,7 @@ impl Plan {
             child_syscalls: self.steps.iter().map(calls).sum(),
             host_steps: self.host.len(),
             bytes: self.encode(&[], None, false).len(),
-            slots: self.slots.len(),
+            slots: self.numbers,
         }
     }
 

@@ -5,9 +5,9 @@ use std::io;
 /// Facts about a kernel and about the calling process, as far as plans depend on them.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Probe {
-    /// Major and minor version.
+    /// Major and minor version: uname(2).
     pub version: (u32, u32),
-    /// Number of the last capability that the kernel knows.
+    /// Number of the last capability that the kernel knows: `/proc/sys/kernel/cap_last_cap`, or 40 if that can't be read.
     pub last_cap: u32,
     /// Mounts may be attached inside a detached mount (6.15).
     pub nested_detached: bool,

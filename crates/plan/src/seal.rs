@@ -93,7 +93,11 @@ fn slots(builder: &Builder, targets: &Targets) -> Result<(), SealError> {
             after.remove(slot);
         }
         let failed = after.clone();
-        after.extend(step.out);
+        if let Some(out) = step.out {
+            // The number holds one descriptor: what had it before is no longer there.
+            after.retain(|slot| slot.number != out.number);
+            after.insert(out);
+        }
         let named = targets.get(index).map(Vec::as_slice).unwrap_or_default();
         if !named.iter().any(|(errno, _)| *errno == 0) {
             merge(&mut incoming, index + 1, &after);
@@ -129,11 +133,11 @@ fn used(
         let Arg::Slot(slot) = arg else { continue };
         // ORDER: after the real close_range only the control socket lives, until exec closes it.
         if closed && builder.control != Some(*slot) {
-            return Err(SealError::AfterCloseRange { step: index, slot: slot.0 });
+            return Err(SealError::AfterCloseRange { step: index, slot: slot.number });
         }
         if !set.contains(slot) {
             let name = builder.slots.get(slot).cloned().unwrap_or_default();
-            return Err(SealError::SlotNotSet { step: index, slot: slot.0, name });
+            return Err(SealError::SlotNotSet { step: index, slot: slot.number, name });
         }
     }
     Ok(())
@@ -216,14 +220,15 @@ fn lanes(builder: &Builder) -> Result<(), SealError> {
 }
 
 fn close(builder: Builder, targets: Targets) -> Plan {
-    let info = |(slot, name): (&SlotId, &String)| SlotInfo { slot: *slot, name: name.clone() };
-    let slots = builder.slots.iter().map(info).collect();
+    let name = |slot: &SlotId| builder.slots.get(slot).cloned().unwrap_or_default();
+    let slots = builder.presets.iter().map(|slot| SlotInfo { slot: *slot, name: name(slot) }).collect();
     let (arena, relocations) = builder.arena.finish();
     Plan {
         steps: builder.steps,
         targets,
         purposes: builder.purposes,
         slots,
+        numbers: builder.numbers,
         presets: builder.presets,
         arena,
         relocations,

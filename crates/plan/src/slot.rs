@@ -2,15 +2,31 @@
 
 use std::marker::PhantomData;
 
-/// Number of a slot in the interpreter's table.
+/// A slot of the interpreter's table, for as long as one descriptor is in it.
+///
+/// The number of a slot is used again once its descriptor is closed. Two slots that have the number one after the other are
+/// different ids, so that the verifier never takes an old name for the new descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SlotId(pub(crate) u8);
+pub struct SlotId {
+    pub(crate) number: u8,
+    /// How many descriptors had the number before.
+    pub(crate) life: u32,
+}
 
 impl SlotId {
     /// The number, as `explain` prints it after an `s`.
     #[must_use]
     pub fn number(self) -> u8 {
-        self.0
+        self.number
+    }
+
+    pub(crate) fn first(number: u8) -> Self {
+        Self { number, life: 0 }
+    }
+
+    /// The id of the next descriptor that gets this number.
+    pub(crate) fn next_life(self) -> Self {
+        Self { life: self.life + 1, ..self }
     }
 }
 

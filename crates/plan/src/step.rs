@@ -69,7 +69,7 @@ impl Arg {
         match self {
             Self::Int(value) => (wire::ArgKind::Signed, unsigned(value)),
             Self::Bits(value) => (wire::ArgKind::Unsigned, value),
-            Self::Slot(slot) => (wire::ArgKind::Slot, u32::from(slot.0)),
+            Self::Slot(slot) => (wire::ArgKind::Slot, u32::from(slot.number)),
             Self::Memory(at, _) => (wire::ArgKind::Arena, at),
         }
     }

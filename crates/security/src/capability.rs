@@ -50,7 +50,7 @@ const NAMES: [&str; 41] = [
     "CHECKPOINT_RESTORE",
 ];
 
-/// One capability, by number: also one that this library has no name for.
+/// One capability, by its number in linux/capability.h, 0 to 63: also one that this library has no name for. See capabilities(7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Capability(u8);
 
@@ -63,13 +63,13 @@ pub struct UnknownCapability {
 }
 
 impl Capability {
-    /// The capability with this number, 0 to 63.
+    /// The capability with this number, 0 to 63; `None` for a larger one, which no set could hold.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
         u8::try_from(number).ok().filter(|number| *number < 64).map(Self)
     }
 
-    /// The number.
+    /// The number, which is that of its bit in a set.
     #[must_use]
     pub fn number(self) -> u32 {
         u32::from(self.0)
@@ -94,6 +94,9 @@ impl FromStr for Capability {
     type Err = UnknownCapability;
 
     /// Reads a name with or without `CAP_`, in upper or lower case, or `CAP_` and a number.
+    ///
+    /// # Errors
+    /// [`UnknownCapability`] for any other text, a bare number and surrounding blanks included.
     fn from_str(name: &str) -> Result<Self, UnknownCapability> {
         let upper = name.to_ascii_uppercase();
         let bare = upper.strip_prefix("CAP_").unwrap_or(&upper);
@@ -103,7 +106,7 @@ impl FromStr for Capability {
     }
 }
 
-/// A set of capabilities: a bit mask with names.
+/// A set of capabilities: a mask in which bit *n* is capability number *n*, as in `/proc/PID/status`. In JSON it is a list of names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CapSet(u64);
 
@@ -111,19 +114,19 @@ impl CapSet {
     /// The empty set.
     pub const EMPTY: Self = Self(0);
 
-    /// The set with these bits.
+    /// The set with these bits; bit 0 is `CAP_CHOWN`.
     #[must_use]
     pub fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
-    /// All capabilities up to `last`.
+    /// All capabilities up to number `last`, itself included: `/proc/sys/kernel/cap_last_cap`, or [`crate::thread::last_capability`].
     #[must_use]
     pub fn all(last: u32) -> Self {
         Self(u64::MAX >> (63 - last.min(63)))
     }
 
-    /// The bits.
+    /// The bits; bit 0 is `CAP_CHOWN`.
     #[must_use]
     pub fn bits(self) -> u64 {
         self.0
@@ -159,15 +162,15 @@ impl CapSet {
         self.0 == 0
     }
 
-    /// The capabilities, by number.
+    /// The capabilities, in ascending order of their numbers.
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         (0..64).map(Capability).filter(move |capability| self.contains(*capability))
     }
 
-    /// The set of all names.
+    /// The set of all names, each as [`Capability`] reads it; a name given twice counts once.
     ///
     /// # Errors
-    /// The first name that is unknown.
+    /// [`UnknownCapability`] with the first name that is unknown.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownCapability> {
         names.into_iter().map(str::parse).collect()
     }
@@ -202,19 +205,19 @@ impl<'de> Deserialize<'de> for CapSet {
     }
 }
 
-/// The five sets of a process.
+/// The five sets of a thread: capabilities(7), "Thread capability sets". A key that JSON lacks is the empty set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Capabilities {
-    /// Most that exec can give.
+    /// Most that exec can give. Never grows.
     pub bounding: CapSet,
-    /// What the kernel checks.
+    /// What the kernel checks. Never holds more than `permitted`.
     pub effective: CapSet,
-    /// What may be made effective.
+    /// What may be made effective. Grows at exec only.
     pub permitted: CapSet,
-    /// What files may give at exec.
+    /// What files with that inheritable capability may give at exec.
     pub inheritable: CapSet,
-    /// What stays over exec of a program without file capabilities.
+    /// What stays over exec of a program without file capabilities (Linux 4.3). Never holds what is not permitted and inheritable.
     pub ambient: CapSet,
 }
 
@@ -226,7 +229,7 @@ impl Capabilities {
         Self { bounding: set, effective: set, permitted: set, ..Self::default() }
     }
 
-    /// What contradicts itself: the key of the set, and why.
+    /// What contradicts itself, so that no kernel could grant it: the key of the set in JSON, and why. Empty if all is well.
     #[must_use]
     pub fn problems(&self) -> Vec<(&'static str, String)> {
         let mut all = Vec::new();

@@ -2,14 +2,14 @@
 
 use libcontainer_plan::{Builder, CapMasks};
 
-/// Who the program runs as.
+/// Who the program runs as: credentials(7). Real, effective, saved and filesystem ids are all the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// User id, in the container's user namespace.
     pub uid: u32,
-    /// Group id.
+    /// Group id, likewise.
     pub gid: u32,
-    /// Supplementary groups.
+    /// Supplementary groups, likewise; at most 65536, in any order.
     pub groups: Vec<u32>,
     /// Whether setgroups(2) is denied (a user namespace mapped without privileges); then `groups` must be empty.
     pub setgroups_denied: bool,
@@ -18,21 +18,21 @@ pub struct Identity {
 /// What the program may do: bit masks of capabilities, bit 0 is `CAP_CHOWN`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Confinement {
-    /// Bounding set.
+    /// Bounding set: what is not in it is dropped.
     pub bounding: u64,
-    /// Effective set.
+    /// Effective set, part of the permitted set.
     pub effective: u64,
     /// Permitted set.
     pub permitted: u64,
     /// Inheritable set.
     pub inheritable: u64,
-    /// Ambient set.
+    /// Ambient set, part of the permitted and of the inheritable set.
     pub ambient: u64,
-    /// Last capability of the running kernel: all up to it are dropped unless kept.
+    /// Number of the last capability of the running kernel (`Probe::last_cap`): all up to it are dropped unless kept.
     pub last_cap: u32,
     /// Set `no_new_privs`.
     pub no_new_privs: bool,
-    /// Signal that the process gets when the thread that made it ends.
+    /// Signal, 1 to 64, that the process gets when the thread that made it ends: PR_SET_PDEATHSIG(2const).
     pub parent_death_signal: Option<u32>,
 }
 
@@ -40,13 +40,19 @@ const PR_CAPBSET_READ: i32 = 23;
 const PR_CAP_AMBIENT: i32 = 47;
 const PR_CAP_AMBIENT_IS_SET: u32 = 1;
 
-/// Joins a new session keyring, so that the host's is not inherited. A kernel without keyrings has none to inherit.
+/// Joins a new session keyring called `name`, so that the host's is not inherited: one step, `keyctl(KEYCTL_JOIN_SESSION_KEYRING)` of
+/// keyctl(2). A kernel without keyrings (`ENOSYS`) has none to inherit; any other error number ends the plan.
 pub fn session_keyring(plan: &mut Builder, name: &str) {
     plan.purpose("join a session keyring");
     plan.join_session_keyring(name).tolerate(libc::ENOSYS);
 }
 
 /// Gives up everything that `confinement` does not grant and becomes `identity`, then reads all of it back.
+///
+/// Steps, in this order: `PR_CAPBSET_DROP` for each capability that is not kept, `PR_CAP_AMBIENT_CLEAR_ALL`, `PR_SET_KEEPCAPS`, setgroups(2) unless
+/// denied, setresgid(2), setresuid(2), capset(2), `PR_CAP_AMBIENT_RAISE`, `PR_SET_NO_NEW_PRIVS`, `PR_SET_PDEATHSIG`; then getresuid(2),
+/// getresgid(2), getgroups(2), capget(2), `PR_CAPBSET_READ`, `PR_CAP_AMBIENT_IS_SET` and `PR_GET_NO_NEW_PRIVS`, each compared with what was asked
+/// for. None of them may fail; a difference ends the plan with `EBADE`. Behind it the verifier lets no privileged step pass.
 pub fn drop_privileges(plan: &mut Builder, identity: &Identity, confinement: &Confinement) {
     plan.purpose("drop capabilities from the bounding set");
     // ORDER: before the ids change, which takes CAP_SETPCAP away.

@@ -34,7 +34,7 @@ impl Resource {
         u32::from(self.0)
     }
 
-    /// The resource of that name, with or without `RLIMIT_`.
+    /// The resource of that name, in upper case, with or without `RLIMIT_`; `None` for any other text.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let bare = name.strip_prefix("RLIMIT_").unwrap_or(name);
@@ -71,19 +71,19 @@ impl<'de> Deserialize<'de> for Resource {
     }
 }
 
-/// One limit. `u64::MAX` is no limit.
+/// One limit: getrlimit(2), where the units are: bytes, seconds, or a count, by resource. [`u64::MAX`] is `RLIM_INFINITY`, no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rlimit {
     /// The resource.
     #[serde(rename = "type")]
     pub resource: Resource,
-    /// What the kernel enforces.
+    /// What the kernel enforces; no more than `hard`.
     pub soft: u64,
-    /// Most that the process may set itself.
+    /// Most that the process may set itself without `CAP_SYS_RESOURCE`.
     pub hard: u64,
 }
 
-/// What is wrong with a list of limits: index and reason.
+/// What is wrong with a list of limits: index in the list and reason. A soft limit above the hard one, and a resource given twice.
 #[must_use]
 pub fn problems(limits: &[Rlimit]) -> Vec<(usize, String)> {
     let mut all = Vec::new();

@@ -24,6 +24,11 @@ use crate::wire;
 
 /// Collects steps for the init (the *child lane*) and for the host (the *host lane*), in order.
 ///
+/// A method that is described by a call adds one step to the child lane, and that step is this one system call, described by the man page of the call's
+/// name in section 2 (linux/... headers have the constants). Numbers are passed on as they are; ids are those of the init's user namespace
+/// at that step; modes are permission bits; sizes are bytes. When the step runs, any error number ends the plan and becomes the error of
+/// the launch ([`crate::StepFailure`]), unless [`Builder::tolerate`] or [`Builder::on`] names it.
+///
 /// Methods never fail: what can't be encoded (a NUL in a path, too many slots) is remembered and reported by
 /// [`Builder::seal`], so that fragments stay straight lines.
 #[derive(Debug, Default)]
@@ -31,7 +36,10 @@ pub struct Builder {
     pub(crate) arena: Arena,
     pub(crate) steps: Vec<Step>,
     pub(crate) purposes: Vec<String>,
+    /// Names of all slots, also of those that are closed by now.
     pub(crate) slots: BTreeMap<SlotId, String>,
+    /// How many numbers they have.
+    pub(crate) numbers: usize,
     pub(crate) presets: Vec<SlotId>,
     pub(crate) labels: Vec<Option<u32>>,
     pub(crate) host: Vec<HostOp>,
@@ -57,7 +65,7 @@ impl Builder {
         self
     }
 
-    /// Namespaces that `clone3` makes (`CLONE_NEW…` bits).
+    /// Namespaces that `clone3` makes for the init: `CLONE_NEW…` bits of clone(2), added to those given before.
     pub fn namespaces(&mut self, flags: u64) {
         self.flags |= flags;
     }
@@ -67,7 +75,7 @@ impl Builder {
         self.flags |= crate::wire::CLONE_INTO_CGROUP;
     }
 
-    /// A slot that the host fills at launch with a descriptor of its own.
+    /// A slot that the host fills at launch with a descriptor of its own: [`crate::Launch::give`]. A launch without it fails.
     pub fn preset<K: Kind>(&mut self, name: impl Into<String>) -> Slot<K> {
         let slot = self.new_slot(name.into());
         self.presets.push(slot);
@@ -77,22 +85,24 @@ impl Builder {
     pub(crate) fn new_slot(&mut self, name: String) -> SlotId {
         let slot = self.free.pop().or_else(|| self.next_slot()).unwrap_or_else(|| {
             self.out_of_slots = true;
-            SlotId(0)
+            SlotId::first(0)
         });
         self.slots.insert(slot, name);
         slot
     }
 
-    fn next_slot(&self) -> Option<SlotId> {
-        let next = u8::try_from(self.slots.len()).ok()?;
-        (usize::from(next) < wire::SLOTS).then_some(SlotId(next))
+    fn next_slot(&mut self) -> Option<SlotId> {
+        let next = u8::try_from(self.numbers).ok().filter(|next| usize::from(*next) < wire::SLOTS)?;
+        self.numbers += 1;
+        Some(SlotId::first(next))
     }
 
     /// Marks a slot's number as free for a later slot. The verifier still refuses any use of the old name. That of a preset stays
     /// its own: the host fills it by number.
     pub(crate) fn release(&mut self, slot: SlotId) {
-        if !self.free.contains(&slot) && !self.presets.contains(&slot) {
-            self.free.push(slot);
+        let taken = |free: &SlotId| free.number == slot.number;
+        if !self.free.iter().any(taken) && !self.presets.contains(&slot) {
+            self.free.push(slot.next_life());
         }
     }
 
@@ -128,12 +138,13 @@ impl Builder {
         Arg::Memory(self.arena.path(path.as_ref()), Memory::Text)
     }
 
-    /// The last step may fail with `errno`: the plan goes on with the next step.
+    /// The last step may fail with `errno` (1 to 255): the plan goes on with the next step. A slot that the step would have set can't be used
+    /// from there on.
     pub fn tolerate(&mut self, errno: i32) -> &mut Self {
         self.outcome(errno, Target::Next)
     }
 
-    /// When the last step fails with `errno`, the plan goes on at `label`.
+    /// When the last step fails with `errno` (1 to 255), the plan goes on at `label`. A step takes four outcomes at most.
     pub fn on(&mut self, errno: i32, label: Label) -> &mut Self {
         self.outcome(errno, Target::Label(label))
     }
@@ -164,7 +175,7 @@ impl Builder {
         }
     }
 
-    /// Adds a step to the host lane.
+    /// Adds a step to the host lane; before [`Builder::start_init`] it runs while there is no child.
     pub fn host(&mut self, step: HostStep) {
         self.host.push(HostOp::Step(step));
     }

@@ -91,7 +91,7 @@ impl fmt::Debug for Launch {
 }
 
 impl Launch {
-    /// A launch of `plan`.
+    /// A launch of `plan`, with nothing given yet, no trace, and a limit of 10 s.
     #[must_use]
     pub fn new(plan: Plan) -> Self {
         Self {
@@ -106,7 +106,7 @@ impl Launch {
         }
     }
 
-    /// Fills a preset slot.
+    /// Fills a preset slot. The descriptor is closed here once the init has it; the number in the init lies above those of the program.
     pub fn give<K: Kind>(&mut self, slot: Slot<K>, fd: OwnedFd) -> &mut Self {
         self.given.insert(slot.id(), Gift::Fd(fd));
         self
@@ -144,7 +144,7 @@ impl Launch {
         self
     }
 
-    /// Records when each step begins.
+    /// Records when each step begins: [`Launched::timeline`]. One word of the board for each step.
     pub fn trace(&mut self, yes: bool) -> &mut Self {
         self.trace = yes;
         self
@@ -162,10 +162,12 @@ impl Launch {
         self
     }
 
-    /// Runs the plan.
+    /// Runs the plan: the host lane in order on this thread, with `clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD)` and `execveat` of the sealed init
+    /// where the plan starts it. Returns when the host lane is through.
     ///
     /// # Errors
-    /// The step that failed, after all that was done has been taken back, with the errors of that.
+    /// The step of either lane that failed first, after all that was done has been taken back in reverse order, with the errors of that.
+    /// The init is killed and reaped then.
     pub fn run(mut self) -> Result<Launched, Box<LaunchError>> {
         let host = std::mem::take(&mut self.plan.host);
         let total = host.len();

@@ -124,9 +124,11 @@ impl Key {
     }
 }
 
-/// Leaves the session keyring of this thread and joins the one called `name`, which is made if there is none; without a name
-/// always a new one: `keyctl(KEYCTL_JOIN_SESSION_KEYRING)`. The keys of the old one are out of reach then. A new keyring goes
-/// with the last thread that has it.
+/// Leaves the session keyring of this thread for a new one called `name`, or `_ses`: `keyctl(KEYCTL_JOIN_SESSION_KEYRING)`. The keys of
+/// the old one are out of reach then; the new one goes with the last thread that has it.
+///
+/// If there is a keyring of that name already whose owner lets this user search it (the kernel's default does not), the thread joins
+/// that one instead: keyctl_join_session_keyring(3).
 ///
 /// # Errors
 /// `EINVAL` for a name with a NUL byte; `EPERM` for a name that begins with a dot; `ENOSYS` on a kernel without keyrings, which has none
