@@ -27,6 +27,9 @@ impl Group {
         let mut join = Join { tasks: Vec::new(), unified: None };
         for node in &self.nodes {
             if node.place.unified {
+                if !node.dir.has("cgroup.procs") {
+                    return Err(Error::directory("openat", node.dir.path(), nix::errno::Errno::ENOENT));
+                }
                 let fd = node.dir.as_fd().try_clone_to_owned();
                 let fd = fd.map_err(|source| Error::Directory {
                     call: "fcntl",

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
-    socketpair,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, recvmsg,
+    sendmsg, shutdown, socketpair,
 };
 
 use crate::step::Point;
@@ -53,6 +53,12 @@ impl Control {
                 Ok(_) => return Ok(()),
             }
         }
+    }
+
+    /// Ends what the init can read: it leaves at its next wait for the host.
+    pub(super) fn close_writing(&self) {
+        // The other end may be gone already.
+        let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Write);
     }
 
     /// Waits for a message. `Ok(None)` if `limit` passes first.

@@ -5,6 +5,7 @@ mod control;
 mod image;
 mod prepare;
 pub(crate) mod raw;
+mod respawn;
 mod timeline;
 
 pub use image::{INIT_SIZE, init_image};
@@ -172,7 +173,8 @@ impl Launch {
         let host = std::mem::take(&mut self.plan.host);
         let total = host.len();
         // Renders host steps for errors; the steps themselves are consumed one by one.
-        let mut run = Run { launch: self, state: State::default(), total };
+        let unadopted = host.iter().any(|op| matches!(op, HostOp::Respawn(_)));
+        let mut run = Run { launch: self, state: State { unadopted, ..State::default() }, total };
         run.state.timeline.begin(run.launch.trace);
         for (index, op) in host.into_iter().enumerate() {
             let text = run.launch.plan.host_text(&op);
@@ -195,6 +197,8 @@ struct State {
     board: Option<Board>,
     undo: Vec<(String, Undo)>,
     timeline: timeline::Timeline,
+    /// The init is to have a child that is not ours yet.
+    unadopted: bool,
 }
 
 struct Run {
@@ -278,21 +282,6 @@ impl Run {
         Ok(())
     }
 
-    /// Takes over the child of the init, and reaps the init.
-    fn adopt(&mut self) -> Result<(), Failure> {
-        let (bytes, fd) = match self.receive()? {
-            Message::Closed => return Err(Failure::Init(self.end())),
-            Message::Data(bytes, fd) => (bytes, fd.ok_or(Failure::Mismatch)?),
-        };
-        let [a, b, c, d, ..] = bytes;
-        let pid = Pid::new(i32::from_le_bytes([a, b, c, d])).ok_or(Failure::Mismatch)?;
-        self.state.context.pid = Some(pid);
-        if let Some(first) = self.state.context.pidfd.replace(fd) {
-            raw::reap(&first)?;
-        }
-        Ok(())
-    }
-
     fn await_exec(&self) -> Result<(), Failure> {
         match self.receive()? {
             Message::Data(..) => return Err(Failure::Mismatch),
@@ -368,6 +357,7 @@ impl Run {
 
     fn take_back(&mut self) -> Vec<(String, io::Error)> {
         let mut errors = Vec::new();
+        self.end_unadopted();
         if let Some(pidfd) = self.state.context.pidfd.take() {
             // It may be gone already (ESRCH), and then only has to be reaped.
             let _ = raw::signal(&pidfd, libc::SIGKILL);
