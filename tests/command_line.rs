@@ -151,6 +151,10 @@ fn trying_as_an_ordinary_user() {
                 "this kernel keeps user namespaces from ordinary users",
             );
         }
+        if text.contains("mount overlay") && text.contains("EINVAL") {
+            skip("trying_as_an_ordinary_user", "this kernel has no overlay over a tmpfs for ordinary users");
+            continue;
+        }
         assert!(found.status.success() && text.contains(wanted), "{args:?}: {text}");
     }
     assert_eq!(std::fs::read_dir(place.join("state")).unwrap().count(), 0, "nothing is left");

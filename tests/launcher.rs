@@ -60,6 +60,8 @@ fn the_init_does_what_explain_says() {
 fn expected(plan: &libcontainer::Plan) -> Vec<String> {
     let mut all: Vec<String> = PROLOGUE.map(str::to_owned).to_vec();
     let mut passed_over = String::new();
+    // Purpose of the mask that is being looked at, and how many of its look-ups are behind.
+    let mut masked = (String::new(), 0);
     // The victim's container starts at once: it has no start pipe.
     let start = plan.presets().find(|(_, name)| *name == "start pipe").map(|(slot, _)| slot.number());
     let start = start.map_or_else(String::new, |number| format!("dup3(s{number},"));
@@ -79,6 +81,17 @@ fn expected(plan: &libcontainer::Plan) -> Vec<String> {
             .or_else(|| step.purpose.strip_prefix("make ")?.strip_suffix(" read-only"));
         if path.is_some_and(|path| path.starts_with("/proc") && !Path::new(path).exists()) {
             passed_over.clone_from(&step.purpose);
+        }
+        if let Some(path) = step.purpose.strip_prefix("mask ").filter(|path| path.starts_with("/proc")) {
+            if masked.0 != step.purpose {
+                masked = (step.purpose.clone(), 0);
+            }
+            masked.1 += usize::from(name == "openat2");
+            // A directory gets a tmpfs behind the first look-up, a file the null device behind a second one.
+            let runs = masked.1 == 2 || name == "openat2" || Path::new(path).is_dir();
+            if !runs || (masked.1 == 2 && Path::new(path).is_dir()) {
+                continue;
+            }
         }
         all.extend(std::iter::repeat_n(name, step.syscalls));
     }
@@ -197,8 +210,10 @@ fn a_storm_of_starts_with_one_arena() {
         .args(["a_storm_of_starts_with_one_arena", "--exact"])
         .env(INNER, "1")
         .env("MALLOC_ARENA_MAX", "1");
+    // An emulated processor takes ten times as long.
+    let limit = if std::env::var_os("LIBCONTAINER_EMULATED").is_some() { "280" } else { "120" };
     let output = Command::new("timeout")
-        .arg("120")
+        .arg(limit)
         .arg(command.get_program())
         .args(command.get_args())
         .env(INNER, "1")

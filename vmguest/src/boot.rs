@@ -132,7 +132,6 @@ fn filesystems() -> Result<()> {
 fn tune() {
     for (file, value) in [
         ("/proc/sys/kernel/unprivileged_userns_clone", "1"),
-        ("/proc/sys/kernel/printk", "3 4 1 3"),
         ("/proc/sys/net/ipv4/ping_group_range", "0 2147483647"),
         ("/proc/sys/kernel/hostname", "vmguest"),
     ] {

@@ -102,6 +102,7 @@ fn execute(test: &Test) -> Result<(ExitStatus, bool)> {
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .env("HOME", "/root")
         .env("LIBCONTAINER_SKIP_FILE", SKIPS)
+        .env("LIBCONTAINER_EMULATED", "1")
         .envs(&test.env)
         .stdin(Stdio::null())
         .stdout(output.try_clone().context(OUTPUT)?)
