@@ -183,12 +183,12 @@ fn a_container_outlives_its_command_and_is_deleted() {
     child.kill().unwrap();
     child.wait().unwrap();
     operator.check(&["state", "web"], 0, "\"status\": \"running\"");
-    assert_eq!(operator.inside().len(), 1);
+    until("one process is inside", || operator.inside().len() == 1);
     // So does a process that was started by exec.
     let mut child = operator.started(&["exec", "web", "sh", "-c", SLEEP]);
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(operator.inside().len(), 2);
+    until("two processes are inside", || operator.inside().len() == 2);
     operator.check(&["delete", "web"], 1, "kill it first");
     operator.check(&["kill", "web", "KILL"], 0, "");
     until("the container has stopped", || {
@@ -205,7 +205,7 @@ fn the_parent_death_signal_ends_a_container_with_its_command() {
     operator.config.parent_death_signal = Signal::SIGKILL as u32;
     operator.write();
     let mut child = operator.started(&["run", "web", "sh", "-c", SLEEP]);
-    assert_eq!(operator.inside().len(), 1);
+    until("one process is inside", || operator.inside().len() == 1);
     child.kill().unwrap();
     child.wait().unwrap();
     until("the container is gone", || operator.inside().is_empty());

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
+use nix::errno::Errno;
+
 use super::place::Place;
 use super::plan::{Plan, Select, may_leave_out};
 use super::{Group, Node, walk};
@@ -107,6 +109,9 @@ impl Plan {
     /// Switches version 2's controllers on for the groups below `dir`.
     fn enable(&mut self, dir: &Dir) -> Result<()> {
         let (available, enabled) = (dir.read("cgroup.controllers")?, dir.read("cgroup.subtree_control")?);
+        // Some controllers could be switched on in spite of processes, but that makes this group a threaded one, in which no
+        // container can be. The root of the hierarchy, which alone has no type, may have processes.
+        let used = dir.has("cgroup.type") && has_processes(dir)?;
         for name in available.split_whitespace() {
             let wanted = match &self.select {
                 Select::Usable => true,
@@ -115,7 +120,13 @@ impl Plan {
             if !wanted || enabled.split_whitespace().any(|one| one == name) {
                 continue;
             }
-            match dir.write("cgroup.subtree_control", &format!("+{name}")).map_err(explain) {
+            let value = format!("+{name}");
+            let written = if used {
+                Err(dir.refused("cgroup.subtree_control", &value, Errno::EBUSY))
+            } else {
+                dir.write("cgroup.subtree_control", &value)
+            };
+            match written.map_err(explain) {
                 Ok(()) => {}
                 Err(error) if self.select == Select::Usable => {
                     self.missing.entry(name.to_owned()).or_insert_with(|| error.to_string());
@@ -124,6 +135,14 @@ impl Plan {
             }
         }
         Ok(())
+    }
+}
+
+fn has_processes(dir: &Dir) -> Result<bool> {
+    match dir.read("cgroup.procs") {
+        // That of a threaded group can't be read; what is written next says so.
+        Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => Ok(false),
+        processes => Ok(!processes?.is_empty()),
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::discovery::Hierarchy;
 use crate::error::{Error, Result};
+use crate::stats::Version;
 
 /// Where a group is to be, in every hierarchy alike. Checked when it is made: no `..`, no `.`, no empty component.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -74,11 +75,20 @@ impl GroupPath {
         &self.below
     }
 
-    /// The way from the mount point of `hierarchy`.
+    /// The way from the mount point of `hierarchy`. A relative path begins at the group of this process; on version 2 at the
+    /// one above that, since a group with processes can't give controllers to groups below it.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a relative path where the group of this process isn't below the mount point.
     pub fn below_mount(&self, hierarchy: &Hierarchy) -> Result<PathBuf> {
-        if self.absolute { Ok(self.below.clone()) } else { Ok(hierarchy.own_below()?.join(&self.below)) }
+        if self.absolute {
+            return Ok(self.below.clone());
+        }
+        let own = hierarchy.own_below()?;
+        let base = match hierarchy.version {
+            Version::V1 => own.as_path(),
+            Version::V2 => own.parent().unwrap_or(&own),
+        };
+        Ok(base.join(&self.below))
     }
 }
