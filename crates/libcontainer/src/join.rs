@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use libcontainer_cgroups::Group;
 use libcontainer_plan::{File, HostStep, Launch, Pid, Plan, Slot};
-use nix::fcntl::AtFlags;
-use nix::sys::stat::fstatat;
+use nix::fcntl::{readlink, readlinkat};
 
 use crate::cgroup::{self, OutOfMemory};
 use crate::compile::{self, Compiled, JoinSetup};
@@ -158,8 +157,7 @@ fn different(pid: Pid) -> io::Result<u32> {
         (dir(&PathBuf::from(format!("/proc/{pid}/ns")))?, dir(Path::new("/proc/thread-self/ns"))?);
     let mut flags = 0;
     for kind in NamespaceKind::ALL {
-        let inode = |dir: &OwnedFd| fstatat(dir, kind.file(), AtFlags::empty()).map(|data| data.st_ino);
-        if inode(&theirs)? != inode(&ours)? {
+        if readlinkat(&theirs, kind.file())? != readlinkat(&ours, kind.file())? {
             flags |= kind.flag();
         }
     }
@@ -168,16 +166,14 @@ fn different(pid: Pid) -> io::Result<u32> {
 
 /// All processes whose pid namespace is that of `init`.
 pub(crate) fn in_pid_namespace(init: Pid) -> io::Result<Vec<Pid>> {
-    let inode = |pid: Pid| -> io::Result<u64> {
-        Ok(fstatat(nix::fcntl::AT_FDCWD, format!("/proc/{pid}/ns/pid").as_str(), AtFlags::empty())?.st_ino)
-    };
-    let wanted = inode(init)?;
+    let namespace = |pid: Pid| readlink(format!("/proc/{pid}/ns/pid").as_str());
+    let wanted = namespace(init)?;
     let mut found = Vec::new();
     for entry in Path::new("/proc").read_dir()? {
         let name = entry?.file_name();
         let pid = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::new);
         // A process that has gone meanwhile has no namespace any more.
-        found.extend(pid.filter(|pid| inode(*pid).is_ok_and(|inode| inode == wanted)));
+        found.extend(pid.filter(|pid| namespace(*pid).is_ok_and(|found| found == wanted)));
     }
     found.sort_unstable();
     Ok(found)

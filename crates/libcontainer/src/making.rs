@@ -37,8 +37,6 @@ struct Inner {
     state: State,
     store: Option<Arc<Store>>,
     lock: Option<Lock>,
-    /// The record that holds after the commit.
-    next: Vec<u8>,
     look: Option<readback::Prepared>,
 }
 
@@ -90,7 +88,7 @@ impl Making {
     /// The host steps, ready to be run.
     pub(crate) fn steps(self: &Arc<Self>, setup: &Setup, group: Vec<HostStep>) -> HostSteps {
         let waits = setup.start == StartSetup::Wait;
-        let (claim, note, ready) = (Arc::clone(self), Arc::clone(self), Arc::clone(self));
+        let (claim, note) = (Arc::clone(self), Arc::clone(self));
         let mut before = vec![
             HostStep::new(format!("mkdir {}", self.path.display()), "remove it", move |_| claim.claim()),
             HostStep::new("write state.json (creating)", "", move |_| note.note().map(|()| None)),
@@ -105,10 +103,11 @@ impl Making {
         let (check, done) = (Arc::clone(self), if waits { Status::Created } else { Status::Running });
         let name = if waits { "created" } else { "running" };
         let (next, look) = (Arc::clone(self), Arc::clone(self));
-        // ORDER: while the init builds the container, the host prepares what it needs when that is done.
+        // ORDER: while the init builds the container, the host does what needs not wait for that. Nobody sees the record before the
+        // lock is let go; if this process is killed before it releases the init, that leaves, and the record says who it was.
         let meanwhile = vec![
-            HostStep::new(format!("prepare state.json ({name})"), "", move |context| {
-                next.prepare(context, done).map(|()| None)
+            HostStep::new(format!("write state.json ({name})"), "", move |context| {
+                next.note_init(context, done).map(|()| None)
             }),
             HostStep::new("look at the own namespaces", "", move |context| {
                 look.inner().look = Some(readback::prepare(context.pid()?, &look.expected)?);
@@ -119,7 +118,6 @@ impl Making {
             HostStep::new("read back ids, capabilities and namespaces of the init", "", move |_| {
                 check.read_back().map(|()| None)
             }),
-            HostStep::new(format!("commit state.json ({name})"), "", move |_| ready.commit().map(|()| None)),
         ];
         HostSteps { before, born: born(setup), meanwhile, ready }
     }
@@ -138,27 +136,19 @@ impl Making {
         store.write(&self.inner().state).map(drop)
     }
 
-    fn prepare(&self, context: &HostContext, status: Status) -> io::Result<()> {
+    fn note_init(&self, context: &HostContext, status: Status) -> io::Result<()> {
         let pid = context.pid()?;
         let store = self.store()?;
         let mut inner = self.inner();
         inner.state.init_pid = pid.as_raw();
         inner.state.init_start_time = start_time(pid)?;
         inner.state.status = status;
-        inner.next = store.prepare(&inner.state)?;
-        Ok(())
+        store.write(&inner.state).map(drop)
     }
 
     fn read_back(&self) -> io::Result<()> {
         let look = self.inner().look.take().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
         readback::check(&look, &self.expected, self.inner().state.places())
-    }
-
-    fn commit(&self) -> io::Result<()> {
-        let store = self.store()?;
-        let mut inner = self.inner();
-        let bytes = std::mem::take(&mut inner.next);
-        store.commit(bytes, &inner.state)
     }
 
     fn make_files(&self) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! The host's check before release: what the init says it is, compared with what the plan wanted.
 
+use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
@@ -9,8 +10,8 @@ use std::path::Path;
 use libcontainer_cgroups::Place;
 use libcontainer_plan::Pid;
 use libcontainer_security::{Ids, Status};
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{Mode, fstatat};
+use nix::fcntl::{OFlag, openat, readlinkat};
+use nix::sys::stat::Mode;
 
 use crate::idmap::process_dir;
 
@@ -41,8 +42,8 @@ const LIMIT: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Prepared {
     proc: OwnedFd,
-    /// Inodes of the host's own namespaces, in the order of [`Expected::namespaces`].
-    own: Vec<u64>,
+    /// Names of the host's own namespaces, in the order of [`Expected::namespaces`].
+    own: Vec<OsString>,
 }
 
 /// Opens `/proc/PID` and looks at the host's own namespaces.
@@ -52,9 +53,9 @@ pub(crate) fn prepare(pid: Pid, expected: &Expected) -> io::Result<Prepared> {
     let ns = nix::fcntl::open("/proc/thread-self/ns", flags, Mode::empty())?;
     let mut own = Vec::with_capacity(expected.namespaces.len());
     for (name, _) in &expected.namespaces {
-        own.push(fstatat(&ns, name.as_str(), AtFlags::empty())?.st_ino);
+        own.push(readlinkat(&ns, name.as_str())?);
         // Only to have the kernel make the entry now: what counts is looked at again when the init is ready.
-        let _ = fstatat(&proc, format!("ns/{name}").as_str(), AtFlags::empty());
+        let _ = readlinkat(&proc, format!("ns/{name}").as_str());
     }
     Ok(Prepared { proc, own })
 }
@@ -128,9 +129,10 @@ fn in_groups(text: &str, groups: &[Place]) -> io::Result<()> {
     Ok(())
 }
 
-fn namespaces(proc: &OwnedFd, own: &[u64], wanted: &[(String, bool)]) -> io::Result<()> {
+/// The link's text has the inode, as `net:[4026531840]`; following it would make the kernel set up a file for each namespace.
+fn namespaces(proc: &OwnedFd, own: &[OsString], wanted: &[(String, bool)]) -> io::Result<()> {
     for ((name, own_one), ours) in wanted.iter().zip(own) {
-        let theirs = fstatat(proc, format!("ns/{name}").as_str(), AtFlags::empty())?.st_ino;
+        let theirs = readlinkat(proc, format!("ns/{name}").as_str())?;
         if (theirs != *ours) != *own_one {
             let state = if *own_one { "one of its own" } else { "the host's" };
             return Err(io::Error::other(format!("read back namespace {name} of the init: wanted {state}")));

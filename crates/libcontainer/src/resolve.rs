@@ -145,7 +145,7 @@ fn read_below(root: &OwnedFd, name: &str) -> io::Result<Vec<u8>> {
     if !data.is_file() || data.len() > ACCOUNTS {
         return Err(io::Error::other("not a regular file of at most 8 MiB"));
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or(0) + 1);
     file.take(ACCOUNTS).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

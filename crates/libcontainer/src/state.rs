@@ -7,6 +7,7 @@ use std::os::fd::BorrowedFd;
 
 use libcontainer_cgroups::Place;
 use libcontainer_network::NetworkState;
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
@@ -218,32 +219,25 @@ const fn table() -> [u32; 256] {
 /// Nothing is synced: all that the record speaks of lives in the kernel and ends with the boot, so a record has to survive its
 /// writer's death but not a power failure. ARCHITECTURE.md has the measurement behind this.
 pub(crate) fn write(dir: BorrowedFd<'_>, state: &State) -> io::Result<Vec<u8>> {
-    let bytes = prepare(dir, state)?;
-    commit(dir)?;
-    Ok(bytes)
-}
-
-/// Writes the next record beside the one that holds.
-pub(crate) fn prepare(dir: BorrowedFd<'_>, state: &State) -> io::Result<Vec<u8>> {
     let bytes = encode(state).map_err(io::Error::other)?;
-    // Left by a writer that was killed; we hold the lock, so nobody writes it now.
-    let _ = unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir);
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut file = File::from(openat(dir, TEMPORARY, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
-    let written = file.write_all(&bytes);
+    // We hold the lock: what is there was left by a writer that was killed.
+    let mut file = match temporary(dir) {
+        Err(Errno::EEXIST) => {
+            unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir)?;
+            temporary(dir)?
+        }
+        file => file?,
+    };
+    let written = file.write_all(&bytes).and_then(|()| Ok(renameat(dir, TEMPORARY, dir, FILE)?));
     if written.is_err() {
         let _ = unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir);
     }
     written.map(|()| bytes)
 }
 
-/// Makes the prepared record the one that holds.
-pub(crate) fn commit(dir: BorrowedFd<'_>) -> io::Result<()> {
-    let renamed = renameat(dir, TEMPORARY, dir, FILE);
-    if renamed.is_err() {
-        let _ = unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir);
-    }
-    Ok(renamed?)
+fn temporary(dir: BorrowedFd<'_>) -> nix::Result<File> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    openat(dir, TEMPORARY, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
 }
 
 /// Reads the bytes of the record from a container's directory.

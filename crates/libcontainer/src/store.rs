@@ -187,18 +187,6 @@ impl Store {
         Ok(self.remember(bytes, state))
     }
 
-    /// Writes the next record, which holds after [`Store::commit`].
-    pub(crate) fn prepare(&self, state: &State) -> io::Result<Vec<u8>> {
-        state::prepare(self.dir.as_fd(), state)
-    }
-
-    /// Makes the prepared record, of these bytes, the one that holds.
-    pub(crate) fn commit(&self, bytes: Vec<u8>, state: &State) -> io::Result<()> {
-        state::commit(self.dir.as_fd())?;
-        self.remember(bytes, state);
-        Ok(())
-    }
-
     fn remember(&self, bytes: Vec<u8>, state: &State) -> Arc<State> {
         let state = Arc::new(State { version: state::VERSION, checksum: String::new(), ..state.clone() });
         *self.seen() = Some((bytes, Arc::clone(&state)));

@@ -17,6 +17,11 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
+    pub(crate) fn new() -> Self {
+        let (bytes, strings) = (Vec::with_capacity(8192), HashMap::with_capacity(128));
+        Self { bytes, strings, ..Self::default() }
+    }
+
     fn here(&mut self) -> Offset {
         let Ok(at) = Offset::try_from(self.bytes.len()) else {
             self.full = true;

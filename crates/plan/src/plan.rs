@@ -137,7 +137,7 @@ fn encode_step(step: &Step, targets: &[(u8, u16)]) -> wire::Step {
         *place = Outcome { errno: *errno, to: *to };
     }
     let mut args = [(wire::ArgKind::Signed, 0); 6];
-    for (place, arg) in args.iter_mut().zip(&step.args) {
+    for (place, arg) in args.iter_mut().zip(step.args.iter()) {
         *place = arg.encode();
     }
     let slot = |slot: Option<SlotId>| slot.map_or(NO_SLOT, SlotId::number);

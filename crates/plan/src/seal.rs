@@ -1,7 +1,5 @@
 //! The verifier: what it lets through can't do damage by its order.
 
-use std::collections::BTreeSet;
-
 use crate::builder::Builder;
 use crate::error::SealError;
 use crate::host::HostOp;
@@ -79,31 +77,76 @@ fn skips_no_message(steps: &[Step], from: usize, to: usize) -> Result<(), SealEr
     skipped.next().map_or(Ok(()), |past| Err(SealError::SkippedMessage { step: from, past }))
 }
 
+/// Which descriptor each number holds: the life of its slot plus one, or 0 for none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Held(Vec<u32>);
+
+impl Held {
+    fn has(&self, slot: SlotId) -> bool {
+        self.0.get(usize::from(slot.number)).is_some_and(|held| *held == slot.life + 1)
+    }
+
+    /// The number holds one descriptor: what had it before is no longer there.
+    fn set(&mut self, slot: SlotId) {
+        let number = usize::from(slot.number);
+        if self.0.len() <= number {
+            self.0.resize(number + 1, 0);
+        }
+        if let Some(held) = self.0.get_mut(number) {
+            *held = slot.life + 1;
+        }
+    }
+
+    fn clear(&mut self, slot: SlotId) {
+        if self.has(slot)
+            && let Some(held) = self.0.get_mut(usize::from(slot.number))
+        {
+            *held = 0;
+        }
+    }
+
+    /// Keeps what both ways have.
+    fn keep_common(&mut self, other: &Self) {
+        for (number, held) in self.0.iter_mut().enumerate() {
+            if other.0.get(number) != Some(held) {
+                *held = 0;
+            }
+        }
+    }
+}
+
 /// Definite assignment: one forward pass, as jumps lead forward only. A step sees a slot only if every way to it sets it.
 fn slots(builder: &Builder, targets: &Targets) -> Result<(), SealError> {
-    let mut incoming: Vec<Option<BTreeSet<SlotId>>> = vec![None; builder.steps.len() + 1];
-    merge(&mut incoming, 0, &builder.presets.iter().copied().collect());
-    let mut closed_all = false;
+    let mut incoming: Vec<Option<Held>> = vec![None; builder.steps.len() + 1];
+    let mut here = Some(Held::default());
+    for slot in &builder.presets {
+        here.get_or_insert_default().set(*slot);
+    }
+    // The lowest number that the real close_range has closed.
+    let mut closed = None;
     for (index, step) in builder.steps.iter().enumerate() {
-        let Some(before) = incoming.get_mut(index).and_then(Option::take) else { continue };
-        used(builder, index, step, &before, closed_all)?;
-        closed_all |= step.sys.class == Class::CloseRange && is_zero(step.args.get(2));
-        let mut after = before.clone();
-        if let (Class::Close, Some(Arg::Slot(slot))) = (step.sys.class, step.args.first()) {
-            after.remove(slot);
+        merge(&mut here, incoming.get_mut(index).and_then(Option::take));
+        let Some(mut held) = here.take() else { continue };
+        used(builder, index, step, &held, closed)?;
+        if let (Class::CloseRange, Some(Arg::Bits(first)), true) =
+            (step.sys.class, step.args.first(), is_zero(step.args.get(2)))
+        {
+            closed = Some(closed.map_or(*first, |closed: u32| closed.min(*first)));
         }
-        let failed = after.clone();
-        if let Some(out) = step.out {
-            // The number holds one descriptor: what had it before is no longer there.
-            after.retain(|slot| slot.number != out.number);
-            after.insert(out);
+        if let (Class::Close, Some(Arg::Slot(slot))) = (step.sys.class, step.args.first()) {
+            held.clear(*slot);
         }
         let named = targets.get(index).map(Vec::as_slice).unwrap_or_default();
-        if !named.iter().any(|(errno, _)| *errno == 0) {
-            merge(&mut incoming, index + 1, &after);
+        // Not set where the step has failed.
+        for (_, to) in named.iter().filter(|(errno, _)| *errno != 0) {
+            arrive(&mut incoming, *to, &held);
         }
-        for (errno, to) in named {
-            merge(&mut incoming, usize::from(*to), if *errno == 0 { &after } else { &failed });
+        if let Some(out) = step.out {
+            held.set(out);
+        }
+        match named.iter().find(|(errno, _)| *errno == 0) {
+            Some((_, to)) => arrive(&mut incoming, *to, &held),
+            None => here = Some(held),
         }
     }
     Ok(())
@@ -113,12 +156,17 @@ fn is_zero(arg: Option<&Arg>) -> bool {
     matches!(arg, Some(Arg::Bits(0) | Arg::Int(0)))
 }
 
-fn merge(incoming: &mut [Option<BTreeSet<SlotId>>], at: usize, state: &BTreeSet<SlotId>) {
-    if let Some(place) = incoming.get_mut(at) {
-        *place = Some(match place.take() {
-            Some(other) => other.intersection(state).copied().collect(),
-            None => state.clone(),
-        });
+fn arrive(incoming: &mut [Option<Held>], at: u16, held: &Held) {
+    if let Some(place) = incoming.get_mut(usize::from(at)) {
+        merge(place, Some(held.clone()));
+    }
+}
+
+fn merge(place: &mut Option<Held>, other: Option<Held>) {
+    match (place.as_mut(), other) {
+        (Some(held), Some(other)) => held.keep_common(&other),
+        (None, other) => *place = other,
+        (Some(_), None) => {}
     }
 }
 
@@ -126,17 +174,20 @@ fn used(
     builder: &Builder,
     index: usize,
     step: &Step,
-    set: &BTreeSet<SlotId>,
-    closed: bool,
+    held: &Held,
+    closed: Option<u32>,
 ) -> Result<(), SealError> {
-    for arg in &step.args {
+    let kept = |slot: &SlotId, first: u32| {
+        builder.numbered.iter().any(|(known, number)| known == slot && *number < first)
+    };
+    for arg in step.args.iter() {
         let Arg::Slot(slot) = arg else { continue };
-        // ORDER: after the real close_range only the control socket lives, until exec closes it.
-        if closed && builder.control != Some(*slot) {
+        // ORDER: after the real close_range only those live that were put below it, until exec closes them.
+        if closed.is_some_and(|first| !kept(slot, first)) {
             return Err(SealError::AfterCloseRange { step: index, slot: slot.number });
         }
-        if !set.contains(slot) {
-            let name = builder.slots.get(slot).cloned().unwrap_or_default();
+        if !held.has(*slot) {
+            let name = builder.slot_name(*slot);
             return Err(SealError::SlotNotSet { step: index, slot: slot.number, name });
         }
     }
@@ -220,7 +271,7 @@ fn lanes(builder: &Builder) -> Result<(), SealError> {
 }
 
 fn close(builder: Builder, targets: Targets) -> Plan {
-    let name = |slot: &SlotId| builder.slots.get(slot).cloned().unwrap_or_default();
+    let name = |slot: &SlotId| builder.slot_name(*slot);
     let slots = builder.presets.iter().map(|slot| SlotInfo { slot: *slot, name: name(slot) }).collect();
     let (arena, relocations) = builder.arena.finish();
     Plan {

@@ -75,6 +75,33 @@ impl Arg {
     }
 }
 
+/// The arguments of a step: six at most, kept in place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Args {
+    all: [Arg; 6],
+    len: u8,
+}
+
+impl<const N: usize> From<[Arg; N]> for Args {
+    fn from(some: [Arg; N]) -> Self {
+        const { assert!(N <= 6, "a system call takes six arguments") };
+        let mut all = [Arg::Int(0); 6];
+        for (place, arg) in all.iter_mut().zip(some) {
+            *place = arg;
+        }
+        // A constant of at most 6.
+        Self { all, len: u8::try_from(N).unwrap_or(0) }
+    }
+}
+
+impl std::ops::Deref for Args {
+    type Target = [Arg];
+
+    fn deref(&self) -> &[Arg] {
+        self.all.get(..usize::from(self.len)).unwrap_or_default()
+    }
+}
+
 /// A place in the child lane that outcomes can name. Bound later than it is used: jumps go forward only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Label(pub(crate) u32);
@@ -87,7 +114,7 @@ pub struct Point(pub(crate) u8);
 pub(crate) struct Step {
     pub(crate) kind: wire::Kind,
     pub(crate) sys: &'static Sys,
-    pub(crate) args: Vec<Arg>,
+    pub(crate) args: Args,
     pub(crate) out: Option<SlotId>,
     pub(crate) log: Option<SlotId>,
     pub(crate) outcomes: Vec<(u8, Target)>,

@@ -99,11 +99,12 @@ impl Status {
     /// # Errors
     /// The first line that is missing, stands there twice, or has a value that is not the kernel's form: nothing is guessed.
     pub fn parse(text: &[u8]) -> Result<Self, StatusError> {
-        let set = |field| Ok(CapSet::from_bits(only(text, field, mask)?));
+        let lines = Lines::of(text)?;
+        let set = |field| Ok(CapSet::from_bits(lines.only(field, mask)?));
         Ok(Self {
-            uids: only(text, "Uid", ids)?,
-            gids: only(text, "Gid", ids)?,
-            groups: only(text, "Groups", numbers)?,
+            uids: lines.only("Uid", ids)?,
+            gids: lines.only("Gid", ids)?,
+            groups: lines.only("Groups", numbers)?,
             capabilities: Capabilities {
                 bounding: set("CapBnd")?,
                 effective: set("CapEff")?,
@@ -111,33 +112,62 @@ impl Status {
                 inheritable: set("CapInh")?,
                 ambient: set("CapAmb")?,
             },
-            no_new_privs: only(text, "NoNewPrivs", flag)?,
-            seccomp: optional(text, "Seccomp", mode)?,
-            seccomp_filters: optional(text, "Seccomp_filters", number)?,
+            no_new_privs: lines.only("NoNewPrivs", flag)?,
+            seccomp: lines.optional("Seccomp", mode)?,
+            seccomp_filters: lines.optional("Seccomp_filters", number)?,
         })
     }
 }
 
-fn only<T>(text: &[u8], field: &'static str, read: impl Fn(&[u8]) -> Option<T>) -> Result<T, StatusError> {
-    optional(text, field, read)?.ok_or(StatusError::Missing { field })
-}
+const FIELDS: [&str; 11] = [
+    "Uid",
+    "Gid",
+    "Groups",
+    "CapInh",
+    "CapPrm",
+    "CapEff",
+    "CapBnd",
+    "CapAmb",
+    "NoNewPrivs",
+    "Seccomp",
+    "Seccomp_filters",
+];
 
-fn optional<T>(
-    text: &[u8],
-    field: &'static str,
-    read: impl Fn(&[u8]) -> Option<T>,
-) -> Result<Option<T>, StatusError> {
-    let lines = text.split(|byte| *byte == b'\n');
-    let mut values = lines.filter_map(|line| line.strip_prefix(field.as_bytes())?.strip_prefix(b":"));
-    let Some(value) = values.next() else { return Ok(None) };
-    if values.next().is_some() {
-        return Err(StatusError::Twice { field });
+/// The values of the lines that count, found in one pass.
+struct Lines<'a>([Option<&'a [u8]>; FIELDS.len()]);
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a [u8]) -> Result<Self, StatusError> {
+        let mut found = [None; FIELDS.len()];
+        for line in text.split(|byte| *byte == b'\n') {
+            for (field, place) in FIELDS.into_iter().zip(&mut found) {
+                let Some(value) = line.strip_prefix(field.as_bytes()) else { continue };
+                let Some(value) = value.strip_prefix(b":") else { continue };
+                if place.replace(value).is_some() {
+                    return Err(StatusError::Twice { field });
+                }
+            }
+        }
+        Ok(Self(found))
     }
-    let malformed = || {
-        let shown = value.get(..64).unwrap_or(value);
-        StatusError::Malformed { field, value: String::from_utf8_lossy(shown).trim().to_owned() }
-    };
-    read(value.trim_ascii()).map(Some).ok_or_else(malformed)
+
+    fn only<T>(&self, field: &'static str, read: impl Fn(&[u8]) -> Option<T>) -> Result<T, StatusError> {
+        self.optional(field, read)?.ok_or(StatusError::Missing { field })
+    }
+
+    fn optional<T>(
+        &self,
+        field: &'static str,
+        read: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, StatusError> {
+        let mut named = FIELDS.into_iter().zip(self.0).filter(|(name, _)| *name == field);
+        let Some(value) = named.next().and_then(|(_, value)| value) else { return Ok(None) };
+        let malformed = || {
+            let shown = value.get(..64).unwrap_or(value);
+            StatusError::Malformed { field, value: String::from_utf8_lossy(shown).trim().to_owned() }
+        };
+        read(value.trim_ascii()).map(Some).ok_or_else(malformed)
+    }
 }
 
 /// Decimal digits only: no sign, which `parse` would take.

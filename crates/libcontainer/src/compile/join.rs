@@ -65,8 +65,9 @@ pub(crate) fn join(
     for step in ready {
         plan.host(step);
     }
+    process::place(plan, &setup.process, &given, terminal);
     plan.purpose("wait for the commit").await_host("committed");
-    process::exec(plan, &setup.process, &given, terminal);
+    process::exec(plan, &setup.process);
     plan.await_exec();
     Ok(Compiled { plan: std::mem::take(plan).seal()?, given })
 }

@@ -265,16 +265,18 @@ fn finish(
     for step in ready {
         plan.host(step);
     }
-    plan.purpose("wait for the commit").await_host("committed");
     if setup.start == StartSetup::Reaper {
+        plan.purpose("wait for the commit").await_host("committed");
         plan.purpose("be the reaper").close_range(0, u32::MAX);
         plan.reap();
         return;
     }
-    if let Some(start) = given.start {
+    let start = process::place(plan, &setup.process, given, terminal);
+    plan.purpose("wait for the commit").await_host("committed");
+    if let Some(start) = start {
         plan.purpose("wait for the start").await_byte(start);
     }
-    process::exec(plan, &setup.process, given, terminal);
+    process::exec(plan, &setup.process);
     if setup.start == StartSetup::Run {
         plan.await_exec();
     }

@@ -1,6 +1,6 @@
 //! The program: terminal, confinement, descriptors, exec. The same steps for a new container and for a join.
 
-use libcontainer_plan::{Builder, Pty, Slot};
+use libcontainer_plan::{Builder, Pty, Slot, Sock};
 use libcontainer_security::plan as security;
 use libcontainer_security::plan::Identity;
 
@@ -40,8 +40,15 @@ pub(super) fn confine(plan: &mut Builder, process: &ProcessSetup) {
     plan.purpose("enter the working directory").chdir(&process.cwd).check_cwd();
 }
 
-/// Puts descriptors in their places, closes all others and runs the program.
-pub(super) fn exec(plan: &mut Builder, process: &ProcessSetup, given: &Given, terminal: Option<Terminal>) {
+/// Puts descriptors in their places, closes all others and restores signals. Returns the start pipe's new place.
+///
+/// ORDER: behind the report of readiness and before the wait for the commit, so that it is done while the host reads back.
+pub(super) fn place(
+    plan: &mut Builder,
+    process: &ProcessSetup,
+    given: &Given,
+    terminal: Option<Terminal>,
+) -> Option<Slot<Sock>> {
     plan.purpose("set up standard input, output and error");
     if let Some(Terminal { slave: opened, .. }) = terminal {
         // ORDER: out of the way first: it may have one of the numbers that are given out here.
@@ -61,14 +68,19 @@ pub(super) fn exec(plan: &mut Builder, process: &ProcessSetup, given: &Given, te
     let control = plan.dup_cloexec(control, kept);
     plan.control_is(control);
     // ORDER: the control socket and the start pipe alone stay open, marked: their end tells the host that exec has happened.
-    if let Some(start) = given.start {
-        plan.dup_cloexec(start, kept + 1);
-    }
-    plan.close_range(kept + 1 + u32::from(given.start.is_some()), u32::MAX);
-    plan.purpose("restore signals").reset_signals().unblock_signals();
+    let start = given.start.map(|start| plan.dup_cloexec(start, kept + 1));
+    plan.close_range(kept + 1 + u32::from(start.is_some()), u32::MAX);
+    plan.purpose("restore signals").reset_signals();
+    start
+}
+
+/// Runs the program.
+pub(super) fn exec(plan: &mut Builder, process: &ProcessSetup) {
     let name =
         process.args.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
     plan.purpose(format!("run {name}"));
+    // ORDER: until here all are blocked: none can end an init that waits.
+    plan.unblock_signals();
     plan.exec(&process.candidates, &process.args, &process.env);
 }
 

@@ -63,7 +63,7 @@ impl Builder {
         let how = self.arena.words(&[Ok(flags), Ok(u64::from(how.mode)), Ok(how.resolve.bits())]);
         self.out(
             &sys::OPENAT2,
-            vec![at.into().into(), path, Arg::Memory(how, Memory::How), 24_u32.into()],
+            [at.into().into(), path, Arg::Memory(how, Memory::How), 24_u32.into()],
             name,
         )
     }
@@ -79,7 +79,7 @@ impl Builder {
     /// `mkdirat(dir, name, mode)`.
     pub fn mkdirat(&mut self, dir: impl Into<At>, name: impl AsRef<Path>, mode: u32) -> &mut Self {
         let name = self.path(name);
-        self.step(&sys::MKDIRAT, vec![dir.into().into(), name, mode.into()]);
+        self.step(&sys::MKDIRAT, [dir.into().into(), name, mode.into()]);
         self
     }
 
@@ -93,7 +93,7 @@ impl Builder {
         device: u32,
     ) -> &mut Self {
         let name = self.path(name);
-        self.step(&sys::MKNODAT, vec![dir.into().into(), name, mode.into(), device.into()]);
+        self.step(&sys::MKNODAT, [dir.into().into(), name, mode.into(), device.into()]);
         self
     }
 
@@ -105,28 +105,28 @@ impl Builder {
         name: impl AsRef<Path>,
     ) -> &mut Self {
         let (target, name) = (self.path(target), self.path(name));
-        self.step(&sys::SYMLINKAT, vec![target, dir.into().into(), name]);
+        self.step(&sys::SYMLINKAT, [target, dir.into().into(), name]);
         self
     }
 
     /// `unlinkat(dir, name, 0)`.
     pub fn unlinkat(&mut self, dir: impl Into<At>, name: impl AsRef<Path>) -> &mut Self {
         let name = self.path(name);
-        self.step(&sys::UNLINKAT, vec![dir.into().into(), name, 0_u32.into()]);
+        self.step(&sys::UNLINKAT, [dir.into().into(), name, 0_u32.into()]);
         self
     }
 
     /// `fchownat(dir, name, uid, gid, AT_SYMLINK_NOFOLLOW)`.
     pub fn fchownat(&mut self, dir: impl Into<At>, name: impl AsRef<Path>, uid: u32, gid: u32) -> &mut Self {
         let name = self.path(name);
-        self.step(&sys::FCHOWNAT, vec![dir.into().into(), name, uid.into(), gid.into(), 0x100_u32.into()]);
+        self.step(&sys::FCHOWNAT, [dir.into().into(), name, uid.into(), gid.into(), 0x100_u32.into()]);
         self
     }
 
     /// `fchmodat(dir, name, mode)`. Follows a link in the last place: only for names just made.
     pub fn fchmodat(&mut self, dir: impl Into<At>, name: impl AsRef<Path>, mode: u32) -> &mut Self {
         let name = self.path(name);
-        self.step(&sys::FCHMODAT, vec![dir.into().into(), name, mode.into()]);
+        self.step(&sys::FCHMODAT, [dir.into().into(), name, mode.into()]);
         self
     }
 
@@ -134,48 +134,48 @@ impl Builder {
     pub fn write(&mut self, file: Slot<File>, bytes: &[u8]) -> &mut Self {
         let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         let at = self.arena.bytes(bytes);
-        let args = vec![file.into(), Arg::Memory(at, Memory::Bytes(len)), len.into()];
+        let args = [file.into(), Arg::Memory(at, Memory::Bytes(len)), len.into()];
         self.step_of(crate::wire::Kind::Expect, &sys::WRITE, args).aux = len;
         self
     }
 
     /// `close(slot)`. The slot's name may not be used afterwards.
     pub fn close<K: Kind>(&mut self, slot: Slot<K>) -> &mut Self {
-        self.step(&sys::CLOSE, vec![slot.into()]);
+        self.step(&sys::CLOSE, [slot.into()]);
         self.release(slot.id());
         self
     }
 
     /// `fchdir(dir)`.
     pub fn fchdir(&mut self, dir: Slot<Dir>) -> &mut Self {
-        self.step(&sys::FCHDIR, vec![dir.into()]);
+        self.step(&sys::FCHDIR, [dir.into()]);
         self
     }
 
     /// `chdir(path)`.
     pub fn chdir(&mut self, path: impl AsRef<Path>) -> &mut Self {
         let path = self.path(path);
-        self.step(&sys::CHDIR, vec![path]);
+        self.step(&sys::CHDIR, [path]);
         self
     }
 
     /// `getcwd` into scratch memory: fails with `ENOENT` if the working directory can't be reached from the root.
     pub fn check_cwd(&mut self) -> &mut Self {
         let room = self.arena.room(4096);
-        self.step(&sys::GETCWD, vec![Arg::Memory(room, Memory::Opaque("buffer")), 4096_u32.into()]);
+        self.step(&sys::GETCWD, [Arg::Memory(room, Memory::Opaque("buffer")), 4096_u32.into()]);
         self
     }
 
     /// `chroot(path)`.
     pub fn chroot(&mut self, path: impl AsRef<Path>) -> &mut Self {
         let path = self.path(path);
-        self.step(&sys::CHROOT, vec![path]);
+        self.step(&sys::CHROOT, [path]);
         self
     }
 
     /// `umask(mask)`.
     pub fn umask(&mut self, mask: u32) -> &mut Self {
-        self.step(&sys::UMASK, vec![mask.into()]);
+        self.step(&sys::UMASK, [mask.into()]);
         self
     }
 }

@@ -46,7 +46,7 @@ impl CapMasks {
 impl Builder {
     fn prctl(&mut self, option: i32, value: u32) -> &mut Self {
         let zero = Arg::Bits(0);
-        self.step(&sys::PRCTL, vec![option.into(), value.into(), zero, zero, zero]);
+        self.step(&sys::PRCTL, [option.into(), value.into(), zero, zero, zero]);
         self
     }
 
@@ -68,7 +68,7 @@ impl Builder {
     /// `prctl(PR_CAPBSET_DROP, capability)`; `EINVAL` (a capability that the kernel doesn't know) ends the plan.
     pub fn drop_bounding(&mut self, capability: u32) -> &mut Self {
         let zero = Arg::Bits(0);
-        self.step(&sys::PRCTL_BOUNDING, vec![PR_CAPBSET_DROP.into(), capability.into(), zero, zero, zero]);
+        self.step(&sys::PRCTL_BOUNDING, [PR_CAPBSET_DROP.into(), capability.into(), zero, zero, zero]);
         self
     }
 
@@ -80,7 +80,7 @@ impl Builder {
     /// `prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)`.
     pub fn raise_ambient(&mut self, capability: u32) -> &mut Self {
         let zero = Arg::Bits(0);
-        let args = vec![PR_CAP_AMBIENT.into(), PR_CAP_AMBIENT_RAISE.into(), capability.into(), zero, zero];
+        let args = [PR_CAP_AMBIENT.into(), PR_CAP_AMBIENT_RAISE.into(), capability.into(), zero, zero];
         self.step(&sys::PRCTL, args);
         self
     }
@@ -88,7 +88,7 @@ impl Builder {
     /// `prctl(option, argument)` must return `wanted`: a read-back, such as of `PR_CAPBSET_READ`.
     pub fn expect_prctl(&mut self, option: i32, argument: u32, second: u32, wanted: u32) -> &mut Self {
         let zero = Arg::Bits(0);
-        let args = vec![option.into(), argument.into(), second.into(), zero, zero];
+        let args = [option.into(), argument.into(), second.into(), zero, zero];
         self.step_of(Kind::Expect, &sys::PRCTL, args).aux = wanted;
         self
     }
@@ -96,7 +96,7 @@ impl Builder {
     /// `prctl(PR_SET_NO_NEW_PRIVS, 1)`.
     pub fn no_new_privs(&mut self) -> &mut Self {
         let zero = Arg::Bits(0);
-        self.step(&sys::PRCTL_NO_NEW_PRIVS, vec![PR_SET_NO_NEW_PRIVS.into(), 1_u32.into(), zero, zero, zero]);
+        self.step(&sys::PRCTL_NO_NEW_PRIVS, [PR_SET_NO_NEW_PRIVS.into(), 1_u32.into(), zero, zero, zero]);
         self
     }
 
@@ -109,19 +109,19 @@ impl Builder {
     pub fn setgroups(&mut self, groups: &[u32]) -> &mut Self {
         let count = u32::try_from(groups.len()).unwrap_or(u32::MAX);
         let at = self.arena.ids(groups);
-        self.step(&sys::SETGROUPS, vec![count.into(), Arg::Memory(at, Memory::Ids(count))]);
+        self.step(&sys::SETGROUPS, [count.into(), Arg::Memory(at, Memory::Ids(count))]);
         self
     }
 
     /// `setresgid(gid, gid, gid)`.
     pub fn setresgid(&mut self, gid: u32) -> &mut Self {
-        self.step(&sys::SETRESGID, vec![gid.into(), gid.into(), gid.into()]);
+        self.step(&sys::SETRESGID, [gid.into(), gid.into(), gid.into()]);
         self
     }
 
     /// `setresuid(uid, uid, uid)`.
     pub fn setresuid(&mut self, uid: u32) -> &mut Self {
-        self.step(&sys::SETRESUID, vec![uid.into(), uid.into(), uid.into()]);
+        self.step(&sys::SETRESUID, [uid.into(), uid.into(), uid.into()]);
         self
     }
 
@@ -133,7 +133,7 @@ impl Builder {
     pub fn capset(&mut self, masks: CapMasks) -> &mut Self {
         let header = self.capability_header();
         let data = self.arena.ids(&masks.data());
-        self.step(&sys::CAPSET, vec![header, Arg::Memory(data, Memory::Ids(6))]);
+        self.step(&sys::CAPSET, [header, Arg::Memory(data, Memory::Ids(6))]);
         self
     }
 
@@ -141,7 +141,7 @@ impl Builder {
     pub fn expect_capabilities(&mut self, masks: CapMasks) -> &mut Self {
         let header = self.capability_header();
         let (got, wanted) = (self.arena.room(24), self.arena.ids(&masks.data()));
-        self.step(&sys::CAPGET, vec![header, Arg::Memory(got, Memory::Opaque("buffer"))]);
+        self.step(&sys::CAPGET, [header, Arg::Memory(got, Memory::Opaque("buffer"))]);
         self.compare(&sys::CAPGET, got, wanted, 24, Memory::Ids(6))
     }
 
@@ -150,7 +150,7 @@ impl Builder {
         for (call, id) in [(&sys::GETRESUID, uid), (&sys::GETRESGID, gid)] {
             let (got, wanted) = (self.arena.room(12), self.arena.ids(&[id; 3]));
             let part = |index: u32| Arg::Memory(got + 4 * index, Memory::Opaque("buffer"));
-            self.step(call, vec![part(0), part(1), part(2)]);
+            self.step(call, [part(0), part(1), part(2)]);
             self.compare(call, got, wanted, 12, Memory::Ids(3));
         }
         self
@@ -160,7 +160,7 @@ impl Builder {
     pub fn expect_groups(&mut self, groups: &[u32]) -> &mut Self {
         let count = u32::try_from(groups.len()).unwrap_or(u32::MAX);
         let (got, wanted) = (self.arena.room(groups.len() * 4), self.arena.ids(groups));
-        let args = vec![65536_u32.min(count).into(), Arg::Memory(got, Memory::Opaque("buffer"))];
+        let args = [65536_u32.min(count).into(), Arg::Memory(got, Memory::Opaque("buffer"))];
         self.step_of(Kind::Expect, &sys::GETGROUPS, args).aux = count;
         self.compare(&sys::GETGROUPS, got, wanted, count.saturating_mul(4), Memory::Ids(count))
     }
@@ -173,7 +173,7 @@ impl Builder {
         len: u32,
         shown: Memory,
     ) -> &mut Self {
-        let args = vec![Arg::Memory(got, Memory::Opaque("result")), Arg::Memory(wanted, shown), len.into()];
+        let args = [Arg::Memory(got, Memory::Opaque("result")), Arg::Memory(wanted, shown), len.into()];
         self.step_of(Kind::Compare, call, args);
         self
     }
@@ -181,14 +181,14 @@ impl Builder {
     /// `prlimit64(0, resource, {soft, hard})`.
     pub fn setrlimit(&mut self, resource: u32, soft: u64, hard: u64) -> &mut Self {
         let limit = Arg::Memory(self.arena.words(&[Ok(soft), Ok(hard)]), Memory::Limit);
-        self.step(&sys::PRLIMIT64, vec![0_u32.into(), resource.into(), limit, 0_u32.into()]);
+        self.step(&sys::PRLIMIT64, [0_u32.into(), resource.into(), limit, 0_u32.into()]);
         self
     }
 
     /// `keyctl(KEYCTL_JOIN_SESSION_KEYRING, name)`.
     pub fn join_session_keyring(&mut self, name: &str) -> &mut Self {
         let name = self.text(name);
-        self.step(&sys::KEYCTL, vec![1_u32.into(), name]);
+        self.step(&sys::KEYCTL, [1_u32.into(), name]);
         self
     }
 
@@ -196,7 +196,7 @@ impl Builder {
     pub fn sethostname(&mut self, name: &str) -> &mut Self {
         let len = u32::try_from(name.len()).unwrap_or(u32::MAX);
         let name = self.text(name);
-        self.step(&sys::SETHOSTNAME, vec![name, len.into()]);
+        self.step(&sys::SETHOSTNAME, [name, len.into()]);
         self
     }
 
@@ -204,7 +204,7 @@ impl Builder {
     pub fn setdomainname(&mut self, name: &str) -> &mut Self {
         let len = u32::try_from(name.len()).unwrap_or(u32::MAX);
         let name = self.text(name);
-        self.step(&sys::SETDOMAINNAME, vec![name, len.into()]);
+        self.step(&sys::SETDOMAINNAME, [name, len.into()]);
         self
     }
 }

@@ -11,14 +11,13 @@ pub use identity::CapMasks;
 pub use mount::MountAttr;
 pub use process::Hook;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::arena::Arena;
 use crate::error::SealError;
 use crate::host::{HostOp, HostStep};
 use crate::slot::{Kind, Slot, SlotId};
-use crate::step::{Arg, Label, Memory, Step, Target};
+use crate::step::{Arg, Args, Label, Memory, Step, Target};
 use crate::syscalls::Sys;
 use crate::wire;
 
@@ -36,8 +35,8 @@ pub struct Builder {
     pub(crate) arena: Arena,
     pub(crate) steps: Vec<Step>,
     pub(crate) purposes: Vec<String>,
-    /// Names of all slots, also of those that are closed by now.
-    pub(crate) slots: BTreeMap<SlotId, String>,
+    /// Names of all slots, also of those that are closed by now, in the order in which they were made.
+    pub(crate) slots: Vec<(SlotId, String)>,
     /// How many numbers they have.
     pub(crate) numbers: usize,
     pub(crate) presets: Vec<SlotId>,
@@ -46,6 +45,8 @@ pub struct Builder {
     pub(crate) points: Vec<String>,
     pub(crate) flags: u64,
     pub(crate) control: Option<SlotId>,
+    /// Slots whose descriptor was given its number by the plan.
+    pub(crate) numbered: Vec<(SlotId, u32)>,
     /// Highest number that the program's descriptors get: what the host gives must lie above it.
     pub(crate) low: u32,
     free: Vec<SlotId>,
@@ -56,7 +57,10 @@ impl Builder {
     /// An empty plan.
     #[must_use]
     pub fn new() -> Self {
-        Self { purposes: vec![String::new()], ..Self::default() }
+        let mut purposes = Vec::with_capacity(64);
+        purposes.push(String::new());
+        // Room for a usual container, so that nothing grows step by step.
+        Self { arena: Arena::new(), steps: Vec::with_capacity(384), purposes, ..Self::default() }
     }
 
     /// Says what the following steps are for. The text stands in `explain` and in the error of each of them.
@@ -87,8 +91,13 @@ impl Builder {
             self.out_of_slots = true;
             SlotId::first(0)
         });
-        self.slots.insert(slot, name);
+        self.slots.push((slot, name));
         slot
+    }
+
+    pub(crate) fn slot_name(&self, slot: SlotId) -> String {
+        let mut named = self.slots.iter().filter(|(known, _)| *known == slot);
+        named.next().map(|(_, name)| name.clone()).unwrap_or_default()
     }
 
     fn next_slot(&mut self) -> Option<SlotId> {
@@ -106,13 +115,14 @@ impl Builder {
         }
     }
 
-    pub(crate) fn step(&mut self, sys: &'static Sys, args: Vec<Arg>) -> &mut Step {
+    pub(crate) fn step(&mut self, sys: &'static Sys, args: impl Into<Args>) -> &mut Step {
         self.step_of(wire::Kind::Call, sys, args)
     }
 
     #[allow(clippy::indexing_slicing, reason = "the step at this index was just pushed")]
-    pub(crate) fn step_of(&mut self, kind: wire::Kind, sys: &'static Sys, args: Vec<Arg>) -> &mut Step {
+    pub(crate) fn step_of(&mut self, kind: wire::Kind, sys: &'static Sys, args: impl Into<Args>) -> &mut Step {
         let purpose = u32::try_from(self.purposes.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let args = args.into();
         let step = Step { kind, sys, args, out: None, log: None, outcomes: Vec::new(), aux: 0, purpose };
         let index = self.steps.len();
         self.steps.push(step);
@@ -122,7 +132,7 @@ impl Builder {
     pub(crate) fn out<K: Kind>(
         &mut self,
         sys: &'static Sys,
-        args: Vec<Arg>,
+        args: impl Into<Args>,
         name: impl Into<String>,
     ) -> Slot<K> {
         let slot = self.new_slot(name.into());

@@ -30,11 +30,11 @@ impl Builder {
     /// `fsopen(fstype)`. The context's kernel messages become part of the error when a step on it fails.
     pub fn fsopen(&mut self, fstype: &str) -> Slot<FsContext> {
         let text = self.text(fstype);
-        self.out(&sys::FSOPEN, vec![text, 1_u32.into()], fstype)
+        self.out(&sys::FSOPEN, [text, 1_u32.into()], fstype)
     }
 
     fn fsconfig(&mut self, context: Slot<FsContext>, command: u32, key: Arg, value: Arg) {
-        let step = self.step(&sys::FSCONFIG, vec![context.into(), command.into(), key, value, 0_u32.into()]);
+        let step = self.step(&sys::FSCONFIG, [context.into(), command.into(), key, value, 0_u32.into()]);
         step.log = Some(context.id());
     }
 
@@ -66,7 +66,7 @@ impl Builder {
     /// `fsmount(context, attributes)`: a detached mount. The context is closed behind it.
     pub fn fsmount(&mut self, context: Slot<FsContext>, attributes: u32) -> Slot<Mount> {
         let slot = self.new_slot("mount".to_owned());
-        let step = self.step(&sys::FSMOUNT, vec![context.into(), 1_u32.into(), attributes.into()]);
+        let step = self.step(&sys::FSMOUNT, [context.into(), 1_u32.into(), attributes.into()]);
         step.log = Some(context.id());
         step.out = Some(slot);
         self.close(context);
@@ -78,7 +78,7 @@ impl Builder {
     pub fn open_tree(&mut self, at: impl Into<At>, path: impl AsRef<Path>, flags: u32) -> Slot<Mount> {
         let name = format!("copy of {}", path.as_ref().display());
         let path = self.path(path);
-        self.out(&sys::OPEN_TREE, vec![at.into().into(), path, (flags | 0x8_0001).into()], name)
+        self.out(&sys::OPEN_TREE, [at.into().into(), path, (flags | 0x8_0001).into()], name)
     }
 
     /// `open_tree` of the object in a slot, with all that is mounted below it if `recursive`.
@@ -95,7 +95,7 @@ impl Builder {
     pub fn mount_setattr(&mut self, mount: Slot<Mount>, recursive: bool, attr: MountAttr) -> &mut Self {
         let (text, attr) = (self.text(""), self.attr(attr));
         let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
-        self.step(&sys::MOUNT_SETATTR, vec![mount.into(), text, flags.into(), attr, 32_u32.into()]);
+        self.step(&sys::MOUNT_SETATTR, [mount.into(), text, flags.into(), attr, 32_u32.into()]);
         self
     }
 
@@ -115,7 +115,7 @@ impl Builder {
         let words = [Ok(MOUNT_ATTR_IDMAP), Ok(0), Ok(0), Ok(number)];
         let attr = Arg::Memory(self.arena.words(&words), Memory::Attr);
         let flags = AT_EMPTY_PATH | if recursive { AT_RECURSIVE } else { 0 };
-        self.step(&sys::MOUNT_SETATTR, vec![mount.into(), text, flags.into(), attr, 32_u32.into()]);
+        self.step(&sys::MOUNT_SETATTR, [mount.into(), text, flags.into(), attr, 32_u32.into()]);
         self
     }
 
@@ -124,35 +124,35 @@ impl Builder {
         let (path, attr) = (self.text(path), self.attr(attr));
         let flags = if recursive { AT_RECURSIVE } else { 0 };
         let cwd = Arg::Int(libc::AT_FDCWD);
-        self.step(&sys::MOUNT_SETATTR, vec![cwd, path, flags.into(), attr, 32_u32.into()]);
+        self.step(&sys::MOUNT_SETATTR, [cwd, path, flags.into(), attr, 32_u32.into()]);
         self
     }
 
     /// `move_mount(mount → onto)`, both by descriptor: no path is resolved.
     pub fn move_mount<K: Place>(&mut self, mount: Slot<Mount>, onto: Slot<K>) -> &mut Self {
         let text = self.text("");
-        self.step(&sys::MOVE_MOUNT, vec![mount.into(), text, onto.into(), text, 0x44_u32.into()]);
+        self.step(&sys::MOVE_MOUNT, [mount.into(), text, onto.into(), text, 0x44_u32.into()]);
         self
     }
 
     /// `move_mount(mount → path)`, the target from the working directory: only for `/` and `.`.
     pub fn move_mount_path(&mut self, mount: Slot<Mount>, path: &str) -> &mut Self {
         let (text, path) = (self.text(""), self.text(path));
-        self.step(&sys::MOVE_MOUNT, vec![mount.into(), text, Arg::Int(libc::AT_FDCWD), path, 4_u32.into()]);
+        self.step(&sys::MOVE_MOUNT, [mount.into(), text, Arg::Int(libc::AT_FDCWD), path, 4_u32.into()]);
         self
     }
 
     /// `pivot_root(".", ".")`: the old root lies on top of the new one afterwards; see pivot_root(2), NOTES.
     pub fn pivot_root(&mut self) -> &mut Self {
         let dot = self.text(".");
-        self.step(&sys::PIVOT_ROOT, vec![dot, dot]);
+        self.step(&sys::PIVOT_ROOT, [dot, dot]);
         self
     }
 
     /// `umount2(".", MNT_DETACH)`.
     pub fn unmount_here(&mut self) -> &mut Self {
         let dot = self.text(".");
-        self.step(&sys::UMOUNT2, vec![dot, 2_u32.into()]);
+        self.step(&sys::UMOUNT2, [dot, 2_u32.into()]);
         self
     }
 

@@ -32,66 +32,65 @@ pub struct Hook {
 impl Builder {
     /// `setsid()`.
     pub fn setsid(&mut self) -> &mut Self {
-        self.step(&sys::SETSID, vec![]);
+        self.step(&sys::SETSID, []);
         self
     }
 
     /// `setns(namespace, flags)`: `flags` are `CLONE_NEW…` bits, several for a pidfd.
     pub fn setns(&mut self, namespace: Slot<Ns>, flags: u32) -> &mut Self {
-        self.step(&sys::SETNS, vec![namespace.into(), flags.into()]);
+        self.step(&sys::SETNS, [namespace.into(), flags.into()]);
         self
     }
 
     /// `unshare(flags)`.
     pub fn unshare(&mut self, flags: u32) -> &mut Self {
-        self.step(&sys::UNSHARE, vec![flags.into()]);
+        self.step(&sys::UNSHARE, [flags.into()]);
         self
     }
 
     /// `close_range(first, ~0, CLOSE_RANGE_CLOEXEC)`.
     pub fn mark_all_cloexec(&mut self, first: u32) -> &mut Self {
-        self.step(&sys::CLOSE_RANGE, vec![first.into(), u32::MAX.into(), 4_u32.into()]);
+        self.step(&sys::CLOSE_RANGE, [first.into(), u32::MAX.into(), 4_u32.into()]);
         self
     }
 
     /// `close_range(first, last, 0)`.
     pub fn close_range(&mut self, first: u32, last: u32) -> &mut Self {
-        self.step(&sys::CLOSE_RANGE, vec![first.into(), last.into(), 0_u32.into()]);
+        self.step(&sys::CLOSE_RANGE, [first.into(), last.into(), 0_u32.into()]);
         self
     }
 
     /// `dup3(slot, number, 0)`: the program will have this descriptor under that number.
     pub fn dup_to<K: Kind>(&mut self, slot: Slot<K>, number: u32) -> &mut Self {
         self.low = self.low.max(number);
-        self.step(&sys::DUP3, vec![slot.into(), number.into(), 0_u32.into()]);
+        self.step(&sys::DUP3, [slot.into(), number.into(), 0_u32.into()]);
         self
     }
 
     /// `dup3(slot, number, O_CLOEXEC)` into a new slot.
     pub fn dup_cloexec<K: Kind>(&mut self, slot: Slot<K>, number: u32) -> Slot<K> {
         self.low = self.low.max(number);
-        self.out(
-            &sys::DUP3,
-            vec![slot.into(), number.into(), 0x8_0000_u32.into()],
-            format!("descriptor {number}"),
-        )
+        let args = [slot.into(), number.into(), 0x8_0000_u32.into()];
+        let out = self.out(&sys::DUP3, args, format!("descriptor {number}"));
+        self.numbered.push((out.id(), number));
+        out
     }
 
     /// `fcntl(slot, F_DUPFD_CLOEXEC, lowest)` into a new slot: a number that is free, and no less than `lowest`.
     pub fn dup_above<K: Kind>(&mut self, slot: Slot<K>, lowest: u32) -> Slot<K> {
         let name = format!("descriptor from {lowest}");
-        self.out(&sys::FCNTL, vec![slot.into(), F_DUPFD_CLOEXEC.into(), lowest.into()], name)
+        self.out(&sys::FCNTL, [slot.into(), F_DUPFD_CLOEXEC.into(), lowest.into()], name)
     }
 
     /// `fcntl(slot, F_SETFD, 0)`: the descriptor survives exec.
     pub fn keep_across_exec<K: Kind>(&mut self, slot: Slot<K>) -> &mut Self {
-        self.step(&sys::FCNTL, vec![slot.into(), F_SETFD.into(), 0_u32.into()]);
+        self.step(&sys::FCNTL, [slot.into(), F_SETFD.into(), 0_u32.into()]);
         self
     }
 
     /// `ioctl(terminal, TIOCSCTTY, 0)`: needs a session without a terminal.
     pub fn controlling_terminal(&mut self, terminal: Slot<Pty>) -> &mut Self {
-        self.step(&sys::IOCTL, vec![terminal.into(), TIOCSCTTY.into(), 0_u32.into()]);
+        self.step(&sys::IOCTL, [terminal.into(), TIOCSCTTY.into(), 0_u32.into()]);
         self
     }
 
@@ -101,10 +100,10 @@ impl Builder {
         let flags = unsigned(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC);
         let name = self.text("ptmx");
         let master =
-            self.out(&sys::OPENAT, vec![pts.into(), name, flags.into(), 0_u32.into()], "terminal master");
+            self.out(&sys::OPENAT, [pts.into(), name, flags.into(), 0_u32.into()], "terminal master");
         let zero = Arg::Memory(self.arena.room(4), Memory::Opaque("unlocked"));
-        self.step(&sys::IOCTL, vec![Arg::from(master), TIOCSPTLCK.into(), zero]);
-        let slave = self.out(&sys::IOCTL, vec![master.into(), TIOCGPTPEER.into(), flags.into()], "terminal");
+        self.step(&sys::IOCTL, [Arg::from(master), TIOCSPTLCK.into(), zero]);
+        let slave = self.out(&sys::IOCTL, [master.into(), TIOCGPTPEER.into(), flags.into()], "terminal");
         (master, slave)
     }
 
@@ -112,14 +111,14 @@ impl Builder {
     pub fn own_terminal(&mut self, terminal: Slot<Pty>, uid: u32) -> &mut Self {
         let text = self.text("");
         let group = Arg::Int(-1);
-        self.step(&sys::FCHOWNAT, vec![terminal.into(), text, uid.into(), group, 0x1000_u32.into()]);
+        self.step(&sys::FCHOWNAT, [terminal.into(), text, uid.into(), group, 0x1000_u32.into()]);
         self
     }
 
     /// Brings the loopback interface up: `socket(AF_INET, SOCK_DGRAM)`, `ioctl(SIOCSIFFLAGS, {"lo", IFF_UP})`; see netdevice(7).
     pub fn loopback_up(&mut self) -> &mut Self {
         let kind = unsigned(libc::SOCK_DGRAM | libc::SOCK_CLOEXEC);
-        let args = vec![libc::AF_INET.into(), kind.into(), 0_u32.into()];
+        let args = [libc::AF_INET.into(), kind.into(), 0_u32.into()];
         let socket: Slot<Sock> = self.out(&sys::SOCKET, args, "socket");
         let mut request = [0; 40];
         for (place, byte) in request.iter_mut().zip(*b"lo") {
@@ -127,7 +126,7 @@ impl Builder {
         }
         request[16] = IFF_UP;
         let request = Arg::Memory(self.arena.bytes(&request), Memory::Opaque("lo: up"));
-        self.step(&sys::IOCTL, vec![socket.into(), SIOCSIFFLAGS.into(), request]);
+        self.step(&sys::IOCTL, [socket.into(), SIOCSIFFLAGS.into(), request]);
         self.close(socket)
     }
 
@@ -135,14 +134,14 @@ impl Builder {
     /// `rt_sigaction`.
     pub fn reset_signals(&mut self) -> &mut Self {
         let action = Arg::Memory(self.arena.room(32), Memory::Opaque("default"));
-        self.step_of(wire::Kind::ResetSignals, &sys::RT_SIGACTION, vec![action]);
+        self.step_of(wire::Kind::ResetSignals, &sys::RT_SIGACTION, [action]);
         self
     }
 
     /// `rt_sigprocmask(SIG_SETMASK, {})`: all signals unblocked.
     pub fn unblock_signals(&mut self) -> &mut Self {
         let set = Arg::Memory(self.arena.room(8), Memory::Opaque("{}"));
-        self.step(&sys::RT_SIGPROCMASK, vec![SIG_SETMASK.into(), set, 0_u32.into(), 8_u32.into()]);
+        self.step(&sys::RT_SIGPROCMASK, [SIG_SETMASK.into(), set, 0_u32.into(), 8_u32.into()]);
         self
     }
 
@@ -153,7 +152,7 @@ impl Builder {
         let len = self.arena.words(&[Ok((program.len() / 8) as u64), Err(filter)]);
         self.step(
             &sys::SECCOMP,
-            vec![1_u32.into(), flags.into(), Arg::Memory(len, Memory::Opaque("filter"))],
+            [1_u32.into(), flags.into(), Arg::Memory(len, Memory::Opaque("filter"))],
         );
         self
     }
@@ -182,7 +181,7 @@ impl Builder {
         self.step_of(
             wire::Kind::Hook,
             &sys::CLONE3,
-            vec![path, argv, envp, clone, input.into(), output.into()],
+            [path, argv, envp, clone, input.into(), output.into()],
         );
         self
     }
@@ -194,7 +193,7 @@ impl Builder {
         let envp = Arg::Memory(self.arena.strings(env.iter().map(Vec::as_slice)), Memory::Environment);
         for (index, candidate) in candidates.iter().enumerate() {
             let path = self.path(candidate);
-            self.step(&sys::EXECVE, vec![path, argv, envp]);
+            self.step(&sys::EXECVE, [path, argv, envp]);
             if index + 1 < candidates.len() {
                 self.tolerate(libc::ENOENT).tolerate(libc::ENOTDIR).tolerate(libc::EACCES);
             }
@@ -206,7 +205,7 @@ impl Builder {
     pub fn reap(&mut self) -> &mut Self {
         const SIGCHLD_AND_SIGTERM: u64 = 1 << 16 | 1 << 14;
         let set = Arg::Memory(self.arena.words(&[Ok(SIGCHLD_AND_SIGTERM)]), Memory::Opaque("{CHLD TERM}"));
-        self.step_of(wire::Kind::Reap, &sys::RT_SIGTIMEDWAIT, vec![set]);
+        self.step_of(wire::Kind::Reap, &sys::RT_SIGTIMEDWAIT, [set]);
         self
     }
 }

@@ -37,7 +37,7 @@ impl Builder {
         let point = self.point(name);
         let control = self.control();
         let byte = Arg::Memory(self.arena.bytes(&[point.0]), Memory::Bytes(1));
-        self.step(&sys::WRITE, vec![control.into(), byte, 1_u32.into()]);
+        self.step(&sys::WRITE, [control.into(), byte, 1_u32.into()]);
         self.host.push(HostOp::Await(point));
         point
     }
@@ -47,7 +47,7 @@ impl Builder {
         let point = self.point(name);
         let control = self.control();
         let buffer = Arg::Memory(self.arena.room(8), Memory::Opaque("byte"));
-        let step = self.step_of(wire::Kind::Await, &sys::READ, vec![control.into(), buffer, 1_u32.into()]);
+        let step = self.step_of(wire::Kind::Await, &sys::READ, [control.into(), buffer, 1_u32.into()]);
         step.aux = u32::from(point.0);
         self.host.push(HostOp::Notify(point));
         point
@@ -56,7 +56,7 @@ impl Builder {
     /// The init waits for one byte from `pipe`, whoever writes it.
     pub fn await_byte(&mut self, pipe: Slot<Sock>) -> &mut Self {
         let buffer = Arg::Memory(self.arena.room(8), Memory::Opaque("byte"));
-        self.step_of(wire::Kind::AwaitAny, &sys::READ, vec![pipe.into(), buffer, 1_u32.into()]);
+        self.step_of(wire::Kind::AwaitAny, &sys::READ, [pipe.into(), buffer, 1_u32.into()]);
         self
     }
 
@@ -66,7 +66,7 @@ impl Builder {
         let control = self.control();
         let (header, place) = self.arena.message(point.0);
         let header = Arg::Memory(header, Memory::Opaque("descriptor"));
-        let args = vec![control.into(), header, MSG_NOSIGNAL.into(), slot.into()];
+        let args = [control.into(), header, MSG_NOSIGNAL.into(), slot.into()];
         self.step_of(wire::Kind::SendFd, &sys::SENDMSG, args).aux = place;
         self.host.push(HostOp::Receive(point));
         point
@@ -79,7 +79,7 @@ impl Builder {
         let (header, place) = self.arena.message(0);
         let header = Arg::Memory(header, Memory::Opaque("descriptor"));
         let slot: SlotId = self.new_slot(name.to_owned());
-        let args = vec![control.into(), header, MSG_CMSG_CLOEXEC.into()];
+        let args = [control.into(), header, MSG_CMSG_CLOEXEC.into()];
         let step = self.step_of(wire::Kind::RecvFd, &sys::RECVMSG, args);
         step.aux = place;
         step.out = Some(slot);
@@ -102,7 +102,7 @@ impl Builder {
         let (header, place) = self.arena.message(point.0);
         let pidfd = Arg::Memory(pidfd, Memory::Opaque("pidfd"));
         let header = Arg::Memory(header, Memory::Opaque("pidfd"));
-        let args = vec![clone, 88_u32.into(), pidfd, control.into(), header];
+        let args = [clone, 88_u32.into(), pidfd, control.into(), header];
         self.step_of(wire::Kind::Respawn, &sys::CLONE3, args).aux = place;
         self.host.push(HostOp::Respawn(point));
         // RACE: the child could speak before its parent has passed on the pidfd, and be killed before the host knows it. It does

@@ -195,6 +195,21 @@ const TABLE: [(&str, &str, Break); 33] = [
         plan.close_range(3, u32::MAX).fchdir(dir);
         exec(plan);
     }),
+    ("AfterCloseRange", "step 1: slot s0 is used after close_range", |plan| {
+        started(plan);
+        plan.close_range(3, u32::MAX);
+        plan.notify_host("ready");
+        exec(plan);
+    }),
+    ("AfterCloseRange", "step 2: slot s1 is used after close_range", |plan| {
+        started(plan);
+        let control = plan.control();
+        let control = plan.dup_cloexec(control, 3);
+        plan.control_is(control);
+        plan.close_range(3, u32::MAX);
+        plan.notify_host("ready");
+        exec(plan);
+    }),
     ("BadEnd", "step 0: a plan ends with execve or the reaper, and nothing follows it", |_| {}),
     ("BadEnd", "step 1: a plan ends with execve or the reaper, and nothing follows it", |plan| {
         exec(plan);
@@ -257,9 +272,12 @@ fn sound_neighbours_are_let_through() {
             plan.no_new_privs().capset(CapMasks::default()).seccomp(&[0; 8], 0);
             exec(plan);
         }),
-        ("the control socket after close_range", |plan| {
+        ("the control socket put below what close_range closes", |plan| {
             started(plan);
-            plan.close_range(3, u32::MAX);
+            let control = plan.control();
+            let control = plan.dup_cloexec(control, 3);
+            plan.control_is(control);
+            plan.close_range(4, u32::MAX);
             plan.notify_host("ready");
             exec(plan);
         }),
