@@ -61,6 +61,17 @@ impl Dir {
         }
     }
 
+    /// The same directory by one more descriptor.
+    pub(crate) fn again(&self) -> Result<Self> {
+        match self.fd.try_clone() {
+            Ok(fd) => Ok(Self { fd, path: self.path.clone() }),
+            Err(error) => {
+                let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EMFILE));
+                Err(Error::directory("dup", &self.path, errno))
+            }
+        }
+    }
+
     /// Makes the group `name` (one component). Says whether it is new.
     ///
     /// # Errors
@@ -155,6 +166,17 @@ impl Dir {
             Ok(_) => Ok(()),
             Err(errno) => Err(self.refused(name, value, errno)),
         }
+    }
+
+    /// [`Dir::write`] to a file that takes a line with each write: `open` keeps it for the next one.
+    pub(crate) fn write_again(&self, open: &mut Option<OwnedFd>, name: &str, value: &str) -> Result<()> {
+        let written = match open {
+            Some(fd) => nix::unistd::write(&*fd, value.as_bytes()),
+            None => self
+                .openat(OsStr::new(name), OFlag::O_WRONLY)
+                .and_then(|fd| nix::unistd::write(open.insert(fd), value.as_bytes())),
+        };
+        written.map(drop).map_err(|errno| self.refused(name, value, errno))
     }
 
     pub(crate) fn refused(&self, name: &str, value: &str, errno: Errno) -> Error {

@@ -17,5 +17,5 @@ mod error;
 pub use dir::Dir;
 pub use discovery::Layout;
 pub use error::{Error, Result};
-pub use group::{Existing, FreezerState, Group, GroupPath, Join, Pid, Place, Plan, Select};
+pub use group::{Existing, FreezerState, Group, GroupPath, Join, Pid, Place, Plan, Select, remove_empty};
 pub use resources::Resources;

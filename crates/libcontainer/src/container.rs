@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use libcontainer_cgroups::{Group, Place};
+use libcontainer_cgroups::Group;
 use libcontainer_plan::{BoardFile, Pid, Plan};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
@@ -17,14 +17,14 @@ use crate::control::{self, Meter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::factory::Factory;
 use crate::making::{boot_id, start_time};
-use crate::process::{Process, reap_ended, wait_readable};
+use crate::process::{Process, wait_readable};
 use crate::state::{RunState, State, Status};
 use crate::stdio::ProcessConfig;
 use crate::store::{self, Store};
-use crate::{cgroup, join, sys};
+use crate::{ending, join, sys};
 
-const KILL: Duration = Duration::from_secs(10);
-const TICK: Duration = Duration::from_millis(1);
+/// How long an init may take to be gone.
+pub(crate) const KILL: Duration = Duration::from_secs(10);
 
 /// A container. Cheap to clone; all methods take `&self`. Another process may change or destroy it at any time:
 /// any method can then fail with [`ErrorKind::NotFound`].
@@ -298,14 +298,7 @@ impl Container {
         let namespace = self.network_namespace(&state)?;
         let network = libcontainer_network::remove(&state.network_state, namespace.as_ref());
         drop(namespace);
-        let group = end_group(&state);
-        if let Some((pid, pidfd)) = self.open_init(&state)? {
-            kill(&pidfd).map_err(|error| Error::io(format!("{what}: kill process {pid}"), error))?;
-        }
-        reap_ended();
-        group
-            .and_then(|group| group.map_or(Ok(()), |group| group.destroy(cgroup::PATIENCE)))
-            .map_err(|error| Error::cgroup(what.clone(), error))?;
+        ending::end(&state, self.open_init(&state)?, &what)?;
         network.map_err(|error| Error::network(what.clone(), error))?;
         self.inner
             .store
@@ -346,38 +339,6 @@ fn state_of(state: &State, alive: bool) -> RunState {
         (Status::Running, true) => RunState::Running,
         (_, false) => RunState::Stopped,
     }
-}
-
-/// Kills what is in the control group, frozen or not. The group is removed later, when the first process was reaped.
-fn end_group(state: &State) -> libcontainer_cgroups::Result<Option<Group>> {
-    if state.places().is_empty() || state.boot_id != boot_id() {
-        return Ok(None);
-    }
-    // What was there before, and is not noted as taken by us, belongs to somebody else.
-    let ours = |place: &&Place| place.inode.is_some() || place.new > 0;
-    let ours: Vec<_> = state.places().iter().filter(ours).cloned().collect();
-    let group = Group::open(&ours)?;
-    if !group.is_gone() {
-        // What is left is killed again, and told, by the removal.
-        let _ = group.kill(cgroup::PATIENCE);
-    }
-    Ok(Some(group))
-}
-
-fn kill(pidfd: &OwnedFd) -> io::Result<()> {
-    match sys::signal(pidfd.as_fd(), libc::SIGKILL) {
-        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => return Err(error),
-        _ => {}
-    }
-    let end = Instant::now() + KILL;
-    // Pid 1 of a namespace is gone only when all in it are reaped, and some may be children of this program.
-    while !wait_readable(pidfd.as_fd(), Some(TICK))? {
-        reap_ended();
-        if Instant::now() >= end {
-            return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
-        }
-    }
-    Ok(())
 }
 
 /// Waits until the init no longer holds the pipe: it has replaced itself, or it is gone.

@@ -5,6 +5,7 @@ mod compile;
 mod config;
 mod container;
 mod control;
+mod ending;
 mod error;
 mod factory;
 mod idmap;

@@ -114,11 +114,10 @@ impl Making {
                 Ok(None)
             }),
         ];
-        let ready = vec![
-            HostStep::new("read back ids, capabilities and namespaces of the init", "", move |_| {
+        let ready =
+            vec![HostStep::new("read back ids, capabilities and namespaces of the init", "", move |_| {
                 check.read_back().map(|()| None)
-            }),
-        ];
+            })];
         HostSteps { before, born: born(setup), meanwhile, ready }
     }
 

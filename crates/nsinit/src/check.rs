@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use libcontainer::cgroups::Layout;
+use libcontainer::cgroups::discovery::Mode;
 use serde_json::json;
 
 use crate::Outcome;
@@ -114,7 +116,7 @@ fn helpers() -> Item {
 
 fn subordinate() -> Item {
     let uid = nix::unistd::geteuid();
-    let name = nix::unistd::User::from_uid(uid).ok().flatten().map(|user| user.name).unwrap_or_default();
+    let name = account(&setting("/etc/passwd").unwrap_or_default(), uid.as_raw()).unwrap_or_default();
     let text = setting("/etc/subuid").unwrap_or_default();
     let own =
         |line: &&str| line.split(':').next().is_some_and(|owner| owner == name || owner == uid.to_string());
@@ -128,6 +130,13 @@ fn subordinate() -> Item {
     }
 }
 
+/// The name of a user. From the file only: the C library would load more libraries to ask other sources, which a static program can't.
+fn account(passwd: &str, uid: u32) -> Option<String> {
+    let mut lines = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let own = |fields: &Vec<&str>| fields.get(2).is_some_and(|field| *field == uid.to_string());
+    lines.find(own)?.first().map(|name| (*name).to_owned())
+}
+
 fn overlay() -> Item {
     let text = setting("/proc/filesystems").unwrap_or_default();
     let works = text.lines().any(|line| line.ends_with("overlay"));
@@ -136,13 +145,19 @@ fn overlay() -> Item {
 }
 
 fn cgroups() -> Item {
-    let v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-    let v1 = Path::new("/sys/fs/cgroup/memory").exists();
-    let found = match (v2, v1) {
-        (true, _) => "version 2",
-        (false, true) => "version 1",
-        (false, false) => "none mounted",
+    let layout = Layout::of_this_process().ok();
+    let mode = match layout.as_ref().map_or(Mode::Absent, |layout| layout.mode) {
+        Mode::Unified => "version 2",
+        Mode::Legacy => "version 1",
+        Mode::Hybrid => "version 1 and 2",
+        _ => "none mounted: no limits, no pause, no statistics",
     };
-    let found = format!("{found}; limits are not supported yet");
-    Item { name: "cgroups", works: v1 || v2, found, remedy: "mount -t cgroup2 none /sys/fs/cgroup" }
+    let all = layout.iter().flat_map(|layout| layout.all().flat_map(|one| one.controllers.iter()));
+    let names: Vec<_> = all.map(String::as_str).filter(|name| !name.starts_with("name=")).collect();
+    Item {
+        name: "cgroups",
+        works: !names.is_empty(),
+        found: format!("{mode} ({})", names.join(" ")),
+        remedy: "mount -t cgroup2 none /sys/fs/cgroup",
+    }
 }

@@ -258,8 +258,11 @@ impl Transition {
     /// # Errors
     /// [`Error::Write`]: EPERM when the parent group doesn't allow it, EINVAL for `a` in a group that has groups below.
     pub fn apply(&self, group: &Dir) -> Result<()> {
+        // Opened once: a filter is a dozen lines.
+        let (mut allow, mut deny) = (None, None);
         for (index, write) in self.writes.iter().enumerate() {
-            if let Err(error) = group.write(write.file(), &write.text) {
+            let open = if write.allow { &mut allow } else { &mut deny };
+            if let Err(error) = group.write_again(open, write.file(), &write.text) {
                 for done in self.writes.iter().take(index).rev().filter(|done| done.text != "a") {
                     let back = Write { allow: !done.allow, text: done.text.clone() };
                     // The first error is the one to tell.

@@ -8,6 +8,8 @@ mod own;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -216,7 +218,10 @@ fn words(text: &[u8]) -> Vec<String> {
 }
 
 fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
-    std::fs::read(&path).map_err(|source| Error::Read { path: path.as_ref().to_owned(), source })
+    // These files have no size, and the kernel writes them anew for each read: all at once is faster.
+    let mut text = Vec::with_capacity(8192);
+    let read = File::open(&path).and_then(|mut file| file.read_to_end(&mut text));
+    read.map(|_| text).map_err(|source| Error::Read { path: path.as_ref().to_owned(), source })
 }
 
 fn path(bytes: &[u8]) -> PathBuf {

@@ -89,7 +89,7 @@ impl Plan {
             let is_new = index >= old && parent.make(name)?;
             let dir = parent.child(name)?;
             if is_new {
-                made.push((parent.child(".")?, (*name).to_owned()));
+                made.push((parent.again()?, (*name).to_owned()));
             }
             if place.has("cpuset") && !place.unified {
                 inherit_cpuset(place, &parent, &dir)?;

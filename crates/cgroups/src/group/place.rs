@@ -88,7 +88,11 @@ impl Place {
 
     /// Opens the directory above the group's.
     pub(super) fn open_parent(&self) -> Result<Dir> {
-        walk::descend(&self.open_mount()?, self.below.parent().unwrap_or(Path::new("")))
+        let mount = self.open_mount()?;
+        match self.below.parent() {
+            Some(above) if !above.as_os_str().is_empty() => walk::descend(&mount, above),
+            _ => Ok(mount),
+        }
     }
 
     /// The name of a control file here.

@@ -4,6 +4,10 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::fstatat;
+
 use super::place::Place;
 use super::wait::Patience;
 use super::{Group, Node, processes, walk};
@@ -48,6 +52,35 @@ impl Group {
             }
             (Err(killed), Err(removed)) => Err(Error::Several(vec![killed, removed])),
         }
+    }
+}
+
+/// Removes a group at `places` that is known to be at its end, by one rmdir in each hierarchy. False when that is not enough: something
+/// is in it or below it, or it isn't what was recorded; then [`Group::open`] and [`Group::destroy`] are the way.
+///
+/// # Errors
+/// Those of the directories above.
+pub fn remove_empty(places: &[Place]) -> Result<bool> {
+    for place in places {
+        if place.new == 0 || !remove_one(place)? {
+            return Ok(false);
+        }
+        remove_above(place)?;
+    }
+    Ok(true)
+}
+
+fn remove_one(place: &Place) -> Result<bool> {
+    let name = walk::last(&place.below)?;
+    let parent = match place.open_parent() {
+        Err(error) if error.is_gone() => return Ok(true),
+        parent => parent?,
+    };
+    // RACE: as in `remove_once`.
+    match fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(Errno::ENOENT) => Ok(true),
+        Ok(found) if place.inode == Some(found.st_ino) => Ok(parent.remove(name).is_ok()),
+        _ => Ok(false),
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn has_groups(dir: &Dir) -> bool {
 /// Opens the group `below`, however long the way.
 pub(super) fn descend(top: &Dir, below: &Path) -> Result<Dir> {
     if below.as_os_str().is_empty() {
-        return top.child(".");
+        return top.again();
     }
     let mut dir: Option<Dir> = None;
     let mut part = PathBuf::new();

@@ -61,11 +61,7 @@ impl Builder {
         let path = self.path(path);
         let flags = u64::from(unsigned(how.flags | libc::O_CLOEXEC));
         let how = self.arena.words(&[Ok(flags), Ok(u64::from(how.mode)), Ok(how.resolve.bits())]);
-        self.out(
-            &sys::OPENAT2,
-            [at.into().into(), path, Arg::Memory(how, Memory::How), 24_u32.into()],
-            name,
-        )
+        self.out(&sys::OPENAT2, [at.into().into(), path, Arg::Memory(how, Memory::How), 24_u32.into()], name)
     }
 
     /// As [`Builder::openat2`] for reading, following the link of a namespace file such as `self/ns/time_for_children` in a procfs

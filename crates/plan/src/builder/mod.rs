@@ -120,7 +120,12 @@ impl Builder {
     }
 
     #[allow(clippy::indexing_slicing, reason = "the step at this index was just pushed")]
-    pub(crate) fn step_of(&mut self, kind: wire::Kind, sys: &'static Sys, args: impl Into<Args>) -> &mut Step {
+    pub(crate) fn step_of(
+        &mut self,
+        kind: wire::Kind,
+        sys: &'static Sys,
+        args: impl Into<Args>,
+    ) -> &mut Step {
         let purpose = u32::try_from(self.purposes.len().saturating_sub(1)).unwrap_or(u32::MAX);
         let args = args.into();
         let step = Step { kind, sys, args, out: None, log: None, outcomes: Vec::new(), aux: 0, purpose };

@@ -150,10 +150,7 @@ impl Builder {
     pub fn seccomp(&mut self, program: &[u8], flags: u32) -> &mut Self {
         let filter = self.arena.bytes(program);
         let len = self.arena.words(&[Ok((program.len() / 8) as u64), Err(filter)]);
-        self.step(
-            &sys::SECCOMP,
-            [1_u32.into(), flags.into(), Arg::Memory(len, Memory::Opaque("filter"))],
-        );
+        self.step(&sys::SECCOMP, [1_u32.into(), flags.into(), Arg::Memory(len, Memory::Opaque("filter"))]);
         self
     }
 
@@ -178,11 +175,7 @@ impl Builder {
             Ok(0),
         ]);
         let clone = Arg::Memory(clone, Memory::Opaque("SIGCHLD"));
-        self.step_of(
-            wire::Kind::Hook,
-            &sys::CLONE3,
-            [path, argv, envp, clone, input.into(), output.into()],
-        );
+        self.step_of(wire::Kind::Hook, &sys::CLONE3, [path, argv, envp, clone, input.into(), output.into()]);
         self
     }
 

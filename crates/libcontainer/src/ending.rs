@@ -1,0 +1,66 @@
+//! The end of a container: its processes are killed, then its control group goes.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use libcontainer_cgroups::{Group, Place, remove_empty};
+use libcontainer_plan::Pid;
+
+use crate::container::KILL;
+use crate::error::{Error, Result};
+use crate::making::boot_id;
+use crate::process::{reap_ended, wait_readable};
+use crate::state::State;
+use crate::{cgroup, sys};
+
+const TICK: Duration = Duration::from_millis(1);
+
+/// Kills everything, and removes the control group. `init` is the first process, if it lives.
+pub(crate) fn end(state: &State, init: Option<(Pid, OwnedFd)>, what: &str) -> Result<()> {
+    // Usually nothing runs any more, and a rmdir in each hierarchy is all there is to do.
+    if init.is_none() && state.boot_id == boot_id() && remove_empty(state.places()).unwrap_or(false) {
+        reap_ended();
+        return Ok(());
+    }
+    let group = end_group(state);
+    if let Some((pid, pidfd)) = init {
+        kill(&pidfd).map_err(|error| Error::io(format!("{what}: kill process {pid}"), error))?;
+    }
+    reap_ended();
+    group
+        .and_then(|group| group.map_or(Ok(()), |group| group.destroy(cgroup::PATIENCE)))
+        .map_err(|error| Error::cgroup(what.to_owned(), error))
+}
+
+/// Kills what is in the control group, frozen or not. The group is removed later, when the first process was reaped.
+fn end_group(state: &State) -> libcontainer_cgroups::Result<Option<Group>> {
+    if state.places().is_empty() || state.boot_id != boot_id() {
+        return Ok(None);
+    }
+    // What was there before, and is not noted as taken by us, belongs to somebody else.
+    let ours = |place: &&Place| place.inode.is_some() || place.new > 0;
+    let ours: Vec<_> = state.places().iter().filter(ours).cloned().collect();
+    let group = Group::open(&ours)?;
+    if !group.is_gone() {
+        // What is left is killed again, and told, by the removal.
+        let _ = group.kill(cgroup::PATIENCE);
+    }
+    Ok(Some(group))
+}
+
+fn kill(pidfd: &OwnedFd) -> io::Result<()> {
+    match sys::signal(pidfd.as_fd(), libc::SIGKILL) {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => return Err(error),
+        _ => {}
+    }
+    let end = Instant::now() + KILL;
+    // Pid 1 of a namespace is gone only when all in it are reaped, and some may be children of this program.
+    while !wait_readable(pidfd.as_fd(), Some(TICK))? {
+        reap_ended();
+        if Instant::now() >= end {
+            return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
+        }
+    }
+    Ok(())
+}
