@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
 
 mod cgroup;
 mod compile;
@@ -20,6 +21,7 @@ mod resolve;
 mod state;
 mod stdio;
 mod store;
+#[allow(unsafe_code, reason = "calls that nix does not wrap")]
 mod sys;
 mod user;
 mod validate;

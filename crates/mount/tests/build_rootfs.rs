@@ -26,11 +26,11 @@ fn a_program_sees_what_was_built() {
                   echo 0 2>/dev/null > /proc/sys/kernel/sysrq || echo protected; \
                   while read -r a b c d at rest; do echo $at; done < /proc/self/mountinfo";
     let program: Vec<Vec<u8>> = ["/bin/sh", "-c", script].map(|text| text.as_bytes().to_vec()).into();
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = nix::unistd::pipe().unwrap();
     let null = || File::open("/dev/null").unwrap().into();
-    let ended = example::run(&dir, &program, [null(), writer.into(), null()]).unwrap();
+    let ended = example::run(&dir, &program, [null(), writer, null()]).unwrap();
     let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
+    File::from(reader).read_to_string(&mut text).unwrap();
     assert!(ended.contains("Exited") && ended.ends_with(", 0)"), "{ended}: {text}");
     let (head, mounts) = text.split_once("protected\n").unwrap_or_else(|| unreachable!("{text}"));
     assert_eq!(head, "/bin /dev /lib /lib64 /proc /tmp /usr\n1\nwritable\nread-only\n");

@@ -10,10 +10,8 @@ static FAILED: OnceLock<io::Error> = OnceLock::new();
 
 /// Writes a line. An error is kept for [`check`].
 pub(crate) fn line(text: Arguments<'_>) {
-    let result = writeln!(io::stdout().lock(), "{text}");
-    if let Err(error) = result.and_then(|()| io::stdout().flush())
-        && error.kind() != io::ErrorKind::BrokenPipe
-    {
+    let result = writeln!(io::stdout().lock(), "{text}").and_then(|()| io::stdout().flush());
+    if let Some(error) = result.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
         // Only the first one matters.
         let _ = FAILED.set(error);
     }

@@ -98,9 +98,8 @@ impl Held {
     }
 
     fn clear(&mut self, slot: SlotId) {
-        if self.has(slot)
-            && let Some(held) = self.0.get_mut(usize::from(slot.number))
-        {
+        let held = self.0.get_mut(usize::from(slot.number)).filter(|held| **held == slot.life + 1);
+        if let Some(held) = held {
             *held = 0;
         }
     }

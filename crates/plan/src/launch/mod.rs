@@ -1,9 +1,11 @@
 //! Launching: walks the host lane, starts the init, meets it, and takes everything back if anything fails.
 
+#[allow(unsafe_code, reason = "clone3 with a shared address space")]
 mod clone;
 mod control;
 mod image;
 mod prepare;
+#[allow(unsafe_code, reason = "calls that nix does not wrap")]
 pub(crate) mod raw;
 mod respawn;
 mod timeline;
@@ -222,9 +224,8 @@ impl From<io::Error> for Failure {
 
 impl Run {
     fn host_step(&mut self, index: usize, op: HostOp) -> Result<(), Failure> {
-        if let Some(Fault { lane: Lane::Host, step, errno }) = self.launch.fault
-            && step == index
-        {
+        let fault = self.launch.fault.filter(|fault| fault.lane == Lane::Host && fault.step == index);
+        if let Some(Fault { errno, .. }) = fault {
             return Err(io::Error::from_raw_os_error(errno).into());
         }
         match op {
@@ -361,11 +362,9 @@ impl Run {
         if let Some(pidfd) = self.state.context.pidfd.take() {
             // It may be gone already (ESRCH), and then only has to be reaped.
             let _ = raw::signal(&pidfd, libc::SIGKILL);
-            if let Err(error) = raw::reap(&pidfd)
-                && error.raw_os_error() != Some(libc::ECHILD)
-            {
-                errors.push(("reap the init".to_owned(), error));
-            }
+            let reaped = raw::reap(&pidfd).err();
+            let failed = reaped.filter(|error| error.raw_os_error() != Some(libc::ECHILD));
+            errors.extend(failed.map(|error| ("reap the init".to_owned(), error)));
         }
         while let Some((name, undo)) = self.state.undo.pop() {
             if let Err(error) = undo() {
