@@ -213,7 +213,7 @@ fn id_maps_are_the_containers_without_their_own() {
     setup.user_namespace(100_000);
     for option in ["idmap", "ridmap"] {
         setup.mounts(vec![
-            mount("bind", &source, "/mapped", &["rbind", option]),
+            mount("bind", &source, "/mapped", &["rbind", "rw", option]),
             mount("bind", &source, "/plain", &["rbind"]),
         ]);
         let script = "stat -c '%u %g' /mapped/f /plain/f; echo y > /mapped/made";

@@ -212,6 +212,34 @@ fn a_terminal_is_the_containers_own() {
     container.destroy().unwrap();
 }
 
+/// Without a `/dev` of ours the terminal comes from the config's own devpts; without that the step that misses it is named.
+#[test]
+fn a_terminal_without_a_dev_of_ours() {
+    if !able("a_terminal_without_a_dev_of_ours") {
+        return;
+    }
+    let place = Place::new("bare-terminal");
+    let mut config = config(&place.rootfs().unwrap());
+    std::fs::create_dir_all(config.rootfs.join("dev/pts")).unwrap();
+    let mounts = |json: &str| Some(serde_json::from_str(json).unwrap());
+    let with = || ProcessConfig { terminal: true, ..ProcessConfig::new(["sh", "-c", "tty <&1; echo done"]) };
+    let factory = Factory::new().unwrap();
+    config.restrict_sys = false;
+    config.mount_config = mounts(r#"{"bare":true}"#);
+    let error = factory.run(place.join("c"), &config, with()).unwrap_err().to_string();
+    assert!(error.contains("open a terminal") && error.contains("ptmx"), "{error}");
+    config.mount_config = mounts(
+        r#"{"bare":true,"mounts":[{"type":"proc","destination":"/proc"},
+        {"type":"devpts","destination":"/dev/pts","options":["ptmxmode=0666","mode=620"]}]}"#,
+    );
+    let (container, mut process) = factory.run(place.join("c"), &config, with()).unwrap();
+    let mut seen = Vec::new();
+    let _ = process.terminal.take().unwrap().file().read_to_end(&mut seen);
+    assert!(process.wait().unwrap().success());
+    assert_eq!(String::from_utf8_lossy(&seen), "/dev/pts/0\r\ndone\r\n");
+    container.destroy().unwrap();
+}
+
 #[test]
 fn fifty_processes_are_polled() {
     if !able("fifty_processes_are_polled") {

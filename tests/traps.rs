@@ -148,13 +148,25 @@ fn trap_04_binds_are_read_only_unless_writable() {
     let bind = |to: &str, more: &str| {
         format!(r#"{{"type":"bind","source":"{}","destination":"{to}"{more}}}"#, source.display())
     };
-    trap.mount_config(&format!(
-        r#"{{"mounts":[{},{}]}}"#,
-        bind("/mnt/ro", ""),
-        bind("/mnt/rw", r#","writable":true"#)
-    ));
-    trap.check("touch /mnt/ro/x 2>&1; touch /mnt/rw/y", "touch: /mnt/ro/x: Read-only file system\n");
-    assert!(source.join("y").exists() && !source.join("x").exists());
+    let all = [
+        ("ro", "", false),
+        ("other", r#","options":["noexec","rbind"]"#, false),
+        ("data", r#","data":"nosuid""#, false),
+        ("told", r#","writable":true,"options":["ro"]"#, false),
+        ("rw", r#","writable":true"#, true),
+        ("option", r#","options":["rw","nodev"]"#, true),
+        ("below", r#","options":["rrw"]"#, true),
+    ];
+    let mounts: Vec<_> = all.iter().map(|(name, more, _)| bind(&format!("/mnt/{name}"), more)).collect();
+    trap.mount_config(&format!(r#"{{"mounts":[{}]}}"#, mounts.join(",")));
+    let touch: Vec<_> = all.iter().map(|(name, ..)| format!("touch /mnt/{name}/{name} 2>&1;")).collect();
+    let refused = all.iter().filter(|(.., writable)| !writable);
+    let wanted: String =
+        refused.map(|(name, ..)| format!("touch: /mnt/{name}/{name}: Read-only file system\n")).collect();
+    trap.check(&touch.concat(), &wanted);
+    for (name, _, writable) in all {
+        assert_eq!(source.join(name).exists(), writable, "{name}");
+    }
 }
 
 #[test]

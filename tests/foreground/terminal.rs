@@ -115,6 +115,19 @@ fn run_has_a_terminal_if_the_config_says_so() {
 }
 
 #[test]
+fn a_terminal_that_nobody_would_hold_is_refused() {
+    let Some(mut operator) = Operator::new("lone-tty") else { return };
+    operator.config.tty = true;
+    operator.write();
+    for args in [&["create", "web"][..], &["run", "--detach", "web"]] {
+        operator.check(args, 1, "nobody would hold the terminal");
+        operator.check(&["state", "web"], 1, "does not exist");
+    }
+    // Input that is no terminal is copied like any other, and its end is typed.
+    operator.check(&["run", "web", "sh", "-c", "tty; cat; echo end"], 0, "/dev/pts/0");
+}
+
+#[test]
 fn sizes_are_passed_on() {
     let Some(operator) = Operator::new("winch") else { return };
     operator.check(&["run", "-d", "web"], 0, "");

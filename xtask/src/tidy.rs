@@ -141,7 +141,8 @@ fn knowledge(file: &Source) -> Vec<String> {
         return Vec::new();
     }
     let is_code = |line: &&str| !line.trim_start().starts_with("//");
-    let bad = [concat!("state", ".json"), concat!("libcontainer", "::"), concat!("pub struct Cont", "ainer {")];
+    let bad =
+        [concat!("state", ".json"), concat!("libcontainer", "::"), concat!("pub struct Cont", "ainer {")];
     let code = file.text.lines().filter(is_code);
     let found = code.flat_map(|line| bad.iter().filter(move |word| line.contains(**word)));
     found.map(|word| format!("{}: {word} is the facade's", file.path)).collect()

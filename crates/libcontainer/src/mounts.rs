@@ -179,8 +179,8 @@ fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountIt
         mount.source.metadata()?.is_dir()
     };
     let recursive = options.bind.unwrap_or(true);
-    // Read-only unless told otherwise, as in 2014; options decide where they speak.
-    let told = mount.writable || options.clear & u64::from(RDONLY) != 0 || !mount.options.is_empty();
+    // Read-only unless told otherwise, as in 2014.
+    let told = mount.writable || (options.clear | options.recursive_clear) & u64::from(RDONLY) != 0;
     let read_only = if told { 0 } else { u64::from(RDONLY) };
     let attributes = MountAttr { set: options.set, clear: options.clear, propagation: 0 };
     let below =
@@ -216,13 +216,11 @@ fn id_map(config: &Config, mount: &Mount, options: &Options) -> Option<IdMap> {
 }
 
 fn new_filesystem(config: &Config, mount: &Mount, options: Options, label: Option<&str>) -> MountItem {
-    // 2014 mounted tmpfs with these and took no options.
+    // 2014 mounted tmpfs with these and took no options but its data, which may speak of them.
     let plain = mount.kind == "tmpfs" && mount.options.is_empty();
-    let set = if plain {
-        NOSUID | NODEV | NOEXEC
-    } else {
-        u32::try_from(options.set | options.recursive_set).unwrap_or(0)
-    };
+    let base = if plain { u64::from(NOSUID | NODEV | NOEXEC) } else { 0 };
+    let set = base & !(options.clear | options.recursive_clear) | options.set | options.recursive_set;
+    let set = u32::try_from(set).unwrap_or(0);
     let mut data = options.data;
     let says = |keys: &[&str]| data.iter().any(|(key, _)| keys.contains(&key.as_str()));
     let root = CopiedRoot { mode: !says(&["mode"]), owner: !says(&["uid", "gid"]) };

@@ -207,6 +207,7 @@ pub(crate) fn process(
     if !problems.is_empty() {
         return Err(Error::problems("process", problems));
     }
+    let env = without_doubles(env);
     let mut confinement = confinement(config, probe);
     if let Some(names) = &process.capabilities {
         let set = libcontainer_security::CapSet::from_names(names.iter().map(String::as_str));
@@ -239,6 +240,15 @@ pub(crate) fn process(
         terminal: process.terminal,
         preserved: u32::try_from(process.preserved.len()).unwrap_or(u32::MAX),
     })
+}
+
+/// Of doubled variables the last counts, as in 2014; a program would find the first.
+fn without_doubles(env: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let name = |entry: &[u8]| entry.split(|byte| *byte == b'=').next().unwrap_or_default().to_vec();
+    let mut seen = std::collections::BTreeSet::new();
+    let mut kept: Vec<_> = env.into_iter().rev().filter(|entry| seen.insert(name(entry))).collect();
+    kept.reverse();
+    kept
 }
 
 /// `HOME` is the user's unless the environment says otherwise: the same for the first process and for a join.
@@ -277,6 +287,13 @@ mod tests {
         check("sh", &["PATH=/a", "PATH=:/c"], &["./sh", "/c/sh"]);
         check("./sh", &["PATH=/a"], &["./sh"]);
         check("/bin/sh", &[], &["/bin/sh"]);
+    }
+
+    #[test]
+    fn of_doubled_variables_the_last_counts() {
+        let bytes = |all: &[&str]| all.iter().map(|entry| entry.as_bytes().to_vec()).collect::<Vec<_>>();
+        let found = without_doubles(bytes(&["A=1", "B=2", "A=3", "AB=4", "B="]));
+        assert_eq!(found, bytes(&["A=3", "AB=4", "B="]));
     }
 
     #[test]

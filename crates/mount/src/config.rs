@@ -56,7 +56,7 @@ pub struct Mount {
     /// Absolute path inside; `..` is taken away as text, links are followed inside the rootfs.
     #[serde(skip_serializing_if = "unset")]
     pub destination: PathBuf,
-    /// A bind is read-only unless this is set or `options` say `rw`, as in 2014.
+    /// A bind is read-only unless this is set or `options` say `rw` or `rrw`, as in 2014; `ro` among the options counts more.
     #[serde(skip_serializing_if = "unset")]
     pub writable: bool,
     /// `z` or `Z`: SELinux relabelling of the source.
@@ -68,7 +68,7 @@ pub struct Mount {
     /// Options as mount(8) and the OCI runtime spec name them.
     #[serde(skip_serializing_if = "unset")]
     pub options: Vec<String>,
-    /// Options for the filesystem, joined by commas.
+    /// Further options, joined by commas: in 2014 the only ones. A tmpfs without `options` is `nosuid,nodev,noexec` unless these say otherwise.
     #[serde(skip_serializing_if = "unset")]
     pub data: String,
     /// Id map of the mount itself (mount_setattr(2), `MOUNT_ATTR_IDMAP`).

@@ -57,6 +57,12 @@ pub enum OptionError {
         /// The option.
         option: String,
     },
+    /// A flag of mount(2) that fsconfig(2) has no word for.
+    #[error("option {option:?}: only mount(2) knows it; filesystems that keep versions do so by themselves")]
+    OldCallOnly {
+        /// The option.
+        option: String,
+    },
     /// An id map of the option's own.
     #[error("option {option:?}: give the map as uid_mappings and gid_mappings")]
     InlineMap {
@@ -95,13 +101,8 @@ const PROPAGATIONS: &[(&str, Propagation)] = &[
 ];
 
 /// Options that are flags of the filesystem; the second name turns the first off.
-const FLAGS: &[(&str, &str)] = &[
-    ("sync", "async"),
-    ("dirsync", ""),
-    ("lazytime", "nolazytime"),
-    ("mand", "nomand"),
-    ("iversion", "noiversion"),
-];
+const FLAGS: &[(&str, &str)] =
+    &[("sync", "async"), ("dirsync", ""), ("lazytime", "nolazytime"), ("mand", "nomand")];
 
 /// Reads a list of options; of contradicting ones the last counts, as for mount(8).
 ///
@@ -135,6 +136,9 @@ impl Options {
         let recursive = option.strip_prefix('r').and_then(find);
         if let Some((_, set, clear)) = recursive {
             apply(&mut self.recursive_set, &mut self.recursive_clear, *set, *clear);
+            // What was said of the mount alone before no longer counts.
+            self.set &= !(set | clear);
+            self.clear &= !(set | clear);
         }
         recursive.is_some()
     }
@@ -150,7 +154,8 @@ impl Options {
 
     fn special(&mut self, option: &str) -> Result<bool, OptionError> {
         match option {
-            "defaults" | "silent" | "loud" => {}
+            "defaults" | "silent" | "loud" | "noiversion" => {}
+            "iversion" => return Err(OptionError::OldCallOnly { option: option.to_owned() }),
             "bind" => self.bind = Some(false),
             "rbind" => self.bind = Some(true),
             "tmpcopyup" => self.copy_up = true,
@@ -234,6 +239,9 @@ mod tests {
         check("rro,rnosuid", "0/0 3/0 None None");
         check("noatime,relatime", "0/70 0/0 None None");
         check("rnoatime", "0/0 10/70 None None");
+        check("ro,rrw", "0/0 0/1 None None");
+        check("rro,rw", "0/1 1/0 None None");
+        check("noatime,rrelatime", "0/0 0/70 None None");
         check("strictatime", "20/70 0/0 None None");
         check("rrelatime", "0/0 0/70 None None");
         check("rbind,rslave", "0/0 0/0 Some((Slave, true)) Some(true)");
@@ -245,9 +253,13 @@ mod tests {
 
     #[test]
     fn what_can_not_be_taken_is_named() {
-        for (options, bind) in
-            [("size=1k", true), ("lazytime", true), ("remount", false), ("idmap=uids=0-1-2", false)]
-        {
+        for (options, bind) in [
+            ("size=1k", true),
+            ("lazytime", true),
+            ("remount", false),
+            ("idmap=uids=0-1-2", false),
+            ("iversion", false),
+        ] {
             let error = parse_options([options], bind).unwrap_err();
             assert!(error.to_string().contains(options), "{error}");
         }

@@ -123,6 +123,11 @@ fn mount_problems(mount: &Mount, all: &mut Problems) {
             all.add(&format!("/options/{index}"), error.to_string());
         }
     }
+    if mount.data.contains('\0') {
+        all.add("/data", "contains NUL");
+    } else if let Err(error) = parse_options(mount.data.split(','), mount.is_bind()) {
+        all.add("/data", error.to_string());
+    }
     option_problems(mount, all);
     if !["", "z", "Z"].contains(&mount.relabel.as_str()) {
         all.add("/relabel", format!("{:?}: z or Z", mount.relabel));

@@ -63,6 +63,9 @@ impl Drop for Raw {
     }
 }
 
+/// Control-D.
+const END_OF_FILE: u8 = 4;
+
 /// Waits for the process, forwarding signals, and copying its terminal if it has one.
 pub(crate) fn wait(signals: &Signals, process: &mut Process) -> Result<ExitStatus, Failure> {
     let terminal = process.terminal.take();
@@ -80,6 +83,10 @@ pub(crate) fn wait(signals: &Signals, process: &mut Process) -> Result<ExitStatu
         if let Some(terminal) = &terminal {
             if ready.input {
                 input_open = copy(&mut io::stdin().lock(), &mut terminal.file());
+                if !input_open && raw.is_none() {
+                    // The end of a file or pipe, as it is typed.
+                    let _ = terminal.file().write_all(&[END_OF_FILE]);
+                }
             }
             if ready.output {
                 output_open = copy(&mut terminal.file(), &mut io::stdout().lock());

@@ -1,6 +1,5 @@
 //! run, create, start, exec, kill, delete.
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::time::Duration;
 
@@ -53,8 +52,12 @@ fn make(root: &State, args: CreateArgs, detached: bool, make: Make) -> Result<(C
             "no program: give one behind the name, or as \"args\" in container.json",
         ));
     }
-    let terminal = config.tty && !detached && std::io::stdin().is_terminal();
-    let process = ProcessConfig { terminal, ..ProcessConfig::new(program).inherited() };
+    if config.tty && detached {
+        let text = "\"tty\" in container.json: nobody would hold the terminal of a container that is left alone; \
+                    use run without --detach, or exec --tty";
+        return Err(Failure::new(1, text));
+    }
+    let process = ProcessConfig { terminal: config.tty, ..ProcessConfig::new(program).inherited() };
     root.ready()?;
     let factory = Factory::new()?;
     make(&factory, path, &config, process).map_err(|error| match error.kind() {

@@ -1,9 +1,9 @@
 //! A further process in a running container.
 
 use libcontainer_plan::wire::unsigned;
-use libcontainer_plan::{At, Builder, Dir, HostStep, How, SealError, Slot};
+use libcontainer_plan::{Builder, HostStep, SealError};
 
-use super::process::{self, Terminal};
+use super::process;
 use super::setup::ProcessSetup;
 use super::{CgroupSetup, Compiled, Given};
 
@@ -58,7 +58,7 @@ pub(crate) fn join(
     if let Some(name) = &setup.keyring {
         libcontainer_security::plan::session_keyring(plan, name);
     }
-    let terminal = setup.process.terminal.then(|| open_terminal(plan));
+    let terminal = setup.process.terminal.then(|| process::open_terminal(plan));
     process::take_terminal(plan, terminal, &setup.process.identity);
     process::confine(plan, &setup.process);
     plan.purpose("report ready").notify_host("ready");
@@ -81,15 +81,4 @@ fn become_root(plan: &mut Builder, setup: &JoinSetup) {
         plan.setgroups(&[]);
     }
     plan.setresgid(0).setresuid(0);
-}
-
-/// A terminal of the container's own devpts.
-fn open_terminal(plan: &mut Builder) -> Terminal {
-    plan.purpose("open a terminal");
-    let how = How { flags: libc::O_PATH | libc::O_DIRECTORY, ..How::NO_LINKS };
-    let how = How { resolve: libcontainer_plan::Resolve::NO_SYMLINKS, ..how };
-    let pts: Slot<Dir> = plan.openat2(At::Cwd, "/dev/pts", how);
-    let (master, slave) = plan.open_terminal(pts);
-    plan.close(pts);
-    Terminal { master, slave }
 }

@@ -86,7 +86,11 @@ pub(crate) fn create(setup: &Setup, host: HostSteps) -> Result<Compiled, SealErr
     if let (Some(mounts), Some(tree)) = (&setup.mounts, &tree) {
         tree::protect_and_enter(plan, mounts, tree);
     }
-    finish(plan, setup, &given, tree.and_then(|tree| tree.terminal), host.ready);
+    let terminal = tree.and_then(|tree| tree.terminal);
+    // Without a `/dev` of ours there may be one among the mounts of the config.
+    let missing = setup.process.terminal && terminal.is_none();
+    let terminal = if missing { Some(process::open_terminal(plan)) } else { terminal };
+    finish(plan, setup, &given, terminal, host.ready);
     Ok(Compiled { plan: std::mem::take(plan).seal()?, given })
 }
 

@@ -1,6 +1,6 @@
 //! The program: terminal, confinement, descriptors, exec. The same steps for a new container and for a join.
 
-use libcontainer_plan::{Builder, Pty, Slot, Sock};
+use libcontainer_plan::{At, Builder, Dir, How, Pty, Slot, Sock};
 use libcontainer_security::plan as security;
 use libcontainer_security::plan::Identity;
 
@@ -12,6 +12,17 @@ use super::setup::ProcessSetup;
 pub(super) struct Terminal {
     pub(super) master: Slot<Pty>,
     pub(super) slave: Slot<Pty>,
+}
+
+/// A terminal of the devpts at `/dev/pts` of a root that was entered.
+pub(super) fn open_terminal(plan: &mut Builder) -> Terminal {
+    plan.purpose("open a terminal");
+    let how = How { flags: libc::O_PATH | libc::O_DIRECTORY, ..How::NO_LINKS };
+    let how = How { resolve: libcontainer_plan::Resolve::NO_SYMLINKS, ..how };
+    let pts: Slot<Dir> = plan.openat2(At::Cwd, "/dev/pts", how);
+    let (master, slave) = plan.open_terminal(pts);
+    plan.close(pts);
+    Terminal { master, slave }
 }
 
 /// Makes the terminal the session's, gives it to the user and its master to the host.
