@@ -99,7 +99,7 @@ fn memfd() -> Item {
         name: "executable memfd",
         works: value != "2",
         found: format!("vm.memfd_noexec={value}"),
-        remedy: "sysctl vm.memfd_noexec=1",
+        remedy: "sysctl vm.memfd_noexec=1; root does without",
     }
 }
 

@@ -9,6 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 
+use super::detached;
+
 static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/init"));
 
 /// Length of the embedded init in bytes.
@@ -22,13 +24,15 @@ pub fn init_image() -> &'static [u8] {
 
 // Of linux/memfd.h; nix has no name for it.
 const MFD_EXEC: libc::c_uint = 0x10;
+const MFD_NOEXEC_SEAL: libc::c_uint = 0x8;
 
 static SEALED: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
 /// A descriptor of the sealed image, of the caller's own.
 ///
 /// # Errors
-/// That of memfd_create(2), write(2) or fcntl(2): `EACCES` where the sysctl `vm.memfd_noexec` is 2.
+/// That of memfd_create(2), write(2) or fcntl(2): `EACCES` where the sysctl `vm.memfd_noexec` is 2 and there are no rights for
+/// a tmpfs instead.
 pub(super) fn sealed() -> io::Result<OwnedFd> {
     let mut cached = SEALED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if cached.is_none() {
@@ -43,6 +47,7 @@ fn seal() -> io::Result<OwnedFd> {
     let fd = match memfd_create(c"libcontainer-init", flags | executable) {
         // KERNEL(6.3): older ones do not know MFD_EXEC and make every memfd executable.
         Err(Errno::EINVAL) => memfd_create(c"libcontainer-init", flags)?,
+        Err(Errno::EACCES) => return detached::image(IMAGE).map_err(|_| Errno::EACCES.into()),
         result => result?,
     };
     let mut file = File::from(fd);
@@ -51,6 +56,19 @@ fn seal() -> io::Result<OwnedFd> {
         SealFlag::F_SEAL_SEAL | SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_WRITE;
     fcntl(&file, FcntlArg::F_ADD_SEALS(seals))?;
     Ok(file.into())
+}
+
+/// An empty memory file that takes seals. It is never executed.
+///
+/// # Errors
+/// That of memfd_create(2).
+pub(super) fn memory(name: &std::ffi::CStr) -> io::Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    match memfd_create(name, flags | MFdFlags::from_bits_retain(MFD_NOEXEC_SEAL)) {
+        // KERNEL(6.3): older ones do not know the flag, nor a sysctl that asks for it.
+        Err(Errno::EINVAL) => Ok(memfd_create(name, flags)?),
+        result => Ok(result?),
+    }
 }
 
 /// A copy with a number of `lowest` or more, so that the init's own `dup3` never hits it.
@@ -63,7 +81,9 @@ pub(super) fn duplicate(fd: BorrowedFd<'_>, lowest: i32) -> io::Result<OwnedFd> 
 pub(super) fn forbidden(text: &str, error: &io::Error) -> String {
     let setting = || std::fs::read("/proc/sys/vm/memfd_noexec").is_ok_and(|value| value.starts_with(b"2"));
     if error.raw_os_error() == Some(libc::EACCES) && text.contains("execveat(init)") && setting() {
-        return "vm.memfd_noexec=2 forbids executable memory files; 0 and 1 allow the sealed init".to_owned();
+        return "vm.memfd_noexec=2 forbids executable memory files, and without CAP_SYS_ADMIN there is no other place \
+                for the init; 0 and 1 allow it"
+            .to_owned();
     }
     String::new()
 }

@@ -3,6 +3,7 @@
 #[allow(unsafe_code, reason = "clone3 with a shared address space")]
 mod clone;
 mod control;
+mod detached;
 mod image;
 mod prepare;
 #[allow(unsafe_code, reason = "calls that nix does not wrap")]

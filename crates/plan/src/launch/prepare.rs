@@ -7,7 +7,6 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::{Run, clone, control, image};
 use crate::board::Board;
@@ -93,8 +92,7 @@ fn arguments(fd: i32, board: usize, plan: usize) -> [CString; 3] {
 
 /// A memfd with an empty board and the plan. It can't shrink, so no process can make a reader fault.
 fn sealed_memory(room: usize, encoded: &[u8]) -> io::Result<OwnedFd> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let fd = write(memfd_create(c"libcontainer-plan", flags)?, room, encoded)?;
+    let fd = write(image::memory(c"libcontainer-plan")?, room, encoded)?;
     fcntl(
         &fd,
         FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL),

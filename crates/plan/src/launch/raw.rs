@@ -1,7 +1,8 @@
-//! Calls on pidfds that nix does not wrap.
+//! Calls on pidfds and mounts that nix does not wrap.
 
+use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
@@ -43,6 +44,45 @@ pub(crate) fn peek(pidfd: impl AsFd) -> io::Result<WaitStatus> {
 pub(super) fn own(number: i32) -> std::os::fd::OwnedFd {
     // SAFETY: the number is new and nothing else owns it.
     unsafe { std::os::fd::FromRawFd::from_raw_fd(number) }
+}
+
+/// `fsopen(fstype, FSOPEN_CLOEXEC)`.
+pub(super) fn fsopen(fstype: &CStr) -> io::Result<OwnedFd> {
+    // SAFETY: the string lives across the call.
+    owned(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), 1) })
+}
+
+/// `fsconfig(context, FSCONFIG_CMD_CREATE)`.
+pub(super) fn fsconfig_create(context: &OwnedFd) -> io::Result<()> {
+    let none = std::ptr::null::<libc::c_char>();
+    // SAFETY: the descriptor is open for the length of the call; the command takes neither key nor value.
+    let result = unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), 6, none, none, 0) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `fsmount(context, FSMOUNT_CLOEXEC, 0)`: a mount that is attached nowhere.
+pub(super) fn fsmount(context: &OwnedFd) -> io::Result<OwnedFd> {
+    // SAFETY: no pointer.
+    owned(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), 1, 0) })
+}
+
+/// `mount_setattr(mount, "", AT_EMPTY_PATH, {set})`.
+pub(super) fn mount_setattr(mount: &OwnedFd, set: u64) -> io::Result<()> {
+    let attributes: [u64; 4] = [set, 0, 0, 0];
+    let (fd, empty) = (mount.as_raw_fd(), c"".as_ptr());
+    let size = size_of_val(&attributes);
+    // SAFETY: `struct mount_attr` of the first version is these four words; both pointers live across the call.
+    let result = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, fd, empty, libc::AT_EMPTY_PATH, attributes.as_ptr(), size)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
+    match i32::try_from(result) {
+        Ok(number) if number >= 0 => Ok(own(number)),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Waits until the process is dead, at most `limit`; its status stays to be taken.
