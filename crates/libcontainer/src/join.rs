@@ -31,12 +31,12 @@ pub(crate) fn start(
     let what = format!("start a process in {id:?}");
     let (pid, pidfd) = init;
     let io = |error| Error::io(what.clone(), error);
-    let (namespaces, accounts) = look(pid).map_err(|error| {
+    let Inside { namespaces, accounts, setgroups_denied } = look(pid).map_err(|error| {
         let text = || format!("{what}: the container has ended");
         // RACE: its files in /proc are closed to everyone once it has ended.
         if has_ended(&pidfd) { Error::new(ErrorKind::WrongState, text()) } else { error }
     })?;
-    let mut setup = setup(factory, &state.config, &process, &accounts, namespaces)?;
+    let mut setup = setup(factory, &state.config, &process, &accounts, namespaces, setgroups_denied)?;
     setup.cgroup = (!state.places().is_empty()).then(|| cgroup::setup(state.places()));
     let mut expected = expected(&setup);
     factory.tamper(&mut expected);
@@ -89,12 +89,22 @@ fn enter(
     Ok(memory)
 }
 
-/// What a join needs to know of the first process: how its namespaces differ, and its account files.
-fn look(pid: Pid) -> Result<(u32, Accounts)> {
+/// What a join needs to know of the first process.
+struct Inside {
+    /// How its namespaces differ, as `CLONE_NEW…` bits.
+    namespaces: u32,
+    accounts: Accounts,
+    /// Its user namespace was made without privileges: nobody can set groups there, whoever joins.
+    setgroups_denied: bool,
+}
+
+fn look(pid: Pid) -> Result<Inside> {
     let root = PathBuf::from(format!("/proc/{pid}/root"));
-    let namespaces =
-        different(pid).map_err(|error| Error::io(format!("read namespaces of process {pid}"), error))?;
-    Ok((namespaces, resolve::read_accounts(&root)?))
+    let failed = |error| Error::io(format!("read namespaces of process {pid}"), error);
+    let namespaces = different(pid).map_err(failed)?;
+    let setgroups = std::fs::read(format!("/proc/{pid}/setgroups")).map_err(failed)?;
+    let setgroups_denied = setgroups.starts_with(b"deny");
+    Ok(Inside { namespaces, accounts: resolve::read_accounts(&root)?, setgroups_denied })
 }
 
 pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
@@ -103,7 +113,10 @@ pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
 
 pub(crate) fn explain(factory: &Factory, state: &State, process: &ProcessConfig) -> Result<Plan> {
     let flags = state.config.namespaces.iter().map(|(kind, _)| kind.flag()).sum();
-    let setup = setup(factory, &state.config, process, &Accounts::default(), flags)?;
+    let config = &state.config;
+    let single = config.gid_mappings.len() == 1 && config.gid_mappings.iter().all(|map| map.size == 1);
+    let denied = config.namespaces.is_new(NamespaceKind::User) && factory.probe().euid != 0 && single;
+    let setup = setup(factory, config, process, &Accounts::default(), flags, denied)?;
     Ok(compile::join(&setup, Vec::new(), Vec::new()).map_err(|error| Error::seal("explain", error))?.plan)
 }
 
@@ -113,10 +126,8 @@ fn setup(
     process: &ProcessConfig,
     accounts: &Accounts,
     namespaces: u32,
+    setgroups_denied: bool,
 ) -> Result<JoinSetup> {
-    let single = config.gid_mappings.len() == 1 && config.gid_mappings.iter().all(|map| map.size == 1);
-    let setgroups_denied =
-        config.namespaces.is_new(NamespaceKind::User) && factory.probe().euid != 0 && single;
     let process = resolve::process(config, process, accounts, factory.probe(), setgroups_denied)?;
     let keyring = (!config.no_new_keyring).then(|| "_ses.join".to_owned());
     Ok(JoinSetup { namespaces, setgroups_denied, keyring, cgroup: None, process })

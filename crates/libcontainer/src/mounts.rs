@@ -19,6 +19,9 @@ const NOSUID: u32 = 0x2;
 const NODEV: u32 = 0x4;
 const NOEXEC: u32 = 0x8;
 
+/// Kernel filesystems, whose objects the policy labels one by one: they take no `context=`.
+const UNLABELLED: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
+
 /// 2014's restricted paths.
 const RESTRICTED: [&str; 4] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"];
 
@@ -226,7 +229,7 @@ fn new_filesystem(config: &Config, mount: &Mount, options: Options, label: Optio
     let root = CopiedRoot { mode: !says(&["mode"]), owner: !says(&["uid", "gid"]) };
     let (rootfs, path) = (config.rootfs.clone(), mount.destination.clone());
     let copy_up = options.copy_up.then_some(CopyUp { rootfs, path, root });
-    if mount.kind == "tmpfs" {
+    if !UNLABELLED.contains(&mount.kind.as_str()) {
         data.extend(label.map(|label| ("context".to_owned(), Some(label.to_owned()))));
     }
     let filesystem = Filesystem {

@@ -26,7 +26,7 @@ use clap::{Args, Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "nsinit", version, max_term_width = 100)]
 struct Cli {
-    /// Directory of the containers' state [default: /run/nsinit, or nsinit in XDG_RUNTIME_DIR without root]
+    /// Directory of the containers' state [default: /run/nsinit; without root nsinit in XDG_RUNTIME_DIR, else /tmp/nsinit-UID]
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
     #[command(subcommand)]

@@ -104,6 +104,7 @@ table! {
     SETGROUPS = "setgroups" SYS_setgroups Privileged [Int, Memory];
     SETRESGID = "setresgid" SYS_setresgid Privileged [Int, Int, Int];
     SETRESUID = "setresuid" SYS_setresuid Privileged [Int, Int, Int];
+    SETRESUID_DROPPING = "setresuid" SYS_setresuid Drops [Int, Int, Int];
     CAPSET = "capset" SYS_capset Drops [Memory, Memory];
     CAPGET = "capget" SYS_capget Plain [Memory, Memory];
     GETRESUID = "getresuid" SYS_getresuid Plain [Memory, Memory, Memory];

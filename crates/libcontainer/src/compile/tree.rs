@@ -1,7 +1,9 @@
 //! The container's file tree.
 
+use std::path::Path;
+
 use libcontainer_mount::plan as mount;
-use libcontainer_mount::plan::{Kind, Links, Rootfs};
+use libcontainer_mount::plan::{Kind, Links, Node, Rootfs};
 use libcontainer_plan::{Builder, Mount, Slot};
 
 use super::process::Terminal;
@@ -19,7 +21,7 @@ pub(super) fn build(plan: &mut Builder, setup: &MountSetup, terminal: bool) -> T
     let rootfs = mount::take_rootfs(plan, &setup.rootfs, setup.events);
     let mut dev = None;
     for item in &setup.items {
-        if let Some(made) = add(plan, rootfs, setup, item) {
+        if let Some(made) = add(plan, rootfs, setup, item, terminal) {
             dev = Some(made);
         }
     }
@@ -36,7 +38,13 @@ pub(super) fn build(plan: &mut Builder, setup: &MountSetup, terminal: bool) -> T
     Tree { rootfs, terminal }
 }
 
-fn add(plan: &mut Builder, rootfs: Rootfs, setup: &MountSetup, item: &MountItem) -> Option<Slot<Mount>> {
+fn add(
+    plan: &mut Builder,
+    rootfs: Rootfs,
+    setup: &MountSetup,
+    item: &MountItem,
+    terminal: bool,
+) -> Option<Slot<Mount>> {
     match item {
         MountItem::Filesystem { filesystem, to, strict, propagation } => {
             plan.purpose(format!("mount {} on {}", filesystem.fstype, to.display()));
@@ -58,7 +66,10 @@ fn add(plan: &mut Builder, rootfs: Rootfs, setup: &MountSetup, item: &MountItem)
         }
         MountItem::Devices => {
             let label = setup.label.as_deref();
-            return Some(mount::devices(plan, rootfs, &setup.devices, setup.bind_devices, label));
+            // The terminal takes the place of a node of that name.
+            let console = |node: &&Node| terminal && node.path == Path::new("/dev/console");
+            let nodes: Vec<_> = setup.devices.iter().filter(|node| !console(node)).cloned().collect();
+            return Some(mount::devices(plan, rootfs, &nodes, setup.bind_devices, label));
         }
     }
     None

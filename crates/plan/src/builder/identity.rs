@@ -121,7 +121,9 @@ impl Builder {
 
     /// `setresuid(uid, uid, uid)`.
     pub fn setresuid(&mut self, uid: u32) -> &mut Self {
-        self.step(&sys::SETRESUID, [uid.into(), uid.into(), uid.into()]);
+        // Root of a user namespace keeps what it may; any other user has given it up, but for what was kept on purpose.
+        let call = if uid == 0 { &sys::SETRESUID } else { &sys::SETRESUID_DROPPING };
+        self.step(call, [uid.into(), uid.into(), uid.into()]);
         self
     }
 

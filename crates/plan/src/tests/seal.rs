@@ -62,7 +62,7 @@ fn started(plan: &mut Builder) -> &mut Builder {
 }
 
 /// Rule, text of the error, plan.
-const TABLE: [(&str, &str, Break); 35] = [
+const TABLE: [(&str, &str, Break); 36] = [
     ("Nul", r#""a\0b" contains a NUL byte"#, |plan| {
         plan.chdir("a\0b");
         exec(plan);
@@ -161,6 +161,10 @@ const TABLE: [(&str, &str, Break); 35] = [
     }),
     ("Unprivileged", "step 1: sethostname needs privileges that step 0 gave up", |plan| {
         plan.capset(CapMasks::default()).sethostname("x");
+        exec(plan);
+    }),
+    ("Unprivileged", "step 1: setgroups needs privileges that step 0 gave up", |plan| {
+        plan.setresuid(1000).setgroups(&[]);
         exec(plan);
     }),
     ("Unprivileged", "step 2: setgroups needs privileges that step 0 gave up", |plan| {
