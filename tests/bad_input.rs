@@ -47,7 +47,10 @@ fn values_of_the_config() {
     let mut cases = 0;
     for (key, value, wanted) in values().into_iter() {
         let mut changed = good.clone();
-        changed[key] = value.clone();
+        match (key, value.as_object()) {
+            ("*", Some(all)) => all.iter().for_each(|(key, value)| changed[key] = value.clone()),
+            _ => changed[key] = value.clone(),
+        }
         let (config, _) = Config::from_json(changed.to_string().as_bytes()).unwrap();
         let before = World::look(place.path());
         let shown: String = value.to_string().chars().take(80).collect();
@@ -57,20 +60,54 @@ fn values_of_the_config() {
             .expect_err(&format!("{key}: {shown}"));
         assert!(error.to_string().contains(wanted), "{key}: {shown}: wanted {wanted:?}, found: {error}");
         assert!(error.to_string().lines().count() <= 6, "one clear error: {error}");
-        let left: Option<String> = World::look(place.path()).more_than(&before);
-        assert!(left.is_none() || key == "mount_config", "{key}: {shown}: {left:?}");
+        let seen = |world: World| if key == "mount_config" { world.but_files() } else { world };
+        let left: Option<String> = seen(World::look(place.path())).more_than(&seen(before));
+        assert!(left.is_none(), "{key}: {shown}: {left:?}");
         assert!(!place.join("c").exists(), "{key}: {shown}");
         cases += 1;
     }
+    loops(&factory, &place, &good);
     processes(&factory, &place, &good);
     places_of_the_state(&factory, &place, &good);
     assert!(cases >= 60, "{cases}");
+}
+
+/// Links that lead to themselves, wherever a path is looked up.
+fn loops(factory: &Factory, place: &Place, good: &Value) {
+    let (config, _) = Config::from_json(good.to_string().as_bytes()).unwrap();
+    for link in [place.join("loop"), config.rootfs.join("loop")] {
+        std::os::unix::fs::symlink("loop", link).unwrap();
+    }
+    let mount = |json: &str| serde_json::from_str(json).ok();
+    let onto = r#"{"mounts":[{"type":"tmpfs","destination":"/loop/x"}]}"#;
+    let from = format!(
+        r#"{{"mounts":[{{"type":"bind","source":"{}","destination":"/x"}}]}}"#,
+        place.join("loop").display()
+    );
+    let cases = [
+        Config { rootfs: place.join("loop"), ..config.clone() },
+        Config { mount_config: mount(onto), ..config.clone() },
+        Config { mount_config: mount(&from), ..config.clone() },
+        Config { working_dir: "/loop".into(), ..config.clone() },
+        Config { args: vec!["/loop".into()], ..config.clone() },
+    ];
+    for config in cases {
+        let program = config.args.first().map_or("true", String::as_str);
+        let before = World::look(place.path()).but_files();
+        let error = factory.run(place.join("c"), &config, ProcessConfig::new([program])).unwrap_err();
+        assert_eq!(error.errno(), Some(libc::ELOOP), "{error}");
+        assert_eq!(World::look(place.path()).but_files().more_than(&before), None);
+    }
 }
 
 /// All tests of this file share the count of descriptors, so this is no test of its own.
 fn processes(factory: &Factory, place: &Place, good: &Value) {
     let (config, _) = Config::from_json(good.to_string().as_bytes()).unwrap();
     let container = factory.create(place.join("c"), &config).unwrap();
+    // Written by another process: see `copy_program`.
+    libcontainer_tests::copy_program(Path::new("/etc/passwd"), &config.rootfs.join("bin/noexec")).unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(config.rootfs.join("bin/noexec"), mode).unwrap();
     let long = "x".repeat(140_000);
     let many: Vec<String> = (0..20).map(|_| "y".repeat(100_000)).collect();
     let args = |args: &[&str]| ProcessConfig::new(args.iter().copied());
@@ -83,6 +120,7 @@ fn processes(factory: &Factory, place: &Place, good: &Value) {
         (args(&["no-such-program"]), "ENOENT"),
         (args(&["/etc/passwd"]), "EACCES"),
         (args(&["/bin"]), "EACCES"),
+        (args(&["/bin/noexec"]), "ENOEXEC"),
         (ProcessConfig { cwd: Some("/proc/self/fd/3".into()), ..args(&["true"]) }, "/cwd"),
         (ProcessConfig { user: Some("nope".into()), ..args(&["true"]) }, "not in the container's"),
         (ProcessConfig { env: Some(vec!["X".into()]), ..args(&["true"]) }, "no '='"),
@@ -92,6 +130,13 @@ fn processes(factory: &Factory, place: &Place, good: &Value) {
         let error = container.start(process).unwrap_err();
         assert!(error.to_string().contains(wanted), "wanted {wanted:?}, found: {error}");
     }
+    // Destroyed by another process meanwhile: each call of this handle says so.
+    factory.load(place.join("c")).unwrap().destroy().unwrap();
+    let gone = |error: libcontainer::Error| assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+    gone(container.start(args(&["true"])).unwrap_err());
+    gone(container.signal(libc::SIGTERM).unwrap_err());
+    gone(container.run().unwrap_err());
+    gone(container.stats().unwrap_err());
     container.destroy().unwrap();
 }
 

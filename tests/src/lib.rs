@@ -186,6 +186,13 @@ impl World {
         self.groups.iter().map(PathBuf::as_path)
     }
 
+    /// The same without files: directories that are made for mounts stay in the rootfs.
+    #[must_use]
+    pub fn but_files(mut self) -> Self {
+        self.files.clear();
+        self
+    }
+
     /// What is here and was not there before; `None` if nothing.
     #[must_use]
     pub fn more_than(&self, before: &Self) -> Option<String> {

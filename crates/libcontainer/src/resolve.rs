@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use libcontainer_mount::IdMapping;
 use libcontainer_plan::Probe;
 use libcontainer_security::plan::{Confinement, Identity};
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
@@ -16,6 +17,7 @@ use crate::compile::{IdMapSetup, NamespaceSetup, ProcessSetup, Setup, StartSetup
 use crate::config::{Config, Namespace, NamespaceKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::stdio::ProcessConfig;
+use crate::user::ResolvedUser;
 use crate::{mounts, user, validate};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -196,6 +198,7 @@ pub(crate) fn process(
             format!("/user: groups {:?} can't be set: this user namespace denies setgroups", user.groups);
         return Err(Error::new(ErrorKind::InvalidConfig, text));
     }
+    unmapped(config, &user)?;
     let args: Vec<Vec<u8>> = process.args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
     let mut env: Vec<Vec<u8>> = match &process.env {
         Some(env) => env.iter().map(|entry| entry.as_bytes().to_vec()).collect(),
@@ -240,6 +243,26 @@ pub(crate) fn process(
         terminal: process.terminal,
         preserved: u32::try_from(process.preserved.len()).unwrap_or(u32::MAX),
     })
+}
+
+/// Ids that a new user namespace does not map can't be taken on.
+fn unmapped(config: &Config, user: &ResolvedUser) -> Result<()> {
+    if !config.namespaces.is_new(NamespaceKind::User) {
+        return Ok(());
+    }
+    let (uids, gids) = (&config.uid_mappings, &config.gid_mappings);
+    let groups = user.groups.iter().map(|gid| ("group", *gid, gids));
+    let mut all = [("user", user.uid, uids), ("group", user.gid, gids)].into_iter().chain(groups);
+    let inside = |id: u32, map: &IdMapping| {
+        (map.container_id..map.container_id.saturating_add(map.size)).contains(&i64::from(id))
+    };
+    match all.find(|(_, id, maps)| !maps.is_empty() && !maps.iter().any(|map| inside(*id, map))) {
+        None => Ok(()),
+        Some((what, id, _)) => {
+            let text = format!("/user: {what} {id} is not mapped in the container's user namespace");
+            Err(Error::new(ErrorKind::InvalidConfig, text))
+        }
+    }
 }
 
 /// Of doubled variables the last counts, as in 2014; a program would find the first.
