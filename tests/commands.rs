@@ -115,3 +115,80 @@ fn events(tool: &Tool<'_>) {
     while next() != "exit" {}
     assert!(child.wait().unwrap().success());
 }
+
+/// What an operator asks of a config and of a host, in words and as JSON.
+#[test]
+fn configs_and_hosts_are_described() {
+    if !able("configs_and_hosts_are_described") {
+        return;
+    }
+    let place = Place::new("described");
+    let config = config(&place.rootfs().unwrap());
+    std::fs::write(place.join("container.json"), config.to_json().unwrap()).unwrap();
+    let tool = Tool { place: &place };
+    let bundle = place.path().to_str().unwrap();
+    let plan = tool.json(&["explain", "--json", bundle]);
+    assert_eq!(
+        plan["counts"]["child_steps"].as_u64().unwrap(),
+        plan["child"].as_array().unwrap().len() as u64
+    );
+    assert!(plan["host"][0]["call"].as_str().unwrap().starts_with("mkdir"), "{plan}");
+    let known = tool.json(&["check", "--json"]);
+    let names: Vec<_> = known.as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"kernel") && names.contains(&"cgroups"), "{names:?}");
+    let mut strange: Value = serde_json::from_slice(config.to_json().unwrap().as_bytes()).unwrap();
+    strange["bogus"] = 1.into();
+    std::fs::write(place.join("container.json"), strange.to_string()).unwrap();
+    assert_eq!(tool.json(&["config", bundle])["hostname"], "inside");
+    assert!(tool.fails(&["config", "--strict", bundle]).contains("/bogus"));
+    assert!(tool.fails(&["run", "--strict", "--bundle", bundle, "x"]).contains("/bogus"));
+}
+
+#[test]
+fn pids_are_written_and_ended_containers_kept() {
+    if !able("pids_are_written_and_ended_containers_kept") {
+        return;
+    }
+    let place = Place::new("kept");
+    let mut config = config(&place.rootfs().unwrap());
+    config.args = ["sh", "-c", "exit 3"].map(str::to_owned).to_vec();
+    std::fs::write(place.join("container.json"), config.to_json().unwrap()).unwrap();
+    let tool = Tool { place: &place };
+    let (bundle, pid) = (place.path().to_str().unwrap(), place.join("pid"));
+    let pid = pid.to_str().unwrap();
+    let kept = tool.run(&["run", "--keep", "--pid-file", pid, "--bundle", bundle, "web"]);
+    assert_eq!(kept.status.code(), Some(3));
+    assert!(std::fs::read_to_string(pid).unwrap().parse::<i32>().unwrap() > 1);
+    assert_eq!(tool.json(&["state", "web"])["status"], "stopped");
+    assert_eq!(tool.ok(&["list", "--quiet"]), "web\n");
+    assert!(tool.ok(&["list"]).contains("stopped"));
+    assert!(tool.fails(&["run", "--bundle", bundle, "web"]).contains("already exists"));
+    // A pid file that can't be written takes the container back.
+    let nowhere = ["create", "--pid-file", "/no/such/dir/pid", "--bundle", bundle, "other"];
+    assert!(tool.fails(&nowhere).contains("--pid-file /no/such/dir/pid"));
+    tool.ok(&["delete", "web"]);
+    assert_eq!(tool.ok(&["list", "-q"]), "");
+}
+
+/// The examples of the facade do what they say.
+#[test]
+fn examples_run() {
+    if !able("examples_run") {
+        return;
+    }
+    let own = std::env::current_exe().unwrap();
+    let dir = own.ancestors().nth(2).unwrap().join("examples");
+    for (name, wanted) in [("busy_threads", "100"), ("poll_pidfds", "exit")] {
+        let program = dir.join(name);
+        if !program.exists() {
+            return libcontainer_tests::skip(
+                "examples_run",
+                "the examples are not built: cargo build --examples",
+            );
+        }
+        let output = Command::new(program).stdin(Stdio::null()).output().unwrap();
+        let text =
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains(wanted), "{name}: {text}");
+    }
+}

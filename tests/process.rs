@@ -183,6 +183,58 @@ fn readers_and_writers_are_served() {
     container.destroy().unwrap();
 }
 
+/// Pipes for all three, descriptors of the caller's, and the caller's own.
+#[test]
+fn pipes_files_and_what_is_inherited() {
+    if !able("pipes_files_and_what_is_inherited") {
+        return;
+    }
+    let place = Place::new("stdio");
+    let container =
+        Factory::new().unwrap().create(place.join("c"), &config(&place.rootfs().unwrap())).unwrap();
+    let mut process = ProcessConfig::new(["sh", "-c", "read a; echo out $a; echo err $a >&2"]);
+    (process.stdin, process.stdout, process.stderr) = (Stdio::Pipe, Stdio::Pipe, Stdio::Pipe);
+    let mut process = container.start(process).unwrap();
+    process.stdin.take().unwrap().write_all(b"x\n").unwrap();
+    let output = process.output(1 << 10).unwrap();
+    assert_eq!((&output.stdout[..], &output.stderr[..]), (&b"out x\n"[..], &b"err x\n"[..]));
+    std::fs::write(place.join("in"), "from a file").unwrap();
+    let mut process = ProcessConfig::new(["cat"]);
+    process.stdin = Stdio::Fd(std::fs::File::open(place.join("in")).unwrap().into());
+    process.stdout = Stdio::Fd(std::fs::File::create(place.join("out")).unwrap().into());
+    assert!(container.start(process).unwrap().wait().unwrap().success());
+    assert_eq!(std::fs::read_to_string(place.join("out")).unwrap(), "from a file");
+    // The caller's own: the very same files.
+    let own = |number: u32| {
+        let data = std::fs::metadata(format!("/proc/self/fd/{number}")).unwrap();
+        format!(
+            "{} {}\n",
+            std::os::unix::fs::MetadataExt::dev(&data),
+            std::os::unix::fs::MetadataExt::ino(&data)
+        )
+    };
+    let script = "x=$(for n in 0 1 2; do stat -L -c '%d %i' /proc/$$/fd/$n; done); echo \"$x\" >&3";
+    let (reader, writer) = nix::unistd::pipe().unwrap();
+    let mut process = ProcessConfig::new(["sh", "-c", script]).inherited();
+    process.preserved = vec![writer];
+    assert!(container.start(process).unwrap().wait().unwrap().success());
+    let mut found = String::new();
+    std::fs::File::from(reader).read_to_string(&mut found).unwrap();
+    assert_eq!(found, (0..3).map(own).collect::<String>());
+    container.destroy().unwrap();
+}
+
+#[test]
+fn devices_and_links_of_dev() {
+    let script = "cd /dev; for n in null zero full tty urandom random; do stat -c '%n %t:%T %a' $n; done; \
+        for n in fd stdin stdout stderr ptmx core; do echo $n $(readlink $n); done; stat -c %a ptmx pts/ptmx; \
+        head -c 3 zero | wc -c; echo x > full || true; : > ptmx; echo opened";
+    let wanted = "null 1:3 666\nzero 1:5 666\nfull 1:7 666\ntty 5:0 666\nurandom 1:9 666\nrandom 1:8 666\n\
+        fd /proc/self/fd\nstdin /proc/self/fd/0\nstdout /proc/self/fd/1\nstderr /proc/self/fd/2\nptmx pts/ptmx\n\
+        core /proc/kcore\n777\n666\n3\nopened\nsh: write error: No space left on device\n";
+    check("devices", |_| {}, script, wanted);
+}
+
 #[test]
 fn a_terminal_is_the_containers_own() {
     if !able("a_terminal_is_the_containers_own") {
