@@ -8,6 +8,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 
+use nix::sys::signal::{SigSet, Signal};
+
 /// Where one of the three standard descriptors leads.
 #[derive(Default)]
 pub enum Stdio {
@@ -152,7 +154,15 @@ impl Opened {
             match pump {
                 // Not joined: a reader such as the caller's terminal may block for ever.
                 Pump::In(mut from, mut to) => {
-                    drop(builder.spawn(move || drop(io::copy(&mut from, &mut to)))?);
+                    let copy = move || {
+                        // A process that stops reading must not end this program, whatever it does about SIGPIPE.
+                        let mut pipe = SigSet::empty();
+                        pipe.add(Signal::SIGPIPE);
+                        if pipe.thread_block().is_ok() {
+                            drop(io::copy(&mut from, &mut to));
+                        }
+                    };
+                    drop(builder.spawn(copy)?);
                 }
                 Pump::Out(mut from, mut to) => joined.push(builder.spawn(move || {
                     // An error of the caller's writer ends the copy; the process then gets EPIPE, as with any closed pipe.

@@ -3,6 +3,7 @@
 mod bounds;
 mod damage;
 mod messages;
+mod random;
 mod seal;
 mod steps;
 
