@@ -124,11 +124,11 @@ impl Kernel<'_> {
             libc::SYS_openat2 => {
                 self.next += 1;
                 self.open.insert(self.next);
-                self.next as isize
+                isize::try_from(self.next).unwrap()
             }
             libc::SYS_dup3 => {
                 self.open.insert(args[1]);
-                args[1] as isize
+                isize::try_from(args[1]).unwrap()
             }
             libc::SYS_close => {
                 self.open.remove(&args[0]);
