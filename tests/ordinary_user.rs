@@ -9,6 +9,9 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "ordinary_user/pasta.rs"]
+mod pasta;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
@@ -195,4 +198,28 @@ fn ranged(ordinary: &Ordinary, args: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new("unshare");
     command.args(["-m", "--propagation", "private", "sh", "-c", script, "sh"]).args(args);
     told(command.current_dir(ordinary.place.path()).stdin(Stdio::null()))
+}
+
+/// The whole life of a container that is left alone: one more process, its state, its end.
+#[test]
+fn processes_join_without_root() {
+    let Some(mut ordinary) = Ordinary::new("rootless-join") else { return };
+    ordinary.config.args = ["sleep", "60"].map(str::to_owned).to_vec();
+    ordinary.user_namespace(&[(0, i64::from(USER), 1)]);
+    let mut command = ordinary.command(ordinary.place.join("nsinit").to_str().unwrap(), &["--root"]);
+    command
+        .arg(ordinary.state())
+        .args(["run", "--detach", "web"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    assert!(command.status().unwrap().success());
+    let state = ordinary.state();
+    let script = "id -u; test $(readlink /proc/self/ns/user) = $(readlink /proc/1/ns/user) && echo same; hostname; exit 5";
+    std::os::unix::fs::symlink("busybox", ordinary.config.rootfs.join("bin/hostname")).unwrap();
+    let (code, text) = ordinary.nsinit(&state, &["exec", "web", "sh", "-c", script]);
+    assert_eq!((code, text.as_str()), (Some(5), "0\nsame\ninside\n"));
+    assert!(ordinary.nsinit(&state, &["state", "web"]).1.contains("\"running\""));
+    for args in [&["kill", "web", "KILL"][..], &["delete", "--force", "web"]] {
+        assert_eq!(ordinary.nsinit(&state, args), (Some(0), String::new()), "{args:?}");
+    }
 }

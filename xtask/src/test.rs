@@ -8,9 +8,11 @@ use anyhow::{Context, Result, bail};
 use crate::run::{cargo, check, has, root};
 
 /// Program, Debian package, what for.
-const TOOLS: [(&str, &str, &str); 4] = [
+const TOOLS: [(&str, &str, &str); 6] = [
     ("strace", "strace", "compares the init's system calls with the plan"),
     ("newuidmap", "uidmap", "maps more than one id without root"),
+    ("ip", "iproute2", "compares what it sees of a network with what we see"),
+    ("pasta", "passt", "connects containers of ordinary users"),
     ("busybox", "busybox-static", "is the program inside test containers"),
     ("setpriv", "util-linux", "runs the rootless tests as another user"),
 ];

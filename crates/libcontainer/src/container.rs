@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use libcontainer_cgroups::Group;
-use libcontainer_plan::{BoardFile, Pid, Plan};
+use libcontainer_plan::{BoardFile, Pid, Plan, open_pidfd, signal_pidfd};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
@@ -21,7 +21,7 @@ use crate::process::{Process, wait_readable};
 use crate::state::{RunState, State, Status};
 use crate::stdio::ProcessConfig;
 use crate::store::{self, Store};
-use crate::{ending, join, sys};
+use crate::{ending, join};
 
 /// How long an init may take to be gone.
 pub(crate) const KILL: Duration = Duration::from_secs(10);
@@ -116,7 +116,7 @@ impl Container {
         let Some(pid) = Pid::new(state.init_pid).filter(|_| state.boot_id == boot_id()) else {
             return Ok(None);
         };
-        let pidfd = match sys::open_pidfd(pid) {
+        let pidfd = match open_pidfd(pid) {
             Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL)) => {
                 return Ok(None);
             }
@@ -267,7 +267,7 @@ impl Container {
                 format!("signal {:?}: container not running", self.id()),
             ));
         };
-        sys::signal(pidfd.as_fd(), signal)
+        signal_pidfd(pidfd.as_fd(), signal)
             .map_err(|error| Error::io(format!("send signal {signal} to process {pid}"), error))?;
         if signal == libc::SIGKILL { control::let_die(&state) } else { Ok(()) }
     }

@@ -5,14 +5,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use libcontainer_cgroups::{Group, Place, remove_empty};
-use libcontainer_plan::Pid;
+use libcontainer_plan::{Pid, signal_pidfd};
 
+use crate::cgroup;
 use crate::container::KILL;
 use crate::error::{Error, Result};
 use crate::making::boot_id;
 use crate::process::{reap_ended, wait_readable};
 use crate::state::State;
-use crate::{cgroup, sys};
 
 const TICK: Duration = Duration::from_millis(1);
 
@@ -50,7 +50,7 @@ fn end_group(state: &State) -> libcontainer_cgroups::Result<Option<Group>> {
 }
 
 fn kill(pidfd: &OwnedFd) -> io::Result<()> {
-    match sys::signal(pidfd.as_fd(), libc::SIGKILL) {
+    match signal_pidfd(pidfd.as_fd(), libc::SIGKILL) {
         Err(error) if error.raw_os_error() != Some(libc::ESRCH) => return Err(error),
         _ => {}
     }

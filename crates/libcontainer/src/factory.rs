@@ -217,7 +217,8 @@ impl Factory {
         check(config, &Facts { euid: self.probe.euid, allow_unsupported: false })?;
         let config = &*links::joined(config);
         let mut setup = resolve::setup(config, process.as_ref(), start, &self.probe, &id)?;
-        let network = links::plan(config)?;
+        let mut network = links::plan(config)?;
+        network.keep_files_in(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
         let group = self.group(config, &id)?;
         setup.cgroup = group.as_ref().map(Wanted::setup);
         let given = Descriptors::open(config, process).map_err(|error| Error::io(what.clone(), error))?;

@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use libcontainer_plan::{Pid, Stamp};
+use libcontainer_plan::{Pid, Stamp, signal_pidfd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -194,7 +194,7 @@ impl Process {
     /// # Errors
     /// `ESRCH` if the process has ended, `EINVAL` for a number that is no signal.
     pub fn signal(&self, signal: i32) -> Result<()> {
-        sys::signal(self.as_fd(), signal).map_err(|error| self.shared.failed("pidfd_send_signal", error))
+        signal_pidfd(self.as_fd(), signal).map_err(|error| self.shared.failed("pidfd_send_signal", error))
     }
 
     /// A channel that yields the status once. A thread of its own waits for it.

@@ -2,10 +2,9 @@
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 use crate::process::{ExitStatus, Usage};
-use libcontainer_plan::Pid;
 
 // _IOWR(0xff, 11, struct pidfd_info), whose first version has 64 bytes: linux/pidfd.h.
 const PIDFD_GET_INFO: libc::c_ulong = 0xc040_ff0b;
@@ -86,32 +85,6 @@ pub(crate) fn exit_information(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
         return Some(ExitStatus::new(None, Some(libc::WTERMSIG(status)), None));
     }
     Some(ExitStatus::new(Some(libc::WEXITSTATUS(status)), None, None))
-}
-
-/// `pidfd_open(pid)`.
-///
-/// # Errors
-/// That of pidfd_open(2): `ESRCH` if there is no such process.
-pub(crate) fn open_pidfd(pid: Pid) -> io::Result<OwnedFd> {
-    // SAFETY: no pointer.
-    let result = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    let fd = i32::try_from(result).unwrap_or(-1);
-    if fd < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: a new descriptor that nothing else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-/// `pidfd_send_signal(pidfd, signal)`.
-///
-/// # Errors
-/// That of pidfd_send_signal(2): `ESRCH` if the process is gone.
-pub(crate) fn signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
-    let none = std::ptr::null::<libc::siginfo_t>();
-    // SAFETY: a null siginfo is allowed.
-    let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, none, 0) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// `ioctl(TIOCSWINSZ)`.

@@ -297,9 +297,14 @@ impl Config {
         if joins == 0 && !own && !(self.networks.is_empty() && self.routes.is_empty()) {
             all.hint("/networks", "would change the host's network", "add NEWNET");
         }
-        if facts.euid != 0 && !plan.is_empty() {
-            let remedy = "an ordinary user can have loopback, or join a namespace that was set up for it";
+        if facts.euid != 0 && plan.needs_root() {
+            let remedy =
+                "an ordinary user can have loopback, pasta, or join a namespace that was set up for it";
             all.hint("/networks", "needs root: it changes links of the host", remedy);
+        }
+        if plan.has_pasta() && (facts.euid == 0 || !self.namespaces.is_new(NamespaceKind::User)) {
+            let remedy = "as root use veth";
+            all.hint("/networks", "pasta: only without root, and with a user namespace", remedy);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The JSON of networks and routes: 2014's keys, and what has been added in the same style.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 fn unset<T: Default + PartialEq>(value: &T) -> bool {
@@ -10,7 +12,8 @@ fn unset<T: Default + PartialEq>(value: &T) -> bool {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Network {
-    /// `loopback`, `veth`, `netns`, `macvlan`, `ipvlan` or `host-device`.
+    /// `loopback`, `veth`, `netns`, `macvlan`, `ipvlan`, `host-device`, or `pasta`: the host's network by pasta(1), for containers
+    /// with a user namespace that are made without privileges.
     #[serde(rename = "type", skip_serializing_if = "unset")]
     pub kind: String,
     /// Path of a network namespace to join, for `netns`.
@@ -108,6 +111,9 @@ pub struct InterfaceState {
     /// The bridge.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub bridge: String,
+    /// The file by which a `pasta` is known.
+    #[serde(skip_serializing_if = "unset")]
+    pub pid_file: PathBuf,
     /// Whether the bridge goes with its last port.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub own_bridge: bool,

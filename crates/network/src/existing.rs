@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{InterfaceState, NetworkState};
 use crate::error::{Error, Named, Result};
-use crate::link;
+use crate::{link, pasta};
 
 /// Counters, as the container sees them: 2014's eight keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +163,7 @@ fn remove_one(host: &mut Netlink, interface: &InterfaceState, namespace: Option<
             }
             Ok(())
         }
+        ("pasta", _) => pasta::stop(&interface.pid_file),
         ("host-device", Some(namespace)) => {
             link::bring_back(namespace, &name(&interface.name)?, &name(&interface.host_name)?)
         }

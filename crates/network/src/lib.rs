@@ -6,6 +6,7 @@ mod error;
 mod existing;
 mod link;
 mod making;
+mod pasta;
 mod plan;
 
 pub use config::{InterfaceState, Network, NetworkState, Route};

@@ -117,6 +117,8 @@ pub(crate) fn make(host: &mut Netlink, namespace: &File, interface: &Interface) 
             let link = NewLink::new(interface.name, kind).parent(index).namespace(inside);
             host.add(&with(link, interface)).named(what)
         }
+        // Its program makes it.
+        Kind::Pasta { .. } => Ok(()),
         Kind::Device { host: device } => {
             let index = parent(host, device)?;
             host.set(&LinkChange::new(index).down()).named(what)?;
@@ -161,6 +163,7 @@ pub(crate) fn unmake(namespace: &File, interface: &Interface) -> Result<()> {
     match &interface.kind {
         Kind::Veth { host: end, .. } => delete(&mut Netlink::open().named(|| format!("link {end}"))?, end),
         Kind::Device { host } => bring_back(namespace, &interface.name, host),
+        Kind::Pasta { .. } => Ok(()),
         Kind::Macvlan { .. } | Kind::Ipvlan { .. } => {
             let what = || format!("link {}", interface.name);
             delete(&mut Netlink::in_namespace(namespace.as_fd()).named(what)?, &interface.name)

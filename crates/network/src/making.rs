@@ -4,14 +4,15 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use libcontainer_netlink::Netlink;
+use libcontainer_netlink::{Name, Netlink};
 use libcontainer_plan::{HostContext, HostStep, Undo};
 
 use crate::error::{Error, Named, Result};
-use crate::link;
 use crate::plan::{Interface, Kind, Plan};
+use crate::{link, pasta};
 
 /// Sockets of both sides, opened by the first step that needs them.
 #[derive(Debug, Default)]
@@ -71,6 +72,10 @@ impl Plan {
         let shared = Shared::default();
         let mut steps = Vec::new();
         for interface in self.interfaces {
+            if let Kind::Pasta { pid_file } = &interface.kind {
+                steps.push(pasta_step(interface.name, interface.mtu, pid_file.clone()));
+                continue;
+            }
             steps.extend(bridge_step(&shared, &interface));
             steps.push(link_step(&shared, &interface));
             steps.push(configure_step(&shared, interface));
@@ -113,6 +118,15 @@ fn bridge_step(shared: &Shared, interface: &Interface) -> Option<HostStep> {
     }))
 }
 
+fn pasta_step(name: Name, mtu: Option<u32>, pid_file: PathBuf) -> HostStep {
+    HostStep::new(format!("start pasta for {name}"), "stop it", move |context| {
+        let undo = pid_file.clone();
+        // What a start that failed in the middle has left goes too.
+        pasta::start(context.pid()?, &name, mtu, &pid_file).inspect_err(|_| drop(pasta::stop(&pid_file)))?;
+        Ok(Some(Box::new(move || Ok(pasta::stop(&undo)?))))
+    })
+}
+
 fn link_step(shared: &Shared, interface: &Interface) -> HostStep {
     let name = &interface.name;
     let (text, undo) = match &interface.kind {
@@ -121,6 +135,7 @@ fn link_step(shared: &Shared, interface: &Interface) -> HostStep {
         }
         Kind::Macvlan { parent, .. } => (format!("add macvlan {name} on {parent}"), "delete it"),
         Kind::Ipvlan { parent, .. } => (format!("add ipvlan {name} on {parent}"), "delete it"),
+        Kind::Pasta { .. } => (format!("start pasta for {name}"), "stop it"),
         Kind::Device { host } => (format!("move {host} into the container as {name}"), "move it back"),
     };
     let (interface, shared) = (interface.clone(), Arc::clone(shared));

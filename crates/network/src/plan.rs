@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use libcontainer_netlink::{Cidr, Family, IpvlanMode, Mac, MacvlanMode, Name};
 
@@ -39,6 +40,7 @@ pub(crate) enum Kind {
     Macvlan { parent: Name, mode: MacvlanMode },
     Ipvlan { parent: Name, mode: IpvlanMode },
     Device { host: Name },
+    Pasta { pid_file: PathBuf },
 }
 
 #[derive(Clone, Debug)]
@@ -120,6 +122,9 @@ impl Interface {
             },
             Kind::Macvlan { .. } => InterfaceState { kind: "macvlan".to_owned(), ..state },
             Kind::Ipvlan { .. } => InterfaceState { kind: "ipvlan".to_owned(), ..state },
+            Kind::Pasta { pid_file } => {
+                InterfaceState { kind: "pasta".to_owned(), pid_file: pid_file.clone(), ..state }
+            }
             Kind::Device { host } => {
                 InterfaceState { kind: "host-device".to_owned(), host_name: host.to_string(), ..state }
             }
@@ -161,6 +166,16 @@ impl Reader {
                 let parent = self.name(at, "device", &network.device);
                 let mode = self.take(format!("{at}/mode"), ipvlan_mode(&network.mode));
                 parent.zip(mode).map(|(parent, mode)| Kind::Ipvlan { parent, mode })
+            }
+            "pasta" => {
+                if !network.address.is_empty() || !network.addresses.is_empty() || !network.gateway.is_empty()
+                {
+                    self.add(
+                        format!("{at}/address"),
+                        "pasta gives the container the host's addresses and gateway",
+                    );
+                }
+                Some(Kind::Pasta { pid_file: PathBuf::new() })
             }
             "host-device" => self.name(at, "device", &network.device).map(|host| Kind::Device { host }),
             _ => {

@@ -112,7 +112,7 @@ pub(crate) struct TryArgs {
     /// Lay an overlay over /usr, so that the command can write there; it is thrown away
     #[arg(long)]
     pub(crate) writable: bool,
-    /// Give it an address, a default route and the host's DNS servers, on a bridge of its own that goes with it; needs root
+    /// Give it an address, a default route and the host's DNS servers: on a bridge of its own that goes with it, without root by pasta
     #[arg(long)]
     pub(crate) net: bool,
     /// Draw the start-up to this file as SVG

@@ -41,7 +41,8 @@ pub(crate) fn run(root: &State, args: &TryArgs) -> Outcome {
     let shown = args.command.is_empty();
     let (mut config, process) = if shown { itself(&scratch) } else { host(&scratch, args) }.map_err(own)?;
     if args.net {
-        config.networks.push(private_network().map_err(own)?);
+        let root = nix::unistd::geteuid().is_root();
+        config.networks.push(if root { private_network().map_err(own)? } else { borrowed_network() });
     }
     let factory = Factory::new().map_err(|error| own(error.into()))?.trace(shown || args.timeline.is_some());
     let (container, mut process) =
@@ -265,6 +266,11 @@ fn etc(dir: &Path, net: bool) -> io::Result<()> {
         fs::write(dir.join(name), text)?;
     }
     symlink("/proc/self/mounts", dir.join("mtab"))
+}
+
+/// Without root: the host's network, as far as its sockets go.
+fn borrowed_network() -> Network {
+    Network { kind: "pasta".to_owned(), ..Network::default() }
 }
 
 /// A bridge with the two of us on it, in a network that this host does not have yet. It goes with the container.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::apt::{Apt, extract};
 use super::cpio::Cpio;
-use super::image::{Tools, ext4, newest, remove};
+use super::image::{Tools, ext4, remove};
 use crate::run::check;
 
 /// What init needs before it has a root; the rest is loaded on demand from the modules disk.
@@ -28,14 +28,8 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// The newest kernel of a series such as `6.1`, or of all for `newest`.
     pub(crate) fn fetch(apt: &Apt, tools: &Tools, cache: &Path, series: &str) -> Result<Self> {
-        let package = choose(&apt.packages("linux-image-")?, series)?;
-        let mut packages = vec![package.clone()];
+        let (package, debs) = download(apt, series)?;
         let release = package.strip_prefix("linux-image-").unwrap_or_default().to_owned();
-        // Newer kernels come in parts.
-        let parts = ["linux-binary-", "linux-modules-"].map(|prefix| format!("{prefix}{release}"));
-        let depends = apt.depends(&package)?;
-        packages.extend(depends.into_iter().filter(|name| parts.contains(name)));
-        let debs = apt.download(&packages)?;
         let dir = cache.join("kernels").join(&release);
         if !dir.join("done").exists() {
             println!("vm: unpacking {package}");
@@ -81,17 +75,50 @@ pub(crate) fn version(name: &str) -> Vec<u64> {
     name.split(|character: char| !character.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Signed kernels for machines in the cloud: small, and no firmware.
-fn choose(names: &[String], series: &str) -> Result<String> {
+/// How many kernels of a series are tried: an archive that is being moved lists packages that it no longer has.
+const TRIED: usize = 4;
+
+/// The newest kernel of the series that the archive hands out, and its packages.
+fn download(apt: &Apt, series: &str) -> Result<(String, Vec<PathBuf>)> {
+    let mut failed = None;
+    for package in choose(&apt.packages("linux-image-")?, series).into_iter().take(TRIED) {
+        match packages_of(apt, &package) {
+            Ok(debs) => return Ok((package, debs)),
+            Err(error) => {
+                println!("vm: {package}: {error:#}");
+                failed = Some(error);
+            }
+        }
+    }
+    match failed {
+        Some(error) => Err(error),
+        None => bail!("no suite has a cloud kernel {series}"),
+    }
+}
+
+fn packages_of(apt: &Apt, package: &str) -> Result<Vec<PathBuf>> {
+    let release = package.strip_prefix("linux-image-").unwrap_or_default();
+    // Newer kernels come in parts.
+    let parts = ["linux-binary-", "linux-modules-"].map(|prefix| format!("{prefix}{release}"));
+    let mut packages = vec![package.to_owned()];
+    packages.extend(apt.depends(package)?.into_iter().filter(|name| parts.contains(name)));
+    apt.download(&packages)
+}
+
+/// Signed kernels for machines in the cloud, small and without firmware, the newest first. Names with only two numbers are those of
+/// packages that depend on the newest.
+fn choose(names: &[String], series: &str) -> Vec<String> {
     let fits = |name: &&String| {
         let Some(rest) = name.strip_prefix("linux-image-") else { return false };
         let digit = rest.starts_with(|character: char| character.is_ascii_digit());
+        let whole = rest.split(['-', '+']).next().is_some_and(|number| number.split('.').count() == 3);
         let asked = series == "newest"
             || rest.strip_prefix(series).is_some_and(|rest| rest.starts_with(['.', '-', '+']));
-        digit && asked && rest.ends_with("-cloud-amd64") && !rest.contains("-rt-")
+        digit && whole && asked && rest.ends_with("-cloud-amd64") && !rest.contains("-rt-")
     };
-    newest(names.iter().filter(fits).cloned())
-        .with_context(|| format!("no suite has a cloud kernel {series}"))
+    let mut all: Vec<_> = names.iter().filter(fits).cloned().collect();
+    all.sort_by_key(|name| std::cmp::Reverse(version(name)));
+    all
 }
 
 fn tree_of_modules(tree: &Path, release: &str) -> Result<PathBuf> {
@@ -174,6 +201,7 @@ mod tests {
             "linux-image-6.12.95+deb12-cloud-amd64",
             "linux-image-6.12.117+deb13-cloud-amd64",
             "linux-image-5.10.0-46-cloud-amd64-unsigned",
+            "linux-image-6.1-cloud-amd64",
             "linux-image-cloud-amd64",
         ]
         .map(str::to_owned)
@@ -183,9 +211,10 @@ mod tests {
             ("6.12", "linux-image-6.12.117+deb13-cloud-amd64"),
             ("newest", "linux-image-6.12.117+deb13-cloud-amd64"),
         ] {
-            assert_eq!(choose(&names, series).unwrap(), expected, "{series}");
+            assert_eq!(choose(&names, series)[0], expected, "{series}");
         }
-        assert!(choose(&names, "5.10").is_err());
+        assert_eq!(choose(&names, "6.1")[1..], ["linux-image-6.1.0-9-cloud-amd64"]);
+        assert!(choose(&names, "5.10").is_empty());
     }
 
     #[test]

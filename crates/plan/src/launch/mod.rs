@@ -12,6 +12,7 @@ mod respawn;
 mod timeline;
 
 pub use image::{INIT_SIZE, init_image};
+pub use raw::{open_pidfd, signal_pidfd};
 pub use timeline::Stamp;
 
 use std::collections::BTreeMap;
@@ -313,7 +314,7 @@ impl Run {
         }
         let status = self.state.context.pidfd.as_ref().map(|pidfd| {
             // The socket closes a moment before the process is a zombie.
-            let _ = raw::signal(pidfd, libc::SIGKILL);
+            let _ = raw::signal_pidfd(pidfd, libc::SIGKILL);
             raw::wait_dead(pidfd, self.launch.limit);
             raw::peek(pidfd)
         });
@@ -362,7 +363,7 @@ impl Run {
         self.end_unadopted();
         if let Some(pidfd) = self.state.context.pidfd.take() {
             // It may be gone already (ESRCH), and then only has to be reaped.
-            let _ = raw::signal(&pidfd, libc::SIGKILL);
+            let _ = raw::signal_pidfd(&pidfd, libc::SIGKILL);
             let reaped = raw::reap(&pidfd).err();
             let failed = reaped.filter(|error| error.raw_os_error() != Some(libc::ECHILD));
             errors.extend(failed.map(|error| ("reap the init".to_owned(), error)));

@@ -6,16 +6,27 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
+use crate::ids::Pid;
+
 /// Sends a signal by pidfd: never to a process that has taken over the number. See pidfd_send_signal(2).
 ///
 /// # Errors
 /// That of the call; `ESRCH` if the process is gone.
-pub(crate) fn signal(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
+pub fn signal_pidfd(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
     let fd = pidfd.as_fd().as_raw_fd();
     let none = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: the descriptor is open for the length of the call; a null siginfo is allowed.
     let result = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, signal, none, 0) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Opens a pidfd: a process that it holds is never taken for another one. See pidfd_open(2).
+///
+/// # Errors
+/// That of the call: `ESRCH` if there is no such process, `EINVAL` if the number is that of a thread.
+pub fn open_pidfd(pid: Pid) -> io::Result<OwnedFd> {
+    // SAFETY: no pointer.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })
 }
 
 /// Waits until the child is gone and takes its status.

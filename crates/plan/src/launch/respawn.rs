@@ -36,7 +36,7 @@ impl Run {
         {
             if let Some(pidfd) = fd {
                 // ESRCH or ECHILD: it is gone, which is all that is wanted.
-                let _ = raw::signal(&pidfd, libc::SIGKILL);
+                let _ = raw::signal_pidfd(&pidfd, libc::SIGKILL);
                 let _ = raw::reap(&pidfd);
             }
         }
