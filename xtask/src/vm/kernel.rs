@@ -1,5 +1,6 @@
 //! A stock kernel: its image, its modules as a disk, and the initramfs that finds the disks.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,11 +9,15 @@ use anyhow::{Context, Result, bail};
 
 use super::apt::{Apt, extract};
 use super::cpio::Cpio;
-use super::image::{Tools, ext4, newest, remove};
+use super::image::{Tools, ext4, remove};
 use crate::run::check;
 
 /// What init needs before it has a root; the rest is loaded on demand from the modules disk.
 const MODULES: [&str; 6] = ["virtio_pci", "virtio_blk", "crc32c_generic", "crc32c_intel", "ext4", "overlay"];
+
+const FLAVOUR: &str = "-cloud-amd64";
+/// How many kernels of a series are tried.
+const TRIES: usize = 3;
 
 /// A kernel that can be booted.
 #[derive(Clone, Debug)]
@@ -28,14 +33,8 @@ pub(crate) struct Kernel {
 impl Kernel {
     /// The newest kernel of a series such as `6.1`, or of all for `newest`.
     pub(crate) fn fetch(apt: &Apt, tools: &Tools, cache: &Path, series: &str) -> Result<Self> {
-        let package = choose(&apt.packages("linux-image-")?, series)?;
-        let mut packages = vec![package.clone()];
+        let (package, debs) = download(apt, series)?;
         let release = package.strip_prefix("linux-image-").unwrap_or_default().to_owned();
-        // Newer kernels come in parts.
-        let parts = ["linux-binary-", "linux-modules-"].map(|prefix| format!("{prefix}{release}"));
-        let depends = apt.depends(&package)?;
-        packages.extend(depends.into_iter().filter(|name| parts.contains(name)));
-        let debs = apt.download(&packages)?;
         let dir = cache.join("kernels").join(&release);
         if !dir.join("done").exists() {
             println!("vm: unpacking {package}");
@@ -76,22 +75,67 @@ impl Kernel {
     }
 }
 
+/// Which kernels a series such as `6.1` has, or any at all for `newest`; an error names the series that there are.
+pub(crate) fn look_for(apt: &Apt, series: &str) -> Result<Vec<String>> {
+    candidates(&apt.packages("linux-image-")?, series)
+}
+
+/// The newest kernel of a series that the archive gives, with its parts. An index may be ahead of the files or behind them.
+fn download(apt: &Apt, series: &str) -> Result<(String, Vec<PathBuf>)> {
+    let mut failure = None;
+    for package in look_for(apt, series)?.into_iter().take(TRIES) {
+        match apt.download(&with_parts(apt, &package)?) {
+            Ok(debs) => return Ok((package, debs)),
+            Err(error) => {
+                println!("vm: {package}: {error:#}");
+                failure = Some(error);
+            }
+        }
+    }
+    Err(failure.unwrap_or_else(|| anyhow::anyhow!("no kernel {series}")))
+}
+
+/// Newer kernels come in parts.
+fn with_parts(apt: &Apt, package: &str) -> Result<Vec<String>> {
+    let release = package.strip_prefix("linux-image-").unwrap_or_default();
+    let parts = ["linux-binary-", "linux-modules-"].map(|prefix| format!("{prefix}{release}"));
+    let depends = apt.depends(package)?;
+    let mut packages = vec![package.to_owned()];
+    packages.extend(depends.into_iter().filter(|name| parts.contains(name)));
+    Ok(packages)
+}
+
 /// Numbers in a name, in order: what versions compare by.
 pub(crate) fn version(name: &str) -> Vec<u64> {
     name.split(|character: char| !character.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect()
 }
 
-/// Signed kernels for machines in the cloud: small, and no firmware.
-fn choose(names: &[String], series: &str) -> Result<String> {
-    let fits = |name: &&String| {
-        let Some(rest) = name.strip_prefix("linux-image-") else { return false };
-        let digit = rest.starts_with(|character: char| character.is_ascii_digit());
-        let asked = series == "newest"
-            || rest.strip_prefix(series).is_some_and(|rest| rest.starts_with(['.', '-', '+']));
-        digit && asked && rest.ends_with("-cloud-amd64") && !rest.contains("-rt-")
+/// Signed kernels for machines in the cloud, the newest first: small, and no firmware.
+fn candidates(names: &[String], series: &str) -> Result<Vec<String>> {
+    let stock = |name: &&String| {
+        let Some(release) = name.strip_prefix("linux-image-").and_then(|rest| rest.strip_suffix(FLAVOUR))
+        else {
+            return false;
+        };
+        // Fewer numbers, as in linux-image-6.1-cloud-amd64: a package that only names another one.
+        let digit = release.starts_with(|character: char| character.is_ascii_digit());
+        digit && version(release).len() >= 3 && !release.contains("-rt")
     };
-    newest(names.iter().filter(fits).cloned())
-        .with_context(|| format!("no suite has a cloud kernel {series}"))
+    let asked = |name: &&String| {
+        let release = name.strip_prefix("linux-image-").unwrap_or_default();
+        let rest = release.strip_prefix(series);
+        series == "newest" || rest.is_some_and(|rest| rest.starts_with(['.', '-', '+']))
+    };
+    let mut found: Vec<String> = names.iter().filter(stock).filter(asked).cloned().collect();
+    found.sort_by_key(|name| std::cmp::Reverse(version(name)));
+    if found.is_empty() {
+        let known: BTreeSet<Vec<u64>> =
+            names.iter().filter(stock).map(|name| version(name).into_iter().take(2).collect()).collect();
+        let known: Vec<String> =
+            known.iter().map(|pair| pair.iter().map(u64::to_string).collect::<Vec<_>>().join(".")).collect();
+        bail!("--kernel {series}: no such kernel; there are newest, {}", known.join(", "));
+    }
+    Ok(found)
 }
 
 fn tree_of_modules(tree: &Path, release: &str) -> Result<PathBuf> {
@@ -175,6 +219,7 @@ mod tests {
             "linux-image-6.12.117+deb13-cloud-amd64",
             "linux-image-5.10.0-46-cloud-amd64-unsigned",
             "linux-image-cloud-amd64",
+            "linux-image-6.1-cloud-amd64",
         ]
         .map(str::to_owned)
         .to_vec();
@@ -183,9 +228,10 @@ mod tests {
             ("6.12", "linux-image-6.12.117+deb13-cloud-amd64"),
             ("newest", "linux-image-6.12.117+deb13-cloud-amd64"),
         ] {
-            assert_eq!(choose(&names, series).unwrap(), expected, "{series}");
+            assert_eq!(candidates(&names, series).unwrap()[0], expected, "{series}");
         }
-        assert!(choose(&names, "5.10").is_err());
+        let error = candidates(&names, "5.10").unwrap_err().to_string();
+        assert!(error.ends_with("there are newest, 6.1, 6.12"), "{error}");
     }
 
     #[test]
