@@ -24,7 +24,7 @@ pub(crate) const LEFT_OUT: [(&str, &str); 5] = [
     ),
 ];
 /// Seconds that one binary may take, under emulation.
-const LIMIT: u64 = 300;
+const LIMIT: u64 = 600;
 
 /// One executable.
 #[derive(Clone, Debug)]
