@@ -89,7 +89,8 @@ fn root() -> Result<()> {
     let data = "lowerdir=/lower/payload:/lower/tools,upperdir=/rw/upper,workdir=/rw/work";
     mount_at("overlay", "overlay", "/newroot", MsFlags::empty(), data)?;
     mount_disk("modules", "/newroot/usr/lib/modules", MsFlags::MS_RDONLY)?;
-    mount_disk("scratch", "/newroot/tmp", MsFlags::empty())?;
+    // Not on /tmp: the workspace may lie there.
+    mount_disk("scratch", &format!("/newroot{}", run::SCRATCH), MsFlags::empty())?;
     for name in ["dev", "proc", "sys"] {
         let (from, to) = (format!("/{name}"), format!("/newroot/{name}"));
         fs::create_dir_all(&to).with_context(|| format!("mkdir {to}"))?;
@@ -109,7 +110,9 @@ fn enter() -> Result<()> {
 
 fn filesystems() -> Result<()> {
     let none = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-    fs::set_permissions("/tmp", std::os::unix::fs::PermissionsExt::from_mode(0o1777)).context("/tmp")?;
+    for dir in ["/tmp", run::SCRATCH] {
+        fs::set_permissions(dir, std::os::unix::fs::PermissionsExt::from_mode(0o1777)).context(dir)?;
+    }
     mount_at("tmpfs", "tmpfs", "/run", none, "mode=0755")?;
     mount_at("tmpfs", "shm", "/dev/shm", none, "mode=1777")?;
     mount_at("devpts", "devpts", "/dev/pts", MsFlags::MS_NOSUID, "gid=5,mode=620,ptmxmode=666")?;

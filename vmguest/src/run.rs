@@ -16,6 +16,8 @@ use serde_json::json;
 const JOB: &str = "/vmtest/job.json";
 /// The second serial line: a file on the host.
 const RESULTS: &str = "/dev/ttyS1";
+/// Where the tests' temporary files go: a disk with a filesystem that a host would have.
+pub(crate) const SCRATCH: &str = "/scratch";
 const SKIPS: &str = "/run/vmtest-skips";
 const OUTPUT: &str = "/run/vmtest-output";
 /// Bytes of a binary's output that are reported: its end.
@@ -101,6 +103,7 @@ fn execute(test: &Test) -> Result<(ExitStatus, bool)> {
         .env_clear()
         .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
         .env("HOME", "/root")
+        .env("TMPDIR", SCRATCH)
         .env("LIBCONTAINER_SKIP_FILE", SKIPS)
         .env("LIBCONTAINER_EMULATED", "1")
         .envs(&test.env)

@@ -22,6 +22,10 @@ pub(crate) fn become_systemd() -> Result<()> {
         let _ = fs::remove_file(&path);
         symlink("/dev/null", &path).with_context(|| path.display().to_string())?;
     }
+    // It would empty /tmp, where the workspace may lie.
+    let cleaning = "/etc/tmpfiles.d/tmp.conf";
+    fs::create_dir_all("/etc/tmpfiles.d").context("/etc/tmpfiles.d")?;
+    symlink("/dev/null", cleaning).context(cleaning)?;
     let unit = Path::new(UNITS).join("vmtest.service");
     fs::write(&unit, SERVICE).with_context(|| unit.display().to_string())?;
     let error: Result<Infallible, std::io::Error> =

@@ -6,8 +6,12 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 /// The root of the workspace.
+///
+/// Cargo says at run time where it found the package; what was compiled in may name another worktree, if `target` came from there.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    package.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// A cargo command in the root.

@@ -13,5 +13,7 @@ mod ground;
 mod holding;
 #[path = "limits/planning.rs"]
 mod planning;
+#[path = "limits/rates.rs"]
+mod rates;
 #[path = "limits/rolling_back.rs"]
 mod rolling_back;

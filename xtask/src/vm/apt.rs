@@ -90,17 +90,22 @@ impl Apt {
         let output = self.command("apt-get").args(["-qq", "update"]).output().context("apt-get update")?;
         let found = self.packages("linux-image-").map(|names| names.len()).unwrap_or_default();
         if found == 0 {
-            bail!("apt-get update found no kernel: {}", String::from_utf8_lossy(&output.stderr).trim());
+            bail!("no packages can be had by apt-get update: {}", first_line(&output.stderr));
         }
         std::fs::write(self.stamp(), "")?;
         Ok(())
     }
 
     fn lines(&self, program: &str, args: &[&str]) -> Result<Vec<String>> {
-        let output = self.command(program).args(args).output().with_context(|| program.to_owned())?;
+        self.lines_in(self.debs(), program, args)
+    }
+
+    fn lines_in(&self, dir: impl AsRef<Path>, program: &str, args: &[&str]) -> Result<Vec<String>> {
+        let output =
+            self.command(program).args(args).current_dir(dir).output().with_context(|| program.to_owned())?;
         if !output.status.success() {
             let text = String::from_utf8_lossy(&output.stderr);
-            bail!("{program} {}: {}", args.join(" "), text.trim());
+            bail!("{program} {}: {}", args.join(" "), first_line(text.as_bytes()));
         }
         Ok(String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect())
     }
@@ -143,9 +148,10 @@ impl Apt {
 
     fn try_fetch(&self, args: &[&str]) -> Result<Vec<PathBuf>> {
         // Where apt has the file already it prints no address, so it is asked with an empty cache.
+        // And `download` prints none where the file lies in the working directory.
         let mut ask = vec!["--print-uris", "-o", "Dir::Cache::archives=/nonexistent"];
         ask.extend(args);
-        let lines = self.lines("apt-get", &ask)?;
+        let lines = self.lines_in("/", "apt-get", &ask)?;
         let name = |line: &String| {
             let (_, rest) = line.strip_prefix('\'')?.split_once("' ")?;
             Some(self.debs().join(rest.split(' ').next()?))
@@ -156,7 +162,10 @@ impl Apt {
         }
         if files.iter().any(|file| !file.exists()) {
             println!("vm: fetching {} packages", files.len());
-            check(self.command("apt-get").args(args).stdout(Stdio::null()))?;
+            let output = self.command("apt-get").args(args).output().context("apt-get")?;
+            if !output.status.success() {
+                bail!("apt-get {}: {}", args.join(" "), first_line(&output.stderr));
+            }
         }
         match files.iter().find(|file| !file.exists()) {
             Some(file) => bail!("{} was not fetched", file.display()),
@@ -183,6 +192,14 @@ pub(crate) fn extract(debs: &[PathBuf], dir: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The first complaint: what follows is mostly advice.
+fn first_line(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    let error = lines.iter().find(|line| line.starts_with("E: "));
+    error.or(lines.first()).copied().unwrap_or("no reason given").to_owned()
 }
 
 fn source_list(bases: &[Base]) -> String {

@@ -9,7 +9,6 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use super::apt::{Apt, extract};
-use super::kernel::version;
 use crate::run::{check, has};
 
 /// What the tests and systemd need in the guest; dependencies come along.
@@ -175,7 +174,7 @@ pub(crate) fn ext4(image: &Path, tree: Option<&Path>, megabytes: u64) -> Result<
     }
     args.extend([image.into(), format!("{size}M").into()]);
     let (program, rest) = args.split_first().context("no program")?;
-    check(Command::new(program).args(rest).stdin(Stdio::null()))
+    check(Command::new(program).args(rest).stdin(Stdio::null()).stdout(Stdio::null()))
 }
 
 fn mkfs() -> Result<&'static str> {
@@ -208,9 +207,4 @@ pub(crate) fn remove(dir: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// The newest of names that carry a version.
-pub(crate) fn newest(names: impl IntoIterator<Item = String>) -> Option<String> {
-    names.into_iter().max_by_key(|name| version(name))
 }

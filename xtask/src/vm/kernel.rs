@@ -1,5 +1,6 @@
 //! A stock kernel: its image, its modules as a disk, and the initramfs that finds the disks.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +14,10 @@ use crate::run::check;
 
 /// What init needs before it has a root; the rest is loaded on demand from the modules disk.
 const MODULES: [&str; 6] = ["virtio_pci", "virtio_blk", "crc32c_generic", "crc32c_intel", "ext4", "overlay"];
+
+const FLAVOUR: &str = "-cloud-amd64";
+/// How many kernels of a series are tried.
+const TRIES: usize = 3;
 
 /// A kernel that can be booted.
 #[derive(Clone, Debug)]
@@ -70,55 +75,67 @@ impl Kernel {
     }
 }
 
+/// Which kernels a series such as `6.1` has, or any at all for `newest`; an error names the series that there are.
+pub(crate) fn look_for(apt: &Apt, series: &str) -> Result<Vec<String>> {
+    candidates(&apt.packages("linux-image-")?, series)
+}
+
+/// The newest kernel of a series that the archive gives, with its parts. An index may be ahead of the files or behind them.
+fn download(apt: &Apt, series: &str) -> Result<(String, Vec<PathBuf>)> {
+    let mut failure = None;
+    for package in look_for(apt, series)?.into_iter().take(TRIES) {
+        match apt.download(&with_parts(apt, &package)?) {
+            Ok(debs) => return Ok((package, debs)),
+            Err(error) => {
+                println!("vm: {package}: {error:#}");
+                failure = Some(error);
+            }
+        }
+    }
+    Err(failure.unwrap_or_else(|| anyhow::anyhow!("no kernel {series}")))
+}
+
+/// Newer kernels come in parts.
+fn with_parts(apt: &Apt, package: &str) -> Result<Vec<String>> {
+    let release = package.strip_prefix("linux-image-").unwrap_or_default();
+    let parts = ["linux-binary-", "linux-modules-"].map(|prefix| format!("{prefix}{release}"));
+    let depends = apt.depends(package)?;
+    let mut packages = vec![package.to_owned()];
+    packages.extend(depends.into_iter().filter(|name| parts.contains(name)));
+    Ok(packages)
+}
+
 /// Numbers in a name, in order: what versions compare by.
 pub(crate) fn version(name: &str) -> Vec<u64> {
     name.split(|character: char| !character.is_ascii_digit()).filter_map(|word| word.parse().ok()).collect()
 }
 
-/// How many kernels of a series are tried: an archive that is being moved lists packages that it no longer has.
-const TRIED: usize = 4;
-
-/// The newest kernel of the series that the archive hands out, and its packages.
-fn download(apt: &Apt, series: &str) -> Result<(String, Vec<PathBuf>)> {
-    let mut failed = None;
-    for package in choose(&apt.packages("linux-image-")?, series).into_iter().take(TRIED) {
-        match packages_of(apt, &package) {
-            Ok(debs) => return Ok((package, debs)),
-            Err(error) => {
-                println!("vm: {package}: {error:#}");
-                failed = Some(error);
-            }
-        }
-    }
-    match failed {
-        Some(error) => Err(error),
-        None => bail!("no suite has a cloud kernel {series}"),
-    }
-}
-
-fn packages_of(apt: &Apt, package: &str) -> Result<Vec<PathBuf>> {
-    let release = package.strip_prefix("linux-image-").unwrap_or_default();
-    // Newer kernels come in parts.
-    let parts = ["linux-binary-", "linux-modules-"].map(|prefix| format!("{prefix}{release}"));
-    let mut packages = vec![package.to_owned()];
-    packages.extend(apt.depends(package)?.into_iter().filter(|name| parts.contains(name)));
-    apt.download(&packages)
-}
-
-/// Signed kernels for machines in the cloud, small and without firmware, the newest first. Names with only two numbers are those of
-/// packages that depend on the newest.
-fn choose(names: &[String], series: &str) -> Vec<String> {
-    let fits = |name: &&String| {
-        let Some(rest) = name.strip_prefix("linux-image-") else { return false };
-        let digit = rest.starts_with(|character: char| character.is_ascii_digit());
-        let whole = rest.split(['-', '+']).next().is_some_and(|number| number.split('.').count() == 3);
-        let asked = series == "newest"
-            || rest.strip_prefix(series).is_some_and(|rest| rest.starts_with(['.', '-', '+']));
-        digit && whole && asked && rest.ends_with("-cloud-amd64") && !rest.contains("-rt-")
+/// Signed kernels for machines in the cloud, the newest first: small, and no firmware.
+fn candidates(names: &[String], series: &str) -> Result<Vec<String>> {
+    let stock = |name: &&String| {
+        let Some(release) = name.strip_prefix("linux-image-").and_then(|rest| rest.strip_suffix(FLAVOUR))
+        else {
+            return false;
+        };
+        // Fewer numbers, as in linux-image-6.1-cloud-amd64: a package that only names another one.
+        let digit = release.starts_with(|character: char| character.is_ascii_digit());
+        digit && version(release).len() >= 3 && !release.contains("-rt")
     };
-    let mut all: Vec<_> = names.iter().filter(fits).cloned().collect();
-    all.sort_by_key(|name| std::cmp::Reverse(version(name)));
-    all
+    let asked = |name: &&String| {
+        let release = name.strip_prefix("linux-image-").unwrap_or_default();
+        let rest = release.strip_prefix(series);
+        series == "newest" || rest.is_some_and(|rest| rest.starts_with(['.', '-', '+']))
+    };
+    let mut found: Vec<String> = names.iter().filter(stock).filter(asked).cloned().collect();
+    found.sort_by_key(|name| std::cmp::Reverse(version(name)));
+    if found.is_empty() {
+        let known: BTreeSet<Vec<u64>> =
+            names.iter().filter(stock).map(|name| version(name).into_iter().take(2).collect()).collect();
+        let known: Vec<String> =
+            known.iter().map(|pair| pair.iter().map(u64::to_string).collect::<Vec<_>>().join(".")).collect();
+        bail!("--kernel {series}: no such kernel; there are newest, {}", known.join(", "));
+    }
+    Ok(found)
 }
 
 fn tree_of_modules(tree: &Path, release: &str) -> Result<PathBuf> {
@@ -201,8 +218,8 @@ mod tests {
             "linux-image-6.12.95+deb12-cloud-amd64",
             "linux-image-6.12.117+deb13-cloud-amd64",
             "linux-image-5.10.0-46-cloud-amd64-unsigned",
-            "linux-image-6.1-cloud-amd64",
             "linux-image-cloud-amd64",
+            "linux-image-6.1-cloud-amd64",
         ]
         .map(str::to_owned)
         .to_vec();
@@ -211,10 +228,10 @@ mod tests {
             ("6.12", "linux-image-6.12.117+deb13-cloud-amd64"),
             ("newest", "linux-image-6.12.117+deb13-cloud-amd64"),
         ] {
-            assert_eq!(choose(&names, series)[0], expected, "{series}");
+            assert_eq!(candidates(&names, series).unwrap()[0], expected, "{series}");
         }
-        assert_eq!(choose(&names, "6.1")[1..], ["linux-image-6.1.0-9-cloud-amd64"]);
-        assert!(choose(&names, "5.10").is_empty());
+        let error = candidates(&names, "5.10").unwrap_err().to_string();
+        assert!(error.ends_with("there are newest, 6.1, 6.12"), "{error}");
     }
 
     #[test]

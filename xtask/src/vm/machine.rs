@@ -12,7 +12,9 @@ use super::kernel::Kernel;
 use super::report::Report;
 
 /// A machine that has not answered for so long is ended.
-const LIMIT: Duration = Duration::from_secs(1800);
+const LIMIT: Duration = Duration::from_secs(1500);
+/// How long a machine may take to its first test. Half a minute is usual, on a busy host two.
+const BOOT: Duration = Duration::from_secs(300);
 /// QEMU's status when the guest ended it after all tests.
 const DONE: i32 = 33;
 /// Lines of the guest's console that a failure shows.
@@ -37,8 +39,16 @@ impl Machine {
         format!("{} {}", self.kernel.version, self.layout)
     }
 
-    /// Boots, waits for the end, reads what was reported.
+    /// Boots, waits for the end, reads what was reported. A boot that never gets to its tests has told nothing about them: it is
+    /// said so, and tried once more.
     pub(crate) fn run(&self) -> Result<Report> {
+        let report = self.boot()?;
+        let (Some(reason), false) = (&report.broken, self.has_reported()) else { return Ok(report) };
+        println!("vm {}: FLAKY: {reason}; booting once more", self.name());
+        self.boot()
+    }
+
+    fn boot(&self) -> Result<Report> {
         fs::create_dir_all(&self.dir)?;
         let scratch = self.dir.join("scratch.ext4");
         ext4(&scratch, None, 2048)?;
@@ -46,14 +56,17 @@ impl Machine {
             fs::write(self.dir.join(name), "")?;
         }
         let start = Instant::now();
-        let mut command = self.command(&scratch);
+        let command = self.command(&scratch);
         fs::write(self.dir.join("command"), format!("{command:?}\n"))?;
-        let mut child = command
+        // However this process ends, the machine ends with it.
+        let mut guarded = Command::new("setpriv");
+        guarded.args(["--pdeathsig", "KILL"]).arg(command.get_program()).args(command.get_args());
+        let mut child = guarded
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(self.dir.join("qemu"))?)
             .spawn()
-            .context("qemu-system-x86_64")?;
+            .context("setpriv (package util-linux)")?;
         let code = self.watch(&mut child, start)?;
         let mut report = Report::read(&fs::read_to_string(self.dir.join("results"))?);
         report.seconds = start.elapsed().as_secs_f64();
@@ -66,12 +79,12 @@ impl Machine {
         Ok(report)
     }
 
+    fn has_reported(&self) -> bool {
+        fs::metadata(self.dir.join("results")).is_ok_and(|data| data.len() > 0)
+    }
+
     fn last_words(&self) -> &'static str {
-        if fs::metadata(self.dir.join("results")).is_ok_and(|data| data.len() > 0) {
-            "did not finish"
-        } else {
-            "never reported"
-        }
+        if self.has_reported() { "did not finish" } else { "never reported" }
     }
 
     /// QEMU's exit code, or none if its time was over.
@@ -90,7 +103,7 @@ impl Machine {
             if let Some(status) = status {
                 return Ok(Some(status.code().unwrap_or(-1)));
             }
-            if start.elapsed() > LIMIT {
+            if start.elapsed() > LIMIT || (seen == 0 && start.elapsed() > BOOT) {
                 child.kill()?;
                 child.wait()?;
                 return Ok(None);

@@ -9,6 +9,8 @@ mod machine;
 mod report;
 mod sources;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -27,6 +29,10 @@ const LAYOUTS: [&str; 6] = ["v2", "v1", "hybrid", "systemd", "systemd-v1", "syst
 const DEFAULT: [(&str, &str); 5] =
     [("6.1", "v2"), ("6.1", "v1"), ("6.1", "hybrid"), ("6.1", "systemd"), ("newest", "v2")];
 const ALL_KERNELS: [&str; 3] = ["5.10", "6.1", "newest"];
+
+/// Megabytes that an empty cache grows to, and that a run writes with a full one.
+const ROOM_COLD: u64 = 5000;
+const ROOM_WARM: u64 = 1500;
 
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -144,16 +150,29 @@ fn clean(machine: &Machine, keep: bool) {
     }
 }
 
-/// Fetches and builds everything that the boots need.
+/// Fetches and builds everything that the boots need: what may be refused at once comes first.
 fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
-    let binaries = build::build(cache)?;
+    room(cache)?;
     let apt = apt::Apt::open(cache)?;
+    for (series, _) in options.boots() {
+        kernel::look_for(&apt, &series)?;
+    }
+    let binaries = build::build(cache)?;
+    let chosen = build::chosen(&build::tests(&binaries), options.filter.as_deref())?;
     let tools = image::Tools::fetch(&apt, cache)?;
-    let payload = build::payload(cache, &binaries, options.filter.as_deref())?;
+    let payload = build::payload(cache, &binaries, &chosen)?;
     let init = fs::read(build::guest(&binaries)?)?;
+    let mut kernels = BTreeMap::new();
     let mut all = Vec::new();
     for (series, layout) in options.boots() {
-        let kernel = kernel::Kernel::fetch(&apt, &tools, cache, &series)?;
+        let kernel = match kernels.entry(series) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let kernel = kernel::Kernel::fetch(&apt, &tools, cache, new.key())?;
+                new.insert(kernel)
+            }
+        }
+        .clone();
         let dir = cache.join("runs").join(format!("{}-{layout}", kernel.version));
         fs::create_dir_all(&dir)?;
         let initramfs = dir.join("initramfs");
@@ -162,6 +181,21 @@ fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
         all.push(Machine { kernel, layout, initramfs, tools, payload, dir });
     }
     Ok(all)
+}
+
+/// Whether the disk has room for what is to be fetched and built.
+fn room(cache: &Path) -> Result<()> {
+    let output = Command::new("df").args(["--output=avail", "-BM"]).arg(cache).output().context("df")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let free = text.lines().last().and_then(|line| line.trim().trim_end_matches('M').parse::<u64>().ok());
+    let needed = if cache.join("payload.ext4").exists() { ROOM_WARM } else { ROOM_COLD };
+    match free {
+        Some(free) if free < needed => bail!(
+            "{}: {free} MB free, {needed} MB needed (LIBCONTAINER_VM_CACHE names another place)",
+            cache.display()
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// As root on Debian and its kin QEMU is installed; elsewhere it is asked for.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::ground::{Ground, LONG, skip, until};
 use libcontainer_cgroups::limits::{OnRefusal, update};
 
-fn limit(ground: &Ground, json: &str) {
+pub(crate) fn limit(ground: &Ground, json: &str) {
     update(&ground.group, &serde_json::from_str(json).unwrap(), OnRefusal::RollBack).unwrap();
 }
 

@@ -24,7 +24,7 @@ impl Live {
         let name = format!("libcontainer-stats-{}-{number}", std::process::id());
         let mut live = Self { paths: Vec::new(), child: None };
         for controller in controllers {
-            let root = Path::new("/sys/fs/cgroup").join(controller);
+            let root = root(controller);
             let has_it = root.join("cgroup.procs").exists();
             // A kernel without the controller, or a hierarchy of others.
             if has_it && std::fs::create_dir(root.join(&name)).is_ok() {
@@ -78,6 +78,13 @@ impl Live {
             }
         }
     }
+}
+
+/// Where a hierarchy is mounted; version 2 may be the only one.
+fn root(controller: &str) -> PathBuf {
+    let top = Path::new("/sys/fs/cgroup");
+    let alone = controller == "unified" && top.join("cgroup.controllers").exists();
+    if alone { top.to_owned() } else { top.join(controller) }
 }
 
 impl Drop for Live {

@@ -24,7 +24,7 @@ fn a_group_of_version_1_agrees_with_the_kernels_files() {
     let start = Instant::now();
     // The kernel's counters per processor are summed up now and then: compares what two looks at the files agree on.
     let shown = loop {
-        let before = asleep(&live).then(|| shown(&live));
+        let before = asleep(&live, "pids").then(|| shown(&live));
         reader.read_into(&mut stats).unwrap();
         let one_look = read(&live.sources()).unwrap();
         match before {
@@ -44,6 +44,40 @@ fn a_group_of_version_1_agrees_with_the_kernels_files() {
     assert_eq!(stats.memory.total.limit, Some(Limit::At(67_108_864)));
 }
 
+#[test]
+fn a_group_of_version_2_agrees_with_the_kernels_files() {
+    let Some(mut live) = Live::new(&["unified"]) else { return };
+    for name in ["memory.max", "pids.max", "cpu.max"] {
+        if !live.path("unified").join(name).exists() {
+            eprintln!("skipped: version 2 has no {name} here");
+            return;
+        }
+    }
+    std::fs::write(live.path("unified").join("memory.max"), "67108864").unwrap();
+    live.run("i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done; exec sleep 1000");
+    let mut reader = Reader::new(&live.sources()).unwrap();
+    let mut stats = Stats::default();
+    let texts =
+        |live: &Live| ["cpu.stat", "memory.stat", "memory.current"].map(|name| file(live, "unified", name));
+    let start = Instant::now();
+    let shown = loop {
+        let before = asleep(&live, "unified").then(|| texts(&live));
+        reader.read_into(&mut stats).unwrap();
+        let one_look = read(&live.sources()).unwrap();
+        match before {
+            Some(before) if one_look == stats && before == texts(&live) => break before,
+            _ => assert!(start.elapsed().as_secs() < 20, "never at rest: {stats:?}, {one_look:?}"),
+        }
+    };
+    let table: Vec<String> =
+        stats.memory.stat.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let usage = format!("usage_usec {}", stats.cpu.usage.unwrap() / 1000);
+    assert!(shown[0].lines().any(|line| line == usage), "{usage}: {}", shown[0]);
+    assert_eq!([&table.join("\n"), &stats.memory.total.usage.unwrap().to_string()], [&shown[1], &shown[2]]);
+    assert_eq!((stats.pids.current, stats.pids.limit), (Some(1), Some(Limit::Max)));
+    assert_eq!(stats.memory.total.limit, Some(Limit::At(67_108_864)));
+}
+
 /// What the files themselves say.
 fn shown(live: &Live) -> [String; 4] {
     let all = [
@@ -56,8 +90,8 @@ fn shown(live: &Live) -> [String; 4] {
 }
 
 /// True once the shell has become the sleeping program.
-fn asleep(live: &Live) -> bool {
-    let pid = file(live, "pids", "cgroup.procs");
+fn asleep(live: &Live, controller: &str) -> bool {
+    let pid = file(live, controller, "cgroup.procs");
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains("(sleep) S"))
 }
 
