@@ -4,7 +4,6 @@
 
 use std::fs::File as HostFile;
 use std::io::Read;
-use std::os::fd::OwnedFd;
 
 use libcontainer_plan::{Builder, Cause, File, Hook, Lane, Launch, LaunchError, Slot};
 use nix::sys::signal::Signal;
@@ -23,13 +22,13 @@ fn run(build: impl FnOnce(&mut Builder, &Streams)) -> (Result<WaitStatus, Box<La
     plan.start_init();
     build(&mut plan, &streams);
     plan.await_exec();
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC).unwrap();
     let mut launch = Launch::new(plan.seal().unwrap());
     launch.give(streams.input, HostFile::open("/dev/null").unwrap().into());
-    launch.give(streams.output, OwnedFd::from(writer));
+    launch.give(streams.output, writer);
     let ended = launch.run().map(|launched| launched.wait().unwrap());
     let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
+    HostFile::from(reader).read_to_string(&mut text).unwrap();
     (ended, text)
 }
 
