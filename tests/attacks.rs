@@ -9,6 +9,11 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "attacks/inside.rs"]
+mod inside;
+#[path = "attacks/races.rs"]
+mod races;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};

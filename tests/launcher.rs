@@ -9,12 +9,15 @@
     reason = "a test ends by panicking"
 )]
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use libcontainer::plan::Lane;
-use libcontainer::{Factory, ProcessConfig};
+use libcontainer::{Config, Factory, ProcessConfig};
 use libcontainer_tests::{Place, able, config, skip};
 
 /// System calls of the init before the plan: it makes itself untraceable, and maps board and plan.
@@ -118,10 +121,11 @@ fn a_waiting_init_is_small_sealed_and_alone() {
         return;
     }
     let place = Place::new("waiting");
-    let config = config(&place.rootfs().unwrap());
+    let config = Config { user: "u".into(), ..config(&place.rootfs().unwrap()) };
     let secret = std::hint::black_box(vec![0x5a_u8; 1 << 20]);
-    let (container, process) =
-        Factory::new().unwrap().create_with(place.join("c"), &config, ProcessConfig::new(["true"])).unwrap();
+    let given = fs::File::open("/etc/passwd").unwrap();
+    let with = ProcessConfig { preserved: vec![given.into()], ..ProcessConfig::new(["true"]) };
+    let (container, process) = Factory::new().unwrap().create_with(place.join("c"), &config, with).unwrap();
     let pid = process.pid();
     let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap();
     for line in read("maps").lines() {
@@ -136,19 +140,12 @@ fn a_waiting_init_is_small_sealed_and_alone() {
         .filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok())
         .sum();
     assert!(private < 64, "{private} KiB private");
-    let links: Vec<_> = fs::read_dir(format!("/proc/{pid}/fd"))
-        .unwrap()
-        .flatten()
-        .map(|entry| fs::read_link(entry.path()).unwrap().display().to_string())
-        .collect();
-    let expected = |link: &String| {
-        link == "/dev/null"
-            || link.starts_with("socket:")
-            || link.ends_with("/start")
-            || link.ends_with("/board")
-    };
-    assert!(links.iter().all(expected) && links.len() <= 8, "{links:?}");
-    // Only root may look into a process that is not dumpable: its files belong to root whoever it runs as.
+    // Standard descriptors, the preserved one, the socket to the host, the pipe for the start: in these places, and nothing else.
+    let start = place.join("c/start").display().to_string();
+    let null = "/dev/null".to_owned();
+    let wanted = [&null, &null, &null, "/etc/passwd", "socket:", &start];
+    settled_descriptors(pid.as_raw(), &wanted);
+    belongs_to_root(pid.as_raw());
     let exe = fs::read_link(format!("/proc/{pid}/exe")).unwrap();
     assert!(exe.to_string_lossy().contains("memfd:libcontainer-init"));
     assert!(
@@ -156,7 +153,47 @@ fn a_waiting_init_is_small_sealed_and_alone() {
         "the image can't be written"
     );
     container.destroy().unwrap();
+    let reaper = Factory::new().unwrap().create(place.join("c"), &config).unwrap();
+    settled_descriptors(reaper.init_pid().unwrap().unwrap().as_raw(), &[]);
+    reaper.destroy().unwrap();
     drop(secret);
+}
+
+/// The init has exactly these descriptors from 0 on. It puts them in place while the host reads back, and may not be done with it
+/// yet when the host is.
+fn settled_descriptors(pid: i32, wanted: &[&str]) {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+        let named = entries.filter_map(|entry| {
+            let link = fs::read_link(entry.path()).ok()?.display().to_string();
+            let link = if link.starts_with("socket:") { "socket:".to_owned() } else { link };
+            Some((entry.file_name().to_str()?.parse().ok()?, link))
+        });
+        let found: BTreeMap<usize, String> = named.collect();
+        if found.iter().map(|(number, link)| (*number, link.as_str())).eq(wanted.iter().copied().enumerate())
+        {
+            return;
+        }
+        assert!(Instant::now() < end, "wanted {wanted:?}, found {found:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// The init runs as another user, and what could tell something of it in `/proc` is root's all the same: it is not dumpable, so
+/// that no other process of that user may look into it.
+fn belongs_to_root(pid: i32) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    assert!(status.contains("Uid:\t1000\t1000\t1000\t1000\n"), "{status}");
+    for name in ["fd", "maps", "mem", "environ", "exe", "root", "cwd", "ns/mnt", "stat"] {
+        let owner = fs::symlink_metadata(format!("/proc/{pid}/{name}")).unwrap().uid();
+        assert_eq!(owner, 0, "{name}");
+    }
+    // By no other means either: a dumpable process of the same user could be read.
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=1000", "--clear-groups", "readlink"]).arg(format!("/proc/{pid}/exe"));
+    let read = command.output().unwrap();
+    assert!(!read.status.success(), "{read:?}");
 }
 
 #[test]
@@ -177,15 +214,14 @@ fn the_host_is_as_before() {
         let lines: Vec<_> = text.lines().filter(kept).map(str::to_owned).collect();
         let environment: Vec<_> = std::env::vars_os().collect();
         let own = |name: &str| fs::read_to_string(format!("/proc/self/{name}")).unwrap_or_default();
-        // These files belong to us only while we are dumpable.
-        let dumpable =
-            fs::metadata("/proc/self/mem").map(|data| std::os::unix::fs::MetadataExt::mode(&data)).unwrap();
+        let dumpable = nix::sys::prctl::get_dumpable().unwrap();
         let namespaces: Vec<_> = ["mnt", "pid_for_children", "net", "user"]
             .map(|name| fs::read_link(format!("/proc/thread-self/ns/{name}")).unwrap())
             .to_vec();
         (lines, environment, std::env::current_dir().unwrap(), own("oom_score_adj"), dumpable, namespaces)
     };
     let before = status();
+    assert!(before.4, "a test is dumpable");
     for _ in 0..100 {
         let (container, mut process) =
             factory.run(place.join("c"), &config, ProcessConfig::new(["true"])).unwrap();

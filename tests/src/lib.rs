@@ -156,7 +156,7 @@ fn groups(dir: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// What a failed or finished container must not leave behind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct World {
     mounts: BTreeSet<String>,
     children: BTreeSet<String>,
@@ -201,7 +201,15 @@ impl World {
     /// What is here and was not there before; `None` if nothing.
     #[must_use]
     pub fn more_than(&self, before: &Self) -> Option<String> {
-        (self != before).then(|| format!("before: {before:#?}\nafter: {self:#?}"))
+        let more = Self {
+            mounts: self.mounts.difference(&before.mounts).cloned().collect(),
+            children: self.children.difference(&before.children).cloned().collect(),
+            descriptors: self.descriptors.saturating_sub(before.descriptors),
+            files: self.files.difference(&before.files).cloned().collect(),
+            groups: self.groups.difference(&before.groups).cloned().collect(),
+            memory: self.memory.saturating_sub(before.memory),
+        };
+        (more != Self::default()).then(|| format!("{more:#?}"))
     }
 }
 

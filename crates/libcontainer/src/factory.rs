@@ -90,7 +90,8 @@ impl Factory {
         Self { trace: yes, ..self }
     }
 
-    /// Makes one step of every launch fail, as if the kernel had refused it: to see what an error leaves behind.
+    /// Makes one step of every launch fail, as if the kernel had refused it, to see what an error leaves behind; or leaves it out, to
+    /// see that this is noticed.
     #[must_use]
     pub fn inject(self, fault: Fault) -> Self {
         Self { fault: Some(fault), ..self }

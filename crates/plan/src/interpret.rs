@@ -158,7 +158,10 @@ impl<'a, S: Sys> Machine<'a, S> {
 
     fn outcome(&mut self, index: usize, step: &Step) -> Result<usize, i32> {
         if self.header.inject_step as usize == index + 1 {
-            return Err(signed(self.header.inject_errno));
+            return match self.header.inject_errno {
+                0 => Ok(0),
+                errno => Err(signed(errno)),
+            };
         }
         self.execute(step)
     }

@@ -227,9 +227,9 @@ pub struct Header {
     pub relocations: u32,
     /// Length of the arena.
     pub arena: u32,
-    /// Step to fail, counted from 1; 0 for none.
+    /// Step that is not run, counted from 1; 0 for none.
     pub inject_step: u32,
-    /// Error number with which that step fails.
+    /// Error number with which that step fails; 0 if it is to succeed with the result 0.
     pub inject_errno: u32,
     /// 1 if the board has room for a time stamp for each step.
     pub trace: u32,

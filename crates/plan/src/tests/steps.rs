@@ -203,6 +203,17 @@ fn an_injected_fault_replaces_the_call() {
 }
 
 #[test]
+fn a_step_that_is_left_out_counts_as_done() {
+    let plan = plan(|plan| {
+        plan.umask(0).setsid().umask(0o22);
+    });
+    let mut table = Table::default();
+    run_with_fault(&plan, &mut table, 1, 0);
+    let wanted = [libc::SYS_umask, libc::SYS_umask, libc::SYS_execve].map(number);
+    assert_eq!(table.numbers(), wanted);
+}
+
+#[test]
 fn time_stamps_are_stored_only_when_asked_for() {
     let plan = fs_plan();
     for (trace, wanted) in [(false, [0; 4]), (true, [1, 2, 3, 4])] {
