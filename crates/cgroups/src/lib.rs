@@ -17,5 +17,7 @@ mod error;
 pub use dir::Dir;
 pub use discovery::Layout;
 pub use error::{Error, Result};
-pub use group::{Existing, FreezerState, Group, GroupPath, Join, Pid, Place, Plan, Select, remove_empty};
+pub use group::{
+    Existing, FreezerState, Group, GroupPath, Join, Pid, Place, Plan, ProcessReader, Select, remove_empty,
+};
 pub use resources::Resources;
