@@ -4,6 +4,7 @@
 pub mod devices;
 pub mod discovery;
 pub mod events;
+pub mod faults;
 pub mod group;
 pub mod legacy;
 pub mod limits;
