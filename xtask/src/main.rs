@@ -19,7 +19,8 @@ const USAGE: &str = "cargo xtask COMMAND
                   run them in machines with stock kernels, under QEMU
   tidy            check the invariants of ARCHITECTURE.md
   ci              fmt, clippy, docs, tidy, each crate alone, test
-  bench [ARGS]    run the benchmarks, side by side with crun and runc where installed
+  bench [COUNT]   measure starts, side by side with crun and runc where installed
+  bench cgroups   measure reading control groups, side by side with libcgroups and cgroups-rs
   golden          write the golden files of explain anew and show what changed";
 
 fn main() -> ExitCode {
