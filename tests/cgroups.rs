@@ -136,6 +136,25 @@ fn a_fork_bomb_is_stopped() {
 }
 
 #[test]
+fn a_quota_holds() {
+    if !ready("a_quota_holds", &["cpu"]) {
+        return;
+    }
+    let place = Place::new("cg-quota");
+    let config = limited(&place, "quota", r#"{"cpu": {"quota": 5000, "period": 50000}}"#);
+    let (container, process) = Factory::new()
+        .unwrap()
+        .run(place.join("c"), &config, ProcessConfig::new(["sh", "-c", "while true; do :; done"]))
+        .unwrap();
+    let throttling = || container.stats().unwrap().cgroup.cpu.throttling;
+    until("it is throttled", || throttling().throttled_periods > Some(3));
+    let found = throttling();
+    assert!(found.periods >= found.throttled_periods && found.throttled_time > Some(0), "{found:?}");
+    container.destroy().unwrap();
+    drop(process);
+}
+
+#[test]
 fn devices_are_refused() {
     if !ready("devices_are_refused", &["devices"]) {
         return;
@@ -277,6 +296,22 @@ fn stats_agree_with_the_files() {
             .is_some_and(|usage| usage > 0 && peak.is_none_or(|peak| usage <= peak))
     );
     assert!(serde_json::to_value(second.legacy()).unwrap()["memory_stats"].is_object());
+    // What stands still says the same in the file and here.
+    container.pause_within(Duration::from_secs(10)).unwrap();
+    let still = container.stats().unwrap().cgroup;
+    let group = container.group().unwrap();
+    let file = |controller: &str, v1: &str, v2: &str| {
+        let (dir, version) = group.controller(controller).unwrap();
+        dir.read(if version == Version::V1 { v1 } else { v2 }).unwrap().parse::<u64>().ok()
+    };
+    assert_eq!(still.pids.current, file("pids", "pids.current", "pids.current"));
+    assert_eq!(still.memory.total.limit, Some(Limit::At(67_108_864)));
+    assert_eq!(file("memory", "memory.limit_in_bytes", "memory.max"), Some(67_108_864));
+    assert_eq!(still.memory.total.usage, file("memory", "memory.usage_in_bytes", "memory.current"));
+    if group.controller("cpuacct").is_some() {
+        assert_eq!(still.cpu.usage, file("cpuacct", "cpuacct.usage", ""));
+    }
+    container.resume().unwrap();
     drop(busy);
     container.destroy().unwrap();
     assert!(container.stats().is_err());

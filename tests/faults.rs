@@ -12,6 +12,8 @@
 #[path = "faults/read_back.rs"]
 mod read_back;
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libcontainer::plan::{Fault, Lane};
@@ -73,6 +75,50 @@ fn nothing_remains_of_a_failed_start() {
     created(&place, &config);
     joined(&place, &config);
     mounted(&place, &config);
+    refused_writes(&place, &config);
+}
+
+/// Each write of a control file during a start: more than one belongs to a step.
+fn refused_writes(place: &Place, config: &Config) {
+    let mut config = config.clone();
+    let limits = r#"{"pids":{"limit":50},"cpu":{"shares":512,"quota":40000,"period":80000}}"#;
+    config.cgroups.as_mut().unwrap().resources = serde_json::from_str(limits).unwrap();
+    let mut refused = Vec::new();
+    loop {
+        let before = World::look(place.path());
+        let hit = Rc::new(RefCell::new(None));
+        let (put, mut left) = (Rc::clone(&hit), refused.len());
+        let injected = libcontainer::cgroups::faults::inject(move |file, value| {
+            left = left.wrapping_sub(1);
+            let fails = left == usize::MAX;
+            if fails {
+                *put.borrow_mut() = Some((file.display().to_string(), format!("{value:?}")));
+            }
+            fails.then_some(libc::EIO)
+        });
+        let created = Factory::new().unwrap().create(place.join("c"), &config);
+        drop(injected);
+        let hit = hit.take();
+        match (created, &hit) {
+            (Err(error), Some((file, value))) => {
+                let text = error.to_string();
+                assert!(text.contains(&format!("write {value} to {file}")), "{file} {value}: {text}");
+                assert_eq!(error.errno(), Some(libc::EIO), "{error}");
+            }
+            (Err(error), None) => panic!("{error}"),
+            // A hierarchy that can't be used is left out, unless something is asked of it.
+            (Ok(container), _) => container.destroy().unwrap(),
+        }
+        assert_eq!(World::look(place.path()).more_than(&before), None, "{hit:?}");
+        let Some((file, _)) = hit else { break };
+        refused.push(file);
+    }
+    let there = |name: &str| refused.iter().any(|file| file.ends_with(name));
+    let layout = libcontainer::cgroups::Layout::of_this_process().unwrap();
+    if layout.v1.iter().any(|one| one.controllers.iter().any(|name| name == "devices")) {
+        assert!(there("devices.deny") && there("devices.allow"), "{refused:?}");
+    }
+    assert!(refused.is_empty() || there("pids.max"), "{refused:?}");
 }
 
 fn reaper(place: &Place, config: &Config) {

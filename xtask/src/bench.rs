@@ -9,6 +9,21 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     println!("kernel {}, {processors} processors, load {}", kernel.trim(), load.trim());
+    match args.split_first() {
+        Some((what, rest)) if what == "cgroups" => cgroups(rest),
+        _ => starts(args),
+    }
+}
+
+/// Measurements and process lists, side by side with the crates that have them too.
+fn cgroups(args: &[String]) -> Result<()> {
+    let bench = ["bench", "-p", "libcontainer-benches", "--features", "peers", "--bench", "cgroups", "--"];
+    check(cargo(&bench).args(args))?;
+    // Not a matter of microseconds, but of whether the share of time is the one that was asked for.
+    check(&mut cargo(&["run", "-p", "libcontainer-cgroups", "--example", "cpu_quota"]))
+}
+
+fn starts(args: &[String]) -> Result<()> {
     // The command line as users build it, the library as its users do; both lie in one directory.
     check(&mut cargo(&["build", "--release", "-p", "nsinit"]))?;
     let mut command =

@@ -18,8 +18,9 @@ const USAGE: &str = "cargo xtask COMMAND
   test --vm [FILTER] [--kernel 6.1|newest|5.10|all] [--cg v2|v1|hybrid|systemd] [--keep]
                   run them in machines with stock kernels, under QEMU
   tidy            check the invariants of ARCHITECTURE.md
-  ci              fmt, clippy, docs, tidy, each crate alone, test, test --vm
-  bench [ARGS]    run the benchmarks, side by side with crun and runc where installed
+  ci              fmt, clippy, docs, tidy, each crate alone, test
+  bench [COUNT]   measure starts, side by side with crun and runc where installed
+  bench cgroups   measure reading control groups, side by side with libcgroups and cgroups-rs
   golden          write the golden files of explain anew and show what changed";
 
 fn main() -> ExitCode {

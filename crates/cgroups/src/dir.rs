@@ -11,6 +11,7 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::error::{Error, Result, display};
+use crate::faults;
 
 const BELOW: ResolveFlag =
     ResolveFlag::RESOLVE_BENEATH.union(ResolveFlag::RESOLVE_NO_SYMLINKS).union(ResolveFlag::RESOLVE_NO_XDEV);
@@ -159,23 +160,20 @@ impl Dir {
     /// # Errors
     /// [`Error::Write`] that names file and value.
     pub fn write(&self, name: &str, value: &str) -> Result<()> {
-        let written = self
-            .openat(OsStr::new(name), OFlag::O_WRONLY)
+        let written = faults::of(&self.path, name, value)
+            .and_then(|()| self.openat(OsStr::new(name), OFlag::O_WRONLY))
             .and_then(|fd| nix::unistd::write(&fd, value.as_bytes()));
-        match written {
-            Ok(_) => Ok(()),
-            Err(errno) => Err(self.refused(name, value, errno)),
-        }
+        written.map(drop).map_err(|errno| self.refused(name, value, errno))
     }
 
     /// [`Dir::write`] to a file that takes a line with each write: `open` keeps it for the next one.
     pub(crate) fn write_again(&self, open: &mut Option<OwnedFd>, name: &str, value: &str) -> Result<()> {
-        let written = match open {
+        let written = faults::of(&self.path, name, value).and_then(|()| match open {
             Some(fd) => nix::unistd::write(&*fd, value.as_bytes()),
             None => self
                 .openat(OsStr::new(name), OFlag::O_WRONLY)
                 .and_then(|fd| nix::unistd::write(open.insert(fd), value.as_bytes())),
-        };
+        });
         written.map(drop).map_err(|errno| self.refused(name, value, errno))
     }
 

@@ -65,6 +65,16 @@ pub enum Error {
         /// Why.
         problem: String,
     },
+    /// A group has as many processes as its limit allows.
+    #[error("{}: {current} of {max} processes are there already", path.display())]
+    Full {
+        /// The file with the limit, `pids.max` of the group or of one above.
+        path: PathBuf,
+        /// Processes and threads now.
+        current: u64,
+        /// The limit.
+        max: u64,
+    },
     /// The kernel did not get there in time.
     #[error("{what} {}: not done after {after:?}", path.display())]
     Timeout {

@@ -4,6 +4,7 @@
 pub mod devices;
 pub mod discovery;
 pub mod events;
+pub mod faults;
 pub mod group;
 pub mod legacy;
 pub mod limits;
@@ -17,5 +18,7 @@ mod error;
 pub use dir::Dir;
 pub use discovery::Layout;
 pub use error::{Error, Result};
-pub use group::{Existing, FreezerState, Group, GroupPath, Join, Pid, Place, Plan, Select, remove_empty};
+pub use group::{
+    Existing, FreezerState, Group, GroupPath, Join, Pid, Place, Plan, ProcessReader, Select, remove_empty,
+};
 pub use resources::Resources;

@@ -43,7 +43,31 @@ fn processes_are_listed_with_those_below() {
     let mut again = vec![first; 64];
     let room = again.capacity();
     ground.group.processes_into(&mut again).unwrap();
-    assert_eq!((again, room), (expected, 64));
+    assert_eq!((&again, room), (&expected, 64));
+    let reader = ground.group.process_reader().unwrap();
+    for _ in 0..2 {
+        reader.read_into(&mut again).unwrap();
+        assert_eq!(again, expected);
+    }
+    ground.group.kill(LONG).unwrap();
+    until(|| ground.group.processes().unwrap().is_empty());
+    reader.read_into(&mut again).unwrap();
+    assert_eq!(again, []);
+    ground.group.destroy(LONG).unwrap();
+    assert!(reader.read_into(&mut again).unwrap_err().is_gone());
+    assert!(ground.group.processes().unwrap_err().is_gone());
+}
+
+#[test]
+fn a_list_longer_than_a_page_is_read_whole() {
+    let Some(mut ground) = Ground::new("a_list_longer_than_a_page_is_read_whole", &[]) else { return };
+    // Numbers have two to seven digits: 900 lines are more than a page once there are five digits, or close to it before.
+    ground.run("i=0; while [ $i -lt 900 ]; do sleep 1000 & i=$((i+1)); done; wait");
+    until(|| ground.group.processes().unwrap().len() == 901);
+    let mut found = Vec::new();
+    ground.group.process_reader().unwrap().read_into(&mut found).unwrap();
+    assert_eq!(found, ground.group.processes().unwrap());
+    ground.group.kill(LONG).unwrap();
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl Error {
 
     #[cold]
     pub(crate) fn launch(what: impl Into<String>, error: Box<LaunchError>) -> Self {
-        let kind = match error.failure.errno() {
+        let kind = match failed_by(&error.failure) {
             Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
             Some(libc::EEXIST) if error.failure.call.starts_with("mkdir ") => ErrorKind::AlreadyExists,
             _ if matches!(error.failure.cause, libcontainer_plan::Cause::Timeout(_)) => ErrorKind::Timeout,
@@ -160,7 +160,7 @@ impl Error {
             Source::Io(error) => error.raw_os_error(),
             Source::Cgroup(error) => error.errno(),
             Source::Network(error) => error.errno(),
-            Source::Launch(error) => error.failure.errno(),
+            Source::Launch(error) => failed_by(&error.failure),
             _ => None,
         }
     }
@@ -190,6 +190,18 @@ impl Error {
             _ => &[],
         };
         errors.iter().map(|(name, error)| format!("{name}: {error}"))
+    }
+}
+
+/// The error number behind a step: also of one whose error says more than a number.
+fn failed_by(failure: &StepFailure) -> Option<i32> {
+    match &failure.cause {
+        libcontainer_plan::Cause::Os(error) if error.raw_os_error().is_none() => {
+            let cgroup =
+                error.get_ref().and_then(|inner| inner.downcast_ref::<libcontainer_cgroups::Error>());
+            cgroup.and_then(libcontainer_cgroups::Error::errno)
+        }
+        _ => failure.errno(),
     }
 }
 

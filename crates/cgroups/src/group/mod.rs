@@ -38,6 +38,7 @@ pub use path::GroupPath;
 pub use pid::Pid;
 pub use place::Place;
 pub use plan::{Plan, Select};
+pub use processes::ProcessReader;
 pub use remove::remove_empty;
 
 use crate::dir::Dir;

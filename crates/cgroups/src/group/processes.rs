@@ -1,6 +1,12 @@
 //! Which processes are in a group and below it.
 
-use super::{Group, Node, Pid, walk};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+
+use super::{Group, Node, Pid, Place, walk};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 
@@ -28,13 +34,46 @@ impl Group {
     /// As [`Self::processes`].
     pub fn processes_into(&self, found: &mut Vec<Pid>) -> Result<()> {
         found.clear();
-        let nodes = self.present()?;
-        let best = PREFERRED.iter().find_map(|name| nodes.iter().find(|node| node.place.has(name)));
-        if let Some(node) = best.or(nodes.first()) {
-            add(&node.dir, found)?;
+        if let Some(dir) = self.listed()? {
+            add(dir, found)?;
         }
         tidy(found);
         Ok(())
+    }
+
+    /// Opens the list of processes for [`ProcessReader::read_into`].
+    ///
+    /// # Errors
+    /// [`Error::Read`]; [`Error::Directory`] when the group was removed, or is in no hierarchy.
+    pub fn process_reader(&self) -> Result<ProcessReader> {
+        let dir = self.listed()?.ok_or_else(|| Error::directory("open", self.name(), Errno::ENOENT))?;
+        Ok(ProcessReader { file: dir.file("cgroup.procs", OFlag::O_RDONLY)?, dir: Arc::clone(dir) })
+    }
+
+    /// Looks whether one more process may be born into the group, by its `pids.max` and by those above it.
+    ///
+    /// Version 2 refuses a fork for it, but with EAGAIN alone; version 1 lets a process move into a full group.
+    ///
+    /// # Errors
+    /// [`Error::Full`]; [`Error::Directory`] and [`Error::Read`] when the group was removed. Without the controller there is
+    /// no limit, and so no error.
+    pub fn check_room(&self) -> Result<()> {
+        let limited = self.nodes.iter().find(|node| node.usable.iter().any(|own| own == "pids"));
+        let Some(node) = limited else { return Ok(()) };
+        room_in(&node.dir, &node.place)?;
+        let mount = node.place.open_mount()?;
+        let above = node.place.below.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+        for above in above {
+            room_in(&walk::descend(&mount, above)?, &node.place)?;
+        }
+        Ok(())
+    }
+
+    /// The directory whose processes are those of the group.
+    fn listed(&self) -> Result<Option<&Arc<Dir>>> {
+        let nodes = self.present()?;
+        let best = PREFERRED.iter().find_map(|name| nodes.iter().find(|node| node.place.has(name)));
+        Ok(best.or(nodes.first()).map(|node| &node.dir))
     }
 
     /// The processes of every hierarchy, together. What is gone has none.
@@ -58,6 +97,30 @@ impl Node {
     }
 }
 
+/// Lists the processes of one group again and again. Keeps two descriptors open.
+#[derive(Debug)]
+pub struct ProcessReader {
+    dir: Arc<Dir>,
+    file: OwnedFd,
+}
+
+impl ProcessReader {
+    /// As [`Group::processes_into`]. Syscalls: pread and fstat; more only while there are groups below this one, or more
+    /// processes than fit into a page.
+    ///
+    /// # Errors
+    /// As [`Group::processes`].
+    pub fn read_into(&self, found: &mut Vec<Pid>) -> Result<()> {
+        found.clear();
+        let read = walk::numbers_in(&self.file, |number| found.extend(Pid::new(number).ok()));
+        let path = || self.dir.path().join("cgroup.procs");
+        unless_threaded(read.map_err(|errno| Error::Read { path: path(), source: errno.into() }))?;
+        add_below(&self.dir, found)?;
+        tidy(found);
+        Ok(())
+    }
+}
+
 /// The processes of `dir` and of the groups below it.
 pub(super) fn below(dir: &Dir) -> Result<Vec<Pid>> {
     let mut found = Vec::new();
@@ -66,8 +129,25 @@ pub(super) fn below(dir: &Dir) -> Result<Vec<Pid>> {
     Ok(found)
 }
 
+fn room_in(dir: &Dir, place: &Place) -> Result<()> {
+    let file = place.file("pids.max");
+    // The root of a hierarchy has none.
+    if !dir.has(file) {
+        return Ok(());
+    }
+    let Ok(max) = dir.read(file)?.parse::<u64>() else { return Ok(()) };
+    match dir.read(place.file("pids.current"))?.parse::<u64>() {
+        Ok(current) if current >= max => Err(Error::Full { path: dir.path().join(file), current, max }),
+        _ => Ok(()),
+    }
+}
+
 fn add(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
     own(dir, found)?;
+    add_below(dir, found)
+}
+
+fn add_below(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
     if !walk::has_groups(dir) {
         return Ok(());
     }
@@ -81,8 +161,12 @@ fn add(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
 }
 
 fn own(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
-    match walk::numbers(dir, "cgroup.procs", |number| found.extend(Pid::new(number).ok())) {
-        // A threaded group: its processes are listed by the domain above it.
+    unless_threaded(walk::numbers(dir, "cgroup.procs", |number| found.extend(Pid::new(number).ok())))
+}
+
+/// A threaded group has no list: its processes are listed by the domain above it.
+fn unless_threaded(read: Result<()>) -> Result<()> {
+    match read {
         Err(Error::Read { source, .. }) if source.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(()),
         other => other,
     }

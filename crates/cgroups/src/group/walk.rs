@@ -1,11 +1,13 @@
 //! Ways through a tree of groups, without a descriptor per level: a container may have made the tree as deep as it liked.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
+use nix::sys::uio::pread;
 
 use crate::dir::Dir;
 use crate::error::{Error, Result};
@@ -60,17 +62,24 @@ pub(super) fn tree(top: &Dir) -> Result<Vec<PathBuf>> {
 }
 
 /// Calls `each` with the numbers in `file` (`cgroup.procs`), without allocating; 0 stands for a process of an outer pid namespace.
-pub(super) fn numbers(dir: &Dir, file: &str, mut each: impl FnMut(i32)) -> Result<()> {
-    let failed = |errno: nix::errno::Errno| Error::Read { path: dir.path().join(file), source: errno.into() };
+pub(super) fn numbers(dir: &Dir, file: &str, each: impl FnMut(i32)) -> Result<()> {
     let fd = dir.file(file, OFlag::O_RDONLY)?;
+    numbers_in(&fd, each).map_err(|errno| Error::Read { path: dir.path().join(file), source: errno.into() })
+}
+
+/// Longest line of such a file, with room to spare.
+const LINE: usize = 32;
+
+/// [`numbers`] of an open file, from its start.
+pub(super) fn numbers_in(fd: &OwnedFd, mut each: impl FnMut(i32)) -> nix::Result<()> {
     let mut buffer = [0_u8; 4096];
     let mut number: Option<i32> = None;
+    let mut offset = 0;
     loop {
-        let count = match nix::unistd::read(&fd, &mut buffer) {
-            Ok(0) => break,
+        let count = match pread(fd, &mut buffer, offset) {
             Ok(count) => count,
-            Err(nix::errno::Errno::EINTR) => continue,
-            Err(errno) => return Err(failed(errno)),
+            Err(Errno::EINTR) => continue,
+            Err(errno) => return Err(errno),
         };
         for byte in buffer.iter().take(count) {
             match byte {
@@ -81,6 +90,11 @@ pub(super) fn numbers(dir: &Dir, file: &str, mut each: impl FnMut(i32)) -> Resul
                 _ => number.take().into_iter().for_each(&mut each),
             }
         }
+        // The kernel fills a page with whole lines before it returns (fs/seq_file.c): what leaves room for one more was the end.
+        if count + LINE < buffer.len() {
+            break;
+        }
+        offset += i64::try_from(count).unwrap_or(i64::MAX);
     }
     number.into_iter().for_each(each);
     Ok(())

@@ -37,15 +37,19 @@ pub(super) fn split(text: &[u8], by: u8) -> Option<(&[u8], &[u8])> {
     Some((head, tail.get(1..)?))
 }
 
+/// So many digits always fit into 64 bits.
+const SURE: usize = 19;
+
 /// The decimal number that `text` starts with, and what follows it. None without a digit, or beyond 64 bits.
 pub(super) fn leading_number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0_u64;
-    let mut rest = text;
-    while let Some((byte @ b'0'..=b'9', tail)) = rest.split_first() {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at_checked(digits).filter(|(digits, _)| !digits.is_empty())?;
+    let (sure, more) = digits.split_at_checked(SURE).unwrap_or((digits, &[]));
+    let mut value = sure.iter().fold(0_u64, |value, byte| value * 10 + u64::from(byte - b'0'));
+    for byte in more {
         value = value.checked_mul(10)?.checked_add(u64::from(byte - b'0'))?;
-        rest = tail;
     }
-    (rest.len() < text.len()).then_some((value, rest))
+    Some((value, rest))
 }
 
 /// A word that is a decimal number and nothing else.
@@ -58,6 +62,13 @@ pub(super) fn number(word: &[u8]) -> Result<u64, Malformed> {
 
 /// The two words `key value` of a line.
 pub(super) fn pair(line: &[u8]) -> Result<(&[u8], u64), Malformed> {
+    // As the kernel writes it: one space, and nothing around.
+    if let Some((key, Some((value, [])))) = split(line, b' ').map(|(key, value)| (key, leading_number(value)))
+    {
+        if !key.trim_ascii().is_empty() {
+            return Ok((key, value));
+        }
+    }
     let mut words = words(line);
     match (words.next(), words.next(), words.next()) {
         (Some(key), Some(value), None) => Ok((key, number(value)?)),

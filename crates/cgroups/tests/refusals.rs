@@ -1,0 +1,133 @@
+//! Bad inputs that need a machine: hierarchies that can't be written, groups that are full, and controllers that aren't there.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "group/ground.rs"]
+mod ground;
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use ground::{Ground, LONG, name, skip};
+use libcontainer_cgroups::limits::{OnRefusal, update};
+use libcontainer_cgroups::{Error, Existing, Group, GroupPath, Layout, Plan, Select};
+
+/// Runs the test `inner` of this binary by `sh -c "script; exec ..."`, in a mount namespace of its own.
+fn in_own_mounts(inner: &str, script: &str) -> bool {
+    let exe = std::env::current_exe().unwrap();
+    let script = format!("{script} && exec \"$0\" --exact {inner} --nocapture");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "sh", "-c", &script]).arg(exe);
+    command.env("LIBCONTAINER_TEST_INNER", "1").status().unwrap().success()
+}
+
+#[test]
+fn a_read_only_mount() {
+    let test = "a_read_only_mount";
+    if std::env::var_os("LIBCONTAINER_TEST_INNER").is_some() {
+        return read_only();
+    }
+    if Ground::new(test, &["pids"]).is_none() {
+        return;
+    }
+    // Each hierarchy is bound onto itself, read-only: as containers see them.
+    let script = "grep -E ' - cgroup2? ' /proc/self/mountinfo | cut -d' ' -f5 | while read -r at; do \
+                  mount --bind \"$at\" \"$at\" && mount -o remount,bind,ro \"$at\" || exit 1; done";
+    assert!(in_own_mounts(test, script));
+}
+
+fn read_only() {
+    let layout = Layout::of_this_process().unwrap();
+    assert!(layout.all().all(|hierarchy| hierarchy.read_only), "{layout:?}");
+    let path = GroupPath::new(name()).unwrap();
+    // What can be done is done: no group. Only what asks for a limit is an error.
+    let group = Plan::new(&layout, &path, &Select::Usable).unwrap().make(Existing::Refuse).unwrap();
+    assert!(group.is_gone() && group.missing()["pids"].contains("read-only"), "{:?}", group.missing());
+    update(&group, &serde_json::from_str("{}").unwrap(), OnRefusal::RollBack).unwrap();
+    for (json, field) in [
+        (r#"{"pids":{"limit":5}}"#, "pids.limit: the controller pids can't be used: "),
+        (r#"{"memory":{"limit":8192}}"#, "memory: the controller memory can't be used: "),
+        (r#"{"cpu":{"shares":100}}"#, "cpu: the controller cpu can't be used: "),
+    ] {
+        let asked = serde_json::from_str(json).unwrap();
+        let error = update(&group, &asked, OnRefusal::RollBack).unwrap_err().to_string();
+        assert!(error.contains(field) && error.contains("read-only"), "{json}: {error}");
+    }
+    let select = Select::Only(BTreeSet::from(["pids".to_owned()]));
+    let error = Plan::new(&layout, &path, &select).and_then(|plan| plan.make(Existing::Refuse)).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("read-only") || error.errno() == Some(libc::EROFS), "{text}");
+    group.destroy(LONG).unwrap();
+}
+
+/// Values that the kernel refuses, which no validation can know: JSON, and what the message says besides file and value.
+#[rustfmt::skip]
+const REFUSED: &[(&str, &str, &str)] = &[
+    ("cpuset", r#"{"pids":{"limit":7},"cpu":{"cpus":"4000"}}"#, "\"4000\" to "),
+    ("cpuset", r#"{"pids":{"limit":7},"cpu":{"mems":"900"}}"#, "\"900\" to "),
+    ("blkio", r#"{"pids":{"limit":7},"blockIO":{"throttleReadBpsDevice":[{"major":4000,"minor":7,"rate":1000}]}}"#, "\"4000:7 1000\" to "),
+    ("io", r#"{"pids":{"limit":7},"blockIO":{"throttleReadBpsDevice":[{"major":4000,"minor":7,"rate":1000}]}}"#, "4000:7 rbps=1000"),
+    ("pids", r#"{"pids":{"limit":9223372036854775807}}"#, "\"9223372036854775807\" to "),
+    ("cpu", r#"{"pids":{"limit":7},"cpu":{"quota":9223372036854775807}}"#, "9223372036854775807"),
+    ("unified", r#"{"pids":{"limit":7},"unified":{"cgroup.max.depth":"-3"}}"#, "\"-3\" to "),
+    ("unified", r#"{"pids":{"limit":7},"unified":{"cgroup.max.descendants":"18446744073709551616"}}"#, "\"18446744073709551616\" to "),
+    ("unified", r#"{"pids":{"limit":7},"unified":{"cgroup.controllers":"+pids"}}"#, "cgroup.controllers"),
+    ("unified", r#"{"pids":{"limit":7},"unified":{"cpu.pressure":"nonsense"}}"#, "\"nonsense\" to "),
+];
+
+#[test]
+fn values_that_only_the_kernel_can_refuse() {
+    let Some(ground) = Ground::new("values_that_only_the_kernel_can_refuse", &["pids"]) else { return };
+    let mut tried = 0;
+    for (controller, json, message) in REFUSED {
+        let there = match *controller {
+            "unified" => ground.group.unified().is_some(),
+            name => ground.group.controller(name).is_some(),
+        };
+        if !there || (json.contains("cpu.pressure") && !ground.group.unified().unwrap().has("cpu.pressure")) {
+            continue;
+        }
+        let asked = serde_json::from_str(json).unwrap();
+        let error = update(&ground.group, &asked, OnRefusal::RollBack).expect_err(json).to_string();
+        assert!(error.contains(message), "{json}: {error}");
+        assert_eq!(ground.read("pids", "pids.max"), "max", "{json}: {error}");
+        tried += 1;
+    }
+    assert!(tried > 3, "{tried}");
+}
+
+/// A group whose numbers are used up: whoever is born into it is refused, and the message says by which limit.
+#[test]
+fn a_group_that_is_full() {
+    let Some(mut ground) = Ground::new("a_group_that_is_full", &["pids"]) else { return };
+    ground.run("exec sleep 1000");
+    ground.group.check_room().unwrap();
+    let limit = |json: &str| {
+        update(&ground.group, &serde_json::from_str(json).unwrap(), OnRefusal::RollBack).unwrap();
+    };
+    limit(r#"{"pids":{"limit":1}}"#);
+    let full = ground.group.check_room().unwrap_err();
+    assert!(full.to_string().ends_with("pids.max: 1 of 1 processes are there already"), "{full}");
+    limit(r#"{"pids":{"limit":2}}"#);
+    ground.group.check_room().unwrap();
+    // Also by the limit of a group above.
+    limit(r#"{"pids":{"limit":1}}"#);
+    let below = ground.group.places()[0].below.join("below");
+    let path = GroupPath::new(std::path::Path::new("/").join(below)).unwrap();
+    let layout = Layout::of_this_process().unwrap();
+    let pids = layout.hierarchy("pids").unwrap();
+    if pids.version == libcontainer_cgroups::stats::Version::V1 {
+        let select = Select::Only(BTreeSet::from(["pids".to_owned()]));
+        let group: Group = Plan::new(&layout, &path, &select).unwrap().make(Existing::Refuse).unwrap();
+        let full = group.check_room();
+        group.destroy(LONG).unwrap();
+        assert!(matches!(full, Err(Error::Full { max: 1, .. })), "{full:?}");
+    } else {
+        skip("a_group_that_is_full", "a group with processes gives no controllers");
+    }
+}
