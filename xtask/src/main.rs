@@ -20,6 +20,8 @@ const USAGE: &str = "cargo xtask COMMAND
   tidy            check the invariants of ARCHITECTURE.md
   ci              fmt, clippy, docs, tidy, each crate alone, test
   bench [ARGS]    run the benchmarks, side by side with crun and runc where installed
+  bench netlink [ROUNDS]
+                  links, addresses, routes and long lists, side by side with rtnetlink and ip
   golden          write the golden files of explain anew and show what changed";
 
 fn main() -> ExitCode {

@@ -82,7 +82,7 @@ fn routes_in_place(netlink: &mut Netlink) -> std::result::Result<usize, Failure>
     netlink.routes_with(
         &filter(),
         |_| count.set(0),
-        |route| count.set(count.get() + usize::from(route.table != Table(0))),
+        |route| count.set(count.get() + usize::from(route.table != Table(0) && route.family == Family::V4)),
     )?;
     Ok(count.get())
 }
