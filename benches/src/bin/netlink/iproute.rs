@@ -8,7 +8,6 @@ use crate::step::{
     COUNT, Lane, MTU, Step, behind4, behind6, first_name, host4, host6, peer_name, second_name,
 };
 
-#[derive(Default)]
 pub(crate) struct Ip;
 
 impl Lane for Ip {

@@ -40,7 +40,7 @@ fn operations(rounds: usize) -> Result<(), Failure> {
         ("ours", Box::new(ours::Ours::new()?)),
         ("ours, batch", Box::new(ours::Batched::new()?)),
         ("rtnetlink", Box::new(other::Rtnetlink::new()?)),
-        ("ip -batch", Box::new(iproute::Ip::default())),
+        ("ip -batch", Box::new(iproute::Ip)),
     ];
     let mut times = vec![vec![Vec::new(); STEPS.len()]; lanes.len()];
     // The first round warms up.
@@ -70,7 +70,7 @@ fn print(rounds: usize, names: &[&str], times: &mut [Vec<Vec<Duration>>]) {
     for (place, step) in STEPS.into_iter().enumerate() {
         let mut row = String::new();
         for (lane, sum) in times.iter_mut().zip(&mut sums) {
-            let median = lane.get_mut(place).and_then(median);
+            let median = lane.get_mut(place).and_then(|times| median(times));
             let each = median.map(|median| median.as_secs_f64() * 1e6 / f64::from(COUNT));
             *sum += each.unwrap_or_default();
             row += &each.map_or(format!("{:>13}", "-"), |each| format!("{each:>13.1}"));
@@ -81,7 +81,7 @@ fn print(rounds: usize, names: &[&str], times: &mut [Vec<Vec<Duration>>]) {
     println!("{:<28}{row}", "all");
 }
 
-fn median(times: &mut Vec<Duration>) -> Option<Duration> {
+fn median(times: &mut [Duration]) -> Option<Duration> {
     times.sort_unstable();
     times.get(times.len() / 2).copied()
 }
