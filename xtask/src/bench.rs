@@ -11,6 +11,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     println!("kernel {}, {processors} processors, load {}", kernel.trim(), load.trim());
     match args.split_first() {
         Some((what, rest)) if what == "cgroups" => cgroups(rest),
+        Some((what, rest)) if what == "netlink" => netlink(rest),
         _ => starts(args),
     }
 }
@@ -21,6 +22,12 @@ fn cgroups(args: &[String]) -> Result<()> {
     check(cargo(&bench).args(args))?;
     // Not a matter of microseconds, but of whether the share of time is the one that was asked for.
     check(&mut cargo(&["run", "-p", "libcontainer-cgroups", "--example", "cpu_quota"]))
+}
+
+/// Links, addresses and routes, side by side with rtnetlink and ip.
+fn netlink(args: &[String]) -> Result<()> {
+    let package = ["run", "--profile", "bench", "-p", "libcontainer-benches", "--bin", "netlink", "--"];
+    check(cargo(&package).args(args))
 }
 
 fn starts(args: &[String]) -> Result<()> {

@@ -21,6 +21,8 @@ const USAGE: &str = "cargo xtask COMMAND
   ci              fmt, clippy, docs, tidy, each crate alone, test
   bench [COUNT]   measure starts, side by side with crun and runc where installed
   bench cgroups   measure reading control groups, side by side with libcgroups and cgroups-rs
+  bench netlink [ROUNDS]
+                  links, addresses, routes and long lists, side by side with rtnetlink and ip
   golden          write the golden files of explain anew and show what changed";
 
 fn main() -> ExitCode {

@@ -48,3 +48,11 @@ pub use stdio::{ProcessConfig, Stdio};
 pub use sys::terminal_size;
 pub use user::{ResolvedUser, UserError, resolve as resolve_user};
 pub use validate::Facts;
+
+/// Whether bytes are a record of a container's state.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+#[must_use]
+pub fn is_state(bytes: &[u8]) -> bool {
+    state::decode(bytes).is_ok()
+}

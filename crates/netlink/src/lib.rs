@@ -15,6 +15,9 @@ mod name;
 mod names;
 mod neighbour;
 mod nsid;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod reading;
 mod route;
 mod rule;
 mod socket;
@@ -38,6 +41,6 @@ pub use message::{Object, Verb};
 pub use name::{Index, Mac, Name};
 pub use neighbour::{Neighbour, NeighbourFlags, NeighbourState};
 pub use nsid::NamespaceId;
-pub use route::{NextHop, Route, RouteFilter, RouteKind, RouteProtocol, Table};
+pub use route::{NextHop, Route, RouteFilter, RouteKind, RouteProtocol, RouteView, Table};
 pub use rule::{Rule, RuleAction};
 pub use socket::Netlink;

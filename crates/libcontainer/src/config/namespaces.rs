@@ -148,19 +148,24 @@ struct Item {
 impl Serialize for Namespaces {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.kinds.values().all(|namespace| *namespace == Namespace::New) {
-            let mut map = serializer.serialize_map(Some(self.kinds.len()))?;
+            let mut map = serializer.serialize_map(Some(self.kinds.len() + self.unknown.len()))?;
             for kind in self.kinds.keys() {
                 map.serialize_entry(kind.key(), &true)?;
             }
+            // Left out, a config that is refused would be accepted once it has been written and read.
+            self.unknown.iter().try_for_each(|key| map.serialize_entry(key, &true))?;
             return map.end();
         }
-        let mut list = serializer.serialize_seq(Some(self.kinds.len()))?;
+        let mut list = serializer.serialize_seq(Some(self.kinds.len() + self.unknown.len()))?;
         for (kind, namespace) in &self.kinds {
             let path = match namespace {
                 Namespace::New => PathBuf::new(),
                 Namespace::Join(path) => path.clone(),
             };
             list.serialize_element(&Item { kind: kind.key().to_owned(), path })?;
+        }
+        for key in &self.unknown {
+            list.serialize_element(&Item { kind: key.clone(), path: PathBuf::new() })?;
         }
         list.end()
     }
@@ -223,6 +228,12 @@ mod tests {
         assert_eq!(list.get(NamespaceKind::Network), Some(&Namespace::Join("/n".into())));
         assert_eq!(read(&serde_json::to_string(&list).unwrap()).unwrap(), list);
         assert_eq!(read(r#"{"NEWBIE":true}"#).unwrap().unknown, ["NEWBIE"]);
+        for text in
+            [r#"{"NEWPID":true,"NEWBIE":true}"#, r#"[{"type":"NEWNET","path":"/n"},{"type":"NEWBIE"}]"#]
+        {
+            let wrong = read(text).unwrap();
+            assert_eq!(serde_json::to_string(&wrong).unwrap(), text, "a key that is wrong stays wrong");
+        }
         assert!(read(r#"[{"type":"NEWNET"},{"type":"NEWNET"}]"#).is_err());
         assert!(read("3").is_err());
     }

@@ -4,20 +4,20 @@ use libc::{
     RTM_DELROUTE, RTM_NEWROUTE,
 };
 
-use super::{NextHop, Route, RouteKind, RouteProtocol, Table};
-use crate::attribute::{Attribute, Attributes, Writer, align, keep};
+use super::{NextHop, Route, RouteKind};
+use crate::attribute::{Attribute, Attributes, Writer, align};
 use crate::message::Message;
 use crate::message::sealed::Encode;
-use crate::{Cidr, Error, Family, Index, Result, Scope, Verb};
+use crate::{Cidr, Family, Index, Result, Scope, Verb};
 
 /// Bytes of `struct rtmsg`.
 pub(super) const HEADER: usize = 12;
 /// Bytes of `struct rtnexthop`.
 const HOP: usize = 8;
 /// `RTNH_F_ONLINK`.
-const ONLINK: u8 = 4;
+pub(super) const ONLINK: u8 = 4;
 /// `RTAX_MTU`.
-const RTAX_MTU: u16 = 2;
+pub(super) const RTAX_MTU: u16 = 2;
 
 impl Encode for Route {
     fn encode(&self, verb: Verb, message: &mut Message) -> Result<()> {
@@ -72,44 +72,6 @@ impl Route {
         };
         scope.number()
     }
-
-    /// Reads a route; none for families other than IPv4 and IPv6. Allocates only for what is rare.
-    pub(crate) fn decode(payload: &[u8]) -> Result<Option<Self>> {
-        let header = payload.first_chunk::<HEADER>().ok_or(Error::Malformed { what: "route header" })?;
-        let [family, to, from, _, table, protocol, scope, kind, f0, f1, f2, f3] = *header;
-        let Some(family) = Family::from_number(family) else { return Ok(None) };
-        let mut route = Self::new(family);
-        route.table = Table(table.into());
-        route.protocol = RouteProtocol(protocol);
-        route.scope = Some(Scope::from_number(scope));
-        route.kind = RouteKind::from_number(kind);
-        route.onlink = u32::from_ne_bytes([f0, f1, f2, f3]) & u32::from(ONLINK) != 0;
-        for attribute in Attributes::after(payload, HEADER) {
-            route.take(attribute, to, from)?;
-        }
-        Ok(Some(route))
-    }
-
-    fn take(&mut self, attribute: Attribute<'_>, to: u8, from: u8) -> Result<()> {
-        let network = |prefix| attribute.ip().map(|ip| Cidr::new(ip, prefix)).transpose();
-        match attribute.kind {
-            RTA_DST => self.destination = network(to)?,
-            RTA_SRC => self.source = network(from)?,
-            RTA_PREFSRC => self.preferred_source = attribute.ip(),
-            RTA_GATEWAY => self.gateway = attribute.ip(),
-            RTA_OIF => self.link = attribute.u32().map(Index::new),
-            RTA_PRIORITY => self.metric = attribute.u32(),
-            RTA_TABLE => self.table = Table(attribute.u32().unwrap_or(self.table.0)),
-            RTA_METRICS => {
-                let mtu = attribute.nested().find(RTAX_MTU);
-                self.mtu = mtu.and_then(|value| Attribute { kind: RTAX_MTU, value }.u32());
-                keep(&mut self.unknown, attribute);
-            }
-            RTA_MULTIPATH => self.hops = hops(attribute.value),
-            _ => keep(&mut self.unknown, attribute),
-        }
-        Ok(())
-    }
 }
 
 /// `struct rtnexthop` with its attributes behind it.
@@ -122,7 +84,7 @@ fn write_hop(list: &mut Writer<'_>, hop: &NextHop) -> Result<()> {
     list.patch_length(start)
 }
 
-fn hops(mut rest: &[u8]) -> Vec<NextHop> {
+pub(super) fn hops(mut rest: &[u8]) -> Vec<NextHop> {
     let mut hops = Vec::new();
     while let Some([l0, l1, flags, weight, i0, i1, i2, i3]) = rest.first_chunk::<HOP>().copied() {
         let length = usize::from(u16::from_ne_bytes([l0, l1]));

@@ -1,11 +1,13 @@
 //! Routes.
 mod codec;
 mod query;
+mod view;
 
 use std::fmt;
 use std::net::IpAddr;
 
 pub use query::RouteFilter;
+pub use view::RouteView;
 
 use crate::attribute::Attributes;
 use crate::{Cidr, Error, Family, Index, Result, Scope};

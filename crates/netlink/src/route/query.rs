@@ -2,7 +2,7 @@
 use libc::{RTA_OIF, RTA_TABLE, RTM_GETROUTE, RTM_NEWROUTE};
 
 use super::codec::HEADER;
-use super::{Route, RouteKind, RouteProtocol, Table};
+use super::{Route, RouteKind, RouteProtocol, RouteView, Table};
 use crate::message::{Message, NLM_F_DUMP, NLM_F_REQUEST};
 use crate::{Family, Index, Netlink, Result};
 
@@ -33,7 +33,7 @@ impl RouteFilter {
         self.link.map_or(Ok(()), |link| writer.u32(RTA_OIF, link.get()))
     }
 
-    fn matches(&self, route: &Route) -> bool {
+    fn matches(&self, route: &RouteView<'_>) -> bool {
         self.table.is_none_or(|table| route.table == table)
             && self.link.is_none_or(|link| route.link == Some(link))
             && self.protocol.is_none_or(|protocol| route.protocol == protocol)
@@ -42,10 +42,10 @@ impl RouteFilter {
 }
 
 impl Netlink {
-    /// Visits the routes that pass a filter: one dump of `RTM_GETROUTE` per family, IPv4 first.
+    /// Visits the routes that pass a filter in place: one dump of `RTM_GETROUTE` per family, IPv4 first.
     ///
-    /// A route without next hops and rare attributes is decoded without an allocation. `begin` is called before
-    /// each attempt of a family: if the routes change while they are listed, that family's list starts again.
+    /// `begin` is called before each attempt of a family: if the routes change while they are listed, that
+    /// family's list starts again.
     ///
     /// # Errors
     /// [`crate::Error::Interrupted`] if they change again and again, and what the kernel or the socket say.
@@ -53,7 +53,7 @@ impl Netlink {
         &mut self,
         filter: &RouteFilter,
         mut begin: impl FnMut(Family),
-        mut visit: impl FnMut(Route),
+        mut visit: impl FnMut(&RouteView<'_>),
     ) -> Result<()> {
         for family in [Family::V4, Family::V6] {
             if filter.family.is_some_and(|wanted| wanted != family) {
@@ -66,8 +66,8 @@ impl Netlink {
                 &mut || begin(family),
                 &mut |frame| {
                     if frame.kind == RTM_NEWROUTE {
-                        let route = Route::decode(frame.payload)?;
-                        route.filter(|route| filter.matches(route)).into_iter().for_each(&mut visit);
+                        let route = RouteView::parse(frame.payload)?;
+                        route.as_ref().filter(|route| filter.matches(route)).into_iter().for_each(&mut visit);
                     }
                     Ok(())
                 },
@@ -88,7 +88,7 @@ impl Netlink {
     pub fn routes(&mut self, filter: &RouteFilter) -> Result<Vec<Route>> {
         let routes = std::cell::RefCell::new(Vec::new());
         let begin = |family| routes.borrow_mut().retain(|route: &Route| route.family != family);
-        self.routes_with(filter, begin, |route| routes.borrow_mut().push(route))?;
+        self.routes_with(filter, begin, |view| routes.borrow_mut().push(view.to_route()))?;
         Ok(routes.into_inner())
     }
 }
