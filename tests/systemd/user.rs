@@ -76,7 +76,7 @@ fn a_scope_of_the_users_own() {
     };
     config.namespaces.set(NamespaceKind::User, Namespace::New);
     let map = IdMapping { container_id: 0, host_id: i64::from(USER), size: 1 };
-    (config.uid_mappings, config.gid_mappings) = (vec![map.clone()], vec![map]);
+    (config.uid_mappings, config.gid_mappings) = (vec![map], vec![map]);
     fs::write(place.join("container.json"), config.to_json().unwrap()).unwrap();
     give(place.path());
     fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();

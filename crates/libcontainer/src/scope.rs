@@ -94,11 +94,11 @@ impl Scope {
         let first = nix::unistd::Pid::from_raw(pid.as_raw());
         let mut all = unit_properties(&self.placement, &self.record.description, Some(first), self.hierarchy);
         all.append(&mut self.limits);
-        self.manager.start(&self.placement.unit, &all).map(drop).or_else(|error| {
+        self.manager.start(&self.placement.unit, &all).map(drop).map_err(|error| {
             // RACE: it may have been started all the same, or come yet.
             match stop(&self.record, environment) {
-                Ok(()) => Err(error),
-                Err(left) => Err(Cause::Several(vec![error, left])),
+                Ok(()) => error,
+                Err(left) => Cause::Several(vec![error, left]),
             }
         })
     }
