@@ -62,7 +62,7 @@ fn started(plan: &mut Builder) -> &mut Builder {
 }
 
 /// Rule, text of the error, plan.
-const TABLE: [(&str, &str, Break); 33] = [
+const TABLE: [(&str, &str, Break); 35] = [
     ("Nul", r#""a\0b" contains a NUL byte"#, |plan| {
         plan.chdir("a\0b");
         exec(plan);
