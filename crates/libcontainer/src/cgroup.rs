@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use libcontainer_cgroups::limits::{self, OnRefusal};
 use libcontainer_cgroups::stats::Version;
-use libcontainer_cgroups::{Dir, Existing, Group, Layout, Place, Plan, Resources, Select};
+use libcontainer_cgroups::systemd::Environment;
+use libcontainer_cgroups::{Dir, Existing, Group, GroupPath, Layout, Place, Plan, Resources, Select};
 use libcontainer_plan::HostStep;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -17,6 +18,7 @@ use nix::sys::stat::Mode;
 use crate::compile::CgroupSetup;
 use crate::config::Cgroup;
 use crate::error::{Error, Result};
+use crate::scope::{self, Scope, UnitRecord};
 
 /// How long a group may take to get empty.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,6 +28,18 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Wanted {
     plan: Plan,
     resources: Resources,
+    /// The unit, if systemd makes the group.
+    scope: Option<Scope>,
+    environment: Arc<Environment>,
+}
+
+/// The host steps for a group.
+#[derive(Debug, Default)]
+pub(crate) struct GroupSteps {
+    /// Right after the record, before there is an init.
+    pub(crate) before: Vec<HostStep>,
+    /// With an init that waits.
+    pub(crate) born: Vec<HostStep>,
 }
 
 /// A group on its way, shared by the steps that make it.
@@ -37,24 +51,48 @@ pub(crate) struct Making {
 
 impl Wanted {
     /// Looks where the group would be, and whether what is asked for can be. Makes nothing.
-    pub(crate) fn new(config: &Cgroup, id: &str, layout: &Layout) -> Result<Self> {
+    pub(crate) fn new(
+        config: &Cgroup,
+        (id, dir): (&str, &Path),
+        layout: &Layout,
+        environment: Arc<Environment>,
+    ) -> Result<Self> {
         let failed = |error| Error::cgroup(format!("control group of {id:?}"), error);
-        let plan =
-            Plan::new(layout, &config.group_path(id).map_err(failed)?, &Select::Usable).map_err(failed)?;
+        let (mut scope, plan) = if config.systemd {
+            let (scope, plan) = Scope::new(config, id, dir, layout, &environment)?;
+            (Some(scope), plan)
+        } else {
+            let path = config.group_path(id).map_err(failed)?;
+            (None, Plan::new(layout, &path, &Select::Usable).map_err(failed)?)
+        };
         // Without a hierarchy for it, a filter that nobody asked for is none.
         let possible =
             plan.paths().contains_key("devices") || plan.places().iter().any(|place| place.unified);
         let resources = config.limits(possible && nix::unistd::geteuid().is_root()).map_err(failed)?;
-        Ok(Self { plan, resources })
+        if let Some(scope) = &mut scope {
+            scope.limit(&resources).map_err(failed)?;
+        }
+        Ok(Self { plan, resources, scope, environment })
+    }
+
+    /// The unit, for the record.
+    pub(crate) fn unit(&self) -> Option<UnitRecord> {
+        self.scope.as_ref().map(|scope| scope.record.clone())
     }
 
     /// The group in each hierarchy, for the record.
     pub(crate) fn places(&self) -> Vec<Place> {
-        self.plan.places().to_vec()
+        let mut places = self.plan.places().to_vec();
+        if self.scope.is_some() {
+            // What is above a scope is mostly systemd's; what is not is known when it is made.
+            places.iter_mut().for_each(|place| place.new = place.new.min(1));
+        }
+        places
     }
 
     pub(crate) fn setup(&self) -> CgroupSetup {
-        setup(self.plan.places())
+        // Into a scope the init is moved.
+        if self.scope.is_some() { CgroupSetup::default() } else { setup(self.plan.places()) }
     }
 
     /// The host steps: make, limit, filter. `made` is told where the group is.
@@ -62,38 +100,84 @@ impl Wanted {
         self,
         making: &Arc<Making>,
         made: impl FnOnce(&Group) + Send + 'static,
-    ) -> Vec<HostStep> {
-        let (make, limit) = (Arc::clone(making), Arc::clone(making));
+    ) -> GroupSteps {
         let below = self.plan.places().first().map(|place| place.below.clone()).unwrap_or_default();
-        let text = make_text(&below);
+        let (scoped, text, make) = (self.scope.is_some(), make_text(&below), Arc::clone(making));
+        // A scope is made with its first process in it: by systemd where that has controllers, by us in the other hierarchies.
+        let existing = if scoped { Existing::Adopt } else { Existing::Refuse };
         let plan = self.plan;
-        let mut steps = vec![HostStep::new(text, UNDO, move |_| {
-            let group = Arc::new(plan.make(Existing::Refuse).map_err(as_io)?);
+        let mut steps: Vec<_> =
+            self.scope.map(|scope| start_step(scope, self.environment)).into_iter().collect();
+        steps.push(HostStep::new(text, UNDO, move |context| {
+            let group = Arc::new(plan.make(existing).map_err(as_io)?);
             made(&group);
             make.group().replace(Arc::clone(&group));
+            if scoped {
+                enter(&group, context.pid()?)?;
+            }
             Ok(Some(Box::new(move || group.destroy(PATIENCE).map_err(as_io))))
-        })];
+        }));
         if self.resources != Resources::default() {
-            let resources = self.resources;
+            let (resources, limit) = (self.resources, Arc::clone(making));
             steps.push(HostStep::new(limits_text(&resources), "", move |_| {
                 limits::update(&*limit.made()?, &resources, OnRefusal::Leave).map_err(as_io)?;
                 Ok(None)
             }));
         }
-        steps
+        GroupSteps::new(scoped, steps)
     }
 }
 
+impl GroupSteps {
+    fn new(scoped: bool, steps: Vec<HostStep>) -> Self {
+        let (before, born) = if scoped { (Vec::new(), steps) } else { (steps, Vec::new()) };
+        Self { before, born }
+    }
+}
+
+fn start_step(mut scope: Scope, environment: Arc<Environment>) -> HostStep {
+    HostStep::new(scope.text(), scope::STOP, move |context| {
+        scope.start(context.pid()?, &environment).map_err(as_io)?;
+        Ok(Some(Box::new(move || scope::stop(&scope.record, &environment).map_err(as_io))))
+    })
+}
+
+/// Moves the init into the hierarchies in which systemd has not; on error what was made goes.
+fn enter(group: &Group, pid: libcontainer_plan::Pid) -> io::Result<()> {
+    let entered = libcontainer_cgroups::Pid::new(pid.as_raw()).and_then(|pid| group.attach(pid));
+    entered.map_err(|error| match group.destroy(PATIENCE) {
+        Ok(()) => as_io(error),
+        Err(left) => as_io(libcontainer_cgroups::Error::Several(vec![error, left])),
+    })
+}
+
 /// What a plan that is only shown needs to know: by the layout, without a look at the directories.
-pub(crate) fn described(config: &Cgroup, id: &str, layout: &Layout) -> Result<(CgroupSetup, Vec<HostStep>)> {
+pub(crate) fn described(
+    config: &Cgroup,
+    id: &str,
+    layout: &Layout,
+    user: bool,
+) -> Result<(CgroupSetup, GroupSteps)> {
     let failed = |error| Error::cgroup(format!("control group of {id:?}"), error);
-    let path = config.group_path(id).map_err(failed)?;
-    let mut steps = vec![HostStep::new(make_text(path.as_path()), UNDO, |_| Ok(None))];
+    let mut steps = Vec::new();
+    let path = if config.systemd {
+        let placement = scope::placement(config, id, user).map_err(failed)?;
+        scope::further(config).map_err(failed)?;
+        steps.push(HostStep::new(scope::start_text(&placement), scope::STOP, |_| Ok(None)));
+        GroupPath::new(Path::new("/").join(placement.path())).map_err(failed)?
+    } else {
+        config.group_path(id).map_err(failed)?
+    };
+    steps.push(HostStep::new(make_text(path.as_path()), UNDO, |_| Ok(None)));
     let resources = config.limits(true).map_err(failed)?;
     if resources != Resources::default() {
         steps.push(HostStep::new(limits_text(&resources), "", |_| Ok(None)));
     }
+    let steps = GroupSteps::new(config.systemd, steps);
     let mut setup = CgroupSetup::default();
+    if config.systemd {
+        return Ok((setup, steps));
+    }
     for hierarchy in layout.all() {
         let Ok(below) = path.below_mount(hierarchy) else { continue };
         let directory = hierarchy.mountpoint.join(below);

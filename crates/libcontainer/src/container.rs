@@ -87,6 +87,10 @@ impl Container {
         &self.inner.store
     }
 
+    pub(crate) fn factory(&self) -> &Factory {
+        &self.inner.factory
+    }
+
     pub(crate) fn meter(&self) -> &Mutex<Option<Meter>> {
         &self.inner.meter
     }
@@ -298,7 +302,7 @@ impl Container {
         let namespace = self.network_namespace(&state)?;
         let network = libcontainer_network::remove(&state.network_state, namespace.as_ref());
         drop(namespace);
-        ending::end(&state, self.open_init(&state)?, &what)?;
+        ending::end(&state, self.open_init(&state)?, &self.inner.factory.environment(), &what)?;
         network.map_err(|error| Error::network(what.clone(), error))?;
         self.inner
             .store

@@ -11,9 +11,10 @@ use libcontainer_network::NetworkStats;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup;
-use crate::config::merge;
+use crate::config::{Cgroup, merge};
 use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
+use crate::scope::{self, UnitRecord};
 use crate::state::{RunState, State};
 
 /// What a container uses: 2014's keys are `network_stats` and `cgroup_stats`.
@@ -181,15 +182,43 @@ impl Container {
         let group = self.group_of(&state, "update")?;
         let failed = |error| Error::cgroup(what.clone(), error);
         let block = state.config.cgroups.get_or_insert_default();
-        block.resources = merge(&block.resources, resources);
+        let before = block.resources.clone();
+        block.resources = merge(&before, resources);
         let mut wanted = resources.clone();
         if !wanted.devices.is_empty() {
             // The filter is replaced as a whole.
             wanted.devices = block.limits(true).map_err(failed)?.devices;
         }
-        limits::update(&group, &wanted, OnRefusal::RollBack).map_err(failed)?;
+        match state.unit() {
+            None => limits::update(&group, &wanted, OnRefusal::RollBack).map_err(failed)?,
+            Some(unit) => {
+                let block = state.config.cgroups.clone().unwrap_or_default();
+                let old = Cgroup { resources: before, ..block.clone() }.limits(false).map_err(failed)?;
+                let new = block.limits(false).map_err(failed)?;
+                let change = UnitChange { unit, old: touched(old, &wanted), new: touched(new, &wanted) };
+                self.update_unit(&group, &change).map_err(failed)?;
+            }
+        }
         self.learn(self.store().write(&state).map_err(|error| Error::io(what, error))?);
         Ok(())
+    }
+
+    /// The properties, then the control files: systemd rounds some values, and writes all of a controller when one changes.
+    fn update_unit(&self, group: &Group, change: &UnitChange<'_>) -> libcontainer_cgroups::Result<()> {
+        // What the control files can't take is refused before systemd is asked.
+        limits::plan(&change.new, &limits::Facts::of(group, &change.new)?)?;
+        let environment = self.factory().environment();
+        let changed = scope::update(change.unit, &environment, group.places(), &change.new)?;
+        let Err(cause) = limits::update(group, &change.new, OnRefusal::RollBack) else { return Ok(()) };
+        let files = |()| {
+            limits::update(group, &Resources { devices: Vec::new(), ..change.old.clone() }, OnRefusal::Leave)
+        };
+        match changed.take_back().and_then(files) {
+            Ok(()) => Err(cause),
+            Err(left) => {
+                Err(libcontainer_cgroups::Error::NotRolledBack { cause: Box::new(cause), left: vec![left] })
+            }
+        }
     }
 
     /// Descriptors that tell when something happens to the container as a whole.
@@ -242,6 +271,28 @@ pub(crate) fn let_die(state: &State) -> Result<()> {
         // All are dead already.
         Err(error) if error.is_gone() => Ok(()),
         result => result.map_err(failed),
+    }
+}
+
+/// Limits of a unit, as they are and as they are to be.
+struct UnitChange<'s> {
+    unit: &'s UnitRecord,
+    old: Resources,
+    new: Resources,
+}
+
+/// Of `all` limits those of the controllers that `asked` names, and the files by name.
+fn touched(all: Resources, asked: &Resources) -> Resources {
+    Resources {
+        devices: asked.devices.clone(),
+        memory: all.memory.filter(|_| asked.memory.is_some()),
+        cpu: all.cpu.filter(|_| asked.cpu.is_some()),
+        pids: all.pids.filter(|_| asked.pids.is_some()),
+        block_io: all.block_io.filter(|_| asked.block_io.is_some()),
+        hugepage_limits: asked.hugepage_limits.clone(),
+        network: asked.network.clone(),
+        rdma: asked.rdma.clone(),
+        unified: all.unified,
     }
 }
 

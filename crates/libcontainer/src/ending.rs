@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use libcontainer_cgroups::systemd::Environment;
 use libcontainer_cgroups::{Group, Place, remove_empty};
 use libcontainer_plan::{Pid, signal_pidfd};
 
@@ -13,13 +14,24 @@ use crate::error::{Error, Result};
 use crate::making::boot_id;
 use crate::process::{reap_ended, wait_readable};
 use crate::state::State;
+use crate::scope;
 
 const TICK: Duration = Duration::from_millis(1);
 
 /// Kills everything, and removes the control group. `init` is the first process, if it lives.
-pub(crate) fn end(state: &State, init: Option<(Pid, OwnedFd)>, what: &str) -> Result<()> {
+pub(crate) fn end(
+    state: &State,
+    init: Option<(Pid, OwnedFd)>,
+    environment: &Environment,
+    what: &str,
+) -> Result<()> {
     // Usually nothing runs any more, and a rmdir in each hierarchy is all there is to do.
-    if init.is_none() && state.boot_id == boot_id() && remove_empty(state.places()).unwrap_or(false) {
+    let unit = state.unit().filter(|_| state.boot_id == boot_id());
+    if unit.is_none()
+        && init.is_none()
+        && state.boot_id == boot_id()
+        && remove_empty(state.places()).unwrap_or(false)
+    {
         reap_ended();
         return Ok(());
     }
@@ -28,9 +40,16 @@ pub(crate) fn end(state: &State, init: Option<(Pid, OwnedFd)>, what: &str) -> Re
         kill(&pidfd).map_err(|error| Error::io(format!("{what}: kill process {pid}"), error))?;
     }
     reap_ended();
-    group
-        .and_then(|group| group.map_or(Ok(()), |group| group.destroy(cgroup::PATIENCE)))
-        .map_err(|error| Error::cgroup(what.to_owned(), error))
+    // ORDER: systemd removes what it made; what it knows nothing of is left to us.
+    let stopped = unit.map_or(Ok(()), |unit| scope::stop(unit, environment));
+    let removed = group.and_then(|group| group.map_or(Ok(()), |group| group.destroy(cgroup::PATIENCE)));
+    let ended = match (stopped, removed) {
+        // A scope without processes ends by itself: when its group is gone, it is all the same that systemd can't be asked.
+        (_, Ok(())) => Ok(()),
+        (Ok(()), removed) => removed,
+        (Err(stopped), Err(removed)) => Err(libcontainer_cgroups::Error::Several(vec![stopped, removed])),
+    };
+    ended.map_err(|error| Error::cgroup(what.to_owned(), error))
 }
 
 /// Kills what is in the control group, frozen or not. The group is removed later, when the first process was reaped.

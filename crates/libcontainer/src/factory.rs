@@ -6,11 +6,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use libcontainer_cgroups::Layout;
+use libcontainer_cgroups::systemd::Environment;
 use libcontainer_plan::{Fault, Launch, Launched, Plan, Probe};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-use crate::cgroup::{self, Wanted};
+use crate::cgroup::{self, GroupSteps, Wanted};
 use crate::compile::{self, Compiled, StartSetup};
 use crate::config::{Config, Namespace, NamespaceKind};
 use crate::container::Container;
@@ -35,6 +36,7 @@ pub struct Factory {
     observer: Option<Observer>,
     tamper: Option<Tamper>,
     layout: Option<Arc<Layout>>,
+    environment: Option<Arc<Environment>>,
 }
 
 impl std::fmt::Debug for Factory {
@@ -59,7 +61,15 @@ impl Factory {
     /// A factory that plans for that kernel: for tests, and to explain plans for another machine.
     #[must_use]
     pub fn with_probe(probe: Probe) -> Self {
-        Self { probe: Arc::new(probe), trace: false, fault: None, observer: None, tamper: None, layout: None }
+        Self {
+            probe: Arc::new(probe),
+            trace: false,
+            fault: None,
+            observer: None,
+            tamper: None,
+            layout: None,
+            environment: None,
+        }
     }
 
     /// Takes control groups to be laid out like this, instead of looking at `/proc/self/mountinfo` and `/proc/self/cgroup` for
@@ -67,6 +77,16 @@ impl Factory {
     #[must_use]
     pub fn layout(self, layout: Layout) -> Self {
         Self { layout: Some(Arc::new(layout)), ..self }
+    }
+
+    /// Looks for systemd where this environment says, instead of that of the process: see [`Environment::endpoints`].
+    #[must_use]
+    pub fn systemd(self, environment: Environment) -> Self {
+        Self { environment: Some(Arc::new(environment)), ..self }
+    }
+
+    pub(crate) fn environment(&self) -> Arc<Environment> {
+        self.environment.clone().unwrap_or_else(|| Arc::new(Environment::current()))
     }
 
     pub(crate) fn layout_now(&self) -> Result<Arc<Layout>> {
@@ -196,9 +216,9 @@ impl Factory {
         let accounts = resolve::accounts_to_show(config, &config.user);
         let given = process.map(|process| (process, &accounts));
         let mut setup = resolve::setup_with(config, given, start, &self.probe, "ID")?;
-        let mut group = Vec::new();
+        let mut group = GroupSteps::default();
         if let Some(block) = &config.cgroups {
-            let (cgroup, steps) = cgroup::described(block, "ID", &*self.layout_now()?)?;
+            let (cgroup, steps) = cgroup::described(block, "ID", &*self.layout_now()?, self.probe.euid != 0)?;
             (setup.cgroup, group) = (Some(cgroup), steps);
         }
         let steps = making::described(&setup, group);
@@ -220,7 +240,7 @@ impl Factory {
         let mut setup = resolve::setup(config, process.as_ref(), start, &self.probe, &id)?;
         let mut network = links::plan(config)?;
         network.keep_files_in(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
-        let group = self.group(config, &id)?;
+        let group = self.group(config, (&id, path))?;
         setup.cgroup = group.as_ref().map(Wanted::setup);
         let given = Descriptors::open(config, process).map_err(|error| Error::io(what.clone(), error))?;
         let making = Making::new(path, config, &setup, &id, |expected| self.tamper(expected));
@@ -248,9 +268,9 @@ impl Factory {
         Ok((container, process))
     }
 
-    fn group(&self, config: &Config, id: &str) -> Result<Option<Wanted>> {
+    fn group(&self, config: &Config, name: (&str, &Path)) -> Result<Option<Wanted>> {
         let Some(block) = &config.cgroups else { return Ok(None) };
-        Wanted::new(block, id, &*self.layout_now()?).map(Some)
+        Wanted::new(block, name, &*self.layout_now()?, self.environment()).map(Some)
     }
 
     /// Gives the launch what its slots want.

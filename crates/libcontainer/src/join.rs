@@ -10,7 +10,7 @@ use libcontainer_plan::{File, HostStep, Launch, Pid, Plan, Slot};
 use nix::fcntl::{readlink, readlinkat};
 
 use crate::cgroup::{self, OutOfMemory};
-use crate::compile::{self, Compiled, JoinSetup};
+use crate::compile::{self, CgroupSetup, Compiled, JoinSetup};
 use crate::config::{Config, NamespaceKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::factory::{self, Factory};
@@ -18,6 +18,7 @@ use crate::making;
 use crate::process::{Process, wait_readable};
 use crate::readback::{self, Expected};
 use crate::resolve::{self, Accounts};
+use crate::scope::{self, UnitRecord};
 use crate::state::State;
 use crate::stdio::ProcessConfig;
 
@@ -37,7 +38,12 @@ pub(crate) fn start(
         if has_ended(&pidfd) { Error::new(ErrorKind::WrongState, text()) } else { error }
     })?;
     let mut setup = setup(factory, &state.config, &process, &accounts, namespaces, setgroups_denied)?;
-    setup.cgroup = (!state.places().is_empty()).then(|| cgroup::setup(state.places()));
+    // A user may write to the group, but not to that above it and to the own one, as moving takes: that is for systemd to do.
+    let unit = state.unit().filter(|unit| unit.user);
+    setup.cgroup = (!state.places().is_empty()).then(|| match unit {
+        Some(_) => CgroupSetup::default(),
+        None => cgroup::setup(state.places()),
+    });
     let mut expected = expected(&setup, factory.probe().euid == 0);
     factory.tamper(&mut expected);
     let groups = state.places().to_vec();
@@ -46,7 +52,8 @@ pub(crate) fn start(
             .and_then(|prepared| readback::check(&prepared, &expected, &groups))
             .map(|()| None)
     });
-    let born = state.config.oom_score_adj.map(making::oom_step).into_iter().collect();
+    let enters = unit.map(|unit| attach_step(unit.clone(), factory));
+    let born = enters.into_iter().chain(state.config.oom_score_adj.map(making::oom_step)).collect();
     let Compiled { plan, given } =
         compile::join(&setup, born, vec![ready]).map_err(|error| Error::seal(what.clone(), error))?;
     let (mut opened, preserved) = factory::standard(process).map_err(io)?;
@@ -85,8 +92,18 @@ fn enter(
         }
     }
     let memory = OutOfMemory::new(&group);
-    launch.cgroup_with(move || cgroup::unified(&group));
+    if state.unit().is_none_or(|unit| !unit.user) {
+        launch.cgroup_with(move || cgroup::unified(&group));
+    }
     Ok(memory)
+}
+
+fn attach_step(unit: UnitRecord, factory: &Factory) -> HostStep {
+    let environment = factory.environment();
+    HostStep::new(format!("have systemd move the init into {}", unit.name), "", move |context| {
+        scope::attach(&unit, &environment, context.pid()?).map_err(cgroup::as_io)?;
+        Ok(None)
+    })
 }
 
 /// What a join needs to know of the first process.

@@ -11,7 +11,7 @@ use libcontainer_plan::{HostContext, HostStep, Lane, Pid, Plan};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
-use crate::cgroup;
+use crate::cgroup::{self, GroupSteps};
 use crate::compile::{HostSteps, IdMapSetup, Setup, StartSetup};
 use crate::config::{Config, NamespaceKind};
 use crate::container::Container;
@@ -70,9 +70,12 @@ impl Making {
         self.inner().state.network_state = state;
     }
 
-    /// The steps for a control group, which come right after the record.
-    pub(crate) fn group_steps(self: &Arc<Self>, wanted: cgroup::Wanted) -> Vec<HostStep> {
-        self.inner().state.set_places(wanted.places());
+    /// The steps for a control group, which come right after the record, or when the init waits.
+    pub(crate) fn group_steps(self: &Arc<Self>, wanted: cgroup::Wanted) -> GroupSteps {
+        let mut inner = self.inner();
+        inner.state.set_places(wanted.places());
+        inner.state.intent.extend(wanted.unit().map(Intent::Unit));
+        drop(inner);
         let making = Arc::clone(self);
         wanted.steps(&self.group, move |group| making.inner().state.set_places(group.places().to_vec()))
     }
@@ -86,14 +89,14 @@ impl Making {
     }
 
     /// The host steps, ready to be run.
-    pub(crate) fn steps(self: &Arc<Self>, setup: &Setup, group: Vec<HostStep>) -> HostSteps {
+    pub(crate) fn steps(self: &Arc<Self>, setup: &Setup, group: GroupSteps) -> HostSteps {
         let waits = setup.start == StartSetup::Wait;
         let (claim, note) = (Arc::clone(self), Arc::clone(self));
         let mut before = vec![
             HostStep::new(format!("mkdir {}", self.path.display()), "remove it", move |_| claim.claim()),
             HostStep::new("write state.json (creating)", "", move |_| note.note().map(|()| None)),
         ];
-        before.extend(group);
+        before.extend(group.before);
         if waits {
             let files = Arc::clone(self);
             before.push(HostStep::new("make the start pipe and the board", "", move |_| {
@@ -118,7 +121,9 @@ impl Making {
             vec![HostStep::new("read back ids, capabilities and namespaces of the init", "", move |_| {
                 check.read_back().map(|()| None)
             })];
-        HostSteps { before, born: born(setup), meanwhile, ready }
+        let mut born = born(setup);
+        born.extend(group.born);
+        HostSteps { before, born, meanwhile, ready }
     }
 
     /// Claims the directory and locks it until the container is made or gone.
@@ -223,7 +228,7 @@ fn describe(maps: &IdMapSetup) -> String {
 }
 
 /// The same steps for a plan that is only shown.
-pub(crate) fn described(setup: &Setup, group: Vec<HostStep>) -> HostSteps {
+pub(crate) fn described(setup: &Setup, group: GroupSteps) -> HostSteps {
     let making = Making::new(Path::new("DIR"), &Config::default(), setup, "ID", |_| {});
     making.steps(setup, group)
 }

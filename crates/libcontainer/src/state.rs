@@ -14,6 +14,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::scope::UnitRecord;
 
 /// Name of the record.
 pub(crate) const FILE: &str = "state.json";
@@ -65,6 +66,8 @@ pub enum Intent {
     Keyring(String),
     /// A control group: where it is, or is going to be, in each hierarchy.
     Cgroup(Vec<Place>),
+    /// The unit by which systemd makes the control group.
+    Unit(UnitRecord),
 }
 
 /// The record.
@@ -109,6 +112,14 @@ impl State {
             _ => None,
         });
         group.unwrap_or_default()
+    }
+
+    /// The unit, if systemd makes the group.
+    pub(crate) fn unit(&self) -> Option<&UnitRecord> {
+        self.intent.iter().find_map(|intent| match intent {
+            Intent::Unit(unit) => Some(unit),
+            _ => None,
+        })
     }
 
     /// Notes where the control group is, under 2014's key too.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use libcontainer::{Config, Factory, Mode, ProcessConfig};
 
 use crate::output::say;
+use crate::root::State;
 use crate::{ExplainArgs, Failure, FileArgs, Outcome};
 
 /// Reads the config of a bundle; tells of keys that were left out.
@@ -31,8 +32,9 @@ pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// `config`: checks and prints.
-pub(crate) fn print(args: &FileArgs) -> Outcome {
-    let config = load(&args.path, args.strict)?;
+pub(crate) fn print(root: &State, args: &FileArgs) -> Outcome {
+    let mut config = load(&args.path, args.strict)?;
+    root.adapt(&mut config);
     say!("{}", config.to_json()?);
     let facts = libcontainer::Facts { euid: nix::unistd::geteuid().as_raw(), allow_unsupported: false };
     let problems = config.problems(&facts);
@@ -43,8 +45,9 @@ pub(crate) fn print(args: &FileArgs) -> Outcome {
 }
 
 /// `explain`: prints the plan.
-pub(crate) fn explain(args: &ExplainArgs) -> Outcome {
-    let config = load(&args.file.path, args.file.strict)?;
+pub(crate) fn explain(root: &State, args: &ExplainArgs) -> Outcome {
+    let mut config = load(&args.file.path, args.file.strict)?;
+    root.adapt(&mut config);
     let program = if config.args.is_empty() { vec!["sh".to_owned()] } else { config.args.clone() };
     let process = ProcessConfig { terminal: config.tty, ..ProcessConfig::new(program) };
     // As root: the plan is that of the operator who will run it, not of whoever looks at it.

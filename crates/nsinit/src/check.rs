@@ -10,6 +10,9 @@ use serde_json::json;
 use crate::Outcome;
 use crate::output::say;
 
+/// For systemd's answer.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 struct Item {
     name: &'static str,
     works: bool,
@@ -28,6 +31,7 @@ pub(crate) fn run(as_json: bool) -> Outcome {
         subordinate(),
         overlay(),
         cgroups(),
+        systemd(),
     ];
     if as_json {
         let list: Vec<_> = items.iter().map(|item| json!({"name": item.name, "ok": item.works, "found": item.found, "remedy": item.remedy})).collect();
@@ -159,5 +163,24 @@ fn cgroups() -> Item {
         works: !names.is_empty(),
         found: format!("{mode} ({})", names.join(" ")),
         remedy: "mount -t cgroup2 none /sys/fs/cgroup",
+    }
+}
+
+fn systemd() -> Item {
+    use libcontainer::cgroups::systemd::{Manager, Which, is_running};
+    let which = Which::for_this_process();
+    let name = if which == Which::System { "the system's manager" } else { "the user's manager" };
+    let version = Manager::connect(which, PATIENCE).and_then(|mut manager| manager.version());
+    let found = match version {
+        Ok(version) => format!("{version}, {name} answers"),
+        Err(error) if is_running() => format!("runs, but not to be asked: {error}"),
+        Err(_) => "does not run this machine".to_owned(),
+    };
+    let works = found.ends_with("answers");
+    Item {
+        name: "systemd",
+        works,
+        found,
+        remedy: "only for --systemd-cgroup; for a user: loginctl enable-linger, and XDG_RUNTIME_DIR set",
     }
 }

@@ -44,7 +44,8 @@ type Make = fn(
 
 fn make(root: &State, args: CreateArgs, detached: bool, make: Make) -> Result<(Container, Process), Failure> {
     let path = root.container(&args.id)?;
-    let config = bundle::load(&args.bundle, args.strict)?;
+    let mut config = bundle::load(&args.bundle, args.strict)?;
+    root.adapt(&mut config);
     let program = if args.args.is_empty() { config.args.iter().map(Into::into).collect() } else { args.args };
     if program.is_empty() {
         return Err(Failure::new(

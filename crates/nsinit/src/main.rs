@@ -29,6 +29,9 @@ struct Cli {
     /// Directory of the containers' state [default: /run/nsinit; without root nsinit in XDG_RUNTIME_DIR, else /tmp/nsinit-UID]
     #[arg(long, global = true, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Have systemd make the control group of a new container, as a scope: `"systemd": true` in `cgroups` of container.json
+    #[arg(long, global = true)]
+    systemd_cgroup: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -335,7 +338,7 @@ pub(crate) type Outcome = Result<u8, Failure>;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let root = root::State::new(cli.root);
+    let root = root::State::new(cli.root, cli.systemd_cgroup);
     let outcome = match cli.command {
         Command::Try(args) => trial::run(&root, &args),
         Command::Run(args) => lifecycle::run(&root, args),
@@ -353,8 +356,8 @@ fn main() -> ExitCode {
         Command::Update(args) => limits::update(&root, args),
         Command::Events(args) => measure::events(&root, &args),
         Command::Delete { force, id } => lifecycle::delete(&root, &id, force),
-        Command::Config(args) => bundle::print(&args),
-        Command::Explain(args) => bundle::explain(&args),
+        Command::Config(args) => bundle::print(&root, &args),
+        Command::Explain(args) => bundle::explain(&root, &args),
         Command::Check { json } => check::run(json),
         Command::Inside => inside::run(),
     };

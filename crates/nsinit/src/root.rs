@@ -10,10 +10,11 @@ use crate::Failure;
 #[derive(Debug)]
 pub(crate) struct State {
     dir: PathBuf,
+    systemd: bool,
 }
 
 impl State {
-    pub(crate) fn new(given: Option<PathBuf>) -> Self {
+    pub(crate) fn new(given: Option<PathBuf>, systemd: bool) -> Self {
         let dir = given.unwrap_or_else(|| {
             let uid = nix::unistd::geteuid();
             match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !uid.is_root() && !dir.is_empty()) {
@@ -22,11 +23,18 @@ impl State {
                 None => PathBuf::from(format!("/tmp/nsinit-{uid}")),
             }
         });
-        Self { dir }
+        Self { dir, systemd }
     }
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// The config as the command line wants it.
+    pub(crate) fn adapt(&self, config: &mut libcontainer::Config) {
+        if self.systemd {
+            config.cgroups.get_or_insert_default().systemd = true;
+        }
     }
 
     /// Makes the directory if it is missing, and makes sure that it is ours alone.

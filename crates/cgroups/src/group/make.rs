@@ -71,6 +71,9 @@ impl Plan {
                 Err(error) => return Err(error),
                 Ok((parent, dir)) => {
                     place.inode = Some(walk::inode(&dir)?);
+                    if self.of_unit {
+                        place.new = (made.len() - before).max(1);
+                    }
                     return Node::new(place, parent, dir);
                 }
             }

@@ -26,6 +26,8 @@ pub struct Plan {
     pub(super) places: Vec<Place>,
     pub(super) missing: BTreeMap<String, String>,
     pub(super) select: Select,
+    /// The group is a unit's: what systemd has made of it when it is made here is systemd's, but for the group itself.
+    pub(crate) of_unit: bool,
 }
 
 impl Plan {
@@ -37,7 +39,8 @@ impl Plan {
     /// [`Error::NotFound`] for a controller of [`Select::Only`] that no hierarchy has, [`Error::Invalid`] for one that can't be
     /// used and for a relative path where the group of this process isn't below the mount, [`Error::Directory`].
     pub fn new(layout: &Layout, path: &GroupPath, select: &Select) -> Result<Self> {
-        let mut plan = Self { places: Vec::new(), missing: BTreeMap::new(), select: select.clone() };
+        let mut plan =
+            Self { places: Vec::new(), missing: BTreeMap::new(), select: select.clone(), of_unit: false };
         plan.check_selected(layout)?;
         let mut taken = BTreeSet::new();
         for hierarchy in layout.all().filter(|hierarchy| select.wants(hierarchy, layout)) {

@@ -77,7 +77,7 @@ impl Group {
     }
 
     /// The processes of every hierarchy, together. What is gone has none.
-    pub(super) fn everywhere(&self) -> Result<Vec<Pid>> {
+    pub(crate) fn everywhere(&self) -> Result<Vec<Pid>> {
         let mut found = Vec::new();
         for node in &self.nodes {
             match add(&node.dir, &mut found) {

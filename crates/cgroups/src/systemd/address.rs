@@ -33,6 +33,16 @@ pub struct Environment {
     pub root: bool,
 }
 
+impl Which {
+    /// The manager for this process: the system's for root, else the user's. Root of a user namespace is such a user.
+    #[must_use]
+    pub fn for_this_process() -> Self {
+        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+        let all = map.split_whitespace().eq(["0", "0", "4294967295"]) || map.is_empty();
+        if nix::unistd::geteuid().is_root() && all { Self::System } else { Self::User }
+    }
+}
+
 impl Environment {
     /// Reads the variables of this process.
     #[must_use]

@@ -87,8 +87,16 @@ impl Bus {
     /// # Errors
     /// [`Error::Systemd`] of the first endpoint when none answers.
     pub fn connect(which: Which, deadline: Instant) -> Result<Self> {
+        Self::connect_in(&Environment::current(), which, deadline)
+    }
+
+    /// [`Self::connect`] with another environment than that of this process.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn connect_in(environment: &Environment, which: Which, deadline: Instant) -> Result<Self> {
         let mut first = None;
-        for endpoint in Environment::current().endpoints(which)? {
+        for endpoint in environment.endpoints(which)? {
             match Self::open(&endpoint, deadline) {
                 Ok(bus) => return Ok(bus),
                 Err(error) => {

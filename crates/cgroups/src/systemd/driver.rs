@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
-use super::address::Which;
+use super::address::{Environment, Which};
 use super::bus::{Answer, Bus, Refusal, failed};
 use super::job::{Job, Outcome};
 use super::properties::Property;
@@ -37,7 +37,15 @@ impl Manager {
     /// # Errors
     /// [`Error::Systemd`] when no bus answers.
     pub fn connect(which: Which, patience: Duration) -> Result<Self> {
-        Ok(Self::over(Bus::connect(which, Instant::now() + patience)?, patience))
+        Self::connect_in(&Environment::current(), which, patience)
+    }
+
+    /// [`Self::connect`] with another environment than that of this process.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn connect_in(environment: &Environment, which: Which, patience: Duration) -> Result<Self> {
+        Ok(Self::over(Bus::connect_in(environment, which, Instant::now() + patience)?, patience))
     }
 
     /// Speaks to systemd over a connection that stands.
@@ -107,14 +115,18 @@ impl Manager {
         }
     }
 
-    /// Sets properties of a unit that runs, until it ends (`SetUnitProperties`, runtime). systemd takes all of them or none.
+    /// Sets properties of a unit that runs, until it ends (`SetUnitProperties`, runtime). systemd takes all of them or none;
+    /// when this returns it has written them to the control files.
     ///
     /// # Errors
     /// [`Error::Systemd`] with systemd's words.
     pub fn set(&mut self, unit: &Unit, properties: &[Property]) -> Result<()> {
         const CALL: &str = "SetUnitProperties";
         let arguments = [named(unit), Value::Bool(true), Property::list(properties)];
-        self.ask(CALL, &arguments, self.deadline())?.or_refuse(CALL).map(drop)
+        self.ask(CALL, &arguments, self.deadline())?.or_refuse(CALL)?;
+        // ORDER: systemd answers first and writes its control files before it looks at the next request: what the caller writes to
+        // them then is not overwritten.
+        self.version().map(drop)
     }
 
     /// Moves processes into the unit, or into a group below it (`AttachProcessesToUnit`): what a user without rights on the hierarchy can have done.
@@ -161,6 +173,34 @@ impl Manager {
             Answer::Refused(refusal) if refusal.name == NO_SUCH_UNIT => Ok(()),
             answer => answer.or_refuse(CALL).map(drop),
         }
+    }
+
+    /// The `Description` of a unit; None when systemd doesn't have the unit.
+    ///
+    /// # Errors
+    /// [`Error::Systemd`].
+    pub fn description(&mut self, unit: &Unit) -> Result<Option<String>> {
+        let Some(path) = self.object(unit)? else { return Ok(None) };
+        self.text_property(&path, "org.freedesktop.systemd1.Unit", "Description").map(Some)
+    }
+
+    /// What the properties `names` of a unit are now, in the form in which [`Self::set`] takes them; those that it doesn't tell are left out.
+    ///
+    /// # Errors
+    /// [`Error::Systemd`].
+    pub fn properties(&mut self, unit: &Unit, names: &[&str]) -> Result<Vec<Property>> {
+        let Some(path) = self.object(unit)? else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        for name in names {
+            let arguments = [Value::Text(unit.interface().to_owned()), Value::Text((*name).to_owned())];
+            let call = Message::call(PEER, &path, PROPERTIES, "Get").with(&arguments)?;
+            if let Answer::Return(answer) = self.bus.call(call, "Get", self.deadline())? {
+                found.extend(
+                    answer.arguments()?.first().map(|value| Property::new(name, value.inner().clone())),
+                );
+            }
+        }
+        Ok(found)
     }
 
     /// A property of an object of systemd.

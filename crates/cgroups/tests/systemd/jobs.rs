@@ -254,6 +254,8 @@ fn where_a_unit_is_and_what_systemd_is() {
             "Get(\"org.freedesktop.systemd1.Scope\", \"ControlGroup\")",
             "AttachProcessesToUnit(\"x.scope\", \"/sub\", [5, 6])",
             "SetUnitProperties(\"x.scope\", true, [(\"TasksMax\", 3)])",
+            // Once more around: now the control files are written.
+            "Get(\"org.freedesktop.systemd1.Manager\", \"Version\")",
         ]
     );
 }

@@ -1,5 +1,6 @@
 //! `cgroups`: the control group and its limits.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use libcontainer_cgroups::{GroupPath, Resources, legacy};
@@ -53,9 +54,16 @@ pub struct Cgroup {
     /// `THAWED` or empty. A container can't be born frozen: pause it.
     #[serde(skip_serializing_if = "unset")]
     pub freezer: String,
-    /// Parent slice under systemd.
+    /// Have systemd make the group, as a transient scope: the system's for root, else that of the user. Then `parent` is what the name
+    /// of the scope begins with (`PARENT-NAME.scope`; `libcontainer` if empty), and `path` has the form `slice:prefix:name`.
+    #[serde(skip_serializing_if = "unset")]
+    pub systemd: bool,
+    /// Parent slice under systemd; `system.slice` if empty, of a user `user.slice`.
     #[serde(skip_serializing_if = "unset")]
     pub slice: String,
+    /// Further properties of the scope under systemd, by name, in the form of GVariant's texts: `"TimeoutStopUSec": "uint64 5000000"`.
+    #[serde(skip_serializing_if = "unset")]
+    pub properties: BTreeMap<String, String>,
     /// Limits in the names of the OCI runtime specification. Where both forms give a value, this one counts.
     #[serde(skip_serializing_if = "unset")]
     pub resources: Resources,
