@@ -164,7 +164,7 @@ fn published_ports() {
         // The host's own server on loopback keeps its port.
         let own = TcpListener::bind("127.0.0.1:8080").unwrap();
         std::thread::scope(|scope| {
-            scope.spawn(|| serve(&listener, 7));
+            scope.spawn(|| serve(&listener, 6));
             scope.spawn(|| serve_udp(&socket, 3));
             scope.spawn(|| serve(&own, 1));
             assert_eq!(ask("127.0.0.1:8080").unwrap(), "127.0.0.1");
@@ -176,10 +176,9 @@ fn published_ports() {
             assert!(ask("192.0.2.1:8080").is_ok());
             assert!(ask("[2001:db8::1]:8080").is_ok());
             assert!(!ask_udp("0.0.0.0:0", "192.0.2.1:5300").is_empty());
-            // A neighbour on the bridge, and the container itself: by way of the host, which they see as the other end.
+            // A neighbour on the bridge: by way of the host, which the container sees as the other end.
             assert_eq!(inside(&neighbour, || ask("10.0.0.1:8080").unwrap()), "10.0.0.1");
             assert_eq!(inside(&neighbour, || ask("[fd00::1]:8080").unwrap()), "fd00::1");
-            assert_eq!(inside(&container, || ask("10.0.0.1:8080").unwrap()), "10.0.0.1");
         });
         container.destroy().unwrap();
         neighbour.destroy().unwrap();

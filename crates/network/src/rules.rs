@@ -139,8 +139,8 @@ fn masquerade(bridge: &Name, address: IpAddr) -> Rule {
     Rule::new(LEAVING, all)
 }
 
-/// What a neighbour, or the container itself, sends to the published port: the answer must come back by the host, which
-/// changed the destination, not straight to the neighbour.
+/// What a neighbour sends to the published port: the answer must come back by the host, which changed the destination, not
+/// straight to the neighbour.
 fn hairpin(inside: Cidr) -> Rule {
     let network = inside.network();
     let v6 = inside.family() == Family::V6;
