@@ -53,13 +53,13 @@ impl Transaction {
 
     /// Whether it holds no request.
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.requests.is_empty()
     }
 
     /// How many requests it holds.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.requests.len()
     }
 
@@ -186,7 +186,7 @@ impl Transaction {
 fn stamp(message: &mut [u8], sequence: u32, port: u32, acknowledged: bool) {
     if let Some(field) = message.get_mut(6..8) {
         let flags = field.first_chunk().map_or(0, |field| u16::from_ne_bytes(*field));
-        field.copy_from_slice(&(flags | u16::from(acknowledged) * NLM_F_ACK).to_ne_bytes());
+        field.copy_from_slice(&(flags | if acknowledged { NLM_F_ACK } else { 0 }).to_ne_bytes());
     }
     for (start, number) in [(8, sequence), (12, port)] {
         if let Some(field) = message.get_mut(start..start + 4) {
