@@ -12,6 +12,8 @@
 mod failures;
 #[path = "network/host.rs"]
 mod host;
+#[path = "network/nat.rs"]
+mod nat;
 
 use std::path::Path;
 

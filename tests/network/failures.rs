@@ -4,16 +4,19 @@ use libcontainer::network::netlink::{Netlink, NewLink};
 use libcontainer::plan::{Fault, Lane};
 use libcontainer::{Factory, Network, Route};
 
-use super::host::{bridge, links, name, networked, on_a_host, rootfs, veth};
+use super::host::{bridge, links, name, networked, on_a_host, port, rootfs, tables, translates, veth};
 
 #[test]
 fn nothing_remains_of_a_failed_network() {
     on_a_host("net-faults", |place| {
-        let network = Network {
+        let mut network = Network {
             create_bridge: true,
             bridge_addresses: vec!["10.9.0.1/24".to_owned()],
             ..veth("10.9.0.2/24", "10.9.0.1")
         };
+        if translates("nothing_remains_of_a_failed_network (NAT)") {
+            (network.nat, network.forward, network.ports) = (true, true, vec![port(8080, 80, "tcp")]);
+        }
         let mut config = networked(&rootfs(place), vec![network]);
         config.routes = vec![Route {
             destination: "10.8.0.0/16".to_owned(),
@@ -29,6 +32,7 @@ fn nothing_remains_of_a_failed_network() {
                 let result =
                     factory.create(place.join("c"), &config).and_then(|container| container.destroy());
                 assert_eq!(links(), before, "{lane:?} {step}");
+                assert!(tables().is_empty(), "{lane:?} {step}");
                 assert!(!place.join("c").exists(), "{lane:?} {step}");
                 if result.is_ok() && step > 12 {
                     break;
@@ -118,6 +122,7 @@ fn a_killed_creator_leaves_no_link() {
     on_a_host("net-killed", |place| {
         let root = rootfs(place);
         let before = links();
+        let nat = translates("a_killed_creator_leaves_no_link (NAT)");
         for step in 0.. {
             let mut victim = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
             victim
@@ -125,9 +130,13 @@ fn a_killed_creator_leaves_no_link() {
                 .arg(&root)
                 .args(["reaper", &step.to_string()])
                 .env("VICTIM_BRIDGE", "vicbr0");
+            if nat {
+                victim.env("VICTIM_NAT", "yes");
+            }
             let status = victim.stderr(std::process::Stdio::null()).status().unwrap();
             Factory::new().unwrap().destroy(place.join("0")).unwrap();
             assert_eq!(links(), before, "killed at host step {step}");
+            assert!(tables().is_empty(), "killed at host step {step}");
             if status.success() {
                 assert!(step > 10, "{step}");
                 break;

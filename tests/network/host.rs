@@ -5,9 +5,10 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 
+use libcontainer::network::netlink::nft::Nft;
 use libcontainer::network::netlink::{Bridge, Cidr, Name, Netlink, NewLink};
-use libcontainer::{Config, Container, Factory, Network, ProcessConfig};
-use libcontainer_tests::{Place, able, config, text};
+use libcontainer::{Config, Container, Factory, Network, Port, ProcessConfig};
+use libcontainer_tests::{Place, able, config, skip, text};
 
 /// Runs `test` in a thread with a new network namespace, which is this test's host.
 pub(crate) fn on_a_host(name: &str, test: impl FnOnce(&Place) + Send) {
@@ -45,6 +46,22 @@ pub(crate) fn bridge(called: &str, addresses: &[&str]) {
 
 pub(crate) fn links() -> BTreeSet<String> {
     Netlink::open().unwrap().links().unwrap().iter().map(|link| link.name.to_string()).collect()
+}
+
+/// Names of all tables of nf_tables; none if the kernel lacks it.
+pub(crate) fn tables() -> Vec<String> {
+    let tables = Nft::open().and_then(|mut nft| nft.tables(None));
+    tables.map(|all| all.into_iter().map(|table| table.name).collect()).unwrap_or_default()
+}
+
+/// Whether the kernel translates addresses; if not, notes that the test is skipped.
+pub(crate) fn translates(test: &str) -> bool {
+    let able = Nft::open().and_then(|mut nft| nft.generation());
+    able.map_err(|error| skip(test, &error.to_string())).is_ok()
+}
+
+pub(crate) fn port(host_port: i64, port: i64, protocol: &str) -> Port {
+    Port { host_port, port, protocol: protocol.to_owned(), ..Port::default() }
 }
 
 pub(crate) fn veth(address: &str, gateway: &str) -> Network {

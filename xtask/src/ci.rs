@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::run::{cargo, check};
-use crate::{source, test, tidy, vm};
+use crate::{source, test, tidy};
 
 type Step = (String, Box<dyn Fn() -> Result<()>>);
 
@@ -52,7 +52,6 @@ fn steps() -> Result<Vec<Step>> {
         ));
     }
     steps.push(("test".into(), Box::new(|| test::run(&[]))));
-    steps.push(("test --vm".into(), Box::new(|| vm::run(&[]))));
     Ok(steps)
 }
 

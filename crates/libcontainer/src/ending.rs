@@ -13,8 +13,8 @@ use crate::container::KILL;
 use crate::error::{Error, Result};
 use crate::making::boot_id;
 use crate::process::{reap_ended, wait_readable};
-use crate::state::State;
 use crate::scope;
+use crate::state::State;
 
 const TICK: Duration = Duration::from_millis(1);
 

@@ -28,7 +28,7 @@ mod user;
 mod validate;
 
 pub use config::{
-    CapabilitySets, Cgroup, Config, Namespace, NamespaceKind, Namespaces, Network, Route, TimeOffset,
+    CapabilitySets, Cgroup, Config, Namespace, NamespaceKind, Namespaces, Network, Port, Route, TimeOffset,
 };
 pub use container::Container;
 pub use control::{ContainerStats, Events};

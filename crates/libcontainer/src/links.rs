@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 
-use libcontainer_network::{NetworkStats, Plan, View};
+use libcontainer_network::{NetworkState, NetworkStats, Plan, View};
 
 use crate::compile::{HostSteps, Setup};
 use crate::config::{Config, Namespace, NamespaceKind};
@@ -75,6 +75,14 @@ impl Container {
         let namespace = self.network_namespace(&state)?;
         libcontainer_network::stats(&state.network_state, namespace.as_ref())
             .map_err(|error| Error::network(format!("network of {:?}", self.id()), error))
+    }
+
+    /// What was made on the host for its network: names of links, outbound NAT and published ports.
+    ///
+    /// # Errors
+    /// As [`Container::run_state`].
+    pub fn network_record(&self) -> Result<NetworkState> {
+        Ok(self.refresh()?.network_state.clone())
     }
 
     pub(crate) fn network_namespace(&self, state: &State) -> Result<Option<File>> {

@@ -180,6 +180,10 @@ impl<'a> Writer<'a> {
         self.bytes(kind, &value.to_ne_bytes())
     }
 
+    pub(crate) fn u32_be(&mut self, kind: u16, value: u32) -> Result<()> {
+        self.bytes(kind, &value.to_be_bytes())
+    }
+
     pub(crate) fn i32(&mut self, kind: u16, value: i32) -> Result<()> {
         self.bytes(kind, &value.to_ne_bytes())
     }

@@ -116,6 +116,11 @@ fn original_length(payload: &[u8]) -> usize {
 }
 
 impl Refusal {
+    /// Where in the request the kernel stumbled.
+    pub(crate) fn offset(&self) -> Option<u32> {
+        self.attribute.as_ref()?.offset
+    }
+
     /// The error, named.
     pub(crate) fn into_error(self, request: String, module: Option<&'static str>) -> Error {
         let hint = match self.errno {

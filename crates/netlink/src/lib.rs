@@ -14,6 +14,7 @@ mod message;
 mod name;
 mod names;
 mod neighbour;
+pub mod nft;
 mod nsid;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -129,6 +129,42 @@ const NSID: Group = Group {
     fixed: 4,
     names: &["NETNSA_NONE", "NETNSA_NSID", "NETNSA_PID", "NETNSA_FD", "NETNSA_TARGET_NSID"],
 };
+const NFT_TABLE: Group = Group {
+    fixed: 4,
+    names: &[
+        "NFTA_TABLE_UNSPEC",
+        "NFTA_TABLE_NAME",
+        "NFTA_TABLE_FLAGS",
+        "NFTA_TABLE_USE",
+        "NFTA_TABLE_HANDLE",
+    ],
+};
+const NFT_CHAIN: Group = Group {
+    fixed: 4,
+    names: &[
+        "NFTA_CHAIN_UNSPEC",
+        "NFTA_CHAIN_TABLE",
+        "NFTA_CHAIN_HANDLE",
+        "NFTA_CHAIN_NAME",
+        "NFTA_CHAIN_HOOK",
+        "NFTA_CHAIN_POLICY",
+        "NFTA_CHAIN_USE",
+        "NFTA_CHAIN_TYPE",
+    ],
+};
+const NFT_RULE: Group = Group {
+    fixed: 4,
+    names: &[
+        "NFTA_RULE_UNSPEC",
+        "NFTA_RULE_TABLE",
+        "NFTA_RULE_CHAIN",
+        "NFTA_RULE_HANDLE",
+        "NFTA_RULE_EXPRESSIONS",
+        "NFTA_RULE_COMPAT",
+        "NFTA_RULE_POSITION",
+        "NFTA_RULE_USERDATA",
+    ],
+};
 const LINKINFO: &[&str] = &[
     "IFLA_INFO_UNSPEC",
     "IFLA_INFO_KIND",
@@ -148,6 +184,9 @@ fn group(request: &[u8]) -> Option<&'static Group> {
         28..=30 => Some(&NEIGHBOUR),
         32..=34 => Some(&RULE),
         88..=90 => Some(&NSID),
+        0xa00..=0xa02 => Some(&NFT_TABLE),
+        0xa03..=0xa05 => Some(&NFT_CHAIN),
+        0xa06..=0xa08 => Some(&NFT_RULE),
         _ => None,
     }
 }

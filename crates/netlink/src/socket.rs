@@ -52,7 +52,12 @@ impl Netlink {
     /// # Errors
     /// [`Error::Socket`] with the call that failed.
     pub fn open() -> Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE).map_err(in_call("socket(AF_NETLINK, NETLINK_ROUTE)"))?;
+        Self::open_protocol(NETLINK_ROUTE, "socket(AF_NETLINK, NETLINK_ROUTE)")
+    }
+
+    /// The same for another protocol of netlink; `call` names it.
+    pub(crate) fn open_protocol(protocol: isize, call: &'static str) -> Result<Self> {
+        let mut socket = Socket::new(protocol).map_err(in_call(call))?;
         let port = socket.bind_auto().map_err(in_call("bind(AF_NETLINK)"))?.port_number();
         // Connected to the kernel: messages of other processes are refused by the kernel itself.
         socket.connect(&SocketAddr::new(0, 0)).map_err(in_call("connect(AF_NETLINK)"))?;

@@ -58,6 +58,31 @@ pub struct Network {
     /// Largest packet in bytes; the kernel's default if 0. Ignored for `loopback`.
     #[serde(skip_serializing_if = "unset")]
     pub mtu: i64,
+    /// Give what leaves the host from this interface's addresses the host's address, for `veth`.
+    #[serde(skip_serializing_if = "unset")]
+    pub nat: bool,
+    /// Ports of the host that lead into the container, for `veth`.
+    #[serde(skip_serializing_if = "unset")]
+    pub ports: Vec<Port>,
+    /// Make the host forward packets if it does not, which `nat` and `ports` need. It stays so.
+    #[serde(skip_serializing_if = "unset")]
+    pub forward: bool,
+}
+
+/// A port of the host that leads to one of the container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Port {
+    /// Address of the host; every address of it but loopback if empty, those of one family if `0.0.0.0` or `::`.
+    #[serde(skip_serializing_if = "unset")]
+    pub host_address: String,
+    /// Port of the host, 1 to 65535.
+    pub host_port: i64,
+    /// Port inside, 1 to 65535.
+    pub port: i64,
+    /// `tcp` (default), `udp` or `sctp`.
+    #[serde(skip_serializing_if = "unset")]
+    pub protocol: String,
 }
 
 /// A route inside the container: at least one of destination, source and gateway.
@@ -94,6 +119,9 @@ pub struct NetworkState {
     /// Every interface but `lo`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub interfaces: Vec<InterfaceState>,
+    /// The table of nf_tables, family inet, with what `nat` and `ports` asked for; none if empty.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub nft_table: String,
 }
 
 /// One interface in the record.
@@ -117,4 +145,10 @@ pub struct InterfaceState {
     /// Whether the bridge goes with its last port.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub own_bridge: bool,
+    /// As in the config.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub nat: bool,
+    /// As in the config.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<Port>,
 }

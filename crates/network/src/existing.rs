@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{InterfaceState, NetworkState};
 use crate::error::{Error, Named, Result};
-use crate::{link, pasta};
+use crate::{link, pasta, rules};
 
 /// Counters, as the container sees them: 2014's eight keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,12 +141,14 @@ fn name(text: &str) -> Result<Name> {
 /// # Errors
 /// Everything that could not be taken away.
 pub fn remove(state: &NetworkState, namespace: Option<&File>) -> Result<()> {
-    if state.interfaces.is_empty() {
-        return Ok(());
+    let mut errors = Vec::new();
+    if !state.nft_table.is_empty() {
+        errors.extend(rules::remove(&state.nft_table).err());
     }
-    let mut host = Netlink::open().named(|| "network of the host".to_owned())?;
-    let mut errors: Vec<Error> =
-        state.interfaces.iter().filter_map(|one| remove_one(&mut host, one, namespace).err()).collect();
+    if !state.interfaces.is_empty() {
+        let mut host = Netlink::open().named(|| "network of the host".to_owned())?;
+        errors.extend(state.interfaces.iter().filter_map(|one| remove_one(&mut host, one, namespace).err()));
+    }
     match errors.len() {
         0 => Ok(()),
         1 => Err(errors.remove(0)),

@@ -6,10 +6,12 @@ mod error;
 mod existing;
 mod link;
 mod making;
+mod nat;
 mod pasta;
 mod plan;
+mod rules;
 
-pub use config::{InterfaceState, Network, NetworkState, Route};
+pub use config::{InterfaceState, Network, NetworkState, Port, Route};
 pub use error::{Error, Result};
 pub use existing::{NetworkStats, View, look, remove, stats};
 pub use libcontainer_netlink as netlink;

@@ -11,8 +11,9 @@ use libcontainer_netlink::{Name, Netlink};
 use libcontainer_plan::{HostContext, HostStep, Undo};
 
 use crate::error::{Error, Named, Result};
+use crate::nat::Nat;
 use crate::plan::{Interface, Kind, Plan};
-use crate::{link, pasta};
+use crate::{link, pasta, rules};
 
 /// Sockets of both sides, opened by the first step that needs them.
 #[derive(Debug, Default)]
@@ -71,6 +72,8 @@ impl Plan {
     pub fn steps(self) -> Vec<HostStep> {
         let shared = Shared::default();
         let mut steps = Vec::new();
+        // ORDER: first of all: a host that does not forward is told so before anything is made.
+        steps.extend(self.nat.as_ref().map(forward_step));
         for interface in self.interfaces {
             if let Kind::Pasta { pid_file } = &interface.kind {
                 steps.push(pasta_step(interface.name, interface.mtu, pid_file.clone()));
@@ -86,8 +89,29 @@ impl Plan {
                 link::add_route(&mut sides.container(context)?.netlink, &route)
             }));
         }
+        // ORDER: behind the links: nothing is led to a container that can't be reached yet.
+        steps.extend(self.nat.map(nat_step));
         steps
     }
+}
+
+fn forward_step(nat: &Nat) -> HostStep {
+    let (families, change) = (nat.families(), nat.forward);
+    let words = if change { "make the host forward" } else { "check that the host forwards" };
+    let names: Vec<_> = families.iter().map(|family| rules::family_name(*family)).collect();
+    HostStep::new(format!("{words} {}", names.join(" and ")), "", move |_| {
+        families.iter().try_for_each(|family| rules::ensure_forwarding(*family, change))?;
+        Ok(None)
+    })
+}
+
+fn nat_step(nat: Nat) -> HostStep {
+    let text = format!("add {} for {}", nat.table, nat.summary());
+    HostStep::new(text, "delete it", move |_| {
+        rules::make(&nat)?;
+        let undo: Undo = Box::new(move || Ok(rules::remove(&nat.table.name)?));
+        Ok(Some(undo))
+    })
 }
 
 /// A step without undo: what it makes goes with something else.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use libcontainer_netlink::{Cidr, Family, IpvlanMode, Mac, MacvlanMode, Name};
 
 use crate::config::{InterfaceState, Network, NetworkState, Route};
+use crate::nat::{Nat, Published};
 
 /// One thing that is wrong with a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,7 @@ pub struct Problem {
 pub struct Plan {
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) routes: Vec<PlannedRoute>,
+    pub(crate) nat: Option<Nat>,
 }
 
 #[derive(Clone, Debug)]
@@ -32,6 +34,7 @@ pub(crate) struct Interface {
     pub(crate) mtu: Option<u32>,
     pub(crate) addresses: Vec<Cidr>,
     pub(crate) gateways: Vec<IpAddr>,
+    pub(crate) published: Published,
 }
 
 #[derive(Clone, Debug)]
@@ -72,12 +75,16 @@ impl Plan {
         for (index, route) in routes.iter().enumerate() {
             plan.routes.extend(reader.route(&format!("/routes/{index}"), route));
         }
+        plan.nat = reader.nat(networks, &plan.interfaces);
         if reader.problems.is_empty() { Ok(plan) } else { Err(reader.problems) }
     }
 
     /// The same with zeros for the random digits: for a plan that is only shown.
     #[must_use]
     pub fn shown(mut self) -> Self {
+        if let Some(nat) = &mut self.nat {
+            nat.table.name = "lc_00000000".to_owned();
+        }
         for interface in &mut self.interfaces {
             if let Kind::Veth { host, .. } = &mut interface.kind {
                 let prefix = host.as_bytes().len().saturating_sub(8);
@@ -105,13 +112,16 @@ impl Plan {
             veth_child: veth.map(|veth| veth.name.clone()).unwrap_or_default(),
             ns_path: String::new(),
             interfaces,
+            nft_table: self.nat.as_ref().map(|nat| nat.table.name.clone()).unwrap_or_default(),
         }
     }
 }
 
 impl Interface {
     fn state(&self) -> InterfaceState {
-        let state = InterfaceState { name: self.name.to_string(), ..InterfaceState::default() };
+        let (name, nat, ports) =
+            (self.name.to_string(), self.published.masquerade, self.published.asked.clone());
+        let state = InterfaceState { name, nat, ports, ..InterfaceState::default() };
         match &self.kind {
             Kind::Veth { host, bridge, create } => InterfaceState {
                 kind: "veth".to_owned(),
@@ -133,21 +143,22 @@ impl Interface {
 }
 
 #[derive(Default)]
-struct Reader {
+pub(crate) struct Reader {
     problems: Vec<Problem>,
 }
 
 impl Reader {
-    fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
+    pub(crate) fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
         self.problems.push(Problem { pointer: pointer.into(), message: message.into() });
     }
 
     /// The value, or a problem at `pointer`.
-    fn take<T>(&mut self, pointer: String, value: Result<T, impl ToString>) -> Option<T> {
+    pub(crate) fn take<T>(&mut self, pointer: String, value: Result<T, impl ToString>) -> Option<T> {
         value.map_err(|error| self.add(pointer, error.to_string())).ok()
     }
 
     fn network(&mut self, at: &str, network: &Network, number: usize) -> Option<Interface> {
+        self.only_veth(at, network);
         let kind = match network.kind.as_str() {
             "loopback" => return None,
             "netns" => {
@@ -192,7 +203,8 @@ impl Reader {
         if matches!(kind, Some(Kind::Ipvlan { .. })) && mac.is_some() {
             self.add(format!("{at}/mac_address"), "an ipvlan has the address of its device");
         }
-        Some(Interface { kind: kind?, name: name?, mac, mtu, addresses, gateways })
+        let published = self.published(at, network, &addresses);
+        Some(Interface { kind: kind?, name: name?, mac, mtu, addresses, gateways, published })
     }
 
     fn veth(&mut self, at: &str, network: &Network) -> Option<Kind> {
@@ -361,7 +373,7 @@ fn text_of(route: &Route) -> String {
 }
 
 /// `prefix` and 8 hexadecimal digits from the kernel's random numbers: two containers never get the same.
-fn random_name(prefix: &str) -> Result<Name, String> {
+pub(crate) fn random_name(prefix: &str) -> Result<Name, String> {
     let mac = Mac::random().map_err(|error| error.to_string())?;
     let digits: String = mac.as_bytes().iter().skip(2).map(|byte| format!("{byte:02x}")).collect();
     Name::new(format!("{prefix}{digits}")).map_err(|error| error.to_string())

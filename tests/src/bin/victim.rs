@@ -9,7 +9,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = libcontainer_tests::config(rootfs.as_ref());
     config.cgroups = Some(libcontainer_tests::group_of(dir.as_ref()));
     if let Ok(bridge) = std::env::var("VICTIM_BRIDGE") {
+        let nat = std::env::var_os("VICTIM_NAT").is_some();
+        let port = libcontainer::Port { host_port: 8080, port: 80, ..libcontainer::Port::default() };
         config.networks.push(libcontainer::Network {
+            nat,
+            forward: nat,
+            ports: vec![port].into_iter().filter(|_| nat).collect(),
             kind: "veth".to_owned(),
             bridge,
             create_bridge: true,

@@ -5,7 +5,7 @@ mod namespaces;
 
 pub use cgroup::Cgroup;
 pub(crate) use cgroup::merge;
-pub use libcontainer_network::{Network, Route};
+pub use libcontainer_network::{Network, Port, Route};
 pub use namespaces::{Namespace, NamespaceKind, Namespaces};
 
 use std::collections::BTreeMap;
