@@ -91,7 +91,9 @@ fn functions(file: &Source) -> Vec<String> {
         let code = line.trim_start();
         let indent = line.len() - code.len();
         let head = code.split('(').next().unwrap_or_default();
-        let is_function = head.split_whitespace().any(|word| word == "fn") && !code.starts_with("//");
+        // A parameter of a function type has a colon before it.
+        let words: Vec<_> = head.split_whitespace().take_while(|word| !word.ends_with(':')).collect();
+        let is_function = words.contains(&"fn") && !code.starts_with("//");
         if !is_function || code.ends_with(';') || code.ends_with('}') {
             continue;
         }
