@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 
 use libcontainer_netlink::{
     Address, AddressFlags, Batch, Bridge, Cidr, Error as NetlinkError, Index, Ipvlan, IpvlanIsolation, Link,
-    LinkChange, LinkKind, LinkView, Name, Namespace, Netlink, NewLink, Peer, Route, Verb,
+    LinkChange, LinkKind, LinkView, Mac, Name, Namespace, Netlink, NewLink, Peer, Route, Verb,
 };
 
 use crate::error::{Error, Named, Result};
@@ -20,7 +20,9 @@ const ATTEMPTS: usize = 5;
 /// Makes the bridge if there is none, with addresses, up. Says whether it is new.
 pub(crate) fn ensure_bridge(host: &mut Netlink, name: &Name, addresses: &[Cidr]) -> Result<bool> {
     let what = || format!("bridge {name}");
-    match host.add(&NewLink::bridge(*name, Bridge::default())) {
+    // An address of its own: else it would have that of one port or another, and the neighbours' caches would be wrong whenever one goes.
+    let mac = Mac::random().named(what)?;
+    match host.add(&NewLink::bridge(*name, Bridge::default()).mac(mac)) {
         Ok(()) => {}
         Err(error) if error.is_exists() => return find_bridge(host, name).map(|_| false),
         Err(error) => return Err(error).named(what),

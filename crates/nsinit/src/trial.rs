@@ -260,7 +260,7 @@ fn etc(dir: &Path, net: bool) -> io::Result<()> {
         ("group", "root:x:0:\ntty:x:5:\nnogroup:x:65534:\n"),
         ("hosts", "127.0.0.1 localhost try\n::1 localhost\n"),
         ("hostname", "try\n"),
-        ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n"),
+        ("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n"),
         ("resolv.conf", servers),
     ] {
         fs::write(dir.join(name), text)?;
@@ -296,6 +296,8 @@ fn private_network() -> Result<Network, Failure> {
         veth_prefix: "try".to_owned(),
         gateway: gateway.address().to_string(),
         address,
+        // As far as this host forwards at all: whether it does is not for a trial to change.
+        nat: fs::read("/proc/sys/net/ipv4/ip_forward").is_ok_and(|value| value.starts_with(b"1")),
         ..Network::default()
     })
 }
