@@ -9,7 +9,7 @@ use super::{Facts, FileWrite, Undo, plan};
 use crate::devices::{self, Rule, v1::OnGap};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::group::{FreezerState, Group};
+use crate::group::Group;
 use crate::resources::Resources;
 use crate::stats::Version;
 
@@ -166,14 +166,10 @@ fn set_devices(group: &Group, rules: &[Rule]) -> Result<()> {
     match devices::v1::set(dir, rules, OnGap::Refuse) {
         // Only what has processes is refused for a gap; what is wrong with the rules themselves is so again.
         Err(Error::Invalid { .. }) if !group.processes()?.is_empty() => {
-            // What stands still already, because somebody paused it, stays so.
-            let paused = group.frozen_state()? != FreezerState::Thawed;
             group.freeze(FREEZE_AT_MOST)?;
             let set = devices::v1::set(dir, rules, OnGap::Accept);
             // ORDER: thaw in any case before the outcome is told.
-            if !paused {
-                group.thaw(FREEZE_AT_MOST)?;
-            }
+            group.thaw(FREEZE_AT_MOST)?;
             set.map(drop)
         }
         other => other.map(drop),
