@@ -92,9 +92,9 @@ fn the_console_is_the_terminal() {
             drop(process);
             container.destroy().unwrap();
             // Unix98 terminals have the major numbers from 136. If the directory was renamed with the mount on it, the name is a plain
-            // file of the image.
+            // file of the image, or it is not there at all.
             let seen = fs::read_to_string(attack.rootfs("tmp/seen")).unwrap();
-            assert!(seen.starts_with("88:") || seen == "0:0\n", "{seen}");
+            assert!(seen.starts_with("88:") || seen == "0:0\n" || seen.is_empty(), "{seen}");
         }
         attack.unharmed();
     });
