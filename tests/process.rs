@@ -224,6 +224,24 @@ fn pipes_files_and_what_is_inherited() {
     container.destroy().unwrap();
 }
 
+/// The plan of a further process, without starting it: a user by name is the container's own.
+#[test]
+fn a_join_is_explained() {
+    if !able("a_join_is_explained") {
+        return;
+    }
+    let place = Place::new("explain-join");
+    let container =
+        Factory::new().unwrap().create(place.join("c"), &config(&place.rootfs().unwrap())).unwrap();
+    let process = ProcessConfig { user: Some("u".into()), ..ProcessConfig::new(["id"]) };
+    let text = container.explain(&process).unwrap().explain().to_string();
+    for wanted in ["join the container", "setgroups(1, [10])", "setresuid(1000, 1000, 1000)", "/bin/id"] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    assert_eq!(container.processes().unwrap().len(), 1, "nothing was started");
+    container.destroy().unwrap();
+}
+
 #[test]
 fn devices_and_links_of_dev() {
     let script = "cd /dev; for n in null zero full tty urandom random; do stat -c '%n %t:%T %a' $n; done; \

@@ -133,7 +133,8 @@ pub(crate) fn explain(factory: &Factory, state: &State, process: &ProcessConfig)
     let config = &state.config;
     let single = config.gid_mappings.len() == 1 && config.gid_mappings.iter().all(|map| map.size == 1);
     let denied = config.namespaces.is_new(NamespaceKind::User) && factory.probe().euid != 0 && single;
-    let setup = setup(factory, config, process, &Accounts::default(), flags, denied)?;
+    let accounts = resolve::accounts_to_show(config, process.user.as_deref().unwrap_or(&config.user));
+    let setup = setup(factory, config, process, &accounts, flags, denied)?;
     Ok(compile::join(&setup, Vec::new(), Vec::new()).map_err(|error| Error::seal("explain", error))?.plan)
 }
 

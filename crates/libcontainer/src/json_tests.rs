@@ -86,3 +86,67 @@ fn every_field_is_in_the_table() {
         );
     }
 }
+
+/// Tells the keys of a struct by being asked for them.
+struct Keys<'k>(&'k mut Vec<&'static str>);
+
+impl<'de> Deserializer<'de> for Keys<'_> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> std::result::Result<V::Value, Self::Error> {
+        Err(de::Error::custom("only for structs"))
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        _: V,
+    ) -> std::result::Result<V::Value, Self::Error> {
+        self.0.extend(fields);
+        Err(de::Error::custom("told"))
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct seq
+        tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+fn keys<T: for<'de> serde::Deserialize<'de>>() -> Vec<&'static str> {
+    let mut found = Vec::new();
+    let _ = T::deserialize(Keys(&mut found));
+    found
+}
+
+/// A key that is missing there would be dropped as unknown, whatever the struct has.
+#[test]
+fn every_key_of_every_struct_is_known() {
+    use crate::cgroups::resources as limits;
+    use crate::config as of;
+    use crate::mount;
+    let known = example();
+    for (pointer, keys) in [
+        ("", keys::<Config>()),
+        ("/mount_config", keys::<mount::MountConfig>()),
+        ("/mount_config/mounts/0", keys::<mount::Mount>()),
+        ("/mount_config/mounts/0/uid_mappings/0", keys::<mount::IdMapping>()),
+        ("/mount_config/device_nodes/0", keys::<mount::DeviceNode>()),
+        ("/uid_mappings/0", keys::<mount::IdMapping>()),
+        ("/capability_sets", keys::<of::CapabilitySets>()),
+        ("/networks/0", keys::<of::Network>()),
+        ("/networks/0/ports/0", keys::<of::Port>()),
+        ("/routes/0", keys::<of::Route>()),
+        ("/cgroups", keys::<of::Cgroup>()),
+        ("/cgroups/allowed_devices/0", keys::<mount::DeviceNode>()),
+        ("/cgroups/resources", keys::<limits::Resources>()),
+        ("/cgroups/resources/memory", keys::<limits::Memory>()),
+        ("/cgroups/resources/cpu", keys::<limits::Cpu>()),
+        ("/cgroups/resources/blockIO", keys::<limits::BlockIo>()),
+    ] {
+        assert!(!keys.is_empty(), "{pointer}: no struct");
+        let there = known.pointer(pointer).unwrap_or_else(|| panic!("{pointer} is missing"));
+        let missing: Vec<_> = keys.iter().filter(|key| there.get(key).is_none()).collect();
+        assert!(missing.is_empty(), "{pointer}: {missing:?}");
+    }
+}

@@ -1,4 +1,4 @@
-//! Calls that nix does not wrap: waiting with resource usage, exit information of a pidfd, opening a pidfd, terminal sizes.
+//! Calls that nix does not wrap: waiting with resource usage, exit information of a pidfd, terminal sizes.
 
 use std::io;
 use std::mem::MaybeUninit;

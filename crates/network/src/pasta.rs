@@ -17,8 +17,21 @@ use libcontainer_netlink::Name;
 use libcontainer_plan::{Pid, open_pidfd, signal_pidfd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::config::Network;
 use crate::error::{Error, Result};
 use crate::plan::{Interface, Kind, Plan};
+
+/// Keys that are set and mean nothing for pasta.
+pub(crate) fn misplaced(network: &Network) -> impl Iterator<Item = &'static str> {
+    let keys = [
+        ("address", !network.address.is_empty()),
+        ("addresses", !network.addresses.is_empty()),
+        ("gateway", !network.gateway.is_empty()),
+        ("gateway_v6", !network.gateway_v6.is_empty()),
+        ("mac_address", !network.mac_address.is_empty()),
+    ];
+    keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| key)
+}
 
 impl Plan {
     /// Keeps the files of programs that serve the container in `dir`, which must exist when the steps run and go after them.

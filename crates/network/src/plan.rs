@@ -8,6 +8,7 @@ use libcontainer_netlink::{Cidr, Family, IpvlanMode, Mac, MacvlanMode, Name};
 
 use crate::config::{InterfaceState, Network, NetworkState, Route};
 use crate::nat::{Nat, Published};
+use crate::pasta;
 
 /// One thing that is wrong with a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,10 +180,9 @@ impl Reader {
                 parent.zip(mode).map(|(parent, mode)| Kind::Ipvlan { parent, mode })
             }
             "pasta" => {
-                if !network.address.is_empty() || !network.addresses.is_empty() || !network.gateway.is_empty()
-                {
+                for key in pasta::misplaced(network) {
                     self.add(
-                        format!("{at}/address"),
+                        format!("{at}/{key}"),
                         "pasta gives the container the host's addresses and gateway",
                     );
                 }

@@ -72,6 +72,12 @@ pub struct Cgroup {
 impl Cgroup {
     /// Where the group is to be; `id` is the container's name.
     pub(crate) fn group_path(&self, id: &str) -> libcontainer_cgroups::Result<GroupPath> {
+        for (key, given) in [("slice", !self.slice.is_empty()), ("properties", !self.properties.is_empty())] {
+            if given {
+                let (field, problem) = (format!("cgroups.{key}"), "only with \"systemd\": true".to_owned());
+                return Err(libcontainer_cgroups::Error::Invalid { field, problem });
+            }
+        }
         if !self.path.as_os_str().is_empty() {
             return GroupPath::new(&self.path);
         }
