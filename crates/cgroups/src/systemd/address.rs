@@ -1,6 +1,7 @@
 //! Where a bus listens.
 
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
@@ -91,6 +92,15 @@ pub enum Socket {
     Path(PathBuf),
     /// A name in the abstract name space, without the NUL in front.
     Abstract(Vec<u8>),
+}
+
+impl fmt::Display for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Abstract(name) => write!(f, "@{}", name.escape_ascii()),
+        }
+    }
 }
 
 /// One place to connect to.

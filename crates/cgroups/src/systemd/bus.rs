@@ -113,7 +113,7 @@ impl Bus {
     /// [`Error::Systemd`] that names the socket.
     pub fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Self> {
         let fd = dial(&endpoint.socket, deadline)
-            .map_err(|errno| failed("connect", format!("{:?}: {}", endpoint.socket, errno.desc())))?;
+            .map_err(|errno| failed("connect", format!("{}: {}", endpoint.socket, errno.desc())))?;
         Self::over(fd, endpoint.is_bus, deadline)
     }
 
