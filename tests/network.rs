@@ -14,6 +14,8 @@ mod failures;
 mod host;
 #[path = "network/nat.rs"]
 mod nat;
+#[path = "network/trial.rs"]
+mod trial;
 
 use std::path::Path;
 

@@ -12,13 +12,16 @@ use libcontainer::network::netlink::{
 };
 use libcontainer::{Container, Factory, Network, Port};
 use libcontainer_tests::Place;
+use nix::poll::{PollFd, PollFlags, poll};
 
 use super::host::{bridge, enter, links, name, networked, on_a_host, port, rootfs, tables, translates, veth};
 
 const WAIT: Duration = Duration::from_secs(10);
+/// How long a server waits for each client, in milliseconds.
+const PATIENCE: u16 = 60_000;
 
 /// A network that the host is connected to, which knows no way to the containers.
-struct World(File);
+pub(crate) struct World(File);
 
 impl World {
     fn new() -> Self {
@@ -40,7 +43,7 @@ impl World {
     }
 
     /// Does something there.
-    fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn within<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 nix::sched::setns(&self.0, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
@@ -81,7 +84,7 @@ fn both(number: u8) -> Network {
     }
 }
 
-fn with_world(test: &str, run: impl FnOnce(&Place, &World) + Send) {
+pub(crate) fn with_world(test: &str, run: impl FnOnce(&Place, &World) + Send) {
     on_a_host(test, |place| {
         if translates(test) {
             bridge("docker0", &["10.0.0.1/20", "fd00::1/64"]);
@@ -111,8 +114,11 @@ fn ask_udp(from: &str, address: &str) -> String {
 }
 
 /// A server that answers `count` connections with the address of its client.
-fn serve(listener: &TcpListener, count: usize) {
+pub(crate) fn serve(listener: &TcpListener, count: usize) {
     for _ in 0..count {
+        // Who never comes must fail the test, not keep it waiting.
+        let mut polled = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut polled, PATIENCE), Ok(1), "nobody connected");
         let (mut stream, client) = listener.accept().unwrap();
         stream.read_exact(&mut [0]).unwrap();
         stream.write_all(client.ip().to_canonical().to_string().as_bytes()).unwrap();
@@ -120,6 +126,7 @@ fn serve(listener: &TcpListener, count: usize) {
 }
 
 fn serve_udp(socket: &UdpSocket, count: usize) {
+    socket.set_read_timeout(Some(3 * WAIT)).unwrap();
     for _ in 0..count {
         let (_, client) = socket.recv_from(&mut [0; 9]).unwrap();
         socket.send_to(client.ip().to_canonical().to_string().as_bytes(), client).unwrap();

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use libcontainer::cgroups::{GroupPath, Layout};
-use libcontainer::{Cgroup, Config, NamespaceKind, Namespaces, Network};
+use libcontainer::{Cgroup, Config, Factory, NamespaceKind, Namespaces, Network};
 
 /// The program inside: one static file with everything.
 pub const BUSYBOX: &str = "/usr/bin/busybox";
@@ -107,8 +107,23 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        // Only then: what a test that goes well leaves must show.
+        if std::thread::panicking() {
+            destroy_all(&self.dir);
+        }
         if let Err(error) = fs::remove_dir_all(&self.dir) {
             let _ = writeln!(std::io::stderr(), "{}: {error}", self.dir.display());
+        }
+    }
+}
+
+/// Destroys the containers of a failed test, as far as that can be.
+fn destroy_all(dir: &Path) {
+    let Ok(factory) = Factory::new() else { return };
+    let records = files(dir).into_iter().filter(|file| file.ends_with("state.json"));
+    for container in records.filter_map(|file| file.parent().map(Path::to_owned)) {
+        if let Err(error) = factory.destroy(&container) {
+            let _ = writeln!(std::io::stderr(), "{}: {error}", container.display());
         }
     }
 }
