@@ -1,5 +1,7 @@
 //! Against the manager of straw: what is asked of systemd and when, and what a refusal leaves.
 
+use std::process::{Command, Stdio};
+
 use libcontainer::cgroups::stats::Limit;
 use libcontainer::cgroups::systemd::Environment;
 use libcontainer::cgroups::{Layout, Resources};
@@ -62,10 +64,9 @@ fn a_life_in_a_scope() {
         }
         let joined = container.start(ProcessConfig::new(["cat", "/proc/self/cgroup"]).piped()).unwrap();
         let joined = text(&joined.output(10_000).unwrap());
-        assert!(
-            joined.lines().any(|line| line.contains("pids") && line.ends_with("libcontainer-c.scope")),
-            "{joined}"
-        );
+        let unified = places.iter().any(|one| one.unified && one.controllers.contains(&"pids".to_owned()));
+        let of_pids = |line: &&str| if unified { line.starts_with("0::") } else { line.contains("pids") };
+        assert!(joined.lines().find(of_pids).unwrap().ends_with("libcontainer-c.scope"), "{joined}");
         container.pause_within(std::time::Duration::from_secs(10)).unwrap();
         container.resume().unwrap();
         assert!(!container.processes().unwrap().is_empty());
@@ -132,6 +133,29 @@ fn no_systemd_is_one_clear_error() {
     let error = error.to_string();
     assert!(error.contains("no systemd") && error.contains("nowhere"), "{error}");
     assert!(!place.join("c").exists());
+}
+
+/// In its own pid namespace a process has a number that is another process to systemd, which would move that one.
+#[test]
+fn another_pid_namespace_is_refused() {
+    if !ready("another_pid_namespace_is_refused") {
+        return;
+    }
+    let place = Place::new("straw-pidns");
+    let straw = Straw::new(&place, "done");
+    let config = Config { args: vec!["true".into()], ..scoped(&place) };
+    std::fs::write(place.join("container.json"), config.to_json().unwrap()).unwrap();
+    // The program is built beside this test.
+    let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("nsinit");
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--mount-proc"]).arg(program).arg("--root").arg(place.join("state"));
+    command.args(["run", "--bundle"]).arg(place.path()).arg("c");
+    command.env("DBUS_SYSTEM_BUS_ADDRESS", straw.environment().system_address.unwrap());
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && told.contains("another pid namespace"), "{told}");
+    assert_eq!(straw.calls(), Vec::<String>::new());
+    assert!(!place.join("state/c").exists());
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, send, setsockopt, socket, sockopt,
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, getsockopt, recv, send, setsockopt,
+    socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 
@@ -110,10 +111,17 @@ impl Bus {
     /// Connects to one endpoint: socket(2), connect(2), `AUTH EXTERNAL`, and `Hello` if it is a bus.
     ///
     /// # Errors
-    /// [`Error::Systemd`] that names the socket.
+    /// [`Error::Systemd`] that names the socket; also when who listens there is outside of our pid namespace: systemd would take
+    /// the numbers of our processes for others of its own.
     pub fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Self> {
-        let fd = dial(&endpoint.socket, deadline)
-            .map_err(|errno| failed("connect", format!("{}: {}", endpoint.socket, errno.desc())))?;
+        let socket = &endpoint.socket;
+        let failed = |errno: Errno| failed("connect", format!("{socket}: {}", errno.desc()));
+        let fd = dial(socket, deadline).map_err(failed)?;
+        if is_outside(&fd).map_err(failed)? {
+            let problem =
+                format!("{socket}: it belongs to another pid namespace, where our pids are other processes");
+            return Err(Error::Systemd { call: "connect", problem });
+        }
         Self::over(fd, endpoint.is_bus, deadline)
     }
 
@@ -333,6 +341,11 @@ fn dial(to: &Socket, deadline: Instant) -> nix::Result<OwnedFd> {
             Err(errno) => return Err(errno),
         }
     }
+}
+
+/// Whether the kernel has no number for the peer in our pid namespace (unix(7), `SO_PEERCRED`).
+fn is_outside(fd: &OwnedFd) -> nix::Result<bool> {
+    Ok(getsockopt(fd, sockopt::PeerCredentials)?.pid() == 0)
 }
 
 fn is_word(line: &str, word: &str) -> bool {
