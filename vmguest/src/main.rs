@@ -6,7 +6,7 @@
 //!
 //! * `vmguest` as pid 1: all of this
 //! * `vmguest run`: runs the binaries, in a machine that somebody else has set up
-//! * `vmguest reap PROGRAM [ARG...]`: pid 1 of the namespace of one binary
+//! * `vmguest reap PROGRAM [ARG...]`: the parent of one binary and of its orphans
 #![deny(unsafe_code)]
 #![allow(clippy::print_stderr, reason = "the console is how a machine without any other user speaks")]
 

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -20,6 +23,8 @@ const RESULTS: &str = "/dev/ttyS1";
 pub(crate) const SCRATCH: &str = "/scratch";
 const SKIPS: &str = "/run/vmtest-skips";
 const OUTPUT: &str = "/run/vmtest-output";
+/// Where systemd is pid 1 (sd_booted(3)).
+const SYSTEMD: &str = "/run/systemd/system";
 /// Bytes of a binary's output that are reported: its end.
 const TAIL: usize = 48 * 1024;
 
@@ -80,21 +85,19 @@ fn one(test: &Test) -> serde_json::Value {
 
 /// The status, and whether the time was over.
 ///
-/// Each binary has a mount and a pid namespace of its own, so whatever it leaves behind ends with it.
+/// Each binary has a mount namespace of its own. Without systemd it has a pid namespace too, so whatever it leaves behind ends with
+/// it; but systemd must know our processes by their numbers.
 fn execute(test: &Test) -> Result<(ExitStatus, bool)> {
     let output = File::create(OUTPUT).context(OUTPUT)?;
     let own = Path::new("/vmtest/vmguest");
+    let alone: &[&str] = match Path::new(SYSTEMD).exists() {
+        true => &[],
+        false => &["--pid", "--fork", "--kill-child", "--mount-proc"],
+    };
     let mut child = Command::new("/usr/bin/unshare")
-        .args([
-            "--mount",
-            "--propagation",
-            "private",
-            "--pid",
-            "--fork",
-            "--kill-child",
-            "--mount-proc",
-            "--",
-        ])
+        .args(["--mount", "--propagation", "private"])
+        .args(alone)
+        .arg("--")
         .arg(own)
         .arg("reap")
         .arg(&test.path)
@@ -107,6 +110,7 @@ fn execute(test: &Test) -> Result<(ExitStatus, bool)> {
         .env("LIBCONTAINER_SKIP_FILE", SKIPS)
         .env("LIBCONTAINER_EMULATED", "1")
         .envs(&test.env)
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(output.try_clone().context(OUTPUT)?)
         .stderr(output)
@@ -118,7 +122,8 @@ fn execute(test: &Test) -> Result<(ExitStatus, bool)> {
             return Ok((status, false));
         }
         if Instant::now() > end {
-            let _ = child.kill();
+            // The test too: it has a pid namespace that dies with the child only where there is no systemd.
+            let _ = i32::try_from(child.id()).map(|id| killpg(Pid::from_raw(id), Signal::SIGKILL));
             return Ok((child.wait().context("wait")?, true));
         }
         std::thread::sleep(Duration::from_millis(20));
