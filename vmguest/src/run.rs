@@ -86,16 +86,16 @@ fn one(test: &Test) -> serde_json::Value {
 /// The status, and whether the time was over.
 ///
 /// Each binary has a mount namespace of its own. Without systemd it has a pid namespace too, so whatever it leaves behind ends with
-/// it; but systemd must know our processes by their numbers.
+/// it; but systemd must know our processes by their numbers, and what it mounts (`/run/user/1000`) must be seen.
 fn execute(test: &Test) -> Result<(ExitStatus, bool)> {
     let output = File::create(OUTPUT).context(OUTPUT)?;
     let own = Path::new("/vmtest/vmguest");
     let alone: &[&str] = match Path::new(SYSTEMD).exists() {
-        true => &[],
-        false => &["--pid", "--fork", "--kill-child", "--mount-proc"],
+        true => &["--propagation", "slave"],
+        false => &["--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"],
     };
     let mut child = Command::new("/usr/bin/unshare")
-        .args(["--mount", "--propagation", "private"])
+        .arg("--mount")
         .args(alone)
         .arg("--")
         .arg(own)
