@@ -3,9 +3,11 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use libcontainer::cgroups::Layout;
+use libcontainer::cgroups::stats::Version;
 use libcontainer::mount::IdMapping;
 use libcontainer::{Cgroup, Config, Namespace, NamespaceKind};
 use libcontainer_tests::{Place, config, copy_program, skip};
@@ -60,51 +62,96 @@ fn give(path: &Path) {
     chown(path, Some(USER), Some(USER)).unwrap();
 }
 
+/// A bundle that belongs to the user, and the program.
+struct Session {
+    place: Place,
+    program: PathBuf,
+    id: String,
+}
+
+impl Session {
+    fn new() -> Self {
+        let place = Place::new("sd-user");
+        // The program is built beside this test.
+        let built = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("nsinit");
+        let program = place.join("nsinit");
+        copy_program(&built, &program).unwrap();
+        let id = place.path().file_name().unwrap().to_str().unwrap().to_owned();
+        place.rootfs().unwrap();
+        Self { place, program, id }
+    }
+
+    fn configure(&self, resources: &str) {
+        let block = Cgroup {
+            systemd: true,
+            resources: serde_json::from_str(resources).unwrap(),
+            ..Cgroup::default()
+        };
+        let mut config = Config {
+            args: vec!["sleep".into(), "1000".into()],
+            cgroups: Some(block),
+            ..config(&self.place.join("rootfs"))
+        };
+        config.namespaces.set(NamespaceKind::User, Namespace::New);
+        let map = IdMapping { container_id: 0, host_id: i64::from(USER), size: 1 };
+        (config.uid_mappings, config.gid_mappings) = (vec![map], vec![map]);
+        fs::write(self.place.join("container.json"), config.to_json().unwrap()).unwrap();
+        give(self.place.path());
+        fs::set_permissions(self.place.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn tool(&self, args: &[&str]) -> Told {
+        let root = self.place.join("root");
+        user(&self.place, &self.program, &[&["--root", root.to_str().unwrap()], args].concat())
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let told = self.tool(args);
+        assert!(told.success, "{args:?}: {}", told.text);
+        told.text
+    }
+
+    fn detach(&self) -> Told {
+        self.tool(&["run", "--detach", "--bundle", self.place.path().to_str().unwrap(), &self.id])
+    }
+
+    fn unit(&self) -> String {
+        format!("libcontainer-{}.scope", self.id)
+    }
+
+    fn show(&self, property: &str) -> String {
+        let args = ["--user", "show", "--value", "-p", property, &self.unit()];
+        user(&self.place, "systemctl".as_ref(), &args).text.trim().to_owned()
+    }
+}
+
 #[test]
 fn a_scope_of_the_users_own() {
     let name = "a_scope_of_the_users_own";
     if !ready(name) || !manager(name) {
         return;
     }
-    let place = Place::new("sd-user");
-    let program = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().join("nsinit");
-    if !program.exists() {
-        return skip(name, "nsinit is not built: cargo build -p nsinit");
+    let session = Session::new();
+    session.configure(r#"{"pids": {"limit": 50}}"#);
+    let started = session.detach();
+    // Version 1 gives its controllers to no user.
+    let layout = Layout::of_this_process().unwrap();
+    let limited = layout.hierarchy("pids").unwrap().version == Version::V2;
+    if limited {
+        assert!(started.success, "{}", started.text);
+        assert_eq!(session.show("TasksMax"), "50");
+        session.ok(&["update", "--pids-limit", "60", &session.id]);
+        assert_eq!(session.show("TasksMax"), "60");
+    } else {
+        assert!(!started.success && started.text.contains("pids.limit"), "{}", started.text);
+        assert_eq!(session.show("LoadState"), "not-found");
+        session.configure("{}");
+        let started = session.detach();
+        assert!(started.success, "{}", started.text);
     }
-    let own = place.join("nsinit");
-    copy_program(&program, &own).unwrap();
-    let resources = serde_json::from_str(r#"{"pids": {"limit": 50}}"#).unwrap();
-    let block = Cgroup { systemd: true, resources, ..Cgroup::default() };
-    let mut config = Config {
-        args: vec!["sleep".into(), "1000".into()],
-        cgroups: Some(block),
-        ..config(&place.rootfs().unwrap())
-    };
-    config.namespaces.set(NamespaceKind::User, Namespace::New);
-    let map = IdMapping { container_id: 0, host_id: i64::from(USER), size: 1 };
-    (config.uid_mappings, config.gid_mappings) = (vec![map], vec![map]);
-    fs::write(place.join("container.json"), config.to_json().unwrap()).unwrap();
-    give(place.path());
-    fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let id = place.path().file_name().unwrap().to_str().unwrap().to_owned();
-    let (root, bundle) = (place.join("root"), place.path().to_str().unwrap().to_owned());
-    let run = |args: &[&str]| {
-        let told = user(&place, &own, &[&["--root", root.to_str().unwrap()], args].concat());
-        assert!(told.success, "{args:?}: {}", told.text);
-        told.text
-    };
-    let systemctl = |property: &str, unit: &str| {
-        let told = user(&place, "systemctl".as_ref(), &["--user", "show", "--value", "-p", property, unit]);
-        told.text.trim().to_owned()
-    };
-    run(&["run", "--detach", "--bundle", &bundle, &id]);
-    let unit = format!("libcontainer-{id}.scope");
-    assert_eq!(systemctl("ActiveState", &unit), "active");
-    assert_eq!(systemctl("TasksMax", &unit), "50");
-    let inside = run(&["exec", &id, "cat", "/proc/self/cgroup"]);
-    assert!(inside.contains(&unit), "{inside}");
-    run(&["update", "--pids-limit", "60", &id]);
-    assert_eq!(systemctl("TasksMax", &unit), "60");
-    run(&["delete", "--force", &id]);
-    assert_eq!(systemctl("LoadState", &unit), "not-found");
+    assert_eq!(session.show("ActiveState"), "active");
+    let inside = session.ok(&["exec", &session.id, "cat", "/proc/self/cgroup"]);
+    assert!(inside.contains(&session.unit()), "{inside}");
+    session.ok(&["delete", "--force", &session.id]);
+    assert_eq!(session.show("LoadState"), "not-found");
 }
