@@ -1,4 +1,4 @@
-//! Two processes create, start, load, signal and destroy the same container: no hang, no leak, only documented errors.
+//! Two processes create, start, load, signal, pause and destroy the same container: no hang, no leak, only documented errors.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -73,7 +73,9 @@ fn two_processes_handle_one_container() {
         }
     }
     // They did meet, and each operation went well now and then.
-    for operation in ["create", "run", "split", "exec", "state", "signal", "processes", "destroy"] {
+    for operation in
+        ["create", "run", "split", "exec", "state", "signal", "processes", "pause", "resume", "destroy"]
+    {
         assert!(all.contains_key(&format!("{operation} ok")), "{operation}: {all:?}");
     }
     assert!(all.contains_key("create AlreadyExists") && all.contains_key("exec WrongState"), "{all:?}");

@@ -126,6 +126,7 @@ static STARTED: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
 
 /// Reaps the children in containers that have ended. Their statuses stay with their handles.
 pub(crate) fn reap_ended() {
+    libcontainer_plan::reap_left();
     let all = STARTED.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for shared in all {
         // An error means that the status is lost; then there is nothing to reap either.

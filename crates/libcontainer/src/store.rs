@@ -15,6 +15,7 @@ use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::process::reap_ended;
 use crate::state::{self, State, StateError};
 
 /// Name of the pipe on which a created container waits for its start.
@@ -131,6 +132,8 @@ impl Store {
                 Err((again, Errno::EINTR)) => file = again,
                 Err((_, errno)) => return Err(failed(errno)),
             }
+            // Who holds the lock may be waiting for a container to end, which our zombies in it would prevent.
+            reap_ended();
             std::thread::sleep(Duration::from_millis(2));
         }
     }

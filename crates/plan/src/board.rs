@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use nix::sys::uio::pread;
 
+use crate::ids::Pid;
 use crate::wire::board as layout;
 
 /// Reads the board by `pread`: no mapping, so a truncated file can't hurt the host.
@@ -23,6 +24,7 @@ pub(crate) struct Snapshot {
     pub(crate) aux: i32,
     pub(crate) refused: bool,
     pub(crate) born: u64,
+    pub(crate) child: Option<Pid>,
     pub(crate) log: String,
 }
 
@@ -64,6 +66,7 @@ fn parse(bytes: &[u8]) -> Snapshot {
         aux: i32::try_from(number(layout::AUX) & 0xffff_ffff).unwrap_or(0),
         refused: number(layout::REFUSED) != 0,
         born: number(layout::BORN),
+        child: i32::try_from(number(layout::CHILD)).ok().and_then(Pid::new),
         log: messages(log),
     }
 }

@@ -285,8 +285,13 @@ impl<'a, S: Sys> Machine<'a, S> {
     }
 
     /// `args`: clone arguments and their size, pidfd (arena), socket, message header; `place` takes the pidfd, the payload
-    /// of the message (8 bytes before it) the pid.
+    /// of the message (8 bytes before it) the pid. The board gets the pid from the kernel.
     fn respawn(&mut self, place: usize, args: [usize; 6]) -> Result<usize, i32> {
+        let address = self.sys.board_address(board::CHILD) as u64;
+        let at = args[0].checked_sub(self.base).ok_or(errno::EINVAL)? + crate::wire::PARENT_TID;
+        for (half, value) in [(0, address), (4, address >> 32)] {
+            self.poke(at + half, signed((value & 0xffff_ffff) as u32))?;
+        }
         let pid = self.call(nr::CLONE3, [args[0], args[1], 0, 0, 0, 0])?;
         if pid == 0 {
             return Ok(0);

@@ -29,7 +29,7 @@ pub use error::{Cause, Lane, LaunchError, SealError, StepFailure};
 pub use explain::{Explain, StepView};
 pub use host::{FdSource, HostContext, HostStep, Undo};
 pub use ids::Pid;
-pub use launch::{INIT_SIZE, Launch, Launched, Stamp, init_image, open_pidfd, signal_pidfd};
+pub use launch::{INIT_SIZE, Launch, Launched, Stamp, init_image, open_pidfd, reap_left, signal_pidfd};
 pub use plan::{Counts, Fault, Plan};
 pub use probe::Probe;
 pub use slot::{At, Dir, File, FsContext, Kind, Mount, Ns, Place, Pty, Slot, SlotId, Sock};

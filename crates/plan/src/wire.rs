@@ -10,7 +10,7 @@
 /// First word of an encoded plan.
 pub const MAGIC: u32 = 0x6e61_6c70;
 /// Changes with each change of this file; the embedded init and the encoder are always built together.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Length of the header in bytes.
 pub const HEADER: usize = 64;
 /// Length of one encoded step in bytes.
@@ -30,6 +30,8 @@ pub const OUTCOMES: usize = 4;
 /// Bit 33 of the flags of clone3(2). The constant of libc has the type of an int and the value 0.
 pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
+/// Bytes before the address for the child's number in `struct clone_args`: its field `parent_tid`.
+pub const PARENT_TID: usize = 24;
 /// Bytes by which the pid in a respawn message lies before the descriptor.
 pub const RESPAWN_PID: usize = 24;
 
@@ -312,6 +314,8 @@ pub mod board {
     pub const BORN: usize = 5;
     /// Length of the mount log.
     pub const LOG_LEN: usize = 6;
+    /// Number of the child by which the init goes on, else 0: the kernel writes it in the clone itself.
+    pub const CHILD: usize = 7;
     /// First word of the mount log.
     pub const LOG: usize = 8;
     /// Length of the mount log's room in bytes.

@@ -1,6 +1,6 @@
 //! One of several processes that handle the same container at the same time: `racer PATH ROOTFS SECONDS SEED`.
 //!
-//! Prints how often each operation went well and which errors there were. Fails on an error that is not documented for the
+//! The container has a control group, named after the directory of PATH. Prints how often each operation went well and which errors there were. Fails on an error that is not documented for the
 //! operation, and if it holds more descriptors or threads at the end than after its first round.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "a report for the test")]
@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use libcontainer::{Config, Error, ErrorKind, Factory, ProcessConfig};
 
-const OPERATIONS: [&str; 8] = ["create", "run", "split", "exec", "state", "signal", "processes", "destroy"];
+const OPERATIONS: [&str; 10] =
+    ["create", "run", "split", "exec", "state", "signal", "processes", "pause", "resume", "destroy"];
 
 struct Racer<'a> {
     factory: Factory,
@@ -23,7 +24,9 @@ impl Racer<'_> {
     /// Makes a container of its own and destroys it: ended children are reaped then.
     fn settle(&self) -> Result<(), Error> {
         let own = self.path.with_extension(std::process::id().to_string());
-        self.factory.create(own, &self.config)?.destroy()
+        // The control group is that of the container that all race for.
+        let config = Config { cgroups: None, ..self.config.clone() };
+        self.factory.create(own, &config)?.destroy()
     }
 
     fn attempt(&self, operation: &str) -> Result<(), Error> {
@@ -37,6 +40,8 @@ impl Racer<'_> {
             "state" => load()?.run_state().map(drop),
             "signal" => load()?.signal(libc::SIGTERM),
             "processes" => load()?.processes().map(drop),
+            "pause" => load()?.pause(),
+            "resume" => load()?.resume(),
             _ => self.factory.destroy(self.path),
         }
     }
@@ -52,6 +57,7 @@ fn documented(operation: &str, error: &Error) -> bool {
             "create" | "run" => [AlreadyExists, StartFailed].contains(&error.kind()),
             "split" => [AlreadyExists, StartFailed, WrongState].contains(&error.kind()),
             "exec" => [StartFailed, WrongState].contains(&error.kind()),
+            "pause" | "resume" => error.kind() == WrongState,
             "signal" => error.kind() == WrongState || error.errno() == Some(libc::ESRCH),
             _ => false,
         }
@@ -64,8 +70,10 @@ fn held() -> [usize; 2] {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [path, rootfs, seconds, seed] = args.as_slice() else { return Err("four arguments".into()) };
-    let config = libcontainer_tests::config(rootfs.as_ref());
-    let racer = Racer { factory: Factory::new()?, path: path.as_ref(), config };
+    let path: &Path = path.as_ref();
+    let group = path.parent().map(libcontainer_tests::group_of);
+    let config = Config { cgroups: group, ..libcontainer_tests::config(rootfs.as_ref()) };
+    let racer = Racer { factory: Factory::new()?, path, config };
     let end = Instant::now() + Duration::from_secs(seconds.parse()?);
     let mut random: u64 = seed.parse::<u64>()?.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();

@@ -87,16 +87,17 @@ impl Builder {
         Slot::new(slot)
     }
 
-    /// The init goes on in a child of the same parent (`clone3(CLONE_PARENT | CLONE_PIDFD)`), which is inside the pid
-    /// namespace that was set for children; the host adopts the child and reaps the first process.
+    /// The init goes on in a child of the same parent (`clone3(CLONE_PARENT | CLONE_PIDFD | CLONE_PARENT_SETTID)`), which is inside
+    /// the pid namespace that was set for children; the host adopts the child and reaps the first process.
     pub fn respawn(&mut self) {
         const CLONE_PIDFD: u64 = 0x1000;
         const CLONE_PARENT: u64 = 0x8000;
+        const CLONE_PARENT_SETTID: u64 = 0x10_0000;
         let point = self.point("respawn");
         let control = self.control();
         let pidfd = self.arena.room(8);
         let mut words = [Ok(0); 11];
-        words[0] = Ok(CLONE_PIDFD | CLONE_PARENT);
+        words[0] = Ok(CLONE_PIDFD | CLONE_PARENT | CLONE_PARENT_SETTID);
         words[1] = Err(pidfd);
         let clone = Arg::Memory(self.arena.words(&words), Memory::Opaque("CLONE_PARENT|CLONE_PIDFD"));
         let (header, place) = self.arena.message(point.0);

@@ -61,19 +61,26 @@ impl Control {
         let _ = shutdown(self.socket.as_raw_fd(), Shutdown::Write);
     }
 
-    /// Waits for a message. `Ok(None)` if `limit` passes first.
-    pub(super) fn receive(&self, limit: Duration) -> io::Result<Option<Message>> {
+    /// Waits for a message. `Ok(None)` if `limit` passes first. `sender` is the pidfd of who is to send it: once that is gone, nothing
+    /// comes any more, also while a child of it holds the other end.
+    pub(super) fn receive(
+        &self,
+        limit: Duration,
+        sender: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Option<Message>> {
+        let socket = self.socket.as_fd();
         let end = Instant::now() + limit;
         loop {
             let left = end.saturating_duration_since(Instant::now());
             // Rounded up: a poll of 0 ms just before the end would spin.
             let millis = i32::try_from(left.as_millis()).unwrap_or(i32::MAX - 1).saturating_add(1);
-            let mut polled = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+            let mut polled = [socket, sender.unwrap_or(socket)].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
             match poll(&mut polled, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)) {
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(errno.into()),
                 Ok(0) if left.is_zero() => return Ok(None),
                 Ok(0) => {}
+                // RACE: what it sent just before it went may have come after the look at the socket, so that is read anyway.
                 Ok(_) => return self.read().map(Some),
             }
         }
@@ -88,6 +95,7 @@ impl Control {
             match recvmsg::<()>(self.socket.as_raw_fd(), &mut slices, Some(&mut space), flags) {
                 // A reset says, once, that the init left without reading our last message; what it sent before is still there.
                 Err(Errno::EINTR | Errno::ECONNRESET) => {}
+                Err(Errno::EAGAIN) => return Ok(Message::Closed),
                 Err(errno) => return Err(errno.into()),
                 Ok(received) => break received,
             }

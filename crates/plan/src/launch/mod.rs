@@ -5,6 +5,7 @@ mod clone;
 mod control;
 mod detached;
 mod image;
+mod left;
 mod prepare;
 #[allow(unsafe_code, reason = "calls that nix does not wrap")]
 pub(crate) mod raw;
@@ -12,13 +13,14 @@ mod respawn;
 mod timeline;
 
 pub use image::{INIT_SIZE, init_image};
+pub use left::reap_left;
 pub use raw::{open_pidfd, signal_pidfd};
 pub use timeline::Stamp;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::sys::wait::WaitStatus;
@@ -172,8 +174,9 @@ impl Launch {
     ///
     /// # Errors
     /// The step of either lane that failed first, after all that was done has been taken back in reverse order, with the errors of that.
-    /// The init is killed and reaped then.
+    /// The init is killed and reaped then, or later if it stands in a frozen control group: see [`reap_left`].
     pub fn run(mut self) -> Result<Launched, Box<LaunchError>> {
+        reap_left();
         let host = std::mem::take(&mut self.plan.host);
         let total = host.len();
         // Renders host steps for errors; the steps themselves are consumed one by one.
@@ -244,7 +247,7 @@ impl Run {
             HostOp::Receive(point) => self.take(point),
             HostOp::Send(point, source) => {
                 let fd = (source.make)(&mut self.state.context)?;
-                Ok(self.control()?.send(point, Some(std::os::fd::AsFd::as_fd(&fd)))?)
+                Ok(self.control()?.send(point, Some(fd.as_fd()))?)
             }
             HostOp::Respawn(_) => self.adopt(),
             HostOp::AwaitExec => self.await_exec(),
@@ -259,7 +262,8 @@ impl Run {
     fn receive(&self) -> Result<Message, Failure> {
         let mut seen = None;
         loop {
-            if let Some(message) = self.control()?.receive(self.launch.limit)? {
+            let init = self.state.context.pidfd.as_ref().map(AsFd::as_fd);
+            if let Some(message) = self.control()?.receive(self.launch.limit, init)? {
                 return Ok(message);
             }
             let now = self.snapshot().step;
@@ -364,9 +368,7 @@ impl Run {
         if let Some(pidfd) = self.state.context.pidfd.take() {
             // It may be gone already (ESRCH), and then only has to be reaped.
             let _ = raw::signal_pidfd(&pidfd, libc::SIGKILL);
-            let reaped = raw::reap(&pidfd).err();
-            let failed = reaped.filter(|error| error.raw_os_error() != Some(libc::ECHILD));
-            errors.extend(failed.map(|error| ("reap the init".to_owned(), error)));
+            left::reap(pidfd);
         }
         while let Some((name, undo)) = self.state.undo.pop() {
             if let Err(error) = undo() {
