@@ -282,7 +282,18 @@ fn links_at_the_source() {
         setup.mounts(vec![mount("bind", &link, to, &["bind", option])]);
         assert_eq!(setup.run(&format!("cat {to}")).unwrap(), wanted, "{option}");
     }
-    assert_eq!(fs::read_link(setup.rootfs("c")).unwrap(), Path::new("file"));
+    // One that leads there stays the same one; one that only begins or ends like it is replaced.
+    let made = fs::symlink_metadata(setup.rootfs("c")).unwrap();
+    for older in [None, Some("fil"), Some("file2"), Some("elsewhere")] {
+        let older_one = older.map(|older| {
+            fs::remove_file(setup.rootfs("c")).unwrap();
+            symlink(older, setup.rootfs("c")).unwrap();
+        });
+        assert_eq!(setup.run("cat /c").unwrap(), "inside", "{older:?}");
+        assert_eq!(fs::read_link(setup.rootfs("c")).unwrap(), Path::new("file"));
+        let same = fs::symlink_metadata(setup.rootfs("c")).unwrap().ctime_nsec() == made.ctime_nsec();
+        assert_eq!(same, older_one.is_none());
+    }
     // A file in its place is not lost.
     setup.mounts(vec![mount("bind", &link, "/file", &["bind", "copy-symlink"])]);
     assert_eq!(setup.run("true").unwrap_err().errno(), Some(libc::EEXIST));

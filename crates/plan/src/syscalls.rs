@@ -75,6 +75,7 @@ table! {
     MKDIRAT = "mkdirat" SYS_mkdirat Plain [At, Memory, Mode];
     MKNODAT = "mknodat" SYS_mknodat Plain [At, Memory, Mode, Device];
     SYMLINKAT = "symlinkat" SYS_symlinkat Plain [Memory, At, Memory];
+    READLINKAT = "readlinkat" SYS_readlinkat Plain [At, Memory, Memory, Int];
     UNLINKAT = "unlinkat" SYS_unlinkat Plain [At, Memory, Flags(f::AT)];
     FCHOWNAT = "fchownat" SYS_fchownat Plain [At, Memory, Int, Int, Flags(f::AT)];
     FCHMODAT = "fchmodat" SYS_fchmodat Plain [At, Memory, Mode];

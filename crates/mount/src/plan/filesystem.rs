@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use libcontainer_plan::{At, Builder, Dir, File, How, Mount, MountAttr, Slot};
+use libcontainer_plan::{At, Builder, Dir, How, Mount, MountAttr, Slot};
 
 use super::copy_up::{CopyUp, copy_up};
 use super::idmap::{IdMap, idmapped};
@@ -99,22 +99,21 @@ pub fn attach(plan: &mut Builder, rootfs: Rootfs, mount: Slot<Mount>, path: &Pat
     plan.close(mount);
 }
 
-/// Makes a symbolic link at `path` in the rootfs. A link that is there already is replaced, as it may be that of an earlier
-/// start; anything else is an error (`EEXIST`).
+/// Makes a symbolic link at `path` in the rootfs. One that leads there already stays, another link is replaced, and anything else is
+/// an error (`EEXIST`).
 pub fn link(plan: &mut Builder, rootfs: Rootfs, to: &Path, path: &Path) {
     let parent = path.parent().unwrap_or(Path::new("/"));
     let place = target(plan, rootfs.dir, parent, Kind::Directory, Links::InRoot);
     if let Some(name) = path.file_name() {
         let directory = plan.as_dir(place);
-        let (check, replace, end) = (plan.label(), plan.label(), plan.label());
+        let (check, in_the_way, replace, end) = (plan.label(), plan.label(), plan.label(), plan.label());
         plan.symlinkat(to, directory, name).on(libc::EEXIST, check).on_success(end);
         plan.bind(check);
-        let how = How { flags: libc::O_PATH, ..How::NO_LINKS };
-        let other: Slot<File> = plan.openat2(directory, name, how);
-        plan.on(libc::ELOOP, replace);
-        plan.close(other);
+        // ORDER: looked at before it is touched: a start that fails further on has not taken away what an earlier one made.
+        plan.expect_link(to, directory, name, [replace, in_the_way]).on_success(end);
+        plan.bind(in_the_way);
         // Fails, and so names what is in the way.
-        plan.symlinkat(to, directory, name);
+        plan.symlinkat(to, directory, name).on_success(end);
         plan.bind(replace);
         plan.unlinkat(directory, name).tolerate(libc::ENOENT);
         plan.symlinkat(to, directory, name);

@@ -1,11 +1,11 @@
 //! Files and directories.
 
-use crate::wire::unsigned;
+use crate::wire::{Kind as StepKind, unsigned};
 use std::path::Path;
 
 use super::Builder;
 use crate::slot::{At, Dir, File, Kind, Ns, Place, Slot};
-use crate::step::{Arg, Memory};
+use crate::step::{Arg, Label, Memory};
 use crate::syscalls as sys;
 
 bitflags::bitflags! {
@@ -103,6 +103,27 @@ impl Builder {
         let (target, name) = (self.path(target), self.path(name));
         self.step(&sys::SYMLINKAT, [target, dir.into().into(), name]);
         self
+    }
+
+    /// `readlinkat(dir, name)`: a link that leads to `target` is passed, for one that leads elsewhere the plan goes on at `other`, and for
+    /// anything but a link (`EINVAL`) at `no_link`.
+    pub fn expect_link(
+        &mut self,
+        target: impl AsRef<Path>,
+        dir: impl Into<At>,
+        name: impl AsRef<Path>,
+        [other, no_link]: [Label; 2],
+    ) -> &mut Self {
+        let target = target.as_ref();
+        let len = u32::try_from(target.as_os_str().len()).unwrap_or(u32::MAX);
+        // One byte more, or a link that only begins like this one would pass.
+        let room = target.as_os_str().len().saturating_add(1);
+        let (got, wanted, name) = (self.arena.room(room), self.arena.path(target), self.path(name));
+        let buffer = Arg::Memory(got, Memory::Opaque("buffer"));
+        let args = [dir.into().into(), name, buffer, len.saturating_add(1).into()];
+        self.step_of(StepKind::Expect, &sys::READLINKAT, args).aux = len;
+        self.on(libc::EBADE, other).on(libc::EINVAL, no_link);
+        self.compare(&sys::READLINKAT, got, wanted, len, Memory::Text).on(libc::EBADE, other)
     }
 
     /// `unlinkat(dir, name, 0)`.

@@ -167,7 +167,7 @@ impl Builder {
         self.compare(&sys::GETGROUPS, got, wanted, count.saturating_mul(4), Memory::Ids(count))
     }
 
-    fn compare(
+    pub(super) fn compare(
         &mut self,
         call: &'static sys::Sys,
         got: u32,
