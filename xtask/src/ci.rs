@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::run::{cargo, check};
-use crate::{source, test, tidy};
+use crate::{source, test, tidy, vm};
 
 type Step = (String, Box<dyn Fn() -> Result<()>>);
 
@@ -52,6 +52,7 @@ fn steps() -> Result<Vec<Step>> {
         ));
     }
     steps.push(("test".into(), Box::new(|| test::run(&[]))));
+    steps.push(("test --vm".into(), Box::new(|| vm::run(&["--vm".to_owned()]))));
     Ok(steps)
 }
 

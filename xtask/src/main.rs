@@ -15,10 +15,10 @@ use std::process::ExitCode;
 const USAGE: &str = "cargo xtask COMMAND
 
   test [FILTER]   set up what the tests need, run them all, count skips
-  test --vm [FILTER] [--kernel 6.1|newest|5.10|all] [--cg v2|v1|hybrid|systemd] [--keep]
+  test --vm [FILTER | --all] [--kernel 6.1|newest|5.10|all] [--cg v2|v1|hybrid|systemd] [--keep]
                   run them in machines with stock kernels, under QEMU
   tidy            check the invariants of ARCHITECTURE.md
-  ci              fmt, clippy, docs, tidy, each crate alone, test
+  ci              fmt, clippy, docs, tidy, each crate alone, test, test --vm
   bench [COUNT]   measure starts, side by side with crun and runc where installed
   bench cgroups   measure reading control groups, side by side with libcgroups and cgroups-rs
   bench netlink [ROUNDS]

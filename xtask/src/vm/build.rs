@@ -23,6 +23,14 @@ pub(crate) const LEFT_OUT: [(&str, &str); 5] = [
         "thousands of generated cases without a kernel's help; run on the host",
     ),
 ];
+/// What runs where nothing else is asked for, by package or binary: what depends on the kernel and on its layout of control groups.
+const LAYOUT: [&str; 5] = [
+    "libcontainer-cgroups",
+    "libcontainer-tests/cgroups",
+    "libcontainer-tests/lifecycle",
+    "libcontainer-tests/old_kernel",
+    "libcontainer-tests/systemd",
+];
 /// Seconds that one binary may take, under emulation.
 const LIMIT: u64 = 600;
 
@@ -104,15 +112,33 @@ pub(crate) struct Chosen<'a> {
     args: Vec<String>,
 }
 
-/// A filter that is part of binaries' names chooses those; any other chooses tests by a part of their names.
-pub(crate) fn chosen<'a>(tests: &[&'a Binary], filter: Option<&str>) -> Result<Chosen<'a>> {
-    let Some(filter) = filter else { return Ok(Chosen { tests: tests.to_vec(), args: Vec::new() }) };
+/// Which tests were asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Those of the kernel and its layout of control groups.
+    #[default]
+    Layout,
+    /// All.
+    All,
+    /// What is part of binaries' names chooses those; anything else chooses tests by a part of their names.
+    Filter(String),
+}
+
+/// The tests that were asked for.
+pub(crate) fn chosen<'a>(tests: &[&'a Binary], wanted: &Wanted) -> Result<Chosen<'a>> {
+    let listed = |test: &Binary| LAYOUT.iter().any(|name| *name == test.name || *name == test.package);
     let with = |fits: &dyn Fn(&Binary) -> bool| -> Vec<&'a Binary> {
         tests.iter().copied().filter(|test| fits(test)).collect()
     };
+    let binaries = |tests| Ok(Chosen { tests, args: Vec::new() });
+    let filter = match wanted {
+        Wanted::Layout => return binaries(with(&listed)),
+        Wanted::All => return binaries(tests.to_vec()),
+        Wanted::Filter(filter) => filter.as_str(),
+    };
     let named = with(&|test| test.name.contains(filter));
     if !named.is_empty() {
-        return Ok(Chosen { tests: named, args: Vec::new() });
+        return binaries(named);
     }
     let holding = with(&|test| lists(&test.path, filter));
     if holding.is_empty() {
@@ -231,13 +257,18 @@ mod tests {
         own.path = std::env::current_exe().unwrap();
         let all = [own, binary(&message("test", "mountinfo", true)).unwrap()];
         let all: Vec<&Binary> = all.iter().collect();
-        for (filter, binaries, args) in
-            [(None, 2, 0), (Some("mountinfo"), 1, 0), (Some("a_filter_is_for_binaries"), 1, 1)]
-        {
-            let chosen = chosen(&all, filter).unwrap();
-            assert_eq!((chosen.tests.len(), chosen.args.len()), (binaries, args), "{filter:?}");
+        let filter = |text: &str| Wanted::Filter(text.to_owned());
+        let cases = [
+            (Wanted::All, 2, 0),
+            (Wanted::Layout, 0, 0),
+            (filter("mountinfo"), 1, 0),
+            (filter("a_filter_is_for_binaries"), 1, 1),
+        ];
+        for (wanted, binaries, args) in cases {
+            let chosen = chosen(&all, &wanted).unwrap();
+            assert_eq!((chosen.tests.len(), chosen.args.len()), (binaries, args), "{wanted:?}");
         }
-        let error = chosen(&all, Some(&["no", "such"].join("_"))).unwrap_err().to_string();
+        let error = chosen(&all, &filter(&["no", "such"].join("_"))).unwrap_err().to_string();
         assert!(error.contains("no_such"), "{error}");
     }
 }

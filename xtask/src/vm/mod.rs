@@ -19,6 +19,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail};
 
 use crate::run::{check, has, root};
+use build::Wanted;
 use machine::Machine;
 use report::Report;
 
@@ -37,7 +38,7 @@ const ROOM_WARM: u64 = 1500;
 /// What was asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
-    filter: Option<String>,
+    wanted: Wanted,
     kernel: Option<String>,
     layout: Option<String>,
     keep: bool,
@@ -51,12 +52,12 @@ impl Options {
             let mut value = || args.next().cloned().with_context(|| format!("{arg} needs a value"));
             match arg.as_str() {
                 "--vm" => {}
+                "--all" => options.choose(Wanted::All, arg)?,
                 "--keep" => options.keep = true,
                 "--kernel" => options.kernel = Some(value()?),
                 "--cg" => options.layout = Some(value()?),
                 other if other.starts_with('-') => bail!("unknown option {other}"),
-                other if options.filter.is_none() => options.filter = Some(other.to_owned()),
-                other => bail!("a second filter: {other}"),
+                other => options.choose(Wanted::Filter(other.to_owned()), other)?,
             }
         }
         match &options.layout {
@@ -65,6 +66,14 @@ impl Options {
             }
             _ => Ok(options),
         }
+    }
+
+    fn choose(&mut self, wanted: Wanted, arg: &str) -> Result<()> {
+        if self.wanted != Wanted::Layout {
+            bail!("{arg}: one filter, or --all");
+        }
+        self.wanted = wanted;
+        Ok(())
     }
 
     /// Pairs of kernel and layout.
@@ -158,7 +167,7 @@ fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
         kernel::look_for(&apt, &series)?;
     }
     let binaries = build::build(cache)?;
-    let chosen = build::chosen(&build::tests(&binaries), options.filter.as_deref())?;
+    let chosen = build::chosen(&build::tests(&binaries), &options.wanted)?;
     let tools = image::Tools::fetch(&apt, cache)?;
     let payload = build::payload(cache, &binaries, &chosen)?;
     let init = fs::read(build::guest(&binaries)?)?;
@@ -222,22 +231,25 @@ fn qemu() -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::Options;
+    use super::{Options, Wanted};
 
-    fn parse(line: &str) -> Option<(usize, Option<String>, bool)> {
+    fn parse(line: &str) -> Option<(usize, Wanted, bool)> {
         let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
         let options = Options::parse(&args).ok()?;
-        Some((options.boots().len(), options.filter, options.keep))
+        Some((options.boots().len(), options.wanted, options.keep))
     }
 
     #[test]
     fn options() {
-        let filter = Some("mount".to_owned());
+        let filter = Wanted::Filter("mount".to_owned());
         for (line, expected) in [
-            ("--vm", Some((5, None, false))),
+            ("--vm", Some((5, Wanted::Layout, false))),
+            ("--vm --all", Some((5, Wanted::All, false))),
+            ("--vm --all mount", None),
+            ("--vm mount --all", None),
             ("--vm mount --keep", Some((1 + 4, filter.clone(), true))),
             ("--vm --cg v1 mount", Some((1, filter, false))),
-            ("--vm --kernel all", Some((3, None, false))),
+            ("--vm --kernel all", Some((3, Wanted::Layout, false))),
             ("--vm --cg v3", None),
             ("--vm --kernel", None),
             ("--vm --fast", None),
