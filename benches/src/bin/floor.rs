@@ -1,4 +1,6 @@
-//! The floor: the system calls that a container needs and nothing else. `floor ROOTFS COUNT GAP_MS` prints microseconds, a line each.
+//! The floor: the system calls that a container needs and nothing else: the namespaces, mounts and nodes of the config that the
+//! others start, loopback, exec. `floor ROOTFS COUNT GAP_MS` prints microseconds, a line each; `floor ROOTFS mounts` the mount table
+//! inside.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -6,6 +8,7 @@
 )]
 
 use std::ffi::{CStr, CString, c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const NAMESPACES: c_int =
@@ -26,19 +29,23 @@ extern "C" fn child(rootfs: *mut c_void) -> c_int {
     // SAFETY: as above.
     unsafe { libc::chdir(root.as_ptr()) };
     mount(c"proc", c"proc", c"proc", strict, c"");
-    mount(c"tmpfs", c"dev", c"tmpfs", libc::MS_NOSUID, c"mode=755");
-    for (name, minor) in [
-        (c"dev/null", 3),
-        (c"dev/zero", 5),
-        (c"dev/full", 7),
-        (c"dev/urandom", 9),
-        (c"dev/random", 8),
-        (c"dev/kmsg", 11),
-    ] {
+    mount(c"tmpfs", c"dev", c"tmpfs", libc::MS_NOSUID | libc::MS_STRICTATIME, c"mode=755,size=65536k");
+    for (name, minor) in
+        [(c"dev/null", 3), (c"dev/zero", 5), (c"dev/full", 7), (c"dev/urandom", 9), (c"dev/random", 8)]
+    {
         // SAFETY: a constant string.
         unsafe { libc::mknod(name.as_ptr(), libc::S_IFCHR | 0o666, libc::makedev(1, minor)) };
     }
-    for (to, name) in [(c"/proc/self/fd", c"dev/fd"), (c"pts/ptmx", c"dev/ptmx")] {
+    // SAFETY: a constant string.
+    unsafe { libc::mknod(c"dev/tty".as_ptr(), libc::S_IFCHR | 0o666, libc::makedev(5, 0)) };
+    for (to, name) in [
+        (c"/proc/self/fd", c"dev/fd"),
+        (c"/proc/self/fd/0", c"dev/stdin"),
+        (c"/proc/self/fd/1", c"dev/stdout"),
+        (c"/proc/self/fd/2", c"dev/stderr"),
+        (c"/proc/kcore", c"dev/core"),
+        (c"pts/ptmx", c"dev/ptmx"),
+    ] {
         // SAFETY: constant strings.
         unsafe { libc::symlink(to.as_ptr(), name.as_ptr()) };
     }
@@ -55,8 +62,15 @@ extern "C" fn child(rootfs: *mut c_void) -> c_int {
         c"newinstance,ptmxmode=0666,mode=620,gid=5",
     );
     mount(c"sysfs", c"sys", c"sysfs", strict | libc::MS_RDONLY, c"");
+    // What is not there on this machine is no mount, here as in the library.
+    for path in [c"proc/sys", c"proc/sysrq-trigger", c"proc/irq", c"proc/bus"] {
+        mount(path, path, c"", libc::MS_BIND | libc::MS_REC, c"");
+        mount(c"", path, c"", libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | strict, c"");
+    }
+    mount(c"dev/null", c"proc/kcore", c"", libc::MS_BIND, c"");
     loopback();
-    enter_and_exec()
+    enter();
+    exec()
 }
 
 /// `lo`, as the container that is compared has it.
@@ -76,7 +90,7 @@ fn loopback() {
     unsafe { libc::close(socket) };
 }
 
-fn enter_and_exec() -> c_int {
+fn enter() {
     // SAFETY: constant strings.
     unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) };
     // SAFETY: a constant string.
@@ -89,10 +103,21 @@ fn enter_and_exec() -> c_int {
         // SAFETY: no pointer.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) };
     }
-    let argv = [c"true".as_ptr(), std::ptr::null()];
+}
+
+/// Whether the program inside shows its mounts.
+static SHOWS: AtomicBool = AtomicBool::new(false);
+
+fn exec() -> c_int {
+    let argv = if SHOWS.load(Ordering::Relaxed) {
+        [c"cat".as_ptr(), c"/proc/self/mountinfo".as_ptr(), std::ptr::null()]
+    } else {
+        [c"true".as_ptr(), std::ptr::null(), std::ptr::null()]
+    };
+    let path = if SHOWS.load(Ordering::Relaxed) { c"/bin/cat" } else { c"/bin/true" };
     let envp = [std::ptr::null()];
     // SAFETY: both arrays end with NULL.
-    unsafe { libc::execve(c"/bin/true".as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
     // SAFETY: leaves the child only; it shares memory with the sleeping parent.
     unsafe { libc::_exit(127) }
 }
@@ -112,9 +137,16 @@ fn one(rootfs: &CStr, stack: &mut [u8]) -> Option<Duration> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [rootfs, count, gap] = args.as_slice() else { return Err("ROOTFS COUNT GAP_MS".into()) };
-    let (rootfs, gap) = (CString::new(rootfs.as_str())?, Duration::from_millis(gap.parse()?));
     let mut stack = vec![0; 64 * 1024];
+    if let [rootfs, what] = args.as_slice() {
+        SHOWS.store(what == "mounts", Ordering::Relaxed);
+        let rootfs = CString::new(rootfs.as_str())?;
+        return one(&rootfs, &mut stack).map(drop).ok_or_else(|| "the child failed".into());
+    }
+    let [rootfs, count, gap] = args.as_slice() else {
+        return Err("ROOTFS COUNT GAP_MS, or ROOTFS mounts".into());
+    };
+    let (rootfs, gap) = (CString::new(rootfs.as_str())?, Duration::from_millis(gap.parse()?));
     for _ in 0..count.parse::<usize>()? {
         std::thread::sleep(gap);
         println!("{}", one(&rootfs, &mut stack).ok_or("the child failed")?.as_micros());

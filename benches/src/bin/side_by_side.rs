@@ -29,6 +29,8 @@ fn main() -> Result<(), Failure> {
     let place = Place::new("bench");
     let config = config(&place.rootfs()?);
     memory(&place)?;
+    same_mounts(&place, &config)?;
+    bridge()?;
     for gap in [0, 60] {
         println!("\n{count} rounds, {gap} ms between starts      median    p10    p90  µs   of floor");
         let mut jobs = jobs(&place, &config)?;
@@ -45,6 +47,51 @@ fn memory(place: &Place) -> Result<(), Failure> {
     std::fs::create_dir(place.join("run"))?;
     let path = place.join("run");
     timed(Command::new("mount").args(["-t", "tmpfs", "-o", "mode=755", "tmpfs"]).arg(path)).map(drop)
+}
+
+/// The floor is one only if it makes what the container has: both show their mounts, but for numbers.
+fn same_mounts(place: &Place, config: &Config) -> Result<(), Failure> {
+    let show = ProcessConfig::new(["/bin/cat", "/proc/self/mountinfo"]).piped();
+    let (container, process) = Factory::new()?.run(place.join("run/c"), config, show)?;
+    let ours = process.output(4096)?.stdout;
+    container.destroy()?;
+    let floor = Command::new(floor_program()?).arg(&config.rootfs).arg("mounts").output()?.stdout;
+    let (ours, floor) = (mounts(&ours), mounts(&floor));
+    if ours == floor && !ours.is_empty() {
+        return Ok(());
+    }
+    Err(format!("the floor has other mounts: {floor:#?}, not {ours:#?}").into())
+}
+
+/// Root, place, options and kind of each mount; not the numbers before them and the options of the whole filesystem behind.
+fn mounts(table: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(table).into_owned();
+    let of_mount = |line: &str| Some(line.rsplit_once(' ')?.0.splitn(4, ' ').nth(3)?.to_owned());
+    let mut all: Vec<_> = text.lines().filter_map(of_mount).collect();
+    all.sort_unstable();
+    all
+}
+
+fn floor_program() -> Result<PathBuf, Failure> {
+    Ok(std::env::current_exe()?.with_file_name("floor"))
+}
+
+/// The bridge stays: making it is no part of a start. All this is in a network namespace of its own.
+fn bridge() -> Result<(), Failure> {
+    timed(Command::new("ip").args(["link", "add", BRIDGE, "type", "bridge"])).map(drop)
+}
+
+/// The config with a veth pair on the bridge.
+fn with_veth(config: &Config) -> Config {
+    let mut config = config.clone();
+    config.networks.push(Network {
+        kind: "veth".to_owned(),
+        bridge: BRIDGE.to_owned(),
+        veth_prefix: "lcb".to_owned(),
+        address: "10.254.254.2/24".to_owned(),
+        ..Network::default()
+    });
+    config
 }
 
 /// `exec` and `state` of a container that runs.
@@ -120,25 +167,27 @@ fn ballast(place: &Place, config: &Config, count: usize) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Runs itself in a mount namespace without the v2 hierarchy: crun refuses a hybrid layout.
+/// Runs itself in a mount namespace without the v2 hierarchy, as crun refuses a hybrid layout, and in a network namespace.
 fn inner(args: &[String]) -> Result<(), Failure> {
     let own = std::env::current_exe()?;
     let script = "umount -l /sys/fs/cgroup/unified 2>/dev/null; exec \"$0\" --inner \"$@\"";
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", script]).arg(own).args(args);
+    command.args(["--mount", "--net", "--propagation", "private", "sh", "-c", script]).arg(own).args(args);
     let status = command.status()?;
     if status.success() { Ok(()) } else { Err(format!("{status}").into()) }
 }
 
 fn jobs<'a>(place: &'a Place, config: &'a Config) -> Result<Vec<Job<'a>>, Failure> {
-    let own = std::env::current_exe()?;
-    let program = own.with_file_name("floor");
+    let program = floor_program()?;
     let factory = Factory::new()?;
     let (one, two) = (factory.clone(), factory.clone());
     let mut jobs: Vec<Job<'a>> = vec![("floor", Box::new(move || floor(&program, config)))];
     jobs.push(("library run+wait+destroy", Box::new(move || library(&one, place, config))));
     jobs.push(("library create+start+wait+destroy", Box::new(move || created(&two, place, config))));
-    let (three, four) = (factory.clone(), factory.clone());
+    let (three, four, five, six) = (factory.clone(), factory.clone(), factory.clone(), factory.clone());
+    let (bare, veth) = (Config { networks: Vec::new(), ..config.clone() }, with_veth(config));
+    jobs.push(("library run+wait+destroy, no interface", Box::new(move || library(&five, place, &bare))));
+    jobs.push(("library run+wait+destroy, lo and veth", Box::new(move || library(&six, place, &veth))));
     let limited = Config { cgroups: Some(group()), ..config.clone() };
     jobs.push(("library run+wait+destroy, cgroups", Box::new(move || library(&four, place, &limited))));
     jobs.push(("library, reaper and one more process", Box::new(move || reaper(&three, place, config))));
@@ -189,16 +238,7 @@ fn parts(place: &Place, config: &Config, count: usize) -> Result<(), Failure> {
         "\n{count} starts with a control group and a veth pair: median time of each step of the host, µs"
     );
     let factory = Factory::new()?.trace(true);
-    let mut config = Config { cgroups: Some(group()), ..config.clone() };
-    // The bridge stays: making it is no part of a start.
-    timed(Command::new("ip").args(["link", "add", BRIDGE, "type", "bridge"]))?;
-    config.networks.push(Network {
-        kind: "veth".to_owned(),
-        bridge: BRIDGE.to_owned(),
-        veth_prefix: "lcb".to_owned(),
-        address: "10.254.254.2/24".to_owned(),
-        ..Network::default()
-    });
+    let config = Config { cgroups: Some(group()), ..with_veth(config) };
     let mut steps: Vec<(String, Vec<Duration>)> = Vec::new();
     for _ in 0..count {
         let (container, mut process) =
@@ -214,7 +254,6 @@ fn parts(place: &Place, config: &Config, count: usize) -> Result<(), Failure> {
         process.wait()?;
         container.destroy()?;
     }
-    timed(Command::new("ip").args(["link", "del", BRIDGE]))?;
     for (text, times) in &mut steps {
         times.sort_unstable();
         let median = times.get(times.len() / 2).map_or(0, Duration::as_micros);
