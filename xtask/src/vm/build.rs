@@ -24,10 +24,9 @@ pub(crate) const LEFT_OUT: [(&str, &str); 5] = [
     ),
 ];
 /// What runs where nothing else is asked for, by package or binary: what depends on the kernel and on its layout of control groups.
-const LAYOUT: [&str; 5] = [
+const LAYOUT: [&str; 4] = [
     "libcontainer-cgroups",
     "libcontainer-tests/cgroups",
-    "libcontainer-tests/lifecycle",
     "libcontainer-tests/old_kernel",
     "libcontainer-tests/systemd",
 ];
@@ -187,7 +186,6 @@ fn job(test: &Binary, args: &[String]) -> Value {
         ("CARGO_MANIFEST_DIR", dir.clone()),
         ("CARGO_PKG_NAME", test.package.clone()),
         ("RUST_BACKTRACE", "1".to_owned()),
-        ("LIBCONTAINER_TIME_FACTOR", "5".to_owned()),
     ]);
     json!({"name": test.name, "path": test.path, "args": args, "cwd": dir, "env": env, "limit": LIMIT})
 }

@@ -49,7 +49,7 @@ impl Kernel {
         let version = name.and_then(|name| name.split('_').nth(1)?.split(['-', '+', '~']).next());
         Ok(Self {
             version: version.unwrap_or(&release).to_owned(),
-            image: dir.join("tree/boot").join(format!("vmlinuz-{release}")),
+            image: image(&dir.join("tree"), &release)?,
             early: early(&tree_of_modules(&dir.join("tree"), &release)?)?,
             modules: dir.join("modules.ext4"),
         })
@@ -136,6 +136,14 @@ fn candidates(names: &[String], series: &str) -> Result<Vec<String>> {
         bail!("--kernel {series}: no such kernel; there are newest, {}", known.join(", "));
     }
     Ok(found)
+}
+
+/// The kernel itself: beside its modules in packages since 2026, else in `/boot`.
+fn image(tree: &Path, release: &str) -> Result<PathBuf> {
+    let modules =
+        ["usr/lib/modules", "lib/modules"].map(|place| tree.join(place).join(release).join("vmlinuz"));
+    let mut places = modules.into_iter().chain([tree.join("boot").join(format!("vmlinuz-{release}"))]);
+    places.find(|place| place.is_file()).with_context(|| format!("{release} has no vmlinuz"))
 }
 
 fn tree_of_modules(tree: &Path, release: &str) -> Result<PathBuf> {
@@ -232,6 +240,19 @@ mod tests {
         }
         let error = candidates(&names, "5.10").unwrap_err().to_string();
         assert!(error.ends_with("there are newest, 6.1, 6.12"), "{error}");
+    }
+
+    #[test]
+    fn the_kernel_lies_in_one_of_three_places() {
+        let tree = std::env::temp_dir().join(format!("lct-vmlinuz-{}", std::process::id()));
+        for place in ["boot/vmlinuz-7.3", "lib/modules/7.3/vmlinuz", "usr/lib/modules/7.3/vmlinuz"] {
+            let file = tree.join(place);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(&file, "").unwrap();
+            assert_eq!(image(&tree, "7.3").unwrap(), file);
+            fs::remove_dir_all(&tree).unwrap();
+        }
+        assert!(image(&tree, "7.3").is_err());
     }
 
     #[test]
