@@ -9,6 +9,8 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "ordinary_user/nested.rs"]
+mod nested;
 #[path = "ordinary_user/pasta.rs"]
 mod pasta;
 

@@ -11,7 +11,7 @@ use libcontainer_cgroups::limits::{self, OnRefusal};
 use libcontainer_cgroups::stats::Version;
 use libcontainer_cgroups::systemd::Environment;
 use libcontainer_cgroups::{Dir, Existing, Group, GroupPath, Layout, Place, Plan, Resources, Select};
-use libcontainer_plan::HostStep;
+use libcontainer_plan::{HostStep, Probe};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
@@ -56,6 +56,7 @@ impl Wanted {
         (id, dir): (&str, &Path),
         layout: &Layout,
         environment: Arc<Environment>,
+        probe: &Probe,
     ) -> Result<Self> {
         let failed = |error| Error::cgroup(format!("control group of {id:?}"), error);
         let (mut scope, plan) = if config.systemd {
@@ -68,7 +69,8 @@ impl Wanted {
         // Without a hierarchy for it, a filter that nobody asked for is none.
         let possible =
             plan.paths().contains_key("devices") || plan.places().iter().any(|place| place.unified);
-        let resources = config.limits(possible && nix::unistd::geteuid().is_root()).map_err(failed)?;
+        let may = probe.euid == 0 && probe.nested.is_none();
+        let resources = config.limits(possible && may).map_err(failed)?;
         if let Some(scope) = &mut scope {
             scope.limit(&resources).map_err(failed)?;
         }

@@ -270,7 +270,7 @@ impl Factory {
 
     fn group(&self, config: &Config, name: (&str, &Path)) -> Result<Option<Wanted>> {
         let Some(block) = &config.cgroups else { return Ok(None) };
-        Wanted::new(block, name, &*self.layout_now()?, self.environment()).map(Some)
+        Wanted::new(block, name, &*self.layout_now()?, self.environment(), &self.probe).map(Some)
     }
 
     /// Gives the launch what its slots want.

@@ -8,7 +8,7 @@ use libcontainer_mount::{
     CopiedRoot, DeviceKind, DeviceNode, IdMapping, Mount, MountConfig, Options, default_simple_devices,
     parse_options,
 };
-use libcontainer_plan::MountAttr;
+use libcontainer_plan::{MountAttr, Probe};
 
 use crate::compile::{MountItem, MountSetup, NamespaceSetup};
 use crate::config::{Config, NamespaceKind};
@@ -25,12 +25,12 @@ const UNLABELLED: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
 /// 2014's restricted paths.
 const RESTRICTED: [&str; 4] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"];
 
-pub(crate) fn setup(config: &Config, namespaces: &NamespaceSetup) -> Result<MountSetup> {
+pub(crate) fn setup(config: &Config, namespaces: &NamespaceSetup, probe: &Probe) -> Result<MountSetup> {
     let default = MountConfig::default();
     let mounts = config.mount_config.as_ref().unwrap_or(&default);
     let label = (!mounts.mount_label.is_empty()).then(|| mounts.mount_label.clone());
     let mut items =
-        if mounts.bare { Vec::new() } else { system_mounts(config, namespaces, label.as_deref()) };
+        if mounts.bare { Vec::new() } else { system_mounts(config, namespaces, probe, label.as_deref()) };
     for (index, mount) in mounts.mounts.iter().enumerate() {
         let failed = |error| {
             Error::io(format!("/mount_config/mounts/{index}/source: {}", mount.source.display()), error)
@@ -61,7 +61,7 @@ pub(crate) fn setup(config: &Config, namespaces: &NamespaceSetup) -> Result<Moun
         items,
         devices,
         other_devices: if mounts.bare && mounts.device_nodes.is_empty() { Vec::new() } else { other },
-        bind_devices: namespaces.has(libc::CLONE_NEWUSER),
+        bind_devices: namespaces.has(libc::CLONE_NEWUSER) || probe.nested.is_some(),
         label,
         hidden: mounts.masked_paths.iter().cloned().chain(kcore).collect(),
         read_only_paths: mounts.readonly_paths.iter().cloned().chain(restricted).collect(),
@@ -96,7 +96,12 @@ fn node(node: &DeviceNode) -> Node {
 }
 
 /// The system's mounts, in 2014's order: proc, dev, shm, pts, sys.
-fn system_mounts(config: &Config, namespaces: &NamespaceSetup, label: Option<&str>) -> Vec<MountItem> {
+fn system_mounts(
+    config: &Config,
+    namespaces: &NamespaceSetup,
+    probe: &Probe,
+    label: Option<&str>,
+) -> Vec<MountItem> {
     let user = namespaces.has(libc::CLONE_NEWUSER);
     let strictly = NOSUID | NODEV | NOEXEC;
     let context = label.map(|label| format!("context={label}"));
@@ -111,7 +116,7 @@ fn system_mounts(config: &Config, namespaces: &NamespaceSetup, label: Option<&st
     }];
     items.push(MountItem::Devices);
     items.push(filesystem("tmpfs", "shm", "/dev/shm", strictly, &labelled(&["mode=1777", "size=65536k"])));
-    let gid = mapped(config, 5).then_some("gid=5");
+    let gid = mapped(config, probe, 5).then_some("gid=5");
     let options: Vec<_> = ["ptmxmode=0666", "mode=620"].into_iter().chain(gid).collect();
     items.push(filesystem("devpts", "devpts", "/dev/pts", NOSUID | NOEXEC, &labelled(&options)));
     let read_only = if config.restrict_sys { RDONLY } else { 0 };
@@ -124,12 +129,15 @@ fn system_mounts(config: &Config, namespaces: &NamespaceSetup, label: Option<&st
     items
 }
 
-/// Whether the group has an id inside.
-fn mapped(config: &Config, gid: i64) -> bool {
+/// Whether the group has an id in the user namespace to which the mounts belong.
+fn mapped(config: &Config, probe: &Probe, gid: u32) -> bool {
     let inside = |map: &libcontainer_mount::IdMapping| {
-        (map.container_id..map.container_id.saturating_add(map.size)).contains(&gid)
+        (map.container_id..map.container_id.saturating_add(map.size)).contains(&i64::from(gid))
     };
-    !config.namespaces.is_new(NamespaceKind::User) || config.gid_mappings.iter().any(inside)
+    if config.namespaces.is_new(NamespaceKind::User) {
+        return config.gid_mappings.iter().any(inside);
+    }
+    probe.nested.as_ref().is_none_or(|own| own.has_gid(gid))
 }
 
 fn host_tree(path: &str, extra: u32) -> MountItem {

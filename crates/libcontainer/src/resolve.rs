@@ -45,9 +45,14 @@ pub(crate) fn setup_with(
 ) -> Result<Setup> {
     let namespaces = namespaces(config);
     let id_maps = namespaces_maps(config, probe);
-    let mounts =
-        if namespaces.has(libc::CLONE_NEWNS) { Some(mounts::setup(config, &namespaces)?) } else { None };
-    let denied = id_maps.as_ref().is_some_and(IdMapSetup::setgroups_denied);
+    let mounts = if namespaces.has(libc::CLONE_NEWNS) {
+        Some(mounts::setup(config, &namespaces, probe)?)
+    } else {
+        None
+    };
+    // What denies setgroups denies it to the namespaces below too.
+    let denied = id_maps.as_ref().is_some_and(IdMapSetup::setgroups_denied)
+        || probe.nested.as_ref().is_some_and(|own| own.setgroups_denied);
     let process = match process {
         Some((process, accounts)) => self::process(config, process, accounts, probe, denied)?,
         None => reaper(config, probe, denied),
@@ -91,6 +96,7 @@ fn namespaces_maps(config: &Config, probe: &Probe) -> Option<IdMapSetup> {
         uids: lines(&config.uid_mappings),
         gids: lines(&config.gid_mappings),
         rootless: probe.euid != 0,
+        dumpable: probe.euid != 0 || probe.nested.is_some(),
     })
 }
 
@@ -198,7 +204,7 @@ pub(crate) fn process(
             format!("/user: groups {:?} can't be set: this user namespace denies setgroups", user.groups);
         return Err(Error::new(ErrorKind::InvalidConfig, text));
     }
-    unmapped(config, &user)?;
+    unmapped(config, probe, &user)?;
     let args: Vec<Vec<u8>> = process.args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
     let mut env: Vec<Vec<u8>> = match &process.env {
         Some(env) => env.iter().map(|entry| entry.as_bytes().to_vec()).collect(),
@@ -245,18 +251,22 @@ pub(crate) fn process(
     })
 }
 
-/// Ids that a new user namespace does not map can't be taken on.
-fn unmapped(config: &Config, user: &ResolvedUser) -> Result<()> {
-    if !config.namespaces.is_new(NamespaceKind::User) {
-        return Ok(());
-    }
-    let (uids, gids) = (&config.uid_mappings, &config.gid_mappings);
-    let groups = user.groups.iter().map(|gid| ("group", *gid, gids));
-    let mut all = [("user", user.uid, uids), ("group", user.gid, gids)].into_iter().chain(groups);
-    let inside = |id: u32, map: &IdMapping| {
-        (map.container_id..map.container_id.saturating_add(map.size)).contains(&i64::from(id))
+/// Ids that the container's user namespace, new or that of this process, does not map can't be taken on.
+fn unmapped(config: &Config, probe: &Probe, user: &ResolvedUser) -> Result<()> {
+    let within = |id: u32, maps: &[IdMapping]| {
+        let inside = |map: &IdMapping| {
+            (map.container_id..map.container_id.saturating_add(map.size)).contains(&i64::from(id))
+        };
+        maps.is_empty() || maps.iter().any(inside)
     };
-    match all.find(|(_, id, maps)| !maps.is_empty() && !maps.iter().any(|map| inside(*id, map))) {
+    let is_new = config.namespaces.is_new(NamespaceKind::User);
+    let own = probe.nested.as_ref().filter(|_| !config.namespaces.contains(NamespaceKind::User));
+    let uid = |id| (!is_new || within(id, &config.uid_mappings)) && own.is_none_or(|own| own.has_uid(id));
+    let gid = |id| (!is_new || within(id, &config.gid_mappings)) && own.is_none_or(|own| own.has_gid(id));
+    let mut all = [("user", user.uid, uid(user.uid)), ("group", user.gid, gid(user.gid))]
+        .into_iter()
+        .chain(user.groups.iter().map(|id| ("group", *id, gid(*id))));
+    match all.find(|(_, _, mapped)| !mapped) {
         None => Ok(()),
         Some((what, id, _)) => {
             let text = format!("/user: {what} {id} is not mapped in the container's user namespace");

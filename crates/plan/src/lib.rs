@@ -31,7 +31,7 @@ pub use host::{FdSource, HostContext, HostStep, Undo};
 pub use ids::Pid;
 pub use launch::{INIT_SIZE, Launch, Launched, Stamp, init_image, open_pidfd, reap_left, signal_pidfd};
 pub use plan::{Counts, Fault, Plan};
-pub use probe::Probe;
+pub use probe::{Nested, Probe};
 pub use slot::{At, Dir, File, FsContext, Kind, Mount, Ns, Place, Pty, Slot, SlotId, Sock};
 pub use step::{Label, Point};
 pub use wire::{MAX_ARENA, MAX_STEPS};

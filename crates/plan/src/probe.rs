@@ -17,6 +17,62 @@ pub struct Probe {
     pub euid: u32,
     /// Effective group id of the host process.
     pub egid: u32,
+    /// The user namespace of the host process, unless it is the first one. There the kernel lets nobody make device nodes, and ids that
+    /// are not mapped can't be taken on.
+    pub nested: Option<Nested>,
+}
+
+/// A user namespace in which the host process itself lives: user_namespaces(7).
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Nested {
+    /// First user id inside and number of ids, of each line of `/proc/self/uid_map`.
+    pub uids: Vec<(u32, u32)>,
+    /// The same for groups.
+    pub gids: Vec<(u32, u32)>,
+    /// `/proc/self/setgroups` says `deny`.
+    pub setgroups_denied: bool,
+}
+
+impl Nested {
+    /// Number of the inode of the first user namespace: `PROC_USER_INIT_INO` of the kernel's proc_ns.h.
+    const FIRST: u64 = 0xefff_fffd;
+
+    /// Whether this user id is mapped.
+    #[must_use]
+    pub fn has_uid(&self, uid: u32) -> bool {
+        inside(&self.uids, uid)
+    }
+
+    /// Whether this group id is mapped.
+    #[must_use]
+    pub fn has_gid(&self, gid: u32) -> bool {
+        inside(&self.gids, gid)
+    }
+
+    /// That of this process; none in the first namespace, or where procfs does not say.
+    fn current() -> Option<Self> {
+        let own = nix::sys::stat::stat("/proc/self/ns/user").ok()?;
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/self/{name}"));
+        (own.st_ino != Self::FIRST).then(|| Self {
+            uids: ranges(&read("uid_map").unwrap_or_default()),
+            gids: ranges(&read("gid_map").unwrap_or_default()),
+            setgroups_denied: read("setgroups").is_ok_and(|text| text.trim() == "deny"),
+        })
+    }
+}
+
+fn inside(ranges: &[(u32, u32)], id: u32) -> bool {
+    ranges.iter().any(|(first, count)| id.checked_sub(*first).is_some_and(|offset| offset < *count))
+}
+
+/// Lines of an id map: `inside outside count`.
+fn ranges(text: &str) -> Vec<(u32, u32)> {
+    let range = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse);
+        let (first, count) = (numbers.next()?.ok()?, numbers.nth(1)?.ok()?);
+        Some((first, count))
+    };
+    text.lines().filter_map(range).collect()
 }
 
 impl Probe {
@@ -31,6 +87,7 @@ impl Probe {
             time_namespace_at_exec: version >= (6, 3),
             euid: 0,
             egid: 0,
+            nested: None,
         }
     }
 
@@ -52,6 +109,7 @@ impl Probe {
         }
         probe.euid = nix::unistd::geteuid().as_raw();
         probe.egid = nix::unistd::getegid().as_raw();
+        probe.nested = Nested::current();
         Ok(probe)
     }
 }
@@ -64,6 +122,17 @@ fn parse(release: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn id_maps() {
+        let text = "         0       1000          1\n         1     100000      65536\nx\n";
+        let nested = Nested { uids: ranges(text), ..Nested::default() };
+        assert_eq!(nested.uids, [(0, 1), (1, 65_536)]);
+        for (id, wanted) in [(0, true), (65_536, true), (65_537, false), (u32::MAX, false)] {
+            assert_eq!(nested.has_uid(id), wanted, "{id}");
+        }
+        assert!(!nested.has_gid(0));
+    }
 
     #[test]
     fn releases() {

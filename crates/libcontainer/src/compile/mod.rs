@@ -135,10 +135,9 @@ const TIME: u32 = 0x80;
 
 /// The host maps ids and sets what only it may set; the init becomes root of its user namespace.
 fn be_born(plan: &mut Builder, setup: &Setup, steps: Vec<HostStep>) {
-    let rootless = setup.id_maps.as_ref().is_some_and(|maps| maps.rootless);
+    let dumpable = setup.id_maps.as_ref().is_some_and(|maps| maps.dumpable);
     let waits = !steps.is_empty();
-    if rootless {
-        // The files in /proc/PID belong to root while the init is not dumpable, and the host is not root.
+    if dumpable {
         plan.purpose("let the host map ids").dumpable(true);
         plan.notify_host("the init can be mapped");
     }
@@ -148,12 +147,12 @@ fn be_born(plan: &mut Builder, setup: &Setup, steps: Vec<HostStep>) {
     if waits {
         plan.purpose("wait for the host").await_host("ids are mapped, limits are set");
     }
-    if rootless {
+    if dumpable {
         plan.dumpable(false);
     }
-    if let Some(maps) = &setup.id_maps {
+    if setup.id_maps.is_some() {
         plan.purpose("become root of the user namespace");
-        if !maps.setgroups_denied() {
+        if !setup.process.identity.setgroups_denied {
             plan.setgroups(&[]);
         }
         plan.setresgid(0).setresuid(0);

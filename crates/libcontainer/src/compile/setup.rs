@@ -65,8 +65,10 @@ impl NamespaceSetup {
 pub(crate) struct IdMapSetup {
     pub(crate) uids: Vec<[u32; 3]>,
     pub(crate) gids: Vec<[u32; 3]>,
-    /// The host has no privileges: `setgroups` is denied unless newgidmap writes the map, and the init must be dumpable meanwhile.
+    /// The host has no privileges: `setgroups` is denied unless newgidmap writes the map.
     pub(crate) rootless: bool,
+    /// The host is not the first namespace's root, to whom the files of a process belong that is not dumpable.
+    pub(crate) dumpable: bool,
 }
 
 /// One mount that the config or the defaults ask for.

@@ -1,0 +1,66 @@
+//! Inside a user namespace that somebody else made (`unshare -Urnm`): root of it, but of nothing else.
+
+use libcontainer::{Cgroup, Network};
+
+use super::{Ordinary, fs};
+
+/// The container's devices, its interface and its route.
+const LOOK: &str = "echo x > /dev/null && stat -c '%F %t:%T' /dev/null; cat /proc/net/dev /proc/net/route";
+
+fn ordinary(name: &str) -> Option<Ordinary> {
+    let mut ordinary = Ordinary::new(name)?;
+    ordinary.config.networks.push(Network {
+        kind: "veth".into(),
+        bridge: "br0".into(),
+        create_bridge: true,
+        bridge_addresses: vec!["10.9.0.1/24".into()],
+        veth_prefix: "lcn".into(),
+        address: "10.9.0.2/24".into(),
+        gateway: "10.9.0.1".into(),
+        ..Network::default()
+    });
+    // No limit is asked for, so that it is no error if there can be no group.
+    ordinary.config.cgroups = Some(Cgroup { path: ordinary.place.cgroup().path, ..Cgroup::default() });
+    ordinary.config.args = ["sh", "-c", LOOK].map(str::to_owned).to_vec();
+    ordinary.write();
+    Some(ordinary)
+}
+
+/// Runs the bundle's container as root of new user, network and mount namespaces, and lists the interfaces that are there afterwards.
+fn run(ordinary: &Ordinary) -> (bool, String) {
+    let script = "./nsinit --root ./state run --bundle . c; status=$?; cat /proc/net/dev; exit $status";
+    let output = ordinary.command("unshare", &["-Urnm", "sh", "-c", script]).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+fn a_veth_and_device_nodes_without_root_of_the_host() {
+    let Some(ordinary) = ordinary("a_veth_and_device_nodes_without_root_of_the_host") else { return };
+    let (good, text) = run(&ordinary);
+    assert!(good && text.contains("character special file 1:3"), "{text}");
+    // The default route: 10.9.0.1.
+    assert!(text.contains("eth0\t00000000\t0100090A"), "{text}");
+    let after = text.rsplit("Inter-").next().unwrap();
+    assert!(!after.contains("lcn"), "{text}");
+    assert!(fs::read_dir(ordinary.place.join("state")).is_ok_and(|mut entries| entries.next().is_none()));
+}
+
+#[test]
+fn a_user_namespace_below_it() {
+    let Some(mut ordinary) = ordinary("a_user_namespace_below_it") else { return };
+    ordinary.user_namespace(&[(0, 0, 1)]);
+    let (good, text) = run(&ordinary);
+    assert!(good && text.contains("character special file 1:3"), "{text}");
+    assert!(text.contains("eth0\t00000000\t0100090A"), "{text}");
+}
+
+#[test]
+fn ids_that_it_does_not_map_are_refused_before_anything_is_made() {
+    let Some(mut ordinary) = ordinary("ids_that_it_does_not_map_are_refused") else { return };
+    ordinary.config.user = "daemon".into();
+    ordinary.write();
+    let (good, text) = run(&ordinary);
+    assert!(!good && text.contains("/user: user 1 is not mapped"), "{text}");
+    assert!(!ordinary.place.join("state/c").exists());
+}
