@@ -62,8 +62,11 @@ fn processes_are_listed_with_those_below() {
 fn a_list_longer_than_a_page_is_read_whole() {
     let Some(mut ground) = Ground::new("a_list_longer_than_a_page_is_read_whole", &[]) else { return };
     // Numbers have two to seven digits: 900 lines are more than a page once there are five digits, or close to it before.
-    ground.run("i=0; while [ $i -lt 900 ]; do sleep 1000 & i=$((i+1)); done; wait");
-    until(|| ground.group.processes().unwrap().len() == 901);
+    // They read from a pipe in which nothing comes: a fork each, and no exec. With the shell, `sleep` and the loop's own shell.
+    let wait =
+        "sleep 1000 | { exec 3<&0; i=0; while [ $i -lt 900 ]; do read -r _ <&3 & i=$((i+1)); done; wait; }";
+    ground.run(wait);
+    until(|| ground.group.processes().unwrap().len() == 903);
     let mut found = Vec::new();
     ground.group.process_reader().unwrap().read_into(&mut found).unwrap();
     assert_eq!(found, ground.group.processes().unwrap());

@@ -46,9 +46,9 @@ fn a_tree_that_forks_while_it_is_killed_ends_empty() {
     let test = "a_tree_that_forks_while_it_is_killed_ends_empty";
     let Some((ground, groups)) = levels(test, 5) else { return };
     let all: Vec<&Group> = std::iter::once(&ground.group).chain(&groups).collect();
-    // Each keeps 100 sleepers and goes on forking short-lived ones.
-    let script =
-        "i=0; while [ $i -lt 100 ]; do sleep 1000 & i=$((i+1)); done; while :; do (sleep 0.01 &); done";
+    // Each keeps 100 that wait for a pipe and goes on forking short-lived ones.
+    let script = "sleep 1000 | { exec 3<&0; i=0; while [ $i -lt 100 ]; do read -r _ <&3 & i=$((i+1)); done; \
+        while :; do (sleep 0.01 &); done; }";
     let mut children: Vec<_> = all.iter().map(|group| spawn_in(group, script)).collect();
     until(|| ground.group.processes().unwrap().len() >= 500);
     ground.group.kill(LONG).unwrap();
