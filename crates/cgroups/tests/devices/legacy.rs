@@ -28,7 +28,7 @@ fn asked() -> impl Iterator<Item = (Kind, u32, u32, Access)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::cases(192), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_state_means_what_its_rules_mean((rules, state) in state()) {

@@ -33,7 +33,7 @@ fn compare(rules: &[Rule]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: crate::cases(96), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_program_is_the_model(rules in prop::collection::vec(rule(), 0..12)) {
