@@ -7,6 +7,9 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "cgroups/room.rs"]
+mod room;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -65,8 +65,9 @@ pub enum Error {
         /// Why.
         problem: String,
     },
-    /// A group has as many processes as its limit allows.
-    #[error("{}: {current} of {max} processes are there already", path.display())]
+    /// A group has as many processes as its limit allows. The error number is that of a fork, EAGAIN.
+    #[error("{}: {current} of {max} processes and threads are there already{}; raise this limit or end some of them",
+        path.display(), more(*.needed))]
     Full {
         /// The file with the limit, `pids.max` of the group or of one above.
         path: PathBuf,
@@ -74,6 +75,8 @@ pub enum Error {
         current: u64,
         /// The limit.
         max: u64,
+        /// How many are to be added.
+        needed: u64,
     },
     /// The kernel did not get there in time.
     #[error("{what} {}: not done after {after:?}", path.display())]
@@ -116,6 +119,7 @@ impl Error {
             }
             Self::NotRolledBack { cause, .. } => cause.errno(),
             Self::Several(all) => all.iter().find_map(Self::errno),
+            Self::Full { .. } => Some(libc::EAGAIN),
             _ => None,
         }
     }
@@ -133,6 +137,10 @@ impl Error {
     pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), problem: problem.into() }
     }
+}
+
+fn more(needed: u64) -> String {
+    if needed == 1 { String::new() } else { format!(", and {needed} more are needed") }
 }
 
 fn list(all: &[Error]) -> String {

@@ -112,7 +112,12 @@ fn a_group_that_is_full() {
     };
     limit(r#"{"pids":{"limit":1}}"#);
     let full = ground.group.check_room().unwrap_err();
-    assert!(full.to_string().ends_with("pids.max: 1 of 1 processes are there already"), "{full}");
+    let said =
+        "pids.max: 1 of 1 processes and threads are there already; raise this limit or end some of them";
+    assert!(full.to_string().ends_with(said), "{full}");
+    assert_eq!(full.errno(), Some(libc::EAGAIN));
+    let full = ground.group.check_room_for(3).unwrap_err();
+    assert!(full.to_string().contains("there already, and 3 more are needed; raise"), "{full}");
     limit(r#"{"pids":{"limit":2}}"#);
     ground.group.check_room().unwrap();
     // Also by the limit of a group above.
@@ -124,8 +129,9 @@ fn a_group_that_is_full() {
     if pids.version == libcontainer_cgroups::stats::Version::V1 {
         let select = Select::Only(BTreeSet::from(["pids".to_owned()]));
         let group: Group = Plan::new(&layout, &path, &select).unwrap().make(Existing::Refuse).unwrap();
-        let full = group.check_room();
+        let (full, move_in) = (group.check_room(), group.check_room_to_move(1));
         group.destroy(LONG).unwrap();
+        assert!(matches!(move_in, Err(Error::Full { .. })), "{move_in:?}");
         assert!(matches!(full, Err(Error::Full { max: 1, .. })), "{full:?}");
     } else {
         skip("a_group_that_is_full", "a group with processes gives no controllers");

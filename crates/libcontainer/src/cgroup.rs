@@ -18,6 +18,7 @@ use nix::sys::stat::Mode;
 use crate::compile::CgroupSetup;
 use crate::config::Cgroup;
 use crate::error::{Error, Result};
+use crate::room;
 use crate::scope::{self, Scope, UnitRecord};
 
 /// How long a group may take to get empty.
@@ -47,6 +48,10 @@ pub(crate) struct GroupSteps {
 pub(crate) struct Making {
     group: Mutex<Option<Arc<Group>>>,
     tasks: Mutex<Option<BTreeMap<PathBuf, OwnedFd>>>,
+    /// How many processes the start needs at once.
+    processes: u64,
+    /// The limit of processes that was reached when the start failed.
+    full: Mutex<Option<libcontainer_cgroups::Error>>,
 }
 
 impl Wanted {
@@ -105,6 +110,7 @@ impl Wanted {
     ) -> GroupSteps {
         let below = self.plan.places().first().map(|place| place.below.clone()).unwrap_or_default();
         let (scoped, text, make) = (self.scope.is_some(), make_text(&below), Arc::clone(making));
+        let undone = Arc::clone(making);
         // A scope is made with its first process in it: by systemd where that has controllers, by us in the other hierarchies.
         let existing = if scoped { Existing::Adopt } else { Existing::Refuse };
         let plan = self.plan;
@@ -114,10 +120,10 @@ impl Wanted {
             let group = Arc::new(plan.make(existing).map_err(as_io)?);
             made(&group);
             make.group().replace(Arc::clone(&group));
-            if scoped {
-                enter(&group, context.pid()?)?;
-            }
-            Ok(Some(Box::new(move || group.destroy(PATIENCE).map_err(as_io))))
+            let entered =
+                if scoped { enter(&group, context.pid()?) } else { room::check_move(&group, make.processes) };
+            entered.map_err(|error| unmade(&group, error))?;
+            Ok(Some(Box::new(move || undone.unmake(&group))))
         }));
         if self.resources != Resources::default() {
             let (resources, limit) = (self.resources, Arc::clone(making));
@@ -144,13 +150,17 @@ fn start_step(mut scope: Scope, environment: Arc<Environment>) -> HostStep {
     })
 }
 
-/// Moves the init into the hierarchies in which systemd has not; on error what was made goes.
-fn enter(group: &Group, pid: libcontainer_plan::Pid) -> io::Result<()> {
-    let entered = libcontainer_cgroups::Pid::new(pid.as_raw()).and_then(|pid| group.attach(pid));
-    entered.map_err(|error| match group.destroy(PATIENCE) {
+/// Moves the init into the hierarchies in which systemd has not.
+fn enter(group: &Group, pid: libcontainer_plan::Pid) -> libcontainer_cgroups::Result<()> {
+    libcontainer_cgroups::Pid::new(pid.as_raw()).and_then(|pid| group.attach(pid))
+}
+
+/// Removes a group that can't be entered.
+fn unmade(group: &Group, error: libcontainer_cgroups::Error) -> io::Error {
+    match group.destroy(PATIENCE) {
         Ok(()) => as_io(error),
         Err(left) => as_io(libcontainer_cgroups::Error::Several(vec![error, left])),
-    })
+    }
 }
 
 /// What a plan that is only shown needs to know: by the layout, without a look at the directories.
@@ -214,6 +224,22 @@ fn limits_text(resources: &Resources) -> String {
 }
 
 impl Making {
+    /// For a start that has so many processes at once.
+    pub(crate) fn new(processes: u64) -> Self {
+        Self { processes, ..Self::default() }
+    }
+
+    /// Takes the group away again. Its limits go with it: what they say of the failure is kept.
+    fn unmake(&self, group: &Group) -> io::Result<()> {
+        *self.full.lock().unwrap_or_else(PoisonError::into_inner) = room::limit_of(group, self.processes);
+        group.destroy(PATIENCE).map_err(as_io)
+    }
+
+    /// The limit of processes that was reached when the group was taken away.
+    pub(crate) fn full(&self) -> Option<libcontainer_cgroups::Error> {
+        self.full.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     fn group(&self) -> MutexGuard<'_, Option<Arc<Group>>> {
         self.group.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,7 +22,7 @@ use crate::readback::Expected;
 use crate::stdio::{self, Opened, ProcessConfig};
 use crate::store::Store;
 use crate::validate::Facts;
-use crate::{links, resolve, sys};
+use crate::{links, resolve, room, sys};
 
 type Observer = Arc<dyn Fn(usize) + Send + Sync>;
 type Tamper = Arc<dyn Fn(&mut Expected) + Send + Sync>;
@@ -257,7 +257,10 @@ impl Factory {
             let group = Arc::clone(&making.group);
             launch.cgroup_with(move || group.unified());
         }
-        let launched = launch.run().map_err(|error| Error::launch(what, error))?;
+        let launched = launch.run().map_err(|error| {
+            let error = room::explain(error, || making.group.full());
+            Error::launch(what, error)
+        })?;
         process::reap_ended();
         let container = making.finish(self.clone())?;
         let process =

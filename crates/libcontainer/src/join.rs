@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use libcontainer_cgroups::Group;
+use libcontainer_cgroups::{Group, Place};
 use libcontainer_plan::{File, HostStep, Launch, Pid, Plan, Slot};
 use nix::fcntl::{readlink, readlinkat};
 
@@ -18,6 +18,7 @@ use crate::making;
 use crate::process::{Process, wait_readable};
 use crate::readback::{self, Expected};
 use crate::resolve::{self, Accounts};
+use crate::room;
 use crate::scope::{self, UnitRecord};
 use crate::state::State;
 use crate::stdio::ProcessConfig;
@@ -46,12 +47,7 @@ pub(crate) fn start(
     });
     let mut expected = expected(&setup, factory.probe().euid == 0);
     factory.tamper(&mut expected);
-    let groups = state.places().to_vec();
-    let ready = HostStep::new("read back capabilities and namespaces of the init", "", move |context| {
-        readback::prepare(context.pid()?, &expected)
-            .and_then(|prepared| readback::check(&prepared, &expected, &groups))
-            .map(|()| None)
-    });
+    let ready = read_back_step(expected, state.places().to_vec());
     let enters = unit.map(|unit| attach_step(unit.clone(), factory));
     let born = enters.into_iter().chain(state.config.oom_score_adj.map(making::oom_step)).collect();
     let Compiled { plan, given } =
@@ -66,16 +62,27 @@ pub(crate) fn start(
     }
     let mut memory = None;
     if setup.cgroup.is_some() {
-        let entered = enter(&mut launch, given.tasks, state);
+        let entered = enter(&mut launch, given.tasks, state, setup.processes());
         memory = entered.map_err(|error| Error::cgroup(what.clone(), error))?;
     }
     if let Some(slot) = given.target {
         launch.give(slot, pidfd);
     }
-    let launched = launch.run().map_err(|error| Error::launch(what, error))?;
+    let launched = launch.run().map_err(|error| {
+        let full = || room::limit_of(&Group::open(state.places()).ok()?, setup.processes());
+        Error::launch(what, room::explain(error, full))
+    })?;
     let process = factory::process_of(launched, opened)?;
     process.watch_memory(memory);
     Ok(process)
+}
+
+fn read_back_step(expected: Expected, groups: Vec<Place>) -> HostStep {
+    HostStep::new("read back capabilities and namespaces of the init", "", move |context| {
+        readback::prepare(context.pid()?, &expected)
+            .and_then(|prepared| readback::check(&prepared, &expected, &groups))
+            .map(|()| None)
+    })
 }
 
 /// Opens what the new process needs to be born in the container's control group.
@@ -83,8 +90,12 @@ fn enter(
     launch: &mut Launch,
     slots: Vec<(Slot<File>, PathBuf)>,
     state: &State,
+    processes: u64,
 ) -> libcontainer_cgroups::Result<Option<OutOfMemory>> {
     let group = Group::open(state.places())?;
+    if !slots.is_empty() {
+        room::check_move(&group, processes)?;
+    }
     let mut tasks = cgroup::open_tasks(&group)?;
     for (slot, path) in slots {
         if let Some(file) = tasks.remove(&path) {

@@ -18,6 +18,7 @@ mod mounts;
 mod process;
 mod readback;
 mod resolve;
+mod room;
 mod scope;
 mod state;
 mod stdio;

@@ -62,7 +62,8 @@ impl Making {
             ..State::default()
         };
         let inner = Mutex::new(Inner { state, ..Inner::default() });
-        Arc::new(Self { path: path.to_owned(), expected, inner, group: Arc::default() })
+        let group = Arc::new(cgroup::Making::new(crate::compile::processes(setup)));
+        Arc::new(Self { path: path.to_owned(), expected, inner, group })
     }
 
     /// Notes what the network will consist of, for the record.

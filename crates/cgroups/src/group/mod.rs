@@ -23,6 +23,7 @@ mod place;
 mod plan;
 mod processes;
 mod remove;
+mod room;
 mod wait;
 mod walk;
 
@@ -40,6 +41,7 @@ pub use place::Place;
 pub use plan::{Plan, Select};
 pub use processes::ProcessReader;
 pub use remove::remove_empty;
+pub use room::check_own_room;
 
 use crate::dir::Dir;
 use crate::error::{Error, Result};

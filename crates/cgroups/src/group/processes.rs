@@ -6,7 +6,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 
-use super::{Group, Node, Pid, Place, walk};
+use super::{Group, Node, Pid, walk};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 
@@ -48,25 +48,6 @@ impl Group {
     pub fn process_reader(&self) -> Result<ProcessReader> {
         let dir = self.listed()?.ok_or_else(|| Error::directory("open", self.name(), Errno::ENOENT))?;
         Ok(ProcessReader { file: dir.file("cgroup.procs", OFlag::O_RDONLY)?, dir: Arc::clone(dir) })
-    }
-
-    /// Looks whether one more process may be born into the group, by its `pids.max` and by those above it.
-    ///
-    /// Version 2 refuses a fork for it, but with EAGAIN alone; version 1 lets a process move into a full group.
-    ///
-    /// # Errors
-    /// [`Error::Full`]; [`Error::Directory`] and [`Error::Read`] when the group was removed. Without the controller there is
-    /// no limit, and so no error.
-    pub fn check_room(&self) -> Result<()> {
-        let limited = self.nodes.iter().find(|node| node.usable.iter().any(|own| own == "pids"));
-        let Some(node) = limited else { return Ok(()) };
-        room_in(&node.dir, &node.place)?;
-        let mount = node.place.open_mount()?;
-        let above = node.place.below.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
-        for above in above {
-            room_in(&walk::descend(&mount, above)?, &node.place)?;
-        }
-        Ok(())
     }
 
     /// The directory whose processes are those of the group.
@@ -127,19 +108,6 @@ pub(super) fn below(dir: &Dir) -> Result<Vec<Pid>> {
     add(dir, &mut found)?;
     tidy(&mut found);
     Ok(found)
-}
-
-fn room_in(dir: &Dir, place: &Place) -> Result<()> {
-    let file = place.file("pids.max");
-    // The root of a hierarchy has none.
-    if !dir.has(file) {
-        return Ok(());
-    }
-    let Ok(max) = dir.read(file)?.parse::<u64>() else { return Ok(()) };
-    match dir.read(place.file("pids.current"))?.parse::<u64>() {
-        Ok(current) if current >= max => Err(Error::Full { path: dir.path().join(file), current, max }),
-        _ => Ok(()),
-    }
 }
 
 fn add(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {

@@ -19,6 +19,13 @@ pub(crate) struct JoinSetup {
     pub(crate) process: ProcessSetup,
 }
 
+impl JoinSetup {
+    /// How many processes a start has at once in its group: the init respawns to get into another pid namespace.
+    pub(crate) fn processes(&self) -> u64 {
+        1 + u64::from(self.namespaces & unsigned(libc::CLONE_NEWPID) != 0)
+    }
+}
+
 /// The plan of a join.
 pub(crate) fn join(
     setup: &JoinSetup,

@@ -166,6 +166,20 @@ impl IdMapSetup {
     }
 }
 
+/// How many processes a start has at once in its group: the init respawns where it can't be born into the pid namespace.
+pub(crate) fn processes(setup: &Setup) -> u64 {
+    1 + u64::from(respawns(setup))
+}
+
+fn late_namespaces(setup: &Setup) -> u32 {
+    setup.namespaces.new & !clone_flags(setup) & !TIME
+}
+
+fn respawns(setup: &Setup) -> bool {
+    let late = late_namespaces(setup) & unsigned(libc::CLONE_NEWPID) != 0;
+    late || setup.namespaces.joins(libc::CLONE_NEWPID)
+}
+
 /// Joins namespaces, the user namespace first, and makes those that had to wait for it.
 fn enter_namespaces(plan: &mut Builder, setup: &Setup, given: &Given) {
     let namespaces = &setup.namespaces;
@@ -178,14 +192,14 @@ fn enter_namespaces(plan: &mut Builder, setup: &Setup, given: &Given) {
         plan.purpose(format!("join {}", path.display())).setns(*slot, *flag);
         plan.close(*slot);
     }
-    let late = namespaces.new & !clone_flags(setup) & !TIME;
+    let late = late_namespaces(setup);
     if late != 0 {
         plan.purpose("make the namespaces that had to wait").unshare(late);
     }
     if namespaces.new & TIME != 0 {
         time_namespace(plan, &setup.time_offsets, setup.enter_time);
     }
-    if (late & pid != 0) || namespaces.joins(libc::CLONE_NEWPID) {
+    if respawns(setup) {
         plan.purpose("go on inside the pid namespace").respawn();
         // The session was that of the process before it, and a terminal wants the leader.
         plan.setsid();
