@@ -153,7 +153,7 @@ impl Cgroup {
     /// The limits and the device filter in today's words.
     ///
     /// `memory_swap` is honoured (the file system driver of 2014 wrote twice the memory whatever it said): 0 with a memory
-    /// limit is twice that, -1 is left alone, and a reservation alone leaves swap alone.
+    /// limit is twice that where the kernel counts swap, -1 is left alone, and a reservation alone leaves swap alone.
     ///
     /// # Errors
     /// [`Error::Invalid`] for negative numbers and devices that don't exist; limits are checked by [`Resources::validate`] later.
@@ -162,11 +162,11 @@ impl Cgroup {
             let wrong = || Error::invalid(format!("cgroups.{field}"), format!("{number} is negative"));
             u64::try_from(number).map_err(|_| wrong())
         };
-        let swap = match (self.memory_swap, self.memory) {
-            (-1, _) | (0, 0) => None,
-            (0, memory) if memory < 0 => None,
-            (0, memory) => Some(memory.saturating_mul(2)),
-            (swap, _) => Some(swap),
+        let memory = Memory {
+            limit: Some(self.memory),
+            reservation: Some(self.memory_reservation),
+            swap: Some(self.memory_swap).filter(|swap| !matches!(swap, 0 | -1)),
+            ..Memory::default()
         };
         let cpu = Cpu {
             shares: Some(positive("cpu_shares", self.cpu_shares)?),
@@ -183,12 +183,7 @@ impl Cgroup {
         Ok(Resources {
             // 2014 left the filter alone when all were allowed.
             devices: if self.allow_all_devices { Vec::new() } else { allow_list(false, allowed) },
-            memory: Some(Memory {
-                limit: Some(self.memory),
-                reservation: Some(self.memory_reservation),
-                swap,
-                ..Memory::default()
-            }),
+            memory: Some(if self.memory_swap == 0 { memory.with_swap_of_2014() } else { memory }),
             cpu: Some(cpu),
             block_io: Some(BlockIo { weight: Some(weight), ..BlockIo::default() }),
             ..Resources::default()

@@ -248,6 +248,8 @@ impl Facts {
         let text = match dir.read(name) {
             Ok(text) => text,
             Err(error) if error.is_gone() => return Err(error),
+            // Switched off at boot: accounting of swap (`swapaccount=0`).
+            Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => return Ok(()),
             // Only to be written.
             Err(_) => String::new(),
         };

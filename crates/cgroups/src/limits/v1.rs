@@ -9,7 +9,8 @@ pub(super) fn memory(memory: &Memory, facts: &Facts, writes: &mut Writes) -> Res
     check_use(memory, facts, "memory.usage_in_bytes")?;
     let limit = given(memory.limit);
     let counted = facts.has("memory.memsw.limit_in_bytes");
-    let swap = match (given(memory.swap), limit) {
+    let asked = given(memory.swap).filter(|_| counted || !memory.swap_if_counted);
+    let swap = match (asked, limit) {
         // No limit of memory is none unless it is none with swap too.
         (None, Some(-1)) if counted => Some(-1),
         (Some(-1), _) if !counted => None,

@@ -23,6 +23,7 @@ pub(super) fn memory(memory: &Memory, facts: &Facts, writes: &mut Writes) -> Res
             (true, _) => writes.push("memory", "memory.swap.max", amount(swap)),
             // A kernel without swap: there is none to limit.
             (false, -1 | 0) => {}
+            (false, _) if memory.swap_if_counted => {}
             (false, _) => facts.need_file("memory.swap", "memory.swap.max")?,
         }
     }

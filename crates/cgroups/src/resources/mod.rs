@@ -74,6 +74,21 @@ pub struct Memory {
     /// Refuse a new limit that is below the use of now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check_before_update: Option<bool>,
+    /// `swap` was not asked for but follows from `limit`: it is left out where the kernel doesn't count swap. Not in JSON.
+    #[serde(skip)]
+    pub swap_if_counted: bool,
+}
+
+impl Memory {
+    /// Memory and swap together get twice the limit of memory, as in 2014, unless something else is asked of them.
+    #[must_use]
+    pub fn with_swap_of_2014(mut self) -> Self {
+        if given(self.swap).is_none() {
+            self.swap = given(self.limit).filter(|limit| *limit > 0).map(|limit| limit.saturating_mul(2));
+            self.swap_if_counted = self.swap.is_some();
+        }
+        self
+    }
 }
 
 /// `cpu`: times in microseconds.

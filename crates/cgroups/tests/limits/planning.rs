@@ -197,6 +197,26 @@ fn resources_keep_their_json() {
     }
 }
 
+/// A kernel that doesn't count swap: what nobody asked of it is left out, what somebody asked is one error.
+#[test]
+fn memory_of_2014_without_accounting_of_swap() {
+    let resources = |json: &str| serde_json::from_str::<Cgroup>(json).unwrap().to_resources().unwrap();
+    let v1 = Facts::default().with_file("memory.limit_in_bytes", "9223372036854771712");
+    let v2 = Facts::default().with_file("memory.max", "max");
+    let alone = resources(r#"{"memory":4096}"#);
+    assert_eq!(lines(plan_v1(&alone, &v1).unwrap()), ["memory.limit_in_bytes=4096"]);
+    assert_eq!(lines(plan_v2(&alone, &v2).unwrap()), ["memory.max=4096"]);
+    let counted = v2.clone().with_file("memory.swap.max", "max");
+    assert_eq!(lines(plan_v2(&alone, &counted).unwrap()), ["memory.swap.max=4096", "memory.max=4096"]);
+    let asked = resources(r#"{"memory":4096,"memory_swap":6000}"#);
+    for (plan, wanted) in [
+        (plan_v1(&asked, &v1), "memory.swap: this kernel doesn't count swap (swapaccount=0)"),
+        (plan_v2(&asked, &v2), "memory.swap: this kernel has no file memory.swap.max in the group"),
+    ] {
+        assert_eq!(plan.unwrap_err().to_string(), wanted);
+    }
+}
+
 /// 2014's settings: JSON, then version 1's files.
 #[test]
 fn settings_of_2014() {

@@ -93,7 +93,14 @@ impl Cgroup {
                 ("cgroups.freezer".to_owned(), "a container can't be born frozen".to_owned());
             return Err(libcontainer_cgroups::Error::Invalid { field, problem });
         }
-        let mut all = merge(&given(old.to_resources()?), &self.resources);
+        let mut asked = old.to_resources()?;
+        let follows = asked.memory.as_ref().is_some_and(|memory| memory.swap_if_counted);
+        if let Some(memory) = asked.memory.as_mut().filter(|_| follows) {
+            memory.swap = None;
+        }
+        let mut all = merge(&given(asked), &self.resources);
+        // Of the limit that counts in the end.
+        all.memory = all.memory.map(|memory| if follows { memory.with_swap_of_2014() } else { memory });
         if !devices && self.allowed_devices.is_empty() && self.resources.devices.is_empty() {
             all.devices.clear();
         }
@@ -200,5 +207,22 @@ mod tests {
         assert!(block("{}").limits(false).unwrap().devices.is_empty());
         assert!(block(r#"{"allow_all_devices": true}"#).limits(true).unwrap().devices.is_empty());
         assert!(block(r#"{"freezer": "FROZEN"}"#).limits(true).is_err());
+    }
+
+    #[test]
+    fn swap_follows_the_limit_that_counts_and_is_not_asked_for() {
+        let memory = |text: &str| {
+            let block = serde_json::from_str::<Cgroup>(text).unwrap();
+            let memory = block.limits(false).unwrap().memory.unwrap_or_default();
+            (memory.limit, memory.swap, memory.swap_if_counted)
+        };
+        assert_eq!(memory(r#"{"memory": 4096}"#), (Some(4096), Some(8192), true));
+        let larger = r#"{"memory": 4096, "resources": {"memory": {"limit": 16384}}}"#;
+        assert_eq!(memory(larger), (Some(16_384), Some(32_768), true));
+        let both = r#"{"memory": 4096, "resources": {"memory": {"swap": 5000}}}"#;
+        assert_eq!(memory(both), (Some(4096), Some(5000), false));
+        assert_eq!(memory(r#"{"memory": 4096, "memory_swap": 6000}"#), (Some(4096), Some(6000), false));
+        assert_eq!(memory(r#"{"memory": 4096, "memory_swap": -1}"#), (Some(4096), None, false));
+        assert_eq!(memory(r#"{"resources": {"memory": {"limit": 4096}}}"#), (Some(4096), None, false));
     }
 }
