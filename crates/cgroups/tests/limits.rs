@@ -7,6 +7,8 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "limits/frozen.rs"]
+mod frozen;
 #[path = "group/ground.rs"]
 mod ground;
 #[path = "limits/holding.rs"]

@@ -174,7 +174,8 @@ impl Container {
     pub fn update(&self, resources: &Resources) -> Result<()> {
         let what = format!("update {:?}", self.id());
         let _lock = self.store().lock(true)?;
-        let mut state = State::clone(&*self.refresh_locked()?);
+        let old = self.refresh_locked()?;
+        let mut state = State::clone(&*old);
         let found = self.state_now(&state)?;
         if !matches!(found, RunState::Running | RunState::Created | RunState::Paused | RunState::Pausing) {
             return Err(self.not_running("update", found));
@@ -189,18 +190,32 @@ impl Container {
             // The filter is replaced as a whole.
             wanted.devices = block.limits(true).map_err(failed)?.devices;
         }
-        match state.unit() {
-            None => limits::update(&group, &wanted, OnRefusal::RollBack).map_err(failed)?,
-            Some(unit) => {
-                let block = state.config.cgroups.clone().unwrap_or_default();
-                let old = Cgroup { resources: before, ..block.clone() }.limits(false).map_err(failed)?;
-                let new = block.limits(false).map_err(failed)?;
-                let change = UnitChange { unit, old: touched(old, &wanted), new: touched(new, &wanted) };
-                self.update_unit(&group, &change).map_err(failed)?;
-            }
+        // ORDER: the record first. It is what can be written again, however the limits were refused.
+        let written = self.store().write(&state).map_err(|error| Error::io(what.clone(), error))?;
+        if let Err(error) = self.change(&state, before, &wanted, &group) {
+            let what = match self.store().write(&old) {
+                Ok(_) => what,
+                Err(left) => format!("{what} (its record says the new limits: {left})"),
+            };
+            return Err(Error::cgroup(what, error));
         }
-        self.learn(self.store().write(&state).map_err(|error| Error::io(what, error))?);
+        self.learn(written);
         Ok(())
+    }
+
+    /// Sets the limits `wanted`, of which `state` has the whole.
+    fn change(
+        &self,
+        state: &State,
+        before: Resources,
+        wanted: &Resources,
+        group: &Group,
+    ) -> libcontainer_cgroups::Result<()> {
+        let Some(unit) = state.unit() else { return limits::update(group, wanted, OnRefusal::RollBack) };
+        let block = state.config.cgroups.clone().unwrap_or_default();
+        let old = Cgroup { resources: before, ..block.clone() }.limits(false)?;
+        let new = block.limits(false)?;
+        self.update_unit(group, &UnitChange { unit, old: touched(old, wanted), new: touched(new, wanted) })
     }
 
     /// The properties, then the control files: systemd rounds some values, and writes all of a controller when one changes.

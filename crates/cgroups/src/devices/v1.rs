@@ -291,8 +291,30 @@ pub fn set(group: &Dir, rules: &[Rule], on_gap: OnGap) -> Result<Transition> {
             return Err(Error::invalid("linux.resources.devices", problem));
         }
     }
-    transition.apply(group)?;
-    Ok(transition)
+    match transition.apply(group) {
+        Err(cause) if transition.gap.is_some() => restore(group, &old, cause).map(|()| transition),
+        applied => applied.map(|()| transition),
+    }
+}
+
+/// Goes back to `old` over `a`, as far as the kernel has shown it, and says why.
+fn restore(group: &Dir, old: &State, cause: Error) -> Result<()> {
+    if group.read("devices.list").and_then(|text| State::from_list(&text)).is_ok_and(|now| now == *old) {
+        return Err(cause);
+    }
+    if old.hidden && group.read("cgroup.procs")?.is_empty() {
+        return Err(cause);
+    }
+    if old.hidden {
+        let problem = "the filter before had exceptions that the kernel doesn't show";
+        let left =
+            vec![Error::Content { path: group.path().join("devices.list"), problem: problem.to_owned() }];
+        return Err(Error::NotRolledBack { cause: Box::new(cause), left });
+    }
+    match Transition::reset(old).apply(group) {
+        Ok(()) => Err(cause),
+        Err(left) => Err(Error::NotRolledBack { cause: Box::new(cause), left: vec![left] }),
+    }
 }
 
 fn hinted(error: Error, write: &Write) -> Error {

@@ -28,6 +28,9 @@ pub(super) enum Freezer<'g> {
     V2(&'g Dir),
 }
 
+/// How long a thaw that is refused is tried again.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// How many looks at a version 1 group that won't freeze, before it may run for an instant.
 const LOOKS: u32 = 32;
 
@@ -44,12 +47,11 @@ impl Group {
         if self.everywhere()?.contains(&Pid::own()) {
             return Err(Error::invalid("freeze", "this process is in the group"));
         }
-        let frozen = freezer.freeze(timeout);
-        if frozen.is_err() {
-            // On every way out but the good one the group must not stay half frozen.
-            let _ = freezer.release();
-        }
-        frozen
+        // On every way out but the good one the group must not stay half frozen.
+        freezer.freeze(timeout).map_err(|cause| match freezer.let_go(AGAIN) {
+            Ok(()) => cause,
+            Err(left) => Error::NotRolledBack { cause: Box::new(cause), left: vec![left] },
+        })
     }
 
     /// Asks the freezer to stop every process, and doesn't wait for it: see [`Group::frozen_state`]. On version 1 a group that is
@@ -62,10 +64,7 @@ impl Group {
         if self.everywhere()?.contains(&Pid::own()) {
             return Err(Error::invalid("freeze", "this process is in the group"));
         }
-        match freezer {
-            Freezer::V1(dir) => dir.write("freezer.state", "FROZEN"),
-            Freezer::V2(dir) => dir.write("cgroup.freeze", "1"),
-        }
+        freezer.ask()
     }
 
     /// Lets the processes run again, and returns when they do. Nothing to do for a group that isn't frozen.
@@ -75,6 +74,27 @@ impl Group {
     /// [`Error::Write`].
     pub fn thaw(&self, timeout: Duration) -> Result<()> {
         self.freezer()?.thaw(timeout)
+    }
+
+    /// Does `work` while every process stands still. Afterwards they run again, whatever came of it; but a group that was asked
+    /// to stand still before, stays so.
+    pub(crate) fn while_frozen(&self, timeout: Duration, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let freezer = self.freezer()?;
+        if freezer.is_asked()? {
+            // RACE: on its way to be frozen, it is not to be let go.
+            return freezer
+                .freeze(timeout)
+                .or_else(|error| freezer.ask().and(Err(error)))
+                .and_then(|()| work());
+        }
+        self.freeze(timeout)?;
+        let worked = work();
+        // ORDER: thaw in any case before the outcome is told.
+        match (worked, freezer.let_go(AGAIN)) {
+            (worked, Ok(())) => worked,
+            (Ok(()), Err(error)) => Err(error),
+            (Err(cause), Err(left)) => Err(Error::NotRolledBack { cause: Box::new(cause), left: vec![left] }),
+        }
     }
 
     /// What the freezer says now. A frozen group above counts.
@@ -140,6 +160,37 @@ impl Freezer<'_> {
         }
     }
 
+    /// Tells the kernel to stop the group, without waiting.
+    fn ask(&self) -> Result<()> {
+        match self {
+            Self::V1(dir) => dir.write("freezer.state", "FROZEN"),
+            Self::V2(dir) => dir.write("cgroup.freeze", "1"),
+        }
+    }
+
+    /// Whether the group itself was told to stand still; one above it doesn't count.
+    fn is_asked(&self) -> Result<bool> {
+        Ok(match self {
+            // KERNEL(3.9): before that there was no freezing from above, and the state said it all.
+            Self::V1(dir) if dir.has("freezer.self_freezing") => dir.read("freezer.self_freezing")? == "1",
+            Self::V1(_) => self.state()? != FreezerState::Thawed,
+            Self::V2(dir) => dir.read("cgroup.freeze")? == "1",
+        })
+    }
+
+    /// [`Self::release`], and again while that fails.
+    fn let_go(&self, timeout: Duration) -> Result<()> {
+        let mut patience = Patience::new(timeout);
+        loop {
+            match self.release() {
+                Err(error) if error.is_gone() => return Ok(()),
+                Err(error) if !patience.pause() => return Err(still_frozen(error)),
+                Err(_) => {}
+                Ok(()) => return Ok(()),
+            }
+        }
+    }
+
     /// Tells the kernel to let the group run, without waiting.
     pub(super) fn release(&self) -> Result<()> {
         match self {
@@ -182,6 +233,13 @@ impl Freezer<'_> {
             }),
         }
     }
+}
+
+fn still_frozen(mut error: Error) -> Error {
+    if let Error::Write { hint, .. } = &mut error {
+        "; the group stands still until it is resumed".clone_into(hint);
+    }
+    error
 }
 
 /// A field of `cgroup.events`.

@@ -166,11 +166,7 @@ fn set_devices(group: &Group, rules: &[Rule]) -> Result<()> {
     match devices::v1::set(dir, rules, OnGap::Refuse) {
         // Only what has processes is refused for a gap; what is wrong with the rules themselves is so again.
         Err(Error::Invalid { .. }) if !group.processes()?.is_empty() => {
-            group.freeze(FREEZE_AT_MOST)?;
-            let set = devices::v1::set(dir, rules, OnGap::Accept);
-            // ORDER: thaw in any case before the outcome is told.
-            group.thaw(FREEZE_AT_MOST)?;
-            set.map(drop)
+            group.while_frozen(FREEZE_AT_MOST, || devices::v1::set(dir, rules, OnGap::Accept).map(drop))
         }
         other => other.map(drop),
     }
