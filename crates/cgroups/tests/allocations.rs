@@ -68,7 +68,7 @@ fn the_counter_counts() {
 fn a_second_reading_allocates_nothing() {
     let all = ["blkio", "cpu", "cpuacct", "cpuset", "memory", "pids", "unified"];
     for keep in [Keep::Open, Keep::Nothing] {
-        let Some(live) = Live::new(&all) else { return };
+        let Some(live) = Live::of("a_second_reading_allocates_nothing", &all) else { return };
         let mut reader = Reader::with(&live.sources(), Parts::all(), keep).unwrap();
         let mut stats = Stats::default();
         assert!(allocations(|| reader.read_into(&mut stats).unwrap()) > 0, "the first one has to");
@@ -88,8 +88,11 @@ fn as_many_groups_as_fit() -> usize {
 
 #[test]
 fn a_thousand_groups_share_one_value() {
-    let groups: Vec<Live> = (0..as_many_groups_as_fit()).map_while(|_| Live::new(&["pids"])).collect();
-    let mut readers: Vec<Reader> = groups.iter().map(|live| Reader::new(&live.sources()).unwrap()).collect();
+    let groups: Vec<Live> = (0..as_many_groups_as_fit())
+        .map_while(|_| Live::of("a_thousand_groups_share_one_value", &["pids"]))
+        .collect();
+    let mut readers: Vec<Reader> =
+        groups.iter().map(|live| Reader::with(&live.sources(), Parts::PIDS, Keep::Open).unwrap()).collect();
     let mut stats = Stats::default();
     let mut round = || readers.iter_mut().for_each(|reader| reader.read_into(&mut stats).unwrap());
     round();

@@ -14,7 +14,7 @@ mod group;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use group::Live;
+use group::{Live, skip};
 use libcontainer_cgroups::Dir;
 use libcontainer_cgroups::events::{
     EventSource, GroupEvents, GroupState, Next, Oom, OomEvents, Propagation, ReclaimEvents, ReclaimLevel,
@@ -38,7 +38,7 @@ fn set(live: &Live, controller: &str, file: &str, value: &str) {
 
 #[test]
 fn an_oom_kill_on_version_1() {
-    let Some(mut live) = Live::new(&["memory"]) else { return };
+    let Some(mut live) = Live::new("an_oom_kill_on_version_1", &["memory"]) else { return };
     set(&live, "memory", "memory.limit_in_bytes", "16777216");
     let swap = live.path("memory").join("memory.memsw.limit_in_bytes");
     if swap.exists() {
@@ -64,7 +64,9 @@ fn an_oom_kill_on_version_1() {
 
 #[test]
 fn a_removed_group_wakes_a_poller_of_version_1() {
-    let Some(mut live) = Live::new(&["memory"]) else { return };
+    let Some(mut live) = Live::new("a_removed_group_wakes_a_poller_of_version_1", &["memory"]) else {
+        return;
+    };
     let mut oom = OomEvents::new(&live.sources()).unwrap();
     let mut level = ReclaimEvents::new(&live.sources(), ReclaimLevel::Low, Propagation::Local).unwrap();
     live.remove();
@@ -75,7 +77,7 @@ fn a_removed_group_wakes_a_poller_of_version_1() {
 
 #[test]
 fn reclaim_tells_its_pressure_on_version_1() {
-    let Some(mut live) = Live::new(&["memory"]) else { return };
+    let Some(mut live) = Live::new("reclaim_tells_its_pressure_on_version_1", &["memory"]) else { return };
     set(&live, "memory", "memory.limit_in_bytes", "16777216");
     let mut events = ReclaimEvents::new(&live.sources(), ReclaimLevel::Low, Propagation::Default).unwrap();
     assert_eq!(events.wait(Some(Duration::ZERO)).unwrap(), Next::Pending);
@@ -87,7 +89,10 @@ fn reclaim_tells_its_pressure_on_version_1() {
     let _ = std::fs::remove_file(&file);
     match event {
         Next::Event(scarcity) => assert!(scarcity.count > 0),
-        Next::Pending => eprintln!("skipped: the temporary directory has no page cache to drop"),
+        Next::Pending => skip(
+            "reclaim_tells_its_pressure_on_version_1",
+            "the temporary directory has no page cache to drop",
+        ),
         Next::Ended => panic!("ended before the group was removed"),
     }
     assert!(events.next().is_none_or(|event| event.is_ok()));
@@ -95,7 +100,7 @@ fn reclaim_tells_its_pressure_on_version_1() {
 
 #[test]
 fn populated_and_empty_on_version_2() {
-    let Some(mut live) = Live::new(&["unified"]) else { return };
+    let Some(mut live) = Live::new("populated_and_empty_on_version_2", &["unified"]) else { return };
     let mut events = GroupEvents::new(&live.sources()).unwrap();
     assert_eq!(events.state().unwrap(), Some(GroupState::default()));
     assert!(!readable(&events, 0));
@@ -123,7 +128,7 @@ fn populated_and_empty_on_version_2() {
 
 #[test]
 fn a_wait_ends_when_its_time_is_up() {
-    let Some(live) = Live::new(&["unified"]) else { return };
+    let Some(live) = Live::new("a_wait_ends_when_its_time_is_up", &["unified"]) else { return };
     let mut events = GroupEvents::new(&live.sources()).unwrap();
     let start = Instant::now();
     assert_eq!(events.wait(Some(Duration::from_millis(30))).unwrap(), Next::Pending);
@@ -135,10 +140,10 @@ const TRIGGER: Trigger =
 
 #[test]
 fn a_pressure_trigger_fires_and_ends() {
-    let Some(mut live) = Live::new(&["unified"]) else { return };
+    let Some(mut live) = Live::new("a_pressure_trigger_fires_and_ends", &["unified"]) else { return };
     let mut events = match StallEvents::new(&live.sources(), Resource::Cpu, TRIGGER) {
         Ok(events) => events,
-        Err(error) => return eprintln!("skipped: {error}"),
+        Err(error) => return skip("a_pressure_trigger_fires_and_ends", &error.to_string()),
     };
     assert_eq!(events.interest(), PollFlags::POLLPRI);
     // More busy processes than processors: some always wait.
@@ -160,13 +165,13 @@ fn a_pressure_trigger_of_the_machine() {
             assert!(events.pressure().unwrap().unwrap().some.is_some());
             assert_ne!(events.wait(Some(Duration::ZERO)).unwrap(), Next::Ended);
         }
-        Err(error) => eprintln!("skipped: {error}"),
+        Err(error) => skip("a_pressure_trigger_of_the_machine", &error.to_string()),
     }
 }
 
 #[test]
 fn a_refused_trigger_says_what_is_allowed() {
-    let Some(live) = Live::new(&["unified"]) else { return };
+    let Some(live) = Live::new("a_refused_trigger_says_what_is_allowed", &["unified"]) else { return };
     let long = Trigger { window: Duration::from_secs(12), ..TRIGGER };
     match StallEvents::new(&live.sources(), Resource::Io, long) {
         Ok(_) => panic!("a window of 12 s was accepted"),
@@ -177,7 +182,7 @@ fn a_refused_trigger_says_what_is_allowed() {
                 "{text}"
             );
         }
-        Err(error) => eprintln!("skipped: {error}"),
+        Err(error) => skip("a_refused_trigger_says_what_is_allowed", &error.to_string()),
     }
 }
 

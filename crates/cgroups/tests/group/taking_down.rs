@@ -98,7 +98,7 @@ fn removal_waits_for_a_busy_group() {
 #[test]
 fn a_group_deep_below_is_removed() {
     let Some(ground) = Ground::new("a_group_deep_below_is_removed", &[]) else { return };
-    let Some(top) = ground.group.paths().into_values().next() else { return };
+    let top = ground.group.paths().into_values().next().unwrap();
     let mut dir = libcontainer_cgroups::Dir::open(&top).unwrap();
     // 40 levels of 200 bytes: more than one lookup can name.
     let mut depth = 0;
@@ -135,7 +135,7 @@ fn a_replaced_directory_is_not_followed() {
     let reopened = Group::open(group.places()).unwrap();
     assert_eq!(reopened.places().len(), group.places().len());
     if renamed.is_empty() {
-        return;
+        return super::ground::skip("a_replaced_directory_is_not_followed", "version 2 renames no groups");
     }
     let error = group.remove(Duration::ZERO).unwrap_err().to_string();
     assert!(error.contains("another directory"), "{error}");

@@ -1,6 +1,7 @@
 //! Groups of this machine, made for one test.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::sync::Arc;
@@ -10,6 +11,16 @@ use std::time::Instant;
 use libcontainer_cgroups::Dir;
 use libcontainer_cgroups::stats::Sources;
 
+/// Notes that a test does not run, and why: on standard error, and in the file that counts skips.
+pub(crate) fn skip(name: &str, reason: &str) {
+    let line = format!("{name}: {reason}\n");
+    eprint!("SKIP: {line}");
+    if let Some(path) = std::env::var_os("LIBCONTAINER_SKIP_FILE") {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
+}
+
 /// A group in every hierarchy that can be written, removed at the end with the process in it.
 pub(crate) struct Live {
     paths: Vec<(String, PathBuf)>,
@@ -17,8 +28,27 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// None, with the reason on stderr, where no hierarchy can be written.
-    pub(crate) fn new(controllers: &[&str]) -> Option<Self> {
+    /// In version 1, or in version 2 where that is alone. None, with the reason noted, where neither has the controllers.
+    pub(crate) fn of(test: &str, controllers: &[&str]) -> Option<Self> {
+        let top = Path::new("/sys/fs/cgroup");
+        let Ok(given) = std::fs::read_to_string(top.join("cgroup.subtree_control")) else {
+            return Self::new(test, controllers);
+        };
+        let unified = |name: &str| match name {
+            "blkio" => "io".to_owned(),
+            "cpuacct" => "cpu".to_owned(),
+            name => name.to_owned(),
+        };
+        let mut wanted = controllers.iter().filter(|name| **name != "unified").map(|name| unified(name));
+        if let Some(name) = wanted.find(|name| !given.split_whitespace().any(|one| one == name)) {
+            skip(test, &format!("version 2 gives no controller {name}"));
+            return None;
+        }
+        Self::new(test, &["unified"])
+    }
+
+    /// None, with the reason noted, where a hierarchy can't be written.
+    pub(crate) fn new(test: &str, controllers: &[&str]) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("libcontainer-stats-{}-{number}", std::process::id());
@@ -30,7 +60,7 @@ impl Live {
             if has_it && std::fs::create_dir(root.join(&name)).is_ok() {
                 live.paths.push((controller.to_string(), root.join(&name)));
             } else {
-                eprintln!("skipped: no writable hierarchy {controller}");
+                skip(test, &format!("no writable hierarchy {controller}"));
                 return None;
             }
         }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use libcontainer_cgroups::stats::{Keep, Limit, Parts, Reader, Sampler, Sources, Stats, read};
 
-use crate::group::Live;
+use crate::group::{Live, skip};
 
 const V1: [&str; 6] = ["blkio", "cpu", "cpuacct", "cpuset", "memory", "pids"];
 
@@ -14,7 +14,10 @@ fn file(live: &Live, controller: &str, name: &str) -> String {
 
 #[test]
 fn a_group_of_version_1_agrees_with_the_kernels_files() {
-    let Some(mut live) = Live::new(&V1[..3].iter().chain(&V1[4..]).copied().collect::<Vec<_>>()) else {
+    let Some(mut live) = Live::new(
+        "a_group_of_version_1_agrees_with_the_kernels_files",
+        &V1[..3].iter().chain(&V1[4..]).copied().collect::<Vec<_>>(),
+    ) else {
         return;
     };
     std::fs::write(live.path("memory").join("memory.limit_in_bytes"), "67108864").unwrap();
@@ -46,10 +49,15 @@ fn a_group_of_version_1_agrees_with_the_kernels_files() {
 
 #[test]
 fn a_group_of_version_2_agrees_with_the_kernels_files() {
-    let Some(mut live) = Live::new(&["unified"]) else { return };
+    let Some(mut live) = Live::new("a_group_of_version_2_agrees_with_the_kernels_files", &["unified"]) else {
+        return;
+    };
     for name in ["memory.max", "pids.max", "cpu.max"] {
         if !live.path("unified").join(name).exists() {
-            eprintln!("skipped: version 2 has no {name} here");
+            skip(
+                "a_group_of_version_2_agrees_with_the_kernels_files",
+                &format!("version 2 has no {name} here"),
+            );
             return;
         }
     }
@@ -97,7 +105,7 @@ fn asleep(live: &Live, controller: &str) -> bool {
 
 #[test]
 fn cpuset_and_an_empty_group() {
-    let Some(live) = Live::new(&["cpuset", "blkio"]) else { return };
+    let Some(live) = Live::new("cpuset_and_an_empty_group", &["cpuset", "blkio"]) else { return };
     std::fs::write(live.path("cpuset").join("cpuset.mems"), "0").unwrap();
     std::fs::write(live.path("cpuset").join("cpuset.cpus"), "0").unwrap();
     let stats = read(&live.sources()).unwrap();
@@ -111,9 +119,12 @@ fn cpuset_and_an_empty_group() {
 
 #[test]
 fn the_unified_part_of_a_hybrid_tells_pressure_and_times() {
-    let Some(mut live) = Live::new(&["unified"]) else { return };
+    let Some(mut live) = Live::new("the_unified_part_of_a_hybrid_tells_pressure_and_times", &["unified"])
+    else {
+        return;
+    };
     if !live.path("unified").join("cpu.pressure").exists() {
-        eprintln!("skipped: no pressure stall information");
+        skip("the_unified_part_of_a_hybrid_tells_pressure_and_times", "no pressure stall information");
         return;
     }
     live.run("exec sleep 1000");
@@ -124,7 +135,7 @@ fn the_unified_part_of_a_hybrid_tells_pressure_and_times() {
 
 #[test]
 fn percent_of_a_busy_process() {
-    let Some(mut live) = Live::new(&["cpuacct"]) else { return };
+    let Some(mut live) = Live::of("percent_of_a_busy_process", &["cpuacct"]) else { return };
     live.run("while :; do :; done");
     let mut reader = Reader::with(&live.sources(), Parts::CPU, Keep::Open).unwrap();
     let (mut stats, mut sampler) = (Stats::default(), Sampler::new());
@@ -143,7 +154,10 @@ fn percent_of_a_busy_process() {
 #[test]
 fn a_removed_group_is_an_error_and_nothing_else() {
     for keep in [Keep::Open, Keep::Nothing] {
-        let Some(mut live) = Live::new(&["memory", "pids"]) else { return };
+        let Some(mut live) = Live::of("a_removed_group_is_an_error_and_nothing_else", &["memory", "pids"])
+        else {
+            return;
+        };
         let sources = live.sources();
         let mut reader = Reader::with(&sources, Parts::all(), keep).unwrap();
         let mut unused = Reader::with(&sources, Parts::all(), keep).unwrap();
@@ -161,7 +175,7 @@ fn a_removed_group_is_an_error_and_nothing_else() {
 
 #[test]
 fn files_can_be_given_back() {
-    let Some(live) = Live::new(&["memory"]) else { return };
+    let Some(live) = Live::of("files_can_be_given_back", &["memory"]) else { return };
     let mut reader = Reader::new(&live.sources()).unwrap();
     let (mut kept, mut anew) = (Stats::default(), Stats::default());
     reader.read_into(&mut kept).unwrap();
@@ -174,12 +188,12 @@ fn files_can_be_given_back() {
 
 #[test]
 fn one_value_serves_readers_of_different_groups() {
-    let Some(first) = Live::new(&["memory"]) else { return };
-    let Some(second) = Live::new(&["pids"]) else { return };
+    let Some(first) = Live::of("one_value_serves_readers_of_different_groups", &["memory"]) else { return };
+    let Some(second) = Live::of("one_value_serves_readers_of_different_groups", &["pids"]) else { return };
     let mut stats = Stats::default();
     Reader::new(&first.sources()).unwrap().read_into(&mut stats).unwrap();
     assert!(!stats.memory.stat.is_empty());
-    Reader::new(&second.sources()).unwrap().read_into(&mut stats).unwrap();
+    Reader::with(&second.sources(), Parts::PIDS, Keep::Open).unwrap().read_into(&mut stats).unwrap();
     assert_eq!(stats.memory, read(&Sources::default()).unwrap().memory, "nothing stays behind");
     assert_eq!(stats.pids.current, Some(0));
 }
@@ -195,7 +209,7 @@ fn a_reader_without_descriptors_closes_its_own() {
         assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
         return;
     }
-    let Some(live) = Live::new(&["memory"]) else { return };
+    let Some(live) = Live::of("a_reader_without_descriptors_closes_its_own", &["memory"]) else { return };
     let mut reader = Reader::new(&live.sources()).unwrap();
     let mut stats = Stats::default();
     reader.read_into(&mut stats).unwrap();
