@@ -7,11 +7,13 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "cgroups/refused.rs"]
+mod refused;
 #[path = "cgroups/room.rs"]
 mod room;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use libcontainer::cgroups::stats::{Limit, Version};
@@ -334,33 +336,4 @@ fn without_a_group_the_calls_say_so() {
         assert!(error.to_string().contains("no control group"), "{error}");
     }
     container.destroy().unwrap();
-}
-
-#[test]
-fn bad_groups_are_refused_before_anything_is_made() {
-    if !able("bad_groups_are_refused_before_anything_is_made") {
-        return;
-    }
-    let place = Place::new("cg-bad");
-    let base = config(&place.rootfs().unwrap());
-    for (block, wanted) in [
-        (r#"{"path": "../x"}"#, ".."),
-        (r#"{"path": "a\u0000b"}"#, "NUL"),
-        (r#"{"freezer": "FROZEN"}"#, "frozen"),
-        (r#"{"freezer": "MELTED"}"#, "MELTED"),
-        (r#"{"cpu_shares": -4}"#, "negative"),
-        (r#"{"resources": {"memory": {"limit": -7}}}"#, "memory"),
-        (r#"{"resources": {"memory": {"swap": 5, "limit": 9}}}"#, "swap"),
-        (r#"{"resources": {"unified": {"../../x": "1"}}}"#, "x"),
-        (
-            r#"{"allowed_devices": [{"type": 99, "major_number": 1, "minor_number": 3, "cgroup_permissions": "q"}]}"#,
-            "q",
-        ),
-    ] {
-        let cgroups: Cgroup = serde_json::from_str(block).unwrap();
-        let config = Config { cgroups: Some(cgroups), ..base.clone() };
-        let error = Factory::new().unwrap().create(place.join("c"), &config).unwrap_err();
-        assert!(error.to_string().contains(wanted), "{block}: {error}");
-        assert!(!Path::new(&place.join("c")).exists(), "{block}");
-    }
 }

@@ -9,6 +9,8 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "faults/changes.rs"]
+mod changes;
 #[path = "faults/read_back.rs"]
 mod read_back;
 

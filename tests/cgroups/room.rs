@@ -8,6 +8,7 @@ use libcontainer::cgroups::{Existing, Group, GroupPath, Layout, Plan, Select};
 use libcontainer::{Config, Error, Factory, Namespace, NamespaceKind, ProcessConfig};
 use libcontainer_tests::Place;
 
+use super::refused::exists;
 use super::{limited, ready};
 
 /// A group for containers to be below, removed at the end.
@@ -37,13 +38,6 @@ impl Drop for Above {
     fn drop(&mut self) {
         self.0.destroy(Duration::from_secs(10)).unwrap();
     }
-}
-
-/// Whether the config's group is anywhere.
-fn exists(config: &Config) -> bool {
-    let path = GroupPath::new(&config.cgroups.as_ref().unwrap().path).unwrap();
-    let layout = Layout::of_this_process().unwrap();
-    layout.all().any(|one| path.below_mount(one).is_ok_and(|below| one.mountpoint.join(below).exists()))
 }
 
 fn names(error: &Error, message: &str) {

@@ -54,6 +54,10 @@ pub(crate) struct Meter {
 impl Meter {
     fn new(places: &[Place]) -> libcontainer_cgroups::Result<Self> {
         let group = Group::open(places)?;
+        if let Some(place) = places.first().filter(|_| group.is_gone()) {
+            let source = std::io::Error::from_raw_os_error(libc::ENOENT);
+            return Err(libcontainer_cgroups::Error::Directory { call: "open", path: place.path(), source });
+        }
         Ok(Self { places: places.to_vec(), reader: Reader::new(&group.sources())?, sampler: Sampler::new() })
     }
 

@@ -35,9 +35,16 @@ pub(crate) fn end(
         reap_ended();
         return Ok(());
     }
-    let group = end_group(state);
+    let (group, killed) = match end_group(state) {
+        Ok((group, killed)) => (Ok(group), killed),
+        Err(error) => (Err(error), Ok(())),
+    };
     if let Some((pid, pidfd)) = init {
-        kill(&pidfd).map_err(|error| Error::io(format!("{what}: kill process {pid}"), error))?;
+        kill(&pidfd).map_err(|error| match killed {
+            // What stands still does not die: that is the cause.
+            Err(cause) => Error::cgroup(what.to_owned(), cause),
+            Ok(()) => Error::io(format!("{what}: kill process {pid}"), error),
+        })?;
     }
     reap_ended();
     // ORDER: systemd removes what it made; what it knows nothing of is left to us.
@@ -53,19 +60,19 @@ pub(crate) fn end(
 }
 
 /// Kills what is in the control group, frozen or not. The group is removed later, when the first process was reaped.
-fn end_group(state: &State) -> libcontainer_cgroups::Result<Option<Group>> {
+fn end_group(
+    state: &State,
+) -> libcontainer_cgroups::Result<(Option<Group>, libcontainer_cgroups::Result<()>)> {
     if state.places().is_empty() || state.boot_id != boot_id() {
-        return Ok(None);
+        return Ok((None, Ok(())));
     }
     // What was there before, and is not noted as taken by us, belongs to somebody else.
     let ours = |place: &&Place| place.inode.is_some() || place.new > 0;
     let ours: Vec<_> = state.places().iter().filter(ours).cloned().collect();
     let group = Group::open(&ours)?;
-    if !group.is_gone() {
-        // What is left is killed again, and told, by the removal.
-        let _ = group.kill(cgroup::PATIENCE);
-    }
-    Ok(Some(group))
+    // What is left is killed again, and told, by the removal.
+    let killed = if group.is_gone() { Ok(()) } else { group.kill(cgroup::PATIENCE) };
+    Ok((Some(group), killed))
 }
 
 fn kill(pidfd: &OwnedFd) -> io::Result<()> {

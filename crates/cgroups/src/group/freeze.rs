@@ -48,7 +48,7 @@ impl Group {
             return Err(Error::invalid("freeze", "this process is in the group"));
         }
         // On every way out but the good one the group must not stay half frozen.
-        freezer.freeze(timeout).map_err(|cause| match freezer.let_go(AGAIN) {
+        freezer.freeze(timeout).map_err(|cause| match freezer.let_go() {
             Ok(()) => cause,
             Err(left) => Error::NotRolledBack { cause: Box::new(cause), left: vec![left] },
         })
@@ -90,7 +90,7 @@ impl Group {
         self.freeze(timeout)?;
         let worked = work();
         // ORDER: thaw in any case before the outcome is told.
-        match (worked, freezer.let_go(AGAIN)) {
+        match (worked, freezer.let_go()) {
             (worked, Ok(())) => worked,
             (Ok(()), Err(error)) => Err(error),
             (Err(cause), Err(left)) => Err(Error::NotRolledBack { cause: Box::new(cause), left: vec![left] }),
@@ -179,16 +179,8 @@ impl Freezer<'_> {
     }
 
     /// [`Self::release`], and again while that fails.
-    fn let_go(&self, timeout: Duration) -> Result<()> {
-        let mut patience = Patience::new(timeout);
-        loop {
-            match self.release() {
-                Err(error) if error.is_gone() => return Ok(()),
-                Err(error) if !patience.pause() => return Err(still_frozen(error)),
-                Err(_) => {}
-                Ok(()) => return Ok(()),
-            }
-        }
+    fn let_go(&self) -> Result<()> {
+        again(|| self.release()).map_err(still_frozen)
     }
 
     /// Tells the kernel to let the group run, without waiting.
@@ -231,6 +223,22 @@ impl Freezer<'_> {
                 (false, "1") => FreezerState::Freezing,
                 (false, _) => FreezerState::Thawed,
             }),
+        }
+    }
+}
+
+/// Lets something go, and tries it again for a while unless it is forbidden. What is gone is let go.
+pub(super) fn again(mut let_go: impl FnMut() -> Result<()>) -> Result<()> {
+    let mut patience = Patience::new(AGAIN);
+    loop {
+        match let_go() {
+            Err(error) if error.is_gone() => return Ok(()),
+            Err(error) if matches!(error.errno(), Some(libc::EACCES | libc::EPERM | libc::EROFS)) => {
+                return Err(error);
+            }
+            Err(error) if !patience.pause() => return Err(error),
+            Err(_) => {}
+            Ok(()) => return Ok(()),
         }
     }
 }

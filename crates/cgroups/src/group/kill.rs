@@ -5,6 +5,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 
+use super::freeze::again;
 use super::wait::Patience;
 use super::{Group, Pid, processes};
 use crate::error::{Error, Result};
@@ -53,7 +54,7 @@ impl Group {
         let freezer = self.freezer().ok();
         if by_kernel {
             if let Some(freezer) = &freezer {
-                gone_is_fine(freezer.release_all())?;
+                again(|| freezer.release_all())?;
             }
             if self.everywhere()?.is_empty() {
                 return Ok(());
@@ -66,7 +67,7 @@ impl Group {
         let signalled = self.signal_all(Signal::SIGKILL);
         // ORDER: thaw before any error is told: nothing stays frozen behind a failed kill.
         if let Some(freezer) = &freezer {
-            gone_is_fine(freezer.release_all())?;
+            again(|| freezer.release_all())?;
         }
         signalled
     }
@@ -98,12 +99,5 @@ impl Group {
             }
         }
         Ok(true)
-    }
-}
-
-fn gone_is_fine(result: Result<()>) -> Result<()> {
-    match result {
-        Err(error) if !error.is_gone() => Err(error),
-        _ => Ok(()),
     }
 }
