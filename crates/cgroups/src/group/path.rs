@@ -76,7 +76,8 @@ impl GroupPath {
     }
 
     /// The way from the mount point of `hierarchy`. A relative path begins at the group of this process; on version 2 at the
-    /// one above that, since a group with processes can't give controllers to groups below it.
+    /// one above that, since a group with processes can't give controllers to groups below it. So does runc; crun begins at the
+    /// mount point. A group above that can't be written to leaves version 2 out, which is an error only when limits ask for it.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a relative path where the group of this process isn't below the mount point.
