@@ -99,6 +99,13 @@ impl Reader {
         Ok(reader)
     }
 
+    /// Reads only the files of whose names `wanted` is true: what isn't read costs nothing.
+    #[must_use]
+    pub fn only(mut self, wanted: impl Fn(&str) -> bool) -> Self {
+        self.entries.retain(|entry| wanted(&entry.name));
+        self
+    }
+
     fn add(
         &mut self,
         dir: &Arc<Dir>,

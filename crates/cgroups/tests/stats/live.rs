@@ -187,6 +187,17 @@ fn files_can_be_given_back() {
 }
 
 #[test]
+fn only_the_files_that_are_wanted() {
+    let Some(live) = Live::of("only_the_files_that_are_wanted", &["pids"]) else { return };
+    let reader = Reader::with(&live.sources(), Parts::PIDS, Keep::Open).unwrap();
+    let mut reader = reader.only(|file| file == "pids.max");
+    let mut stats = Stats::default();
+    reader.read_into(&mut stats).unwrap();
+    assert_eq!(reader.open_files(), 1);
+    assert_eq!((stats.pids.limit, stats.pids.current), (Some(Limit::Max), None));
+}
+
+#[test]
 fn one_value_serves_readers_of_different_groups() {
     let Some(first) = Live::of("one_value_serves_readers_of_different_groups", &["memory"]) else { return };
     let Some(second) = Live::of("one_value_serves_readers_of_different_groups", &["pids"]) else { return };
