@@ -8,6 +8,8 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "network/command.rs"]
+mod command;
 #[path = "network/failures.rs"]
 mod failures;
 #[path = "network/host.rs"]

@@ -75,7 +75,7 @@ fn inside<T: Send>(container: &Container, work: impl FnOnce() -> T + Send) -> T 
 }
 
 /// A container's network with both families, on the bridge of [`with_world`].
-fn both(number: u8) -> Network {
+pub(crate) fn both(number: u8) -> Network {
     Network {
         addresses: vec![format!("fd00::{number}/64")],
         gateway_v6: "fd00::1".to_owned(),

@@ -149,6 +149,9 @@ pub struct InterfaceState {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub nat: bool,
     /// As in the config.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub forward: bool,
+    /// As in the config.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<Port>,
 }

@@ -21,6 +21,7 @@ pub(crate) struct Nat {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Published {
     pub(crate) masquerade: bool,
+    pub(crate) forward: bool,
     pub(crate) ports: Vec<PublishedPort>,
     /// As in the config, for the record.
     pub(crate) asked: Vec<Port>,
@@ -148,7 +149,7 @@ impl Reader {
         let places = network.ports.iter().enumerate();
         let ports = places.flat_map(|(index, port)| self.port(&format!("{at}/ports/{index}"), port, &usable));
         let ports = ports.collect();
-        Published { masquerade: network.nat, ports, asked: network.ports.clone() }
+        Published { masquerade: network.nat, forward: network.forward, ports, asked: network.ports.clone() }
     }
 
     /// One published port, for each family that it is meant for.

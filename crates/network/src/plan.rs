@@ -120,9 +120,9 @@ impl Plan {
 
 impl Interface {
     fn state(&self) -> InterfaceState {
-        let (name, nat, ports) =
-            (self.name.to_string(), self.published.masquerade, self.published.asked.clone());
-        let state = InterfaceState { name, nat, ports, ..InterfaceState::default() };
+        let (nat, forward) = (self.published.masquerade, self.published.forward);
+        let (name, ports) = (self.name.to_string(), self.published.asked.clone());
+        let state = InterfaceState { name, nat, forward, ports, ..InterfaceState::default() };
         match &self.kind {
             Kind::Veth { host, bridge, create } => InterfaceState {
                 kind: "veth".to_owned(),

@@ -1,7 +1,8 @@
-//! net: interfaces, addresses, routes and counters of a container, looked at from outside.
+//! net: interfaces, addresses, routes and counters of a container, looked at from outside, and what the host does for it.
 
-use libcontainer::network::View;
+use libcontainer::Port;
 use libcontainer::network::netlink::{Address, Index, Link, LinkFlags, Route};
+use libcontainer::network::{InterfaceState, NetworkState, View};
 use serde_json::{Value, json};
 
 use crate::lifecycle::load;
@@ -11,9 +12,10 @@ use crate::root::State;
 use crate::{NetArgs, Outcome};
 
 pub(crate) fn net(root: &State, args: &NetArgs) -> Outcome {
-    let view = load(root, &args.id)?.network()?;
+    let container = load(root, &args.id)?;
+    let (view, record) = (container.network()?, container.network_record()?);
     if args.format == "json" {
-        let links: Vec<_> = view.links.iter().map(|link| describe(&view, link)).collect();
+        let links: Vec<_> = view.links.iter().map(|link| describe(&view, &record, link)).collect();
         let routes: Vec<_> = view.routes.iter().map(|route| json!(route_text(&view, route))).collect();
         say!("{}", serde_json::to_string_pretty(&json!({"interfaces": links, "routes": routes}))?);
         return Ok(0);
@@ -25,7 +27,39 @@ pub(crate) fn net(root: &State, args: &NetArgs) -> Outcome {
     for route in &view.routes {
         say!("{}", route_text(&view, route));
     }
+    host_table(&record);
     Ok(0)
+}
+
+/// What the host has for interfaces whose other end it holds; nothing if there are none.
+fn host_table(record: &NetworkState) {
+    let mut lines =
+        vec![["INTERFACE", "HOST", "BRIDGE", "NAT", "FORWARD", "PORTS"].map(str::to_owned).to_vec()];
+    let word = |set: bool| if set { "yes" } else { "no" }.to_owned();
+    for one in record.interfaces.iter().filter(|one| one.kind == "veth") {
+        let ports: Vec<_> = one.ports.iter().map(port_text).collect();
+        let ports = if ports.is_empty() { "-".to_owned() } else { ports.join(",") };
+        let (name, host, bridge) = (one.name.clone(), one.host_name.clone(), one.bridge.clone());
+        lines.push(vec![name, host, bridge, word(one.nat), word(one.forward), ports]);
+    }
+    if lines.len() > 1 {
+        say!("");
+        table(&lines);
+    }
+}
+
+/// A published port as `docker ps` has it.
+fn port_text(port: &Port) -> String {
+    let host = match port.host_address.as_str() {
+        "" => String::new(),
+        address if address.contains(':') => format!("[{address}]:"),
+        address => format!("{address}:"),
+    };
+    format!("{host}{}->{}/{}", port.host_port, port.port, protocol(port))
+}
+
+fn protocol(port: &Port) -> &str {
+    if port.protocol.is_empty() { "tcp" } else { &port.protocol }
 }
 
 fn state(link: &Link) -> &'static str {
@@ -49,10 +83,10 @@ fn row(view: &View, link: &Link) -> Vec<String> {
     ]
 }
 
-fn describe(view: &View, link: &Link) -> Value {
+fn describe(view: &View, record: &NetworkState, link: &Link) -> Value {
     let found: Vec<_> = addresses(view, link.index).map(|address| address.address.to_string()).collect();
     let stats = &link.stats;
-    json!({
+    let mut value = json!({
         "name": link.name.to_string(),
         "state": state(link),
         "mac": link.mac.map(|mac| mac.to_string()),
@@ -62,6 +96,27 @@ fn describe(view: &View, link: &Link) -> Value {
         "rx_errors": stats.rx_errors, "rx_dropped": stats.rx_dropped,
         "tx_bytes": stats.tx_bytes, "tx_packets": stats.tx_packets,
         "tx_errors": stats.tx_errors, "tx_dropped": stats.tx_dropped,
+    });
+    let name = link.name.to_string();
+    let recorded = record.interfaces.iter().find(|one| one.name == name && one.kind == "veth");
+    if let (Some(one), Some(value)) = (recorded, value.as_object_mut()) {
+        value.insert("host".to_owned(), host_side(one));
+    }
+    value
+}
+
+/// The host's end of a veth pair, and what the host does with its packets.
+fn host_side(one: &InterfaceState) -> Value {
+    let port = |port: &Port| {
+        json!({
+            "host_address": port.host_address, "host_port": port.host_port,
+            "port": port.port, "protocol": protocol(port),
+        })
+    };
+    let ports: Vec<_> = one.ports.iter().map(port).collect();
+    json!({
+        "name": one.host_name, "bridge": one.bridge,
+        "nat": one.nat, "forward": one.forward, "ports": ports,
     })
 }
 
