@@ -16,6 +16,8 @@ mod failures;
 mod host;
 #[path = "network/nat.rs"]
 mod nat;
+#[path = "network/transfer.rs"]
+mod transfer;
 #[path = "network/trial.rs"]
 mod trial;
 

@@ -64,7 +64,7 @@ fn set_up(netlink: &mut Netlink, link: Name, addresses: &[&str]) {
     netlink.set(&LinkChange::new(index).up()).unwrap();
 }
 
-fn inside<T: Send>(container: &Container, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn inside<T: Send>(container: &Container, work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             enter(container);
