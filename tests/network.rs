@@ -12,6 +12,8 @@
 mod command;
 #[path = "network/failures.rs"]
 mod failures;
+#[path = "network/hairpin.rs"]
+mod hairpin;
 #[path = "network/host.rs"]
 mod host;
 #[path = "network/nat.rs"]

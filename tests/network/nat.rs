@@ -94,7 +94,7 @@ pub(crate) fn with_world(test: &str, run: impl FnOnce(&Place, &World) + Send) {
 }
 
 /// Connects, sends, and gives back what came.
-fn ask(address: &str) -> std::io::Result<String> {
+pub(crate) fn ask(address: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address.parse::<SocketAddr>().unwrap(), WAIT)?;
     stream.set_read_timeout(Some(WAIT))?;
     stream.write_all(b"?")?;
@@ -103,7 +103,7 @@ fn ask(address: &str) -> std::io::Result<String> {
     Ok(text)
 }
 
-fn ask_udp(from: &str, address: &str) -> String {
+pub(crate) fn ask_udp(from: &str, address: &str) -> String {
     let socket = UdpSocket::bind(from).unwrap();
     socket.set_read_timeout(Some(WAIT)).unwrap();
     socket.connect(address).unwrap();
@@ -125,7 +125,7 @@ pub(crate) fn serve(listener: &TcpListener, count: usize) {
     }
 }
 
-fn serve_udp(socket: &UdpSocket, count: usize) {
+pub(crate) fn serve_udp(socket: &UdpSocket, count: usize) {
     socket.set_read_timeout(Some(3 * WAIT)).unwrap();
     for _ in 0..count {
         let (_, client) = socket.recv_from(&mut [0; 9]).unwrap();

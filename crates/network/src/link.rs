@@ -5,8 +5,9 @@ use std::fs::File;
 use std::os::fd::AsFd;
 
 use libcontainer_netlink::{
-    Address, AddressFlags, Batch, Bridge, Cidr, Error as NetlinkError, Index, Ipvlan, IpvlanIsolation, Link,
-    LinkChange, LinkKind, LinkView, Mac, Name, Namespace, Netlink, NewLink, Peer, Route, Verb,
+    Address, AddressFlags, Batch, Bridge, BridgePort, Cidr, Error as NetlinkError, Index, Ipvlan,
+    IpvlanIsolation, Link, LinkChange, LinkKind, LinkView, Mac, Name, Namespace, Netlink, NewLink, Peer,
+    Route, Verb,
 };
 
 use crate::error::{Error, Named, Result};
@@ -154,10 +155,30 @@ fn make_veth(
                     ensure_bridge(host, bridge, addresses)?;
                 }
             }
-            result => return result.named(|| format!("interface {}", interface.name)),
+            result => {
+                result.named(|| format!("interface {}", interface.name))?;
+                break;
+            }
         }
     }
-    Ok(())
+    let turned = reflect(host, interface, end);
+    if turned.is_err() {
+        // The undo of this step is not registered yet; the first error is the one to tell.
+        let _ = delete(host, end);
+    }
+    turned
+}
+
+/// Lets packets leave by the port they came from, if a port is published. Where bridged packets pass the filter of IP, what a
+/// container sends to its own published port is translated on the bridge itself, and would be dropped at the way back.
+fn reflect(host: &mut Netlink, interface: &Interface, end: &Name) -> Result<()> {
+    if interface.published.ports.is_empty() {
+        return Ok(());
+    }
+    let what = || format!("port {end} of the bridge");
+    let index = host.index(end).named(what)?;
+    let options = BridgePort { hairpin: Some(true), ..BridgePort::default() };
+    host.set(&LinkChange::new(index).bridge_port(options)).named(what)
 }
 
 /// Takes back [`make`].

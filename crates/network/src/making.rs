@@ -155,7 +155,8 @@ fn link_step(shared: &Shared, interface: &Interface) -> HostStep {
     let name = &interface.name;
     let (text, undo) = match &interface.kind {
         Kind::Veth { host, bridge, .. } => {
-            (format!("add veth {host} to bridge {bridge}, peer {name} inside"), "delete it")
+            let hairpin = if interface.published.ports.is_empty() { "" } else { ", hairpin" };
+            (format!("add veth {host} to bridge {bridge}{hairpin}, peer {name} inside"), "delete it")
         }
         Kind::Macvlan { parent, .. } => (format!("add macvlan {name} on {parent}"), "delete it"),
         Kind::Ipvlan { parent, .. } => (format!("add ipvlan {name} on {parent}"), "delete it"),
