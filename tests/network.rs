@@ -10,6 +10,8 @@
 
 #[path = "network/command.rs"]
 mod command;
+#[path = "network/device.rs"]
+mod device;
 #[path = "network/failures.rs"]
 mod failures;
 #[path = "network/hairpin.rs"]

@@ -31,7 +31,8 @@ pub struct Network {
     /// Prefix of the name of the host's end, for `veth`. At most 7 bytes; 8 random digits follow.
     #[serde(skip_serializing_if = "unset")]
     pub veth_prefix: String,
-    /// Link of the host that a `macvlan` or `ipvlan` stands on, or that is moved into the container as `host-device`.
+    /// Link of the host that a `macvlan` or `ipvlan` stands on, or that is moved into the container as `host-device`, where it keeps
+    /// its permanent addresses of global scope.
     #[serde(skip_serializing_if = "unset")]
     pub device: String,
     /// `macvlan`: `bridge` (default), `private`, `vepa` or `passthru`; `ipvlan`: `l2` (default), `l3` or `l3s`.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{InterfaceState, NetworkState};
 use crate::error::{Error, Named, Result};
-use crate::{link, pasta, rules};
+use crate::{device, link, pasta, rules};
 
 /// Counters, as the container sees them: 2014's eight keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,7 +167,7 @@ fn remove_one(host: &mut Netlink, interface: &InterfaceState, namespace: Option<
         }
         ("pasta", _) => pasta::stop(&interface.pid_file),
         ("host-device", Some(namespace)) => {
-            link::bring_back(namespace, &name(&interface.name)?, &name(&interface.host_name)?)
+            device::bring_back(namespace, &name(&interface.name)?, &name(&interface.host_name)?)
         }
         // They live in the container's namespace and go with it.
         _ => Ok(()),

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod device;
 mod error;
 mod existing;
 mod link;

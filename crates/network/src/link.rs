@@ -10,6 +10,7 @@ use libcontainer_netlink::{
     Route, Verb,
 };
 
+use crate::device::{self, Kept};
 use crate::error::{Error, Named, Result};
 use crate::plan::{Interface, Kind, PlannedRoute};
 
@@ -97,8 +98,8 @@ pub(crate) fn delete(host: &mut Netlink, name: &Name) -> Result<()> {
     }
 }
 
-/// Makes the link, its end inside in `namespace`.
-pub(crate) fn make(host: &mut Netlink, namespace: &File, interface: &Interface) -> Result<()> {
+/// Makes the link, its end inside in `namespace`. Says what a device of the host's had there.
+pub(crate) fn make(host: &mut Netlink, namespace: &File, interface: &Interface) -> Result<Kept> {
     let what = || format!("interface {}", interface.name);
     let inside = Namespace::Fd(namespace.as_fd());
     let parent = |host: &mut Netlink, name: &Name| match host.index(name) {
@@ -122,12 +123,9 @@ pub(crate) fn make(host: &mut Netlink, namespace: &File, interface: &Interface) 
         }
         // Its program makes it.
         Kind::Pasta { .. } => Ok(()),
-        Kind::Device { host: device } => {
-            let index = parent(host, device)?;
-            host.set(&LinkChange::new(index).down()).named(what)?;
-            host.set(&LinkChange::new(index).namespace(inside).name(interface.name)).named(what)
-        }
+        Kind::Device { host: device } => return device::take(host, namespace, &interface.name, device),
     }
+    .map(|()| Kept::default())
 }
 
 fn with<'a>(link: NewLink<'a>, interface: &Interface) -> NewLink<'a> {
@@ -182,10 +180,10 @@ fn reflect(host: &mut Netlink, interface: &Interface, end: &Name) -> Result<()> 
 }
 
 /// Takes back [`make`].
-pub(crate) fn unmake(namespace: &File, interface: &Interface) -> Result<()> {
+pub(crate) fn unmake(namespace: &File, interface: &Interface, kept: &Kept) -> Result<()> {
     match &interface.kind {
         Kind::Veth { host: end, .. } => delete(&mut Netlink::open().named(|| format!("link {end}"))?, end),
-        Kind::Device { host } => bring_back(namespace, &interface.name, host),
+        Kind::Device { host } => device::give_back(namespace, &interface.name, host, kept),
         Kind::Pasta { .. } => Ok(()),
         Kind::Macvlan { .. } | Kind::Ipvlan { .. } => {
             let what = || format!("link {}", interface.name);
@@ -194,22 +192,8 @@ pub(crate) fn unmake(namespace: &File, interface: &Interface) -> Result<()> {
     }
 }
 
-/// Moves a device of the host's back, under its old name.
-pub(crate) fn bring_back(namespace: &File, inside: &Name, name: &Name) -> Result<()> {
-    let what = || format!("device {name}");
-    let own = File::open("/proc/thread-self/ns/net").map_err(|source| Error::Io { what: what(), source })?;
-    let mut container = Netlink::in_namespace(namespace.as_fd()).named(what)?;
-    let index = match container.index(inside) {
-        Err(error) if error.is_not_found() => return Ok(()),
-        index => index.named(what)?,
-    };
-    container.set(&LinkChange::new(index).down()).named(what)?;
-    let home = LinkChange::new(index).namespace(Namespace::Fd(own.as_fd())).name(*name);
-    container.set(&home).named(what)
-}
-
 /// Addresses, up, default routes: inside the container.
-pub(crate) fn configure(container: &mut Netlink, interface: &Interface) -> Result<()> {
+pub(crate) fn configure(container: &mut Netlink, interface: &Interface, kept: &Kept) -> Result<()> {
     let what = || format!("interface {}", interface.name);
     let index = container.index(&interface.name).named(what)?;
     let mut change = LinkChange::new(index).up();
@@ -221,6 +205,7 @@ pub(crate) fn configure(container: &mut Netlink, interface: &Interface) -> Resul
     for address in &interface.addresses {
         batch.push(Verb::Add, &plain(index, *address)).named(what)?;
     }
+    kept.add_to(&mut batch, index, interface)?;
     run(container, &mut batch, what)?;
     // ORDER: up before the routes: the kernel refuses a gateway behind a link that is down.
     container.set(&change).named(what)?;
@@ -242,7 +227,7 @@ fn plain(index: Index, cidr: Cidr) -> Address {
     address
 }
 
-fn run(netlink: &mut Netlink, batch: &mut Batch, what: impl Fn() -> String + Copy) -> Result<()> {
+pub(crate) fn run(netlink: &mut Netlink, batch: &mut Batch, what: impl Fn() -> String + Copy) -> Result<()> {
     if batch.is_empty() {
         return Ok(());
     }

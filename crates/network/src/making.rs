@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use libcontainer_netlink::{Name, Netlink};
 use libcontainer_plan::{HostContext, HostStep, Undo};
 
+use crate::device::Kept;
 use crate::error::{Error, Named, Result};
 use crate::nat::Nat;
 use crate::plan::{Interface, Kind, Plan};
@@ -20,6 +21,8 @@ use crate::{link, pasta, rules};
 struct Sides {
     host: Option<Netlink>,
     container: Option<Container>,
+    /// What devices of the host's had there, by their names inside.
+    kept: Vec<(Name, Kept)>,
 }
 
 #[derive(Debug)]
@@ -167,8 +170,9 @@ fn link_step(shared: &Shared, interface: &Interface) -> HostStep {
     HostStep::new(text, undo, move |context| {
         let mut sides = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let namespace = duplicate(&sides.container(context)?.namespace)?;
-        link::make(sides.host()?, &namespace, &interface)?;
-        let undo: Undo = Box::new(move || Ok(link::unmake(&namespace, &interface)?));
+        let kept = link::make(sides.host()?, &namespace, &interface)?;
+        sides.kept.push((interface.name, kept.clone()));
+        let undo: Undo = Box::new(move || Ok(link::unmake(&namespace, &interface, &kept)?));
         Ok(Some(undo))
     })
 }
@@ -181,6 +185,8 @@ fn configure_step(shared: &Shared, interface: Interface) -> HostStep {
     let addresses: Vec<_> = interface.addresses.iter().map(ToString::to_string).collect();
     let text = format!("configure {} {}", interface.name, addresses.join(" "));
     step(text.trim_end().to_owned(), shared, move |sides, context| {
-        link::configure(&mut sides.container(context)?.netlink, &interface)
+        let kept = sides.kept.iter().find(|(name, _)| *name == interface.name);
+        let kept = kept.map(|(_, kept)| kept.clone()).unwrap_or_default();
+        link::configure(&mut sides.container(context)?.netlink, &interface, &kept)
     })
 }

@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use libcontainer_netlink::nft::Table;
-use libcontainer_netlink::{Cidr, Family, Name};
+use libcontainer_netlink::{Cidr, Family, Mac, Name};
 
 use crate::config::{Network, Port};
-use crate::plan::{Interface, Kind, Reader, random_name};
+use crate::plan::{Interface, Kind, Reader};
 
 /// What the table of a container will hold.
 #[derive(Clone, Debug)]
@@ -224,6 +224,13 @@ fn hosts(text: &str) -> Result<Vec<IpAddr>, String> {
         return Err(format!("{address}: must be a unicast address that is not link-local"));
     }
     Ok(vec![address])
+}
+
+/// `prefix` and 8 hexadecimal digits from the kernel's random numbers: two containers never get the same.
+pub(crate) fn random_name(prefix: &str) -> Result<Name, String> {
+    let mac = Mac::random().map_err(|error| error.to_string())?;
+    let digits: String = mac.as_bytes().iter().skip(2).map(|byte| format!("{byte:02x}")).collect();
+    Name::new(format!("{prefix}{digits}")).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use libcontainer_netlink::{Cidr, Family, IpvlanMode, Mac, MacvlanMode, Name};
 
 use crate::config::{InterfaceState, Network, NetworkState, Route};
-use crate::nat::{Nat, Published};
-use crate::pasta;
+use crate::nat::{Nat, Published, random_name};
+use crate::{device, pasta};
 
 /// One thing that is wrong with a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,9 @@ impl Plan {
             if names.iter().take(index).any(|other| other == name) {
                 reader.add("/networks", format!("two interfaces are called {name}"));
             }
+        }
+        for name in device::wanted_twice(&plan.interfaces) {
+            reader.add("/networks", format!("device {name} is moved twice"));
         }
         for (index, route) in routes.iter().enumerate() {
             plan.routes.extend(reader.route(&format!("/routes/{index}"), route));
@@ -370,13 +373,6 @@ fn text_of(route: &Route) -> String {
         }
     }
     text
-}
-
-/// `prefix` and 8 hexadecimal digits from the kernel's random numbers: two containers never get the same.
-pub(crate) fn random_name(prefix: &str) -> Result<Name, String> {
-    let mac = Mac::random().map_err(|error| error.to_string())?;
-    let digits: String = mac.as_bytes().iter().skip(2).map(|byte| format!("{byte:02x}")).collect();
-    Name::new(format!("{prefix}{digits}")).map_err(|error| error.to_string())
 }
 
 fn macvlan_mode(text: &str) -> Result<MacvlanMode, String> {
