@@ -249,7 +249,8 @@ impl Encode for Address {
     fn encode(&self, verb: Verb, message: &mut Message) -> Result<()> {
         self.check()?;
         let [i0, i1, i2, i3] = self.link.to_bytes();
-        let [low, ..] = self.flags.bits().to_le_bytes();
+        // As `ip`: the header has the flags only if all of them fit, since the attribute takes its place.
+        let low = u8::try_from(self.flags.bits()).unwrap_or(0);
         let family = self.address.family().number();
         let fixed = [family, self.address.prefix(), low, self.scope.number(), i0, i1, i2, i3];
         let mut writer = message.start(verb.pick(RTM_NEWADDR, RTM_DELADDR), verb.flags(), &fixed);

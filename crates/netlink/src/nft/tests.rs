@@ -180,6 +180,26 @@ fn what_was_sent_can_be_read() {
 }
 
 #[test]
+fn what_the_kernel_lists() {
+    let payload = |name: &str| capture(name)[16..].to_vec();
+    let inet = super::TableFamily::Inet;
+    let table = listing::table(&payload("kernel_newtable.0")).unwrap();
+    assert_eq!(table, listing::ListedTable { family: inet, name: "one".to_owned(), uses: 3 });
+    for (number, name, handle, base) in
+        [(0, "ports", 1, false), (1, "leaving", 2, true), (2, "entering", 3, true)]
+    {
+        let chain = listing::chain(&payload(&format!("kernel_newchain.{number}"))).unwrap();
+        assert_eq!((chain.family, chain.table.as_str(), chain.name.as_str()), (inet, "one", name));
+        assert_eq!((chain.handle, chain.base), (handle, base));
+    }
+    for (number, chain, handle, comment) in [(0, "leaving", 5, None), (1, "entering", 4, Some("first"))] {
+        let rule = listing::rule(&payload(&format!("kernel_newrule.{number}"))).unwrap();
+        assert_eq!((rule.family, rule.table.as_str(), rule.chain.as_str()), (inet, "one", chain));
+        assert_eq!((rule.handle, rule.comment.as_deref()), (handle, comment));
+    }
+}
+
+#[test]
 fn an_unknown_expression_is_traced_to_its_module() {
     let request = capture("rule.2");
     let nat = request.windows(4).position(|window| window == b"nat\0").unwrap();

@@ -1,4 +1,6 @@
 //! Captured messages with bytes changed, cut off or doubled must never panic, whatever they decode to.
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use crate::attribute::{Attribute, Attributes, keep};
@@ -6,15 +8,19 @@ use crate::frame::Frames;
 use crate::reading::all as read_all;
 use crate::{Address, LinkView, Neighbour, Route, Rule};
 
-fn captures() -> Vec<Vec<u8>> {
+static CAPTURES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
     let names = include_str!("captures.txt").lines().filter(|line| !line.starts_with('#'));
     names.filter_map(|line| line.split(' ').next()).map(super::capture).collect()
+});
+
+fn captures() -> &'static [Vec<u8>] {
+    &CAPTURES
 }
 
 #[test]
 fn the_captures_as_they_are_can_be_read() {
     for capture in captures() {
-        assert!(read_all(&capture) > 0);
+        assert!(read_all(capture) > 0);
     }
 }
 
@@ -29,7 +35,7 @@ proptest! {
         keep_length in any::<bool>(),
     ) {
         let captures = captures();
-        let mut bytes = pick.get(&captures).clone();
+        let mut bytes = pick.get(captures).clone();
         for (at, value) in changes {
             let at = at.index(bytes.len());
             bytes[at] = value;
@@ -98,7 +104,7 @@ fn damage(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
 
 #[test]
 fn damaged_captures_never_panic() {
-    for (place, capture) in captures().into_iter().enumerate() {
+    for (place, capture) in captures().iter().enumerate() {
         let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15 ^ (u64::try_from(place).unwrap() + 1));
         for _ in 0..1000 {
             let mut bytes = capture.clone();
@@ -124,7 +130,7 @@ fn captures_cut_off_at_every_byte_never_panic() {
 
 #[test]
 fn every_length_field_may_lie() {
-    for capture in captures().into_iter().filter(|capture| capture.len() < 512) {
+    for capture in captures().iter().filter(|capture| capture.len() < 512) {
         for at in (0..capture.len() - 1).step_by(2) {
             for length in [0_u16, 1, 3, 4, 5, 12, 0x4000, 0x7fff, 0x8000, 0xffff] {
                 let mut bytes = capture.clone();
@@ -152,7 +158,7 @@ fn kept(kind: u16, payload: &[u8]) -> Option<Vec<(u16, Vec<u8>)>> {
 fn attributes_of_the_future_are_kept_as_they_came() {
     let mut seen = std::collections::BTreeSet::new();
     for capture in captures() {
-        let frame = Frames::new(&capture).next().unwrap().unwrap();
+        let frame = Frames::new(capture).next().unwrap().unwrap();
         let Some(before) = kept(frame.kind, frame.payload) else { continue };
         for (number, length) in [(300, 0), (0x3ffe, 1), (777, 4), (301, 33), (0x2000, 4000)] {
             let value: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();

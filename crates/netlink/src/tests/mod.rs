@@ -1,5 +1,9 @@
 //! Codecs against messages captured from `ip` and from the kernel, byte for byte; and what mangled messages do.
+mod fields;
+mod kinds;
 mod mangled;
+mod options;
+mod oracle;
 mod replies;
 mod requests;
 
