@@ -38,6 +38,8 @@ pub struct Netlink {
     sequence: u32,
     pub(crate) buffer: Vec<u8>,
     message: Message,
+    /// Whether an answer was left before its end.
+    unread: bool,
 }
 
 /// What came of waiting for answers.
@@ -72,6 +74,7 @@ impl Netlink {
             sequence: 0,
             buffer: Vec::with_capacity(BUFFER),
             message: Message::default(),
+            unread: false,
         };
         netlink.set_timeout(Some(Duration::from_secs(10)))?;
         Ok(netlink)
@@ -199,8 +202,10 @@ impl Netlink {
         name: &dyn Fn() -> String,
         visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
     ) -> Result<()> {
+        self.drain()?;
         let sequence = self.next_sequence();
         self.send(message.seal(sequence, self.port)?)?;
+        self.unread = true;
         let mut changed = false;
         loop {
             self.receive(name)?;
@@ -211,10 +216,28 @@ impl Netlink {
                 }
                 changed |= frame.flags & NLM_F_DUMP_INTR != 0;
                 if let Step::Done = answer(&frame, message.bytes(), name, visit)? {
+                    self.unread = false;
                     return if changed { Err(interrupted(name)) } else { Ok(()) };
                 }
             }
         }
+    }
+
+    /// Throws away what is left of an answer. The kernel goes on with a list only as it is read, and until its end refuses
+    /// another one; and while the receive buffer is full it loses every answer in silence.
+    fn drain(&mut self) -> Result<()> {
+        while self.unread {
+            self.buffer.clear();
+            match self.socket.recv(&mut self.buffer, libc::MSG_DONTWAIT) {
+                Ok(_) => {}
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EINTR | libc::ENOBUFS) => {}
+                    Some(libc::EAGAIN) => self.unread = false,
+                    _ => return Err(Error::Socket { call: "recv(netlink)", source: error }),
+                },
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn next_sequence(&mut self) -> u32 {
@@ -300,3 +323,7 @@ fn answer(
         _ => visit(frame).map(|()| Step::More),
     }
 }
+
+#[cfg(test)]
+#[path = "tests/retries.rs"]
+mod retries;
