@@ -85,6 +85,7 @@ impl<'a> Attribute<'a> {
 
     /// Four bytes in the machine's order.
     #[must_use]
+    #[inline]
     pub fn u32(&self) -> Option<u32> {
         self.value.first_chunk().copied().map(u32::from_ne_bytes)
     }
@@ -109,6 +110,7 @@ impl<'a> Attribute<'a> {
 
     /// An IPv4 or IPv6 address, told apart by the length.
     #[must_use]
+    #[inline]
     pub fn ip(&self) -> Option<std::net::IpAddr> {
         match self.value.len() {
             4 => self.value.first_chunk::<4>().map(|octets| (*octets).into()),

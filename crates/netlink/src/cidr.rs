@@ -79,6 +79,12 @@ impl Cidr {
         Ok(Self { address, prefix })
     }
 
+    /// The same for what the kernel says; none if the prefix is longer than the address.
+    #[inline]
+    pub(crate) const fn from_kernel(address: IpAddr, prefix: u8) -> Option<Self> {
+        if prefix > Family::of(address).bits() { None } else { Some(Self { address, prefix }) }
+    }
+
     /// One address alone: `/32` or `/128`.
     #[must_use]
     pub const fn host(address: IpAddr) -> Self {

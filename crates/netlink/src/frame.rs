@@ -1,8 +1,6 @@
 //! Messages that stand one behind the other in a datagram, and the kernel's answers among them.
 use std::io;
 
-use netlink_packet_core::NetlinkBuffer;
-
 use crate::attribute::{Attribute, Attributes, align};
 use crate::error::{BadAttribute, Error, Hint};
 use crate::message::HEADER;
@@ -41,23 +39,35 @@ impl<'a> Frames<'a> {
 impl<'a> Iterator for Frames<'a> {
     type Item = Result<Frame<'a>, Error>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
         }
         let bytes = std::mem::take(&mut self.rest);
-        let Ok(buffer) = NetlinkBuffer::new_checked(bytes) else {
+        let Some((frame, length)) = Frame::first(bytes) else {
             return Some(Err(Error::Malformed { what: "message length" }));
         };
-        let length = usize::try_from(buffer.length()).unwrap_or(usize::MAX);
         self.rest = bytes.get(align(length)..).unwrap_or_default();
-        Some(Ok(Frame {
-            kind: buffer.message_type(),
-            flags: buffer.flags(),
-            sequence: buffer.sequence_number(),
-            port: buffer.port_number(),
-            payload: bytes.get(HEADER..length).unwrap_or_default(),
-        }))
+        Some(Ok(frame))
+    }
+}
+
+impl<'a> Frame<'a> {
+    /// The first message and its length (`struct nlmsghdr`); none if it does not fit.
+    #[inline]
+    fn first(bytes: &'a [u8]) -> Option<(Self, usize)> {
+        let [l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, p0, p1, p2, p3] =
+            *bytes.first_chunk::<HEADER>()?;
+        let length = usize::try_from(u32::from_ne_bytes([l0, l1, l2, l3])).ok()?;
+        let frame = Self {
+            kind: u16::from_ne_bytes([k0, k1]),
+            flags: u16::from_ne_bytes([f0, f1]),
+            sequence: u32::from_ne_bytes([s0, s1, s2, s3]),
+            port: u32::from_ne_bytes([p0, p1, p2, p3]),
+            payload: bytes.get(HEADER..length)?,
+        };
+        Some((frame, length))
     }
 }
 

@@ -68,6 +68,7 @@ pub enum RouteKind {
 }
 
 impl RouteKind {
+    /// From 1 upwards.
     const NUMBERS: [(u8, Self); 9] = [
         (1, Self::Unicast),
         (2, Self::Local),
@@ -87,11 +88,10 @@ impl RouteKind {
         }
     }
 
+    #[inline]
     pub(crate) fn from_number(number: u8) -> Self {
-        Self::NUMBERS
-            .iter()
-            .find(|(known, _)| *known == number)
-            .map_or(Self::Other(number), |(_, kind)| *kind)
+        let known = usize::from(number).checked_sub(1).and_then(|place| Self::NUMBERS.get(place));
+        known.map_or(Self::Other(number), |(_, kind)| *kind)
     }
 
     /// Whether packets go nowhere, so that neither a device nor a gateway makes sense.

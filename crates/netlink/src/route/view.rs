@@ -47,8 +47,11 @@ impl<'a> RouteView<'a> {
     ///
     /// # Errors
     /// [`Error::Malformed`] if the header is cut off, [`Error::Invalid`] for a prefix longer than its address.
+    #[inline]
     pub fn parse(payload: &'a [u8]) -> Result<Option<Self>> {
-        let header = payload.first_chunk::<HEADER>().ok_or(Error::Malformed { what: "route header" })?;
+        let Some(header) = payload.first_chunk::<HEADER>() else {
+            return Err(Error::Malformed { what: "route header" });
+        };
         let [family, to, from, _, table, protocol, scope, kind, f0, f1, f2, f3] = *header;
         let Some(family) = Family::from_number(family) else { return Ok(None) };
         let mut view = Self {
@@ -68,16 +71,19 @@ impl<'a> RouteView<'a> {
             attributes: payload.get(HEADER..).unwrap_or_default(),
         };
         for attribute in view.attributes() {
-            view.take(attribute, to, from)?;
+            if !view.take(attribute, to, from) {
+                return Err(Error::invalid("prefix length", format!("{to} or {from} is too long")));
+            }
         }
         Ok(Some(view))
     }
 
-    fn take(&mut self, attribute: Attribute<'_>, to: u8, from: u8) -> Result<()> {
-        let network = |prefix| attribute.ip().map(|ip| Cidr::new(ip, prefix)).transpose();
+    /// Whether the attribute makes sense.
+    #[inline]
+    fn take(&mut self, attribute: Attribute<'_>, to: u8, from: u8) -> bool {
         match attribute.kind {
-            RTA_DST => self.destination = network(to)?,
-            RTA_SRC => self.source = network(from)?,
+            RTA_DST => return network(&mut self.destination, attribute, to),
+            RTA_SRC => return network(&mut self.source, attribute, from),
             RTA_PREFSRC => self.preferred_source = attribute.ip(),
             RTA_GATEWAY => self.gateway = attribute.ip(),
             RTA_OIF => self.link = attribute.u32().map(Index::new),
@@ -85,7 +91,7 @@ impl<'a> RouteView<'a> {
             RTA_TABLE => self.table = Table(attribute.u32().unwrap_or(self.table.0)),
             _ => self.rest = true,
         }
-        Ok(())
+        true
     }
 
     /// All attributes as the kernel sent them.
@@ -108,6 +114,7 @@ impl<'a> RouteView<'a> {
 
     /// An owned copy. Allocates only for next hops and for attributes that no field holds.
     #[must_use]
+    #[inline]
     pub fn to_route(&self) -> Route {
         let mut route = Route {
             family: self.family,
@@ -131,6 +138,13 @@ impl<'a> RouteView<'a> {
         }
         route
     }
+}
+
+#[inline]
+fn network(place: &mut Option<Cidr>, attribute: Attribute<'_>, prefix: u8) -> bool {
+    let Some(address) = attribute.ip() else { return true };
+    *place = Cidr::from_kernel(address, prefix);
+    place.is_some()
 }
 
 impl Route {
