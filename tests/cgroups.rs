@@ -64,6 +64,7 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// Trap 24: no process begins outside.
 #[test]
 fn every_process_is_in_the_group() {
     if !ready("every_process_is_in_the_group", &["memory"]) {

@@ -32,6 +32,7 @@ use libcontainer::network::netlink::{Ipvlan, LinkChange, LinkKind, MacvlanMode, 
 use libcontainer::{Config, ErrorKind, Factory, Namespace, NamespaceKind, Network, ProcessConfig, Route};
 use libcontainer_tests::{config, skip, text};
 
+/// Trap 20: counters of the host's end are told as the container's.
 #[test]
 fn two_containers_on_a_bridge() {
     on_a_host("net-pair", |place| {
@@ -94,6 +95,7 @@ fn the_sample_of_2014_works_as_written() {
     });
 }
 
+/// Trap 35: a bridge that is made for a container has a random address, another one each time.
 #[test]
 fn a_bridge_is_made_and_goes_with_its_last_port() {
     on_a_host("net-bridge", |place| {
@@ -105,7 +107,12 @@ fn a_bridge_is_made_and_goes_with_its_last_port() {
             ..veth(&format!("10.9.0.{number}/24"), "10.9.0.1")
         };
         let before = links();
+        let mac = || Netlink::open().unwrap().link("docker0").unwrap().mac;
+        let again = factory.create(place.join("a"), &networked(&root, vec![network(2)])).unwrap();
+        let other = mac();
+        again.destroy().unwrap();
         let one = factory.create(place.join("a"), &networked(&root, vec![network(2)])).unwrap();
+        assert_ne!(mac(), other, "the address of the bridge before");
         let two = factory.create(place.join("b"), &networked(&root, vec![network(3)])).unwrap();
         let process =
             two.start(ProcessConfig::new(["ping", "-c", "1", "-W", "5", "10.9.0.1"]).piped()).unwrap();
@@ -114,6 +121,38 @@ fn a_bridge_is_made_and_goes_with_its_last_port() {
         one.destroy().unwrap();
         assert!(links().contains("docker0"));
         two.destroy().unwrap();
+        assert_eq!(links(), before);
+    });
+}
+
+/// Trap 18: each interface stands in the record, an MTU of 0 is the kernel's. Trap 19: `eth0` is only a default.
+#[test]
+fn every_interface_is_recorded() {
+    on_a_host("net-several", |place| {
+        bridge("docker0", &["10.9.0.1/24"]);
+        let before = links();
+        let plain = Network { mtu: 0, ..veth("10.9.0.2/24", "") };
+        let named = Network { name: "uplink".to_owned(), mtu: 1400, ..veth("10.9.0.3/24", "10.9.0.1") };
+        let last = Network { mtu: 0, ..veth("10.9.0.4/24", "") };
+        let config = networked(&rootfs(place), vec![plain, named, last]);
+        let container = Factory::new().unwrap().create(place.join("c"), &config).unwrap();
+        let output = container.start(ProcessConfig::new(["ip", "addr"]).piped()).unwrap();
+        let found = text(&output.output(10_000).unwrap());
+        let words = found.split_whitespace().collect::<Vec<_>>();
+        let mtu = |link: &str| {
+            let at = words.iter().position(|word| word.starts_with(&format!("{link}@"))).unwrap();
+            words[at..].iter().skip_while(|word| **word != "mtu").nth(1).unwrap().to_string()
+        };
+        assert_eq!([mtu("eth0"), mtu("uplink"), mtu("eth2")], ["1500", "1400", "1500"], "{found}");
+        let state = std::fs::read_to_string(place.join("c/state.json")).unwrap();
+        let state: serde_json::Value = serde_json::from_str(&state).unwrap();
+        let all = state["network_state"]["interfaces"].as_array().unwrap().clone();
+        let names: Vec<_> = all.iter().map(|one| one["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["eth0", "uplink", "eth2"], "{state}");
+        assert_eq!(state["network_state"]["veth_host"], all[0]["host_name"], "the first, as in 2014");
+        let hosts: Vec<_> = all.iter().map(|one| one["host_name"].as_str().unwrap().to_owned()).collect();
+        assert!(hosts.iter().all(|host| links().contains(host)), "{hosts:?}");
+        container.destroy().unwrap();
         assert_eq!(links(), before);
     });
 }
@@ -183,6 +222,7 @@ fn other_kinds_of_interfaces() {
     });
 }
 
+/// Trap 17: a destination is masked, and a gateway needs no device.
 #[test]
 fn every_form_of_a_route() {
     on_a_host("net-routes", |place| {

@@ -1,7 +1,6 @@
 //! Behaviours of 2014 that are easy to get wrong, by their numbers in the table of traps.
 //!
-//! Not here, but in the tests of the crates that have the part: 2, 5, 6, 24, 26, 27, 28, 37 and 38 (cgroups), 16 to 20 and 35
-//! (netlink and network), 39 (SELinux).
+//! `docs/traps.md` has them all, with the tests that lie elsewhere; there the comment of a test names its trap.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

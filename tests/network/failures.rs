@@ -6,6 +6,7 @@ use libcontainer::{Factory, Network, Route};
 
 use super::host::{bridge, links, name, networked, on_a_host, port, rootfs, tables, translates, veth};
 
+/// Trap 18: each step of a network is taken back.
 #[test]
 fn nothing_remains_of_a_failed_network() {
     on_a_host("net-faults", |place| {

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use libcontainer::plan::Lane;
-use libcontainer::{ErrorKind, Factory, Probe, ProcessConfig, resolve_user};
+use libcontainer::{ErrorKind, Factory, Facts, Probe, ProcessConfig, resolve_user};
 use libcontainer_tests::World;
 
 use crate::{Trap, output, read, until};
@@ -170,6 +170,25 @@ fn trap_36_a_terminal_is_asked_for_explicitly() {
         Factory::new().unwrap().run(trap.place.join("c"), &trap.config, process).unwrap();
     assert!(process.terminal.is_some() && process.wait().unwrap().success(), "tty(1) fails without one");
     container.destroy().unwrap();
+}
+
+#[test]
+fn trap_39_no_label_is_reserved_in_this_process() {
+    let labelled = read(
+        r#"{"rootfs":"/x","namespaces":{"NEWNS":true},"process_label":"system_u:system_r:svirt_lxc_net_t:s0:c1,c2",
+        "mount_config":{"mounts":[{"type":"bind","source":"/etc","destination":"/a","relabel":"Z"}]}}"#,
+    );
+    let problems = labelled.problems(&Facts { euid: 0, allow_unsupported: false });
+    let pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/process_label", "/mount_config/mounts/0/relabel"], "refused, not chosen by us");
+    // What a config asks for is what is used: the label of a mount is passed on as it stands.
+    let label = "system_u:object_r:svirt_sandbox_file_t:s0:c1,c2";
+    let mut config = read(r#"{"rootfs":"/x","namespaces":{"NEWNS":true},"mount_config":{}}"#);
+    config.mount_config.as_mut().unwrap().mount_label = label.to_owned();
+    for _ in 0..2 {
+        let plan = Factory::new().unwrap().explain(&config, None).unwrap().explain().to_string();
+        assert!(plan.contains(label), "{plan}");
+    }
 }
 
 #[test]

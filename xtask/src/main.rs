@@ -8,6 +8,7 @@ mod run;
 mod source;
 mod test;
 mod tidy;
+mod traps;
 mod vm;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::run::root;
 use crate::source::{self, Source};
+use crate::traps;
 
 /// The only files with `unsafe` code, and why.
 const UNSAFE: [(&str, &str); 14] = [
@@ -62,6 +63,7 @@ pub(crate) fn run() -> Result<()> {
     }
     complaints.extend(directions(&source::dependencies()?));
     complaints.extend(documented(&source::manifests()?, &files));
+    complaints.extend(traps::complaints(&files));
     for complaint in &complaints {
         println!("{complaint}");
     }

@@ -36,6 +36,7 @@ fn set(live: &Live, controller: &str, file: &str, value: &str) {
     std::fs::write(live.path(controller).join(file), value).unwrap();
 }
 
+/// Trap 38: events are read from a descriptor, and nobody blocks in sending them.
 #[test]
 fn an_oom_kill_on_version_1() {
     let Some(mut live) = Live::new("an_oom_kill_on_version_1", &["memory"]) else { return };

@@ -98,6 +98,7 @@ fn links_of_every_kind_this_kernel_has() {
     });
 }
 
+/// Trap 16: a change neither brings a link up nor clears MULTICAST.
 #[test]
 fn links_are_changed_and_nothing_else_is() {
     in_namespace("links_are_changed_and_nothing_else_is", |netlink| {
@@ -108,6 +109,10 @@ fn links_are_changed_and_nothing_else_is() {
         netlink
             .set(&LinkChange::new(a).queue_length(5).mac("02:00:00:00:00:09".parse().unwrap()).alias("mine"))
             .unwrap();
+        legacy::add_bridge(netlink, "br0", false).unwrap();
+        let bridge = netlink.index("br0").unwrap();
+        legacy::set_master(netlink, a, bridge).unwrap();
+        netlink.delete(&bridge).unwrap();
         assert_eq!(netlink.link(a).unwrap().flags, before, "not set up, MULTICAST kept");
         netlink.set(&LinkChange::new(a).name(name("c0"))).unwrap();
         netlink.set(&LinkChange::new(a).up()).unwrap();
@@ -122,6 +127,22 @@ fn links_are_changed_and_nothing_else_is() {
         links_agree(netlink);
         netlink.delete(&a).unwrap();
         assert_eq!(netlink.links().unwrap().len(), 1);
+    });
+}
+
+/// Trap 35: two bridges never have one address, not even those of one name made one after the other.
+#[test]
+fn the_address_of_a_bridge_is_random() {
+    in_namespace("the_address_of_a_bridge_is_random", |netlink| {
+        let mut seen = std::collections::BTreeSet::new();
+        for number in 0..32 {
+            let called = if number % 2 == 0 { "br0" } else { "br1" };
+            legacy::add_bridge(netlink, called, true).unwrap();
+            let mac = netlink.link(called).unwrap().mac.unwrap();
+            assert_eq!(mac.as_bytes()[0] & 3, 2, "{mac}: local, unicast");
+            assert!(seen.insert(mac.to_string()), "{mac} twice, of {seen:?}");
+            legacy::delete_link(netlink, called).unwrap();
+        }
     });
 }
 

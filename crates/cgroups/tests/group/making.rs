@@ -36,6 +36,23 @@ fn the_plan_names_every_directory_before_it_is_made() {
     assert!(group.processes().unwrap_err().is_gone());
 }
 
+/// Trap 26: whoever makes a group makes what is missing above it, from a slash on too; whoever only reads makes nothing.
+#[test]
+fn an_absolute_parent_is_made_but_not_by_a_reader() {
+    let path = format!("/{}/parent/leaf", name());
+    let plan = plan(&path, &Select::Usable);
+    let directories = plan.directories();
+    let reader = Group::open(plan.places()).unwrap();
+    assert!(reader.is_gone() && reader.processes().unwrap_err().is_gone());
+    assert!(directories.iter().all(|dir| !dir.exists()), "made by a reader: {directories:?}");
+    let group = plan.make(Existing::Refuse).unwrap();
+    for dir in group.paths().values() {
+        assert!(dir.ends_with(&path[1..]) && dir.is_dir(), "{}", dir.display());
+    }
+    group.destroy(LONG).unwrap();
+    assert!(directories.iter().all(|dir| !dir.exists()), "{directories:?}");
+}
+
 #[test]
 fn a_creator_that_died_half_way_leaves_nothing() {
     let path = format!("{}/half/leaf", name());

@@ -77,6 +77,23 @@ fn a_frozen_tree_is_destroyed() {
     assert!(ground.group.paths().values().all(|place| !place.exists()));
 }
 
+/// Trap 28: no wait for the freezer is longer than told, and a frozen tree can be looked at.
+#[test]
+fn a_freezer_is_waited_for_no_longer_than_told() {
+    let Some((ground, groups)) = levels("a_freezer_is_waited_for_no_longer_than_told", 2) else { return };
+    let mut child = spawn_in(&groups[0], "exec sleep 1000");
+    until(|| ground.group.processes().unwrap().len() == 1);
+    ground.group.freeze(LONG).unwrap();
+    let start = Instant::now();
+    assert_eq!(ground.group.processes().unwrap().len(), 1);
+    // It stands still for as long as the group above does.
+    let error = groups[0].thaw(Duration::from_millis(50)).unwrap_err().to_string();
+    assert!(error.contains("thaw") || error.contains("50ms"), "{error}");
+    assert!(start.elapsed() < LONG, "{:?}", start.elapsed());
+    ground.group.destroy(LONG).unwrap();
+    child.wait().unwrap();
+}
+
 #[test]
 fn removal_waits_for_a_busy_group() {
     let Some(mut ground) = Ground::new("removal_waits_for_a_busy_group", &[]) else { return };
@@ -95,6 +112,7 @@ fn removal_waits_for_a_busy_group() {
     assert!(group.paths().values().all(|place| !place.exists()));
 }
 
+/// Trap 27: the lowest directory goes first, and no file is unlinked.
 #[test]
 fn a_group_deep_below_is_removed() {
     let Some(ground) = Ground::new("a_group_deep_below_is_removed", &[]) else { return };

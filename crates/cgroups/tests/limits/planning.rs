@@ -74,6 +74,7 @@ const CONVERSIONS: &[(&str, &[&str], &[&str])] = &[
     (r#"{"rdma":{"mlx5_0":{"hcaHandles":3}}}"#, &["rdma.max=mlx5_0 hca_handle=3"], &["rdma.max=mlx5_0 hca_handle=3"]),
 ];
 
+/// Trap 27: one order, always.
 #[test]
 fn each_version_gets_its_files_in_order() {
     for (json, v1, v2) in CONVERSIONS {
@@ -218,6 +219,7 @@ fn memory_of_2014_without_accounting_of_swap() {
 }
 
 /// 2014's settings: JSON, then version 1's files.
+/// Trap 5: `memory_swap` is honoured, and twice the memory only if it is 0.
 #[test]
 fn settings_of_2014() {
     let table: &[(&str, &[&str])] = &[

@@ -28,6 +28,7 @@ fn the_modern_form_leaves_out_what_the_kernel_lacks() {
     assert_eq!(value["memory"]["total"], json!({}));
 }
 
+/// Trap 2: misspelled keys stay in the form of 2014 only.
 #[test]
 fn the_form_of_2014_has_its_keys() {
     let mut stats = parsed("v1");
@@ -68,6 +69,7 @@ fn the_form_of_2014_from_version_2() {
     assert_eq!(old.blkio_stats.io_serviced_recursive[0].value, 64);
 }
 
+/// Trap 6: nothing sleeps for a percentage.
 #[test]
 fn percent_is_of_one_processor_between_two_samples() {
     let mut sampler = Sampler::new();

@@ -34,6 +34,7 @@ fn member(call: &Message) -> &str {
     call.member.as_deref().unwrap()
 }
 
+/// Trap 37: a start waits for its job.
 #[test]
 fn a_unit_starts() {
     let (mut manager, calls) = manager(LONG, |_| vec![job(), ends("done")]);
@@ -150,6 +151,7 @@ fn a_unit_that_runs_is_not_taken() {
     assert_eq!(calls.join().unwrap().iter().filter(|call| call.starts_with("StartTransient")).count(), 3);
 }
 
+/// Trap 37: no longer than told.
 #[test]
 fn garbage_and_silence() {
     type Case = (&'static str, fn() -> Vec<Reply>, &'static str);

@@ -88,6 +88,7 @@ fn a_scope_and_a_slice() {
     );
 }
 
+/// Trap 5: by systemd too.
 #[test]
 fn every_limit() {
     assert_eq!(
@@ -134,6 +135,7 @@ fn no_limit_is_infinity() {
     );
 }
 
+/// Trap 37: quota and period reach systemd.
 #[test]
 fn quotas() {
     for (quota, period, expected) in [
