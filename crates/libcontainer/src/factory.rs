@@ -18,7 +18,7 @@ use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
 use crate::making::{self, Making};
 use crate::process::{self, Process, Terminal};
-use crate::readback::Expected;
+use crate::readback::{self, Expected};
 use crate::stdio::{self, Opened, ProcessConfig};
 use crate::store::Store;
 use crate::validate::Facts;
@@ -243,7 +243,15 @@ impl Factory {
         let group = self.group(config, (&id, path))?;
         setup.cgroup = group.as_ref().map(Wanted::setup);
         let given = Descriptors::open(config, process).map_err(|error| Error::io(what.clone(), error))?;
-        let making = Making::new(path, config, &setup, &id, |expected| self.tamper(expected));
+        let joined = given.namespaces(config).map_err(|error| Error::io(what.clone(), error))?;
+        let making = Making::new(path, config, &setup, &id, |expected| {
+            expected.joined = joined;
+            // To others than root the files of an init that has joined a user namespace are closed, as it is not dumpable.
+            if self.probe.euid != 0 && setup.namespaces.joins(libc::CLONE_NEWUSER) {
+                (expected.joined, expected.namespaces) = Default::default();
+            }
+            self.tamper(expected);
+        });
         let group = group.map(|wanted| making.group_steps(wanted)).unwrap_or_default();
         let steps = making.steps(&setup, group);
         making.note_network(network.state());
@@ -330,9 +338,14 @@ struct Descriptors {
 
 impl Descriptors {
     fn open(config: &Config, process: Option<ProcessConfig>) -> io::Result<Self> {
-        let joined = open_namespaces(config)?;
         let (opened, preserved) = process.map_or_else(|| Ok(Default::default()), standard)?;
-        Ok(Self { opened, preserved, joined })
+        Ok(Self { opened, preserved, joined: open_namespaces(config)? })
+    }
+
+    /// What the joined namespaces are, for the read-back.
+    fn namespaces(&self, config: &Config) -> io::Result<Vec<String>> {
+        let joins = config.namespaces.iter().filter(|(_, how)| matches!(how, Namespace::Join(_)));
+        joins.zip(&self.joined).map(|((kind, _), fd)| readback::link_of(kind.file(), fd)).collect()
     }
 }
 

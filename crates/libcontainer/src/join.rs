@@ -33,7 +33,7 @@ pub(crate) fn start(
     let what = format!("start a process in {id:?}");
     let (pid, pidfd) = init;
     let io = |error| Error::io(what.clone(), error);
-    let Inside { namespaces, accounts, setgroups_denied } = look(pid).map_err(|error| {
+    let Inside { namespaces, links, accounts, setgroups_denied } = look(pid).map_err(|error| {
         let text = || format!("{what}: the container has ended");
         // RACE: its files in /proc are closed to everyone once it has ended.
         if has_ended(&pidfd) { Error::new(ErrorKind::WrongState, text()) } else { error }
@@ -45,7 +45,10 @@ pub(crate) fn start(
         Some(_) => CgroupSetup::default(),
         None => cgroup::setup(state.places()),
     });
-    let mut expected = expected(&setup, factory.probe().euid == 0);
+    let mut expected = expected(&setup);
+    // Root is shown the namespaces of the joining init. To others its files are closed, as it is not dumpable and was not born in the
+    // container's user namespace; it has joined them all by one setns(2), which does all or nothing.
+    expected.joined = Some(links).filter(|_| factory.probe().euid == 0).unwrap_or_default();
     factory.tamper(&mut expected);
     let ready = read_back_step(expected, state.places().to_vec());
     let enters = unit.map(|unit| attach_step(unit.clone(), factory));
@@ -121,6 +124,8 @@ fn attach_step(unit: UnitRecord, factory: &Factory) -> HostStep {
 struct Inside {
     /// How its namespaces differ, as `CLONE_NEW…` bits.
     namespaces: u32,
+    /// All of them, as `/proc/PID/ns` shows them.
+    links: Vec<String>,
     accounts: Accounts,
     /// Its user namespace was made without privileges: nobody can set groups there, whoever joins.
     setgroups_denied: bool,
@@ -129,10 +134,10 @@ struct Inside {
 fn look(pid: Pid) -> Result<Inside> {
     let root = PathBuf::from(format!("/proc/{pid}/root"));
     let failed = |error| Error::io(format!("read namespaces of process {pid}"), error);
-    let namespaces = different(pid).map_err(failed)?;
+    let (namespaces, links) = different(pid).map_err(failed)?;
     let setgroups = std::fs::read(format!("/proc/{pid}/setgroups")).map_err(failed)?;
     let setgroups_denied = setgroups.starts_with(b"deny");
-    Ok(Inside { namespaces, accounts: resolve::read_accounts(&root)?, setgroups_denied })
+    Ok(Inside { namespaces, links, accounts: resolve::read_accounts(&root)?, setgroups_denied })
 }
 
 pub(crate) fn has_ended(pidfd: &OwnedFd) -> bool {
@@ -162,17 +167,12 @@ fn setup(
     Ok(JoinSetup { namespaces, setgroups_denied, keyring, cgroup: None, process })
 }
 
-/// `trusted`: root is shown the namespaces of the joining init. To others its files are closed, as it is not dumpable and was not born in
-/// the container's user namespace; it has joined them all by one setns(2), which does all or nothing.
-fn expected(setup: &JoinSetup, trusted: bool) -> Expected {
+fn expected(setup: &JoinSetup) -> Expected {
     let confinement = &setup.process.confinement;
     let user = setup.namespaces & NamespaceKind::User.flag() != 0;
     let identity = &setup.process.identity;
     let mut groups = identity.groups.clone();
     groups.sort_unstable();
-    let own = |kind: &NamespaceKind| setup.namespaces & kind.flag() != 0;
-    let shown = |kind: &NamespaceKind| trusted && *kind != NamespaceKind::Time;
-    let kinds = NamespaceKind::ALL.into_iter().filter(shown);
     Expected {
         uid: Some(identity.uid).filter(|_| !user),
         gid: Some(identity.gid).filter(|_| !user),
@@ -185,26 +185,27 @@ fn expected(setup: &JoinSetup, trusted: bool) -> Expected {
             confinement.ambient,
         ],
         no_new_privs: confinement.no_new_privs,
-        namespaces: kinds.map(|kind| (kind.file().to_owned(), own(&kind))).collect(),
-        cgroup: None,
+        ..Expected::default()
     }
 }
 
-/// The kinds of namespaces in which a process differs from the caller, as `CLONE_NEW…` bits.
-fn different(pid: Pid) -> io::Result<u32> {
+/// The kinds of namespaces in which a process differs from the caller, as `CLONE_NEW…` bits, and all that it is in.
+fn different(pid: Pid) -> io::Result<(u32, Vec<String>)> {
     let dir = |path: &Path| -> io::Result<OwnedFd> {
         let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC;
         Ok(nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty())?)
     };
     let (theirs, ours) =
         (dir(&PathBuf::from(format!("/proc/{pid}/ns")))?, dir(Path::new("/proc/thread-self/ns"))?);
-    let mut flags = 0;
+    let (mut flags, mut links) = (0, Vec::new());
     for kind in NamespaceKind::ALL {
-        if readlinkat(&theirs, kind.file())? != readlinkat(&ours, kind.file())? {
+        let link = readlinkat(&theirs, kind.file())?;
+        if link != readlinkat(&ours, kind.file())? {
             flags |= kind.flag();
         }
+        links.push(link.to_string_lossy().into_owned());
     }
-    Ok(flags)
+    Ok((flags, links))
 }
 
 /// All processes whose pid namespace is that of `init`.

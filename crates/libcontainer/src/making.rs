@@ -265,7 +265,7 @@ fn expected(config: &Config, setup: &Setup) -> Expected {
         ],
         no_new_privs: confinement.no_new_privs,
         namespaces: namespaces(config, known),
-        cgroup: None,
+        ..Expected::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use libcontainer_cgroups::Place;
@@ -30,6 +30,8 @@ pub struct Expected {
     pub no_new_privs: bool,
     /// Namespace files in `/proc/PID/ns` that must differ from the host's, and those that must be the same.
     pub namespaces: Vec<(String, bool)>,
+    /// Namespaces that were joined, each with its kind and inode as `/proc/PID/ns` shows them: `net:[4026531840]`.
+    pub joined: Vec<String>,
     /// The control group in each hierarchy; `None` for what the container's record says.
     pub cgroup: Option<Vec<Place>>,
 }
@@ -57,6 +59,9 @@ pub(crate) fn prepare(pid: Pid, expected: &Expected) -> io::Result<Prepared> {
         // Only to have the kernel make the entry now: what counts is looked at again when the init is ready.
         let _ = readlinkat(&proc, format!("ns/{name}").as_str());
     }
+    for file in expected.joined.iter().filter_map(|link| file_of(link)) {
+        let _ = readlinkat(&proc, file.as_str());
+    }
     Ok(Prepared { proc, own })
 }
 
@@ -70,6 +75,7 @@ pub(crate) fn check(prepared: &Prepared, expected: &Expected, groups: &[Place]) 
     identity(&status, expected)?;
     privileges(&status, expected)?;
     namespaces(proc, own, &expected.namespaces)?;
+    joined(proc, &expected.joined)?;
     let groups = expected.cgroup.as_deref().unwrap_or(groups);
     if groups.is_empty() { Ok(()) } else { in_groups(&read(proc, "cgroup")?, groups) }
 }
@@ -139,6 +145,29 @@ fn namespaces(proc: &OwnedFd, own: &[OsString], wanted: &[(String, bool)]) -> io
         }
     }
     Ok(())
+}
+
+/// No two namespaces that live have one inode, and those that are wanted live: the host or the container's first process holds them.
+fn joined(proc: &OwnedFd, wanted: &[String]) -> io::Result<()> {
+    for link in wanted {
+        let found = match file_of(link) {
+            Some(file) => readlinkat(proc, file.as_str())?,
+            None => OsString::new(),
+        };
+        if found != link.as_str() {
+            return Err(differs("namespace", link, found.to_string_lossy()));
+        }
+    }
+    Ok(())
+}
+
+fn file_of(link: &str) -> Option<String> {
+    link.split_once(':').map(|(kind, _)| format!("ns/{kind}"))
+}
+
+/// The namespace behind an open file of nsfs, as `/proc/PID/ns` shows it.
+pub(crate) fn link_of(kind: &str, namespace: impl AsFd) -> io::Result<String> {
+    Ok(format!("{kind}:[{}]", nix::sys::stat::fstat(namespace)?.st_ino))
 }
 
 fn read(proc: &OwnedFd, name: &str) -> io::Result<String> {
