@@ -11,6 +11,8 @@
 
 #[path = "faults/changes.rs"]
 mod changes;
+#[path = "faults/plans.rs"]
+mod plans;
 #[path = "faults/read_back.rs"]
 mod read_back;
 

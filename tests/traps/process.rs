@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use libcontainer::plan::Lane;
-use libcontainer::{ErrorKind, Factory, Facts, Probe, ProcessConfig, resolve_user};
+use libcontainer::{ErrorKind, Factory, Facts, Namespace, NamespaceKind, Probe, ProcessConfig, resolve_user};
 use libcontainer_tests::World;
 
 use crate::{Trap, output, read, until};
@@ -157,6 +157,16 @@ fn trap_34_devpts_has_no_group_that_is_not_mapped() {
         trap.user_namespace(size);
         trap.check(script, wanted);
     }
+    // One that is joined by path: its map is not known.
+    trap.user_namespace(5);
+    let mut config = trap.config.clone();
+    let container = Factory::new().unwrap().create(trap.place.join("owner"), &config).unwrap();
+    let path = format!("/proc/{}/ns/user", container.init_pid().unwrap().unwrap());
+    config.namespaces.set(NamespaceKind::User, Namespace::Join(path.into()));
+    (config.uid_mappings, config.gid_mappings) = Default::default();
+    trap.config = config;
+    trap.check(script, "0\n");
+    container.destroy().unwrap();
 }
 
 #[test]

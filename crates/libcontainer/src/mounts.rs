@@ -11,7 +11,7 @@ use libcontainer_mount::{
 use libcontainer_plan::{MountAttr, Probe};
 
 use crate::compile::{MountItem, MountSetup, NamespaceSetup};
-use crate::config::{Config, NamespaceKind};
+use crate::config::{Config, Namespace, NamespaceKind};
 use crate::error::{Error, Result};
 
 const RDONLY: u32 = 0x1;
@@ -102,7 +102,7 @@ fn system_mounts(
     probe: &Probe,
     label: Option<&str>,
 ) -> Vec<MountItem> {
-    let user = namespaces.has(libc::CLONE_NEWUSER);
+    let user = namespaces.has(libc::CLONE_NEWUSER) || probe.nested.is_some();
     let strictly = NOSUID | NODEV | NOEXEC;
     let context = label.map(|label| format!("context={label}"));
     let labelled = |options: &[&'static str]| -> Vec<String> {
@@ -134,10 +134,12 @@ fn mapped(config: &Config, probe: &Probe, gid: u32) -> bool {
     let inside = |map: &libcontainer_mount::IdMapping| {
         (map.container_id..map.container_id.saturating_add(map.size)).contains(&i64::from(gid))
     };
-    if config.namespaces.is_new(NamespaceKind::User) {
-        return config.gid_mappings.iter().any(inside);
+    match config.namespaces.get(NamespaceKind::User) {
+        None => probe.nested.as_ref().is_none_or(|own| own.has_gid(gid)),
+        Some(Namespace::New) => config.gid_mappings.iter().any(inside),
+        // Nothing tells the map of a user namespace that is only a descriptor.
+        Some(Namespace::Join(_)) => false,
     }
-    probe.nested.as_ref().is_none_or(|own| own.has_gid(gid))
 }
 
 fn host_tree(path: &str, extra: u32) -> MountItem {
