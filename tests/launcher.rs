@@ -20,8 +20,8 @@ use libcontainer::plan::Lane;
 use libcontainer::{Config, Factory, ProcessConfig};
 use libcontainer_tests::{Place, able, config, skip};
 
-/// System calls of the init before the plan: it makes itself untraceable, and maps board and plan.
-const PROLOGUE: [&str; 3] = ["prctl", "mmap", "mmap"];
+/// System calls of the init before the plan: it makes itself untraceable, says its name, and maps board and plan.
+const PROLOGUE: [&str; 4] = ["prctl", "prctl", "mmap", "mmap"];
 
 /// `strace` of the child equals `explain`, call by call.
 #[test]

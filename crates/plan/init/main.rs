@@ -16,6 +16,7 @@ mod arch;
 use interpret::Sys;
 
 const PR_SET_DUMPABLE: usize = 4;
+const PR_SET_NAME: usize = 15;
 const PROT_READ: usize = 1;
 const PROT_WRITE: usize = 2;
 const MAP_SHARED: usize = 1;
@@ -74,6 +75,9 @@ unsafe extern "C" fn main(stack: *const usize) -> ! {
     // ORDER: before anything else: from here on no other process may trace the init or open its files in /proc.
     // SAFETY: prctl(PR_SET_DUMPABLE) takes no pointer.
     unsafe { arch::syscall(arch::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0, 0]) };
+    let name = wire::INIT_NAME.as_ptr() as usize;
+    // SAFETY: prctl(PR_SET_NAME) reads up to 16 bytes of a NUL-terminated text.
+    unsafe { arch::syscall(arch::PRCTL, [PR_SET_NAME, name, 0, 0, 0, 0]) };
     let born = arch::stamp();
     let mut numbers = [0; 3];
     for (index, place) in numbers.iter_mut().enumerate() {

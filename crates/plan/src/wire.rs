@@ -7,6 +7,9 @@
 //! a pointer is an offset into the arena, and the relocation table lists the arena words (of `argv`, `iovec` …)
 //! to which the interpreter adds the arena's own address.
 
+/// What the init calls itself: until exec, the kernel's name of the process is this one.
+pub const INIT_NAME: &core::ffi::CStr = c"(libcontainer)";
+
 /// First word of an encoded plan.
 pub const MAGIC: u32 = 0x6e61_6c70;
 /// Changes with each change of this file; the embedded init and the encoder are always built together.

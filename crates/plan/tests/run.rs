@@ -147,10 +147,25 @@ fn a_filter_that_is_none_or_kills_the_init_is_told() {
     );
     assert!(error.to_string().contains("seccomp(1, 0, <filter>): EINVAL"), "{error}");
     assert_eq!(text, "");
-    // Killed in the very call that replaces it: the host can't tell that from a program that is killed at once.
+    // Killed in the very call that replaces it.
     let (ended, text) = filtered(&filter(libc::SYS_execve, KILL_PROCESS));
-    assert!(matches!(ended.unwrap(), WaitStatus::Signaled(_, Signal::SIGSYS, _)));
-    assert_eq!(text, "");
+    let error = ended.unwrap_err();
+    assert!(matches!(error.failure.cause, Cause::Signal(libc::SIGSYS)), "{error}");
+    assert_eq!((error.failure.purpose.as_str(), text.as_str()), ("run the program", ""));
     let (ended, _) = filtered(&filter(libc::SYS_execve, ERRNO | u32::try_from(libc::EACCES).unwrap()));
     assert!(ended.unwrap_err().to_string().contains("EACCES"));
+}
+
+/// A program that is killed at once has been started all the same.
+#[test]
+fn a_program_that_is_killed_at_once_was_started() {
+    for _ in 0..100 {
+        let (ended, _) = run(|plan, streams| shell(plan, streams, "kill -KILL $$"));
+        assert!(matches!(ended.unwrap(), WaitStatus::Signaled(_, Signal::SIGKILL, _)));
+    }
+    // The loader's first calls: the program itself does nothing yet.
+    for _ in 0..100 {
+        let (ended, _) = filtered(&filter(libc::SYS_brk, KILL_PROCESS));
+        assert!(matches!(ended.unwrap(), WaitStatus::Signaled(_, Signal::SIGSYS, _)));
+    }
 }

@@ -4,6 +4,7 @@
 mod clone;
 mod control;
 mod detached;
+mod executed;
 mod image;
 mod left;
 mod prepare;
@@ -296,7 +297,14 @@ impl Run {
         }
         let seen = self.snapshot();
         let at_exec = self.launch.plan.steps.get(seen.step).is_some_and(|step| step.sys.class == Class::Exec);
-        if seen.failed || !at_exec { Err(Failure::Init(self.end())) } else { Ok(()) }
+        if seen.failed || !at_exec || self.died_at_exec() { Err(Failure::Init(self.end())) } else { Ok(()) }
+    }
+
+    fn died_at_exec(&self) -> bool {
+        let HostContext { pid: Some(pid), pidfd: Some(pidfd), .. } = &self.state.context else {
+            return false;
+        };
+        executed::died_as_init(*pid, pidfd.as_fd())
     }
 
     fn snapshot(&self) -> Snapshot {

@@ -1,0 +1,42 @@
+//! Exec or death: both close the control socket.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use nix::sys::wait::WaitStatus;
+
+use super::raw;
+use crate::ids::Pid;
+use crate::wire::INIT_NAME;
+
+/// How long a process that still has the init's name may live before it counts as a program of that name.
+const PATIENCE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_micros(50);
+
+/// Whether the process was killed while it had the init's name, so in no other program.
+///
+/// Exec replaces the name in the same call that closes the socket; death does not: a zombie has the name that it died with.
+pub(super) fn died_as_init(pid: Pid, pidfd: BorrowedFd<'_>) -> bool {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        // ORDER: first, as the name of one that is dead does not change any more.
+        let status = raw::peek(pidfd.as_fd());
+        // Where it can't be read nothing is known.
+        if !has_the_name(pid).unwrap_or(false) {
+            return false;
+        }
+        match status {
+            Ok(WaitStatus::StillAlive) if Instant::now() < end => std::thread::sleep(PAUSE),
+            // The init itself never leaves without a word on the board.
+            status => return matches!(status, Ok(WaitStatus::Signaled(..))),
+        }
+    }
+}
+
+fn has_the_name(pid: Pid) -> io::Result<bool> {
+    let mut name = Vec::with_capacity(64);
+    File::open(format!("/proc/{pid}/comm"))?.take(64).read_to_end(&mut name)?;
+    Ok(name.trim_ascii_end() == INIT_NAME.to_bytes())
+}
