@@ -9,111 +9,19 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "launcher/arguments.rs"]
+mod arguments;
+#[path = "launcher/trace.rs"]
+mod trace;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use libcontainer::plan::Lane;
 use libcontainer::{Config, Factory, ProcessConfig};
-use libcontainer_tests::{Place, able, config, skip};
-
-/// System calls of the init before the plan: it makes itself untraceable, says its name, and maps board and plan.
-const PROLOGUE: [&str; 4] = ["prctl", "prctl", "mmap", "mmap"];
-
-/// `strace` of the child equals `explain`, call by call.
-#[test]
-fn the_init_does_what_explain_says() {
-    if !able("the_init_does_what_explain_says") {
-        return;
-    }
-    if !Path::new("/usr/bin/strace").exists() {
-        return skip("the_init_does_what_explain_says", "strace is not installed");
-    }
-    let place = Place::new("strace");
-    let mut config = config(&place.rootfs().unwrap());
-    config.cgroups = Some(place.cgroup());
-    let log = place.join("log");
-    let victim = env!("CARGO_BIN_EXE_victim");
-    let mut command = Command::new("strace");
-    command.args(["-f", "-o"]).arg(&log).arg(victim).arg(place.path()).arg(place.join("rootfs"));
-    assert!(command.args(["once", "-"]).output().unwrap().status.success());
-    let text = fs::read_to_string(&log).unwrap();
-    let init =
-        text.lines().find(|line| line.contains("execveat(")).and_then(|line| line.split(' ').next()).unwrap();
-    let calls: Vec<_> = text.lines().filter(|line| line.starts_with(&format!("{init} "))).collect();
-    let names: Vec<_> = calls
-        .iter()
-        .filter_map(|line| name_of(line, init))
-        .skip_while(|name| *name != "execveat")
-        .skip(1)
-        .collect();
-    let plan = Factory::new().unwrap().explain(&config, Some(&ProcessConfig::new(["true"]))).unwrap();
-    let wanted = expected(&plan);
-    let found: Vec<_> = names.iter().take(wanted.len()).map(|name| (*name).to_owned()).collect();
-    for (index, (wanted, found)) in wanted.iter().zip(&found).enumerate() {
-        assert_eq!(wanted, found, "call {index}: {:?}", calls.get(index));
-    }
-    assert_eq!(wanted.len(), found.len());
-}
-
-/// The calls of the plan on this kernel: a mask or a read-only path that is not there takes one look-up for a directory.
-fn expected(plan: &libcontainer::Plan) -> Vec<String> {
-    let mut all: Vec<String> = PROLOGUE.map(str::to_owned).to_vec();
-    let mut passed_over = String::new();
-    // Purpose of the mask that is being looked at, and how many of its look-ups are behind.
-    let mut masked = (String::new(), 0);
-    // The victim's container starts at once: it has no start pipe.
-    let start = plan.presets().find(|(_, name)| *name == "start pipe").map(|(slot, _)| slot.number());
-    let start = start.map_or_else(String::new, |number| format!("dup3(s{number},"));
-    for step in plan.steps(Lane::Child) {
-        let name = step.call.split('(').next().unwrap_or_default().to_owned();
-        let waits = step.purpose == "wait for the start";
-        if waits
-            || (!start.is_empty() && step.call.starts_with(&start))
-            || step.call.starts_with("compare")
-            || step.purpose == passed_over
-        {
-            continue;
-        }
-        let path = step
-            .purpose
-            .strip_prefix("mask ")
-            .or_else(|| step.purpose.strip_prefix("make ")?.strip_suffix(" read-only"));
-        if path.is_some_and(|path| path.starts_with("/proc") && !Path::new(path).exists()) {
-            passed_over.clone_from(&step.purpose);
-        }
-        if let Some(path) = step.purpose.strip_prefix("mask ").filter(|path| path.starts_with("/proc")) {
-            if masked.0 != step.purpose {
-                masked = (step.purpose.clone(), 0);
-            }
-            masked.1 += usize::from(name == "openat2");
-            // A directory gets a tmpfs behind the first look-up, a file the null device behind a second one.
-            let runs = masked.1 == 2 || name == "openat2" || Path::new(path).is_dir();
-            if !runs || (masked.1 == 2 && Path::new(path).is_dir()) {
-                continue;
-            }
-        }
-        all.extend(std::iter::repeat_n(name, step.syscalls));
-    }
-    // The first candidate of the path is the program.
-    let first = all.iter().position(|name| name == "execve").map_or(all.len(), |index| index + 1);
-    all.truncate(first);
-    all
-}
-
-fn name_of<'a>(line: &'a str, pid: &str) -> Option<&'a str> {
-    let call = line.strip_prefix(pid)?.trim_start();
-    // A call that was interrupted in the log was counted where it began.
-    if call.starts_with("<... ") {
-        return None;
-    }
-    call.split('(')
-        .next()
-        .filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'))
-}
+use libcontainer_tests::{Place, able, config};
 
 #[test]
 fn a_waiting_init_is_small_sealed_and_alone() {

@@ -154,6 +154,26 @@ pub fn config(rootfs: &Path) -> Config {
     }
 }
 
+/// A config with mounts, masks and a user namespace: more kinds of steps than [`config`] has.
+///
+/// # Panics
+/// Never: the text is a valid config.
+#[must_use]
+#[allow(clippy::expect_used, reason = "a constant")]
+pub fn config_with_mounts(rootfs: &Path) -> Config {
+    use libcontainer::{Namespace, mount::IdMapping};
+    let mounts = r#"{"mounts":[{"type":"tmpfs","destination":"/tmp","options":["size=1m","nosuid"]},
+        {"type":"bind","source":"/etc","destination":"/mnt/etc","options":["nodev"]}],
+        "masked_paths":["/proc/keys","/proc/fs","/etc/group"],"readonly_paths":["/etc"],"readonly_fs":true}"#;
+    let map = vec![IdMapping { container_id: 0, host_id: 0, size: 65_536 }];
+    let mut config = config(rootfs);
+    config.mount_config = Some(serde_json::from_str(mounts).expect("mounts"));
+    config.namespaces.set(NamespaceKind::User, Namespace::New);
+    (config.uid_mappings, config.gid_mappings) = (map.clone(), map);
+    config.user = "u".to_owned();
+    config
+}
+
 /// The control group of a test that works in `dir`.
 #[must_use]
 pub fn group_of(dir: &Path) -> Cgroup {

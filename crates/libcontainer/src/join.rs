@@ -39,19 +39,14 @@ pub(crate) fn start(
         if has_ended(&pidfd) { Error::new(ErrorKind::WrongState, text()) } else { error }
     })?;
     let mut setup = setup(factory, &state.config, &process, &accounts, namespaces, setgroups_denied)?;
-    // A user may write to the group, but not to that above it and to the own one, as moving takes: that is for systemd to do.
-    let unit = state.unit().filter(|unit| unit.user);
-    setup.cgroup = (!state.places().is_empty()).then(|| match unit {
-        Some(_) => CgroupSetup::default(),
-        None => cgroup::setup(state.places()),
-    });
+    setup.cgroup = group(state);
     let mut expected = expected(&setup);
     // Root is shown the namespaces of the joining init. To others its files are closed, as it is not dumpable and was not born in the
     // container's user namespace; it has joined them all by one setns(2), which does all or nothing.
     expected.joined = Some(links).filter(|_| factory.probe().euid == 0).unwrap_or_default();
     factory.tamper(&mut expected);
     let ready = read_back_step(expected, state.places().to_vec());
-    let enters = unit.map(|unit| attach_step(unit.clone(), factory));
+    let enters = state.unit().filter(|unit| unit.user).map(|unit| attach_step(unit.clone(), factory));
     let born = enters.into_iter().chain(state.config.oom_score_adj.map(making::oom_step)).collect();
     let Compiled { plan, given } =
         compile::join(&setup, born, vec![ready]).map_err(|error| Error::seal(what.clone(), error))?;
@@ -112,6 +107,13 @@ fn enter(
     Ok(memory)
 }
 
+/// A user may write to the group, but not to that above it and to the own one, as moving takes: that is for systemd to do.
+fn group(state: &State) -> Option<CgroupSetup> {
+    let by_systemd = state.unit().is_some_and(|unit| unit.user);
+    let setup = || if by_systemd { CgroupSetup::default() } else { cgroup::setup(state.places()) };
+    (!state.places().is_empty()).then(setup)
+}
+
 fn attach_step(unit: UnitRecord, factory: &Factory) -> HostStep {
     let environment = factory.environment();
     HostStep::new(format!("have systemd move the init into {}", unit.name), "", move |context| {
@@ -150,7 +152,8 @@ pub(crate) fn explain(factory: &Factory, state: &State, process: &ProcessConfig)
     let single = config.gid_mappings.len() == 1 && config.gid_mappings.iter().all(|map| map.size == 1);
     let denied = config.namespaces.is_new(NamespaceKind::User) && factory.probe().euid != 0 && single;
     let accounts = resolve::accounts_to_show(config, process.user.as_deref().unwrap_or(&config.user));
-    let setup = setup(factory, config, process, &accounts, flags, denied)?;
+    let mut setup = setup(factory, config, process, &accounts, flags, denied)?;
+    setup.cgroup = group(state);
     Ok(compile::join(&setup, Vec::new(), Vec::new()).map_err(|error| Error::seal("explain", error))?.plan)
 }
 

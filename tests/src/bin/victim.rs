@@ -6,7 +6,10 @@ use libcontainer::{Factory, ProcessConfig};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [dir, rootfs, mode, step] = args.as_slice() else { return Err("four arguments".into()) };
-    let mut config = libcontainer_tests::config(rootfs.as_ref());
+    let mut config = match mode.as_str() {
+        "once-mounts" => libcontainer_tests::config_with_mounts(rootfs.as_ref()),
+        _ => libcontainer_tests::config(rootfs.as_ref()),
+    };
     config.cgroups = Some(libcontainer_tests::group_of(dir.as_ref()));
     if let Ok(bridge) = std::env::var("VICTIM_BRIDGE") {
         let nat = std::env::var_os("VICTIM_NAT").is_some();
@@ -31,11 +34,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     let process = || ProcessConfig::new(["sleep", "300"]);
-    if mode == "once" {
-        let (container, mut process) =
-            factory.run(format!("{dir}/0"), &config, ProcessConfig::new(["true"]))?;
-        process.wait()?;
-        return Ok(container.destroy()?);
+    if mode.starts_with("once") {
+        return once(&factory, &format!("{dir}/0"), &config, mode);
     }
     for number in 0.. {
         let path = format!("{dir}/{number}");
@@ -50,4 +50,38 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         container.destroy()?;
     }
     Ok(())
+}
+
+/// One start, or a container and a join of it, and its end.
+fn once(
+    factory: &Factory,
+    path: &str,
+    config: &libcontainer::Config,
+    mode: &str,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let process = ProcessConfig::new(["true"]);
+    let container = match mode {
+        "once-reaper" => {
+            let container = factory.create(path, config)?;
+            // The reaper has closed everything: no step is left.
+            let pid = container.init_pid()?.ok_or("no init")?;
+            while std::fs::read_dir(format!("/proc/{pid}/fd"))?.next().is_some() {
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+            container
+        }
+        "once-join" => {
+            let container = factory.create(path, config)?;
+            container.start(process)?.wait()?;
+            container
+        }
+        _ => {
+            // As `explain` shows it: with a start of its own.
+            let (container, mut process) = factory.create_with(path, config, process)?;
+            container.run()?;
+            process.wait()?;
+            container
+        }
+    };
+    Ok(container.destroy()?)
 }

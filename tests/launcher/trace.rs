@@ -1,0 +1,168 @@
+//! `strace` of the child equals `explain`: the calls, their order, and what `explain` says of their arguments.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use libcontainer::plan::{Lane, StepView};
+use libcontainer::{Factory, Plan, ProcessConfig};
+use libcontainer_tests::{Place, able, config, config_with_mounts, skip};
+
+use crate::arguments::Arguments;
+
+/// System calls of the init before the plan: it makes itself untraceable, says its name, and maps board and plan.
+const PROLOGUE: [&str; 4] = ["prctl", "prctl", "mmap", "mmap"];
+
+/// A call in the log.
+pub(crate) struct Call {
+    pub(crate) name: String,
+    /// What stands between the outermost parentheses.
+    pub(crate) arguments: String,
+    /// What stands behind the `=`; empty for a call that never returned.
+    pub(crate) result: String,
+}
+
+#[test]
+fn the_init_does_what_explain_says() {
+    if !able("the_init_does_what_explain_says") {
+        return;
+    }
+    if !Path::new("/usr/bin/strace").exists() {
+        return skip("the_init_does_what_explain_says", "strace is not installed");
+    }
+    for mode in ["once", "once-reaper", "once-mounts", "once-join"] {
+        let place = Place::new(mode);
+        let mut config = match mode {
+            "once-mounts" => config_with_mounts(&place.rootfs().unwrap()),
+            _ => config(&place.rootfs().unwrap()),
+        };
+        config.cgroups = Some(place.cgroup());
+        let text = traced(&place, mode);
+        let factory = Factory::new().unwrap();
+        let process = ProcessConfig::new(["true"]);
+        let plan = match mode {
+            "once-reaper" => factory.explain(&config, None).unwrap(),
+            "once-join" => {
+                let container = factory.create(place.join("shown"), &config).unwrap();
+                let plan = container.explain(&process).unwrap();
+                container.destroy().unwrap();
+                plan
+            }
+            _ => factory.explain(&config, Some(&process)).unwrap(),
+        };
+        compare(mode, &plan, &calls_of_the_last_init(&text));
+    }
+}
+
+fn traced(place: &Place, mode: &str) -> String {
+    let log = place.join("log");
+    let mut command = Command::new("strace");
+    command.args(["-f", "-xx", "-s", "4096", "-o"]).arg(&log).arg(env!("CARGO_BIN_EXE_victim"));
+    command.arg(place.path()).arg(place.join("rootfs")).args([mode, "-"]);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{mode}: {output:?}");
+    fs::read_to_string(&log).unwrap()
+}
+
+/// The calls behind its `execveat`, and behind a `clone3` those of the child by which it goes on: the old process only leaves.
+fn calls_of_the_last_init(text: &str) -> Vec<Call> {
+    let mut all = calls(text);
+    let start = text.lines().rfind(|line| line.contains("execveat(")).unwrap();
+    let mut calls = all.remove(start.split(' ').next().unwrap()).unwrap();
+    let begin = calls.iter().position(|call| call.name == "execveat").unwrap();
+    calls.drain(..=begin);
+    while let Some(at) = calls.iter().position(|call| call.name == "clone3" && all.contains_key(&call.result))
+    {
+        calls.truncate(at + 1);
+        let child = all.remove(&calls[at].result).unwrap();
+        calls.extend(child);
+    }
+    calls
+}
+
+/// All calls by the process that made them. One that was interrupted in the log is put together.
+fn calls(text: &str) -> BTreeMap<String, Vec<Call>> {
+    let mut all = BTreeMap::<String, Vec<Call>>::new();
+    let mut begun = BTreeMap::new();
+    for line in text.lines() {
+        let Some((pid, rest)) = line.split_once(' ') else { continue };
+        let rest = rest.trim_start();
+        if let Some(start) = rest.strip_suffix(" <unfinished ...>") {
+            begun.insert(pid, start);
+            continue;
+        }
+        let resumed = rest.strip_prefix("<... ").and_then(|rest| rest.split_once(" resumed>"));
+        let whole = match resumed {
+            Some((_, end)) => begun.remove(pid).unwrap_or_default().to_owned() + end,
+            None => rest.to_owned(),
+        };
+        all.entry(pid.to_owned()).or_default().extend(call(&whole));
+    }
+    all
+}
+
+fn call(text: &str) -> Option<Call> {
+    let (name, rest) = text.split_once('(')?;
+    let known = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let (arguments, result) = rest.rsplit_once(" = ").unwrap_or((rest, ""));
+    let arguments = arguments.trim_end().strip_suffix(')').unwrap_or(arguments);
+    known.then(|| Call { name: name.to_owned(), arguments: arguments.to_owned(), result: result.to_owned() })
+}
+
+/// Walks the plan as the init does: each call's result says which step is next.
+fn compare(mode: &str, plan: &Plan, calls: &[Call]) {
+    let names: Vec<_> = calls.iter().take(PROLOGUE.len()).map(|call| call.name.as_str()).collect();
+    assert_eq!(names, PROLOGUE, "{mode}");
+    let steps: Vec<_> = plan.steps(Lane::Child).collect();
+    let mut left = calls.iter().skip(PROLOGUE.len());
+    let mut arguments = Arguments::new();
+    let mut wrong = Vec::new();
+    let mut index = 0;
+    while let Some(step) = steps.get(index) {
+        // It goes on for as long as the container lives.
+        if step.call.starts_with("reap ") {
+            break;
+        }
+        if step.call.starts_with("compare ") {
+            index += 1;
+            continue;
+        }
+        let name = step.call.split(['(', ' ']).next().unwrap();
+        let mut result = "";
+        for _ in 0..step.syscalls {
+            let call = left.next().unwrap_or_else(|| panic!("{mode} {index}: {} was not called", step.call));
+            let shown = || {
+                format!("{mode} {index}: {}\n{}({}) = {}", step.call, call.name, call.arguments, call.result)
+            };
+            assert_eq!(call.name, name, "{}", shown());
+            if step.syscalls == 1 {
+                // The container is called 0.
+                let told = step.call.replace("_ses.ID", "_ses.0");
+                wrong.extend(arguments.check(&told, call).err().map(|why| format!("{why}: {}", shown())));
+            }
+            result = &call.result;
+        }
+        if name == "execve" {
+            break;
+        }
+        index = next(step, result);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(
+        arguments.compared > 3 * arguments.calls / 2,
+        "{mode}: {} of {}",
+        arguments.compared,
+        arguments.calls
+    );
+}
+
+fn next(step: &StepView, result: &str) -> usize {
+    let mut words = result.split(' ');
+    let (value, errno) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let outcome = if value == "-1" { errno } else { "ok" };
+    let named = step.outcomes.iter().filter_map(|outcome| outcome.split_once(" → "));
+    let to = named.filter(|(name, _)| *name == outcome).map(|(_, to)| to).next();
+    assert!(value != "-1" || to.is_some(), "{}: {result}", step.call);
+    to.and_then(|to| to.parse().ok()).unwrap_or(step.index + 1)
+}
