@@ -56,6 +56,24 @@ fn a_user_namespace_below_it() {
 }
 
 #[test]
+fn another_program_joins() {
+    let Some(mut ordinary) = ordinary("another_program_joins") else { return };
+    ordinary.config.args = ["sleep", "100"].map(str::to_owned).to_vec();
+    for maps in [&[][..], &[(0, 0, 1)]] {
+        if !maps.is_empty() {
+            ordinary.user_namespace(maps);
+        }
+        ordinary.write();
+        let script = "n() { ./nsinit --root ./state \"$@\"; }; n run --detach --bundle . c && n exec c id -u && n net c; \
+            status=$?; n delete --force c; exit $status";
+        let output = ordinary.command("unshare", &["-Urnm", "sh", "-c", script]).output().unwrap();
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success() && text.starts_with("0\n"), "{text}");
+        assert!(text.contains("10.9.0.2/24"), "{text}");
+    }
+}
+
+#[test]
 fn ids_that_it_does_not_map_are_refused_before_anything_is_made() {
     let Some(mut ordinary) = ordinary("ids_that_it_does_not_map_are_refused") else { return };
     ordinary.config.user = "daemon".into();

@@ -74,7 +74,7 @@ impl Wanted {
         // Without a hierarchy for it, a filter that nobody asked for is none.
         let possible =
             plan.paths().contains_key("devices") || plan.places().iter().any(|place| place.unified);
-        let may = probe.euid == 0 && probe.nested.is_none();
+        let may = probe.is_root();
         let resources = config.limits(possible && may).map_err(failed)?;
         if let Some(scope) = &mut scope {
             scope.limit(&resources).map_err(failed)?;

@@ -1,28 +1,25 @@
 //! Making containers, and finding those that exist.
 
-use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
 use libcontainer_cgroups::Layout;
 use libcontainer_cgroups::systemd::Environment;
 use libcontainer_plan::{Fault, Launch, Launched, Plan, Probe};
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 
 use crate::cgroup::{self, GroupSteps, Wanted};
 use crate::compile::{self, Compiled, StartSetup};
-use crate::config::{Config, Namespace, NamespaceKind};
+use crate::config::Config;
 use crate::container::Container;
+use crate::descriptors::Descriptors;
 use crate::error::{Error, ErrorKind, Result};
 use crate::making::{self, Making};
 use crate::process::{self, Process, Terminal};
-use crate::readback::{self, Expected};
-use crate::stdio::{self, Opened, ProcessConfig};
+use crate::readback::Expected;
+use crate::stdio::{Opened, ProcessConfig};
 use crate::store::Store;
 use crate::validate::Facts;
-use crate::{links, resolve, room, sys};
+use crate::{links, resolve, room};
 
 type Observer = Arc<dyn Fn(usize) + Send + Sync>;
 type Tamper = Arc<dyn Fn(&mut Expected) + Send + Sync>;
@@ -329,59 +326,9 @@ impl Factory {
     }
 }
 
-/// Descriptors of the host's that the init is to have.
-struct Descriptors {
-    opened: Opened,
-    preserved: Vec<OwnedFd>,
-    joined: Vec<OwnedFd>,
-}
-
-impl Descriptors {
-    fn open(config: &Config, process: Option<ProcessConfig>) -> io::Result<Self> {
-        let (opened, preserved) = process.map_or_else(|| Ok(Default::default()), standard)?;
-        Ok(Self { opened, preserved, joined: open_namespaces(config)? })
-    }
-
-    /// What the joined namespaces are, for the read-back.
-    fn namespaces(&self, config: &Config) -> io::Result<Vec<String>> {
-        let joins = config.namespaces.iter().filter(|(_, how)| matches!(how, Namespace::Join(_)));
-        joins.zip(&self.joined).map(|((kind, _), fd)| readback::link_of(kind.file(), fd)).collect()
-    }
-}
-
-/// The standard descriptors (none with a terminal) and the preserved ones.
-pub(crate) fn standard(process: ProcessConfig) -> io::Result<(Opened, Vec<OwnedFd>)> {
-    let ProcessConfig { stdin, stdout, stderr, terminal, preserved, .. } = process;
-    let opened = if terminal { Opened::default() } else { stdio::open(stdin, stdout, stderr)? };
-    Ok((opened, preserved))
-}
-
 fn check(config: &Config, facts: &Facts) -> Result<()> {
     let problems = config.problems(facts);
     if problems.is_empty() { Ok(()) } else { Err(Error::problems("config", problems)) }
-}
-
-/// Opens the namespace files that are to be joined, and makes sure that they are what the config says.
-fn open_namespaces(config: &Config) -> io::Result<Vec<OwnedFd>> {
-    let mut all = Vec::new();
-    for (kind, namespace) in config.namespaces.iter() {
-        if let Namespace::Join(path) = namespace {
-            let named = |error: io::Error| {
-                let text = format!("/namespaces/{}: {}: {error}", kind.key(), path.display());
-                io::Error::new(error.kind(), text)
-            };
-            all.push(open_namespace(kind, path).map_err(named)?);
-        }
-    }
-    Ok(all)
-}
-
-fn open_namespace(kind: NamespaceKind, path: &Path) -> io::Result<OwnedFd> {
-    let fd = nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())?;
-    if sys::namespace_type(fd.as_fd()) == Some(kind.flag()) {
-        return Ok(fd);
-    }
-    Err(io::Error::other(format!("is no {} namespace", kind.file())))
 }
 
 /// The reaper has no handle, but has to be reaped itself one day.

@@ -12,6 +12,7 @@ use nix::fcntl::{readlink, readlinkat};
 use crate::cgroup::{self, OutOfMemory};
 use crate::compile::{self, CgroupSetup, Compiled, JoinSetup};
 use crate::config::{Config, NamespaceKind};
+use crate::descriptors;
 use crate::error::{Error, ErrorKind, Result};
 use crate::factory::{self, Factory};
 use crate::making;
@@ -50,7 +51,7 @@ pub(crate) fn start(
     let born = enters.into_iter().chain(state.config.oom_score_adj.map(making::oom_step)).collect();
     let Compiled { plan, given } =
         compile::join(&setup, born, vec![ready]).map_err(|error| Error::seal(what.clone(), error))?;
-    let (mut opened, preserved) = factory::standard(process).map_err(io)?;
+    let (mut opened, preserved) = descriptors::standard(process).map_err(io)?;
     let mut launch = factory.prepare(plan);
     for (slot, fd) in given.stdio.into_iter().flatten().zip(opened.theirs.drain(..)) {
         launch.give(slot, fd);

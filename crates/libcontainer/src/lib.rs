@@ -6,6 +6,7 @@ mod compile;
 mod config;
 mod container;
 mod control;
+mod descriptors;
 mod ending;
 mod error;
 mod factory;

@@ -96,7 +96,7 @@ fn namespaces_maps(config: &Config, probe: &Probe) -> Option<IdMapSetup> {
         uids: lines(&config.uid_mappings),
         gids: lines(&config.gid_mappings),
         rootless: probe.euid != 0,
-        dumpable: probe.euid != 0 || probe.nested.is_some(),
+        dumpable: !probe.is_root(),
     })
 }
 

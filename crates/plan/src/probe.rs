@@ -91,6 +91,12 @@ impl Probe {
         }
     }
 
+    /// Whether the host process is root, and not only of a user namespace.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.euid == 0 && self.nested.is_none()
+    }
+
     /// The running kernel, by uname(2) and `/proc/sys/kernel/cap_last_cap`.
     ///
     /// # Errors
