@@ -178,7 +178,7 @@ impl Sys for Kernel<'_> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 8 } else { 4000 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_let_through_is_sound(ops in ops(), answers in prop::collection::vec(
