@@ -69,11 +69,14 @@ const LEFT: &str = "echo $(pgrep -c '^pas(st|ta)') left";
 #[test]
 fn the_world_is_reached_by_pasta() {
     let Some(ordinary) = with_pasta("pasta") else { return };
-    // Whether the end of the connection comes through depends on pasta's version; the shell may say that it ended the client.
+    // Whether the end of the connection comes through depends on pasta's version, and one that waits for it on a busy machine was seen to
+    // send the line again; the shell may say that it ended the client.
     let script = "timeout 5 nc 10.9.9.2 7777 < /dev/null; cat /sys/class/net/eth0/mtu; exit 3";
     let run = format!("$user ./nsinit --root state run web sh -c '{script}'; code=$?; {LEFT}; exit $code");
     let (code, text) = beside(&ordinary, &run);
-    assert!(code == Some(3) && text.starts_with("hello\n1400\n0 left\n"), "{code:?}: {text}");
+    let behind = text.trim_start_matches("hello\n");
+    assert!(code == Some(3) && behind.len() < text.len(), "{code:?}: {text}");
+    assert!(behind.starts_with("1400\n0 left\n"), "{text}");
 }
 
 #[test]

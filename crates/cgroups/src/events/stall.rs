@@ -91,7 +91,8 @@ impl StallEvents {
             Who::Full => "full",
         };
         let value = format!("{who} {} {}", trigger.stall.as_micros(), trigger.window.as_micros());
-        match nix::unistd::write(&file, value.as_bytes()) {
+        // The kernel takes the last byte for the end of the string: a trigger of the machine would lose a digit of its window.
+        match nix::unistd::write(&file, [value.as_bytes(), b"\0"].concat().as_slice()) {
             Ok(_) => Ok(Self { file, path, ended: false }),
             Err(errno) => Err(Error::Write { path, value, source: errno.into(), hint: hint(errno, trigger) }),
         }
