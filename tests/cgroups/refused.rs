@@ -77,7 +77,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("cpu", r#"{"resources": {"cpu": {"quota": 9223372036854775807}}}"#, "9223372036854775807"),
     ("blkio", r#"{"resources": {"blockIO": {"throttleReadBpsDevice": [{"major": 4000, "minor": 7, "rate": 9}]}}}"#, "no such block device"),
     ("pids", r#"{"resources": {"hugepageLimits": [{"pageSize": "64KB", "limit": 1}]}}"#, "hugepageLimits[0]"),
-    ("pids", r#"{"resources": {"rdma": {"mlx5_0": {"hcaHandles": 1}}}}"#, "rdma.mlx5_0"),
+    ("pids", r#"{"resources": {"rdma": {"mlx5_0": {"hcaHandles": 1}}}}"#, "mlx5_0"),
     ("pids", r#"{"resources": {"unified": {"abacus.max": "1"}}}"#, "abacus"),
     ("pids", r#"{"resources": {"unified": {"cgroup.abacus": "1"}}}"#, "cgroup.abacus"),
 ];

@@ -56,8 +56,9 @@ impl Live {
         for controller in controllers {
             let root = root(controller);
             let has_it = root.join("cgroup.procs").exists();
-            // A kernel without the controller, or a hierarchy of others.
-            if has_it && std::fs::create_dir(root.join(&name)).is_ok() {
+            let made = has_it && std::fs::create_dir(root.join(&name)).is_ok();
+            // A kernel without the controller, or a hierarchy of others. Where two controllers share one, it is made already.
+            if made || live.paths.iter().any(|(_, path)| *path == root.join(&name)) {
                 live.paths.push((controller.to_string(), root.join(&name)));
             } else {
                 skip(test, &format!("no writable hierarchy {controller}"));
@@ -114,7 +115,13 @@ impl Live {
 fn root(controller: &str) -> PathBuf {
     let top = Path::new("/sys/fs/cgroup");
     let alone = controller == "unified" && top.join("cgroup.controllers").exists();
-    if alone { top.to_owned() } else { top.join(controller) }
+    if alone {
+        return top.to_owned();
+    }
+    let shared = std::fs::read_dir(top).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    let mut shared = shared.filter_map(|name| name.into_string().ok()).filter(|name| name.contains(','));
+    let shared = shared.find(|name| name.split(',').any(|one| one == controller));
+    shared.map_or_else(|| top.join(controller), |name| top.join(name))
 }
 
 impl Drop for Live {
