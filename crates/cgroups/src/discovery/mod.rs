@@ -105,11 +105,10 @@ impl Hierarchy {
         self.controllers.iter().any(|own| own == controller)
     }
 
-    fn of(mount: &Mount, own: &[Own], texts: &Texts<'_>) -> Self {
+    fn of(mount: &Mount, own: &[Own], kernel: &BTreeMap<String, bool>, unified: &[u8]) -> Self {
         let (version, controllers) = if mount.is_v2() {
-            (Version::V2, words(texts.controllers))
+            (Version::V2, words(unified))
         } else {
-            let kernel = own::controllers_of_kernel(texts.cgroups);
             (Version::V1, mount.controllers(|name| own::is_listed(own, name) || kernel.contains_key(name)))
         };
         let line = own.iter().find(|line| match version {
@@ -141,10 +140,10 @@ impl Layout {
     pub fn parse(texts: &Texts<'_>) -> Result<Self> {
         let own = own::parse(texts.cgroup)?;
         let mut layout = Self { mode: Mode::Absent, v2: None, v1: Vec::new(), disabled: BTreeSet::new() };
-        for mount in &mountinfo::visible(texts.mountinfo)? {
-            layout.add(Hierarchy::of(mount, &own, texts));
-        }
         let kernel: BTreeMap<String, bool> = own::controllers_of_kernel(texts.cgroups);
+        for mount in &mountinfo::visible(texts.mountinfo)? {
+            layout.add(Hierarchy::of(mount, &own, &kernel, texts.controllers));
+        }
         layout.disabled = kernel.into_iter().filter(|(_, enabled)| !enabled).map(|(name, _)| name).collect();
         let v1 = layout.v1.iter().flat_map(|one| &one.controllers).any(|name| !name.starts_with("name="));
         layout.mode = match (v1, layout.v2.is_some()) {
@@ -218,9 +217,10 @@ fn words(text: &[u8]) -> Vec<String> {
 }
 
 fn read(path: impl AsRef<Path>) -> Result<Vec<u8>> {
-    // These files have no size, and the kernel writes them anew for each read: all at once is faster.
+    // These files have no size, and the kernel writes them anew for each read: all at once is faster. `take`, as a file alone would be
+    // asked for its size.
     let mut text = Vec::with_capacity(8192);
-    let read = File::open(&path).and_then(|mut file| file.read_to_end(&mut text));
+    let read = File::open(&path).and_then(|file| file.take(u64::MAX).read_to_end(&mut text));
     read.map(|_| text).map_err(|source| Error::Read { path: path.as_ref().to_owned(), source })
 }
 

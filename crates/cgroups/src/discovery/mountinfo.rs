@@ -1,6 +1,7 @@
 //! The mounts of control group hierarchies in `/proc/self/mountinfo`, without those that other mounts hide.
 
 use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::{malformed, path};
@@ -24,6 +25,10 @@ pub(super) struct Mount {
 impl Mount {
     pub(super) fn is_v2(&self) -> bool {
         self.fs_type == b"cgroup2"
+    }
+
+    fn place(&self) -> &[u8] {
+        self.mountpoint.as_os_str().as_bytes()
     }
 
     pub(super) fn has_option(&self, name: &str) -> bool {
@@ -112,14 +117,9 @@ fn is_hidden(mount: &Mount, all: &[Mount], by_id: &HashMap<u64, &Mount>) -> bool
     for _ in 0..all.len() {
         let Some(step) = way else { return false };
         let over = all.iter().any(|other| {
-            let on_it =
-                other.parent == step.id && other.mountpoint == mount.mountpoint && step.id == mount.id;
-            let before_it = other.parent == step.parent
-                && other.id != step.id
-                // A mount over the root is not seen from below it.
-                && other.mountpoint.parent().is_some()
-                && other.mountpoint != step.mountpoint
-                && step.mountpoint.starts_with(&other.mountpoint);
+            let on_it = other.parent == step.id && step.id == mount.id && other.place() == mount.place();
+            let before_it =
+                other.parent == step.parent && other.id != step.id && leads_to(other.place(), step.place());
             on_it || before_it
         });
         if over {
@@ -128,4 +128,10 @@ fn is_hidden(mount: &Mount, all: &[Mount], by_id: &HashMap<u64, &Mount>) -> bool
         way = by_id.get(&step.parent).copied().filter(|parent| parent.id != step.id);
     }
     false
+}
+
+/// Whether `top` is a directory on the way to `path`. The kernel writes both without `.`, `..` and doubled slashes. A mount over the root
+/// is not seen from below it.
+fn leads_to(top: &[u8], path: &[u8]) -> bool {
+    top != b"/" && path.strip_prefix(top).is_some_and(|rest| rest.starts_with(b"/"))
 }
