@@ -136,8 +136,12 @@ impl Cgroup {
 
 /// `new` laid over `old`, field by field; device rules one behind the other, because the last one that matches counts.
 pub(crate) fn merge(old: &Resources, new: &Resources) -> Resources {
+    if *new == Resources::default() {
+        return old.clone();
+    }
     let overlaid = || {
-        let mut merged = serde_json::to_value(old)?;
+        // Rules of devices are many, and go another way.
+        let mut merged = serde_json::to_value(Resources { devices: Vec::new(), ..old.clone() })?;
         overlay(&mut merged, serde_json::to_value(new)?);
         serde_json::from_value::<Resources>(merged)
     };
