@@ -82,3 +82,20 @@ fn ids_that_it_does_not_map_are_refused_before_anything_is_made() {
     assert!(!good && text.contains("/user: user 1 is not mapped"), "{text}");
     assert!(!ordinary.place.join("state/c").exists());
 }
+
+/// The way to the network of a container leads through its user namespace.
+#[test]
+fn net_shows_the_own_containers() {
+    let Some(mut ordinary) = Ordinary::new("net_shows_the_own_containers") else { return };
+    ordinary.user_namespace(&[(0, i64::from(super::USER), 1)]);
+    let args = ["run", "--detach", "web", "sleep", "100"];
+    // A pipe that the container holds would keep the test waiting.
+    let mut command = ordinary.command("sh", &["-c", "./nsinit --root state \"$@\" > /dev/null 2>&1", "sh"]);
+    assert!(command.args(args).status().unwrap().success());
+    let found = ordinary.nsinit(&ordinary.state(), &["net", "web"]);
+    let gone = ordinary.nsinit(&ordinary.state(), &["delete", "--force", "web"]);
+    assert_eq!((found.0, gone.0), (Some(0), Some(0)), "{found:?} {gone:?}");
+    assert!(found.1.contains("lo") && found.1.contains("127.0.0.1/8,::1/128"), "{found:?}");
+    let (code, text) = ordinary.nsinit(&ordinary.state(), &["net", "web"]);
+    assert!(code == Some(1) && text.contains("does not exist"), "{text}");
+}

@@ -90,8 +90,24 @@ pub struct View {
 /// # Errors
 /// [`Error::Netlink`].
 pub fn look(namespace: &File) -> Result<View> {
-    let what = || "network of the container".to_owned();
-    let mut netlink = Netlink::in_namespace(namespace.as_fd()).named(what)?;
+    view(&mut Netlink::in_namespace(namespace.as_fd()).named(of_the_container)?)
+}
+
+/// Looks into the network namespace of the calling thread, by three dumps: for programs that have entered a container's user
+/// namespace, which is the only way to its network for those who are not root.
+///
+/// # Errors
+/// [`Error::Netlink`].
+pub fn look_here() -> Result<View> {
+    view(&mut Netlink::open().named(of_the_container)?)
+}
+
+fn of_the_container() -> String {
+    "network of the container".to_owned()
+}
+
+fn view(netlink: &mut Netlink) -> Result<View> {
+    let what = of_the_container;
     let links = netlink.links().named(what)?;
     let addresses = netlink.addresses(None).named(what)?;
     let filter = RouteFilter { table: Some(libcontainer_netlink::Table::MAIN), ..RouteFilter::default() };

@@ -14,6 +14,6 @@ mod rules;
 
 pub use config::{InterfaceState, Network, NetworkState, Port, Route};
 pub use error::{Error, Result};
-pub use existing::{NetworkStats, View, look, remove, stats};
+pub use existing::{NetworkStats, View, look, look_here, remove, stats};
 pub use libcontainer_netlink as netlink;
 pub use plan::{Plan, Problem};

@@ -1,19 +1,22 @@
 //! net: interfaces, addresses, routes and counters of a container, looked at from outside, and what the host does for it.
 
-use libcontainer::Port;
 use libcontainer::network::netlink::{Address, Index, Link, LinkFlags, Route};
 use libcontainer::network::{InterfaceState, NetworkState, View};
+use libcontainer::{Container, NamespaceKind, Port};
+use nix::sched::{CloneFlags, setns};
 use serde_json::{Value, json};
 
 use crate::lifecycle::load;
 use crate::measure::size;
 use crate::output::{say, table};
 use crate::root::State;
-use crate::{NetArgs, Outcome};
+use crate::{Failure, NetArgs, Outcome};
 
 pub(crate) fn net(root: &State, args: &NetArgs) -> Outcome {
     let container = load(root, &args.id)?;
-    let (view, record) = (container.network()?, container.network_record()?);
+    // ORDER: the look may enter the container's user namespace, from where nothing else is to be read.
+    let record = container.network_record()?;
+    let view = look(&container)?;
     if args.format == "json" {
         let links: Vec<_> = view.links.iter().map(|link| describe(&view, &record, link)).collect();
         let routes: Vec<_> = view.routes.iter().map(|route| json!(route_text(&view, route))).collect();
@@ -29,6 +32,25 @@ pub(crate) fn net(root: &State, args: &NetArgs) -> Outcome {
     }
     host_table(&record);
     Ok(0)
+}
+
+/// An ordinary user owns the user namespace of the container, and may enter the network only through it. A process with one thread can,
+/// and this one does nothing afterwards but print.
+fn look(container: &Container) -> Result<View, Failure> {
+    let through =
+        !nix::unistd::geteuid().is_root() && container.config().namespaces.contains(NamespaceKind::User);
+    let Some(pid) = container.init_pid()?.filter(|_| through) else { return Ok(container.network()?) };
+    let namespaces = libcontainer::plan::open_pidfd(pid)?;
+    // RACE: the number may have been given to another process before it was opened; the container then knows it no more.
+    if container.init_pid()? != Some(pid) {
+        return Ok(container.network()?);
+    }
+    let failed = |errno: nix::errno::Errno| {
+        format!("network of {:?}: enter its user namespace: setns: {errno}", container.id())
+    };
+    setns(namespaces, CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
+        .map_err(|errno| Failure::new(1, failed(errno)))?;
+    Ok(libcontainer::network::look_here()?)
 }
 
 /// What the host has for interfaces whose other end it holds; nothing if there are none.
