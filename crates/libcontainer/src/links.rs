@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fs::File;
 
-use libcontainer_network::{NetworkState, NetworkStats, Plan, View};
+use libcontainer_network::{NetworkState, NetworkStats, Plan, View, stats_of_table};
 
 use crate::compile::{HostSteps, Setup};
 use crate::config::{Config, Namespace, NamespaceKind};
@@ -72,9 +72,17 @@ impl Container {
         if state.network_state.interfaces.is_empty() {
             return Ok(Vec::new());
         }
-        let namespace = self.network_namespace(&state)?;
-        libcontainer_network::stats(&state.network_state, namespace.as_ref())
-            .map_err(|error| Error::network(format!("network of {:?}", self.id()), error))
+        let init = self.open_init(&state)?;
+        let inside = init.as_ref().and_then(|(pid, _)| namespace(*pid));
+        libcontainer_network::stats(&state.network_state, inside.as_ref()).or_else(|error| {
+            // An ordinary user may not enter, but is shown the table of the namespace.
+            let closed = error.errno() == Some(libc::EPERM);
+            let table = init
+                .filter(|_| closed)
+                .and_then(|(pid, _pidfd)| std::fs::read_to_string(format!("/proc/{pid}/net/dev")).ok());
+            let named = || Error::network(format!("network of {:?}", self.id()), error);
+            table.map(|table| stats_of_table(&state.network_state, &table)).ok_or_else(named)
+        })
     }
 
     /// What was made on the host for its network: names of links, outbound NAT and published ports.
