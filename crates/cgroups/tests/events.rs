@@ -136,6 +136,21 @@ fn a_wait_ends_when_its_time_is_up() {
     assert!((30..2000).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
 }
 
+/// KERNEL(5.14): before, there is no `cgroup.kill`.
+fn kill_all(group: &std::path::Path) {
+    let file = group.join("cgroup.kill");
+    if file.exists() {
+        return std::fs::write(file, "1").unwrap();
+    }
+    for pid in std::fs::read_to_string(group.join("cgroup.procs")).unwrap().lines() {
+        // Gone meanwhile is as good.
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(pid.parse().unwrap()),
+            nix::sys::signal::SIGKILL,
+        );
+    }
+}
+
 const TRIGGER: Trigger =
     Trigger { who: Who::Some, stall: Duration::from_millis(1), window: Duration::from_secs(2) };
 
@@ -153,7 +168,7 @@ fn a_pressure_trigger_fires_and_ends() {
     let Next::Event(pressure) = events.wait(LONG).unwrap() else { panic!("no event") };
     assert!(pressure.some.unwrap().total > 0);
     live.stop();
-    std::fs::write(live.path("unified").join("cgroup.kill"), "1").unwrap();
+    kill_all(live.path("unified"));
     live.remove();
     assert_eq!(events.wait(LONG).unwrap(), Next::Ended);
     assert!(events.next().is_none() && events.pressure().unwrap().is_none());
