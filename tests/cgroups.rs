@@ -118,6 +118,42 @@ fn a_memory_hog_is_killed_and_told() {
     container.destroy().unwrap();
 }
 
+/// A busy creator may look for the first time when the program is dead already.
+#[test]
+fn a_hog_that_is_dead_before_its_start_returns_is_told_too() {
+    if !ready("a_hog_that_is_dead_before_its_start_returns_is_told_too", &["memory"]) {
+        return;
+    }
+    let place = Place::new("cg-early");
+    let config = limited(&place, "early", r#"{"memory": {"limit": 8388608}}"#);
+    let hog = ProcessConfig::new(["sh", "-c", "x=0123456789; while true; do x=$x$x; done"]);
+    let late = Factory::new().unwrap().observe(|_| std::thread::sleep(Duration::from_millis(200)));
+    let (container, mut process) = late.run(place.join("c"), &config, hog).unwrap();
+    let status = process.wait().unwrap();
+    assert_eq!((status.signal(), status.oom_killed()), (Some(9), true), "{status}");
+    container.destroy().unwrap();
+}
+
+#[test]
+fn an_update_that_cannot_be_written_down_changes_nothing() {
+    if !ready("an_update_that_cannot_be_written_down_changes_nothing", &["pids"]) {
+        return;
+    }
+    let place = Place::new("cg-record");
+    let config = limited(&place, "record", r#"{"pids": {"limit": 50}}"#);
+    let container = Factory::new().unwrap().create(place.join("c"), &config).unwrap();
+    let limit = || container.stats().unwrap().cgroup.pids.limit;
+    let old = limit();
+    // In the place of the record to be: a directory, which is not removed as a file that was left there would be.
+    fs::create_dir(place.join("c/.state.json.new")).unwrap();
+    let error = container.update(&serde_json::from_str(r#"{"pids": {"limit": 60}}"#).unwrap()).unwrap_err();
+    assert_eq!((limit(), error.to_string().contains("update")), (old, true), "{error}");
+    fs::remove_dir(place.join("c/.state.json.new")).unwrap();
+    container.update(&serde_json::from_str(r#"{"pids": {"limit": 60}}"#).unwrap()).unwrap();
+    assert_ne!(limit(), old);
+    container.destroy().unwrap();
+}
+
 #[test]
 fn a_fork_bomb_is_stopped() {
     if !ready("a_fork_bomb_is_stopped", &["pids"]) {
