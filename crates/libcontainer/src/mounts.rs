@@ -131,12 +131,9 @@ fn system_mounts(
 
 /// Whether the group has an id in the user namespace to which the mounts belong.
 fn mapped(config: &Config, probe: &Probe, gid: u32) -> bool {
-    let inside = |map: &libcontainer_mount::IdMapping| {
-        (map.container_id..map.container_id.saturating_add(map.size)).contains(&i64::from(gid))
-    };
     match config.namespaces.get(NamespaceKind::User) {
         None => probe.nested.as_ref().is_none_or(|own| own.has_gid(gid)),
-        Some(Namespace::New) => config.gid_mappings.iter().any(inside),
+        Some(Namespace::New) => config.gid_mappings.iter().any(|map| map.has(gid)),
         // Nothing tells the map of a user namespace that is only a descriptor.
         Some(Namespace::Join(_)) => false,
     }

@@ -253,12 +253,7 @@ pub(crate) fn process(
 
 /// Ids that the container's user namespace, new or that of this process, does not map can't be taken on.
 fn unmapped(config: &Config, probe: &Probe, user: &ResolvedUser) -> Result<()> {
-    let within = |id: u32, maps: &[IdMapping]| {
-        let inside = |map: &IdMapping| {
-            (map.container_id..map.container_id.saturating_add(map.size)).contains(&i64::from(id))
-        };
-        maps.is_empty() || maps.iter().any(inside)
-    };
+    let within = |id: u32, maps: &[IdMapping]| maps.is_empty() || maps.iter().any(|map| map.has(id));
     let is_new = config.namespaces.is_new(NamespaceKind::User);
     let own = probe.nested.as_ref().filter(|_| !config.namespaces.contains(NamespaceKind::User));
     let uid = |id| (!is_new || within(id, &config.uid_mappings)) && own.is_none_or(|own| own.has_uid(id));

@@ -133,8 +133,7 @@ impl Config {
         for problem in found {
             all.add(format!("/{key}{}", problem.pointer), problem.message);
         }
-        let maps_root =
-            maps.iter().any(|map| map.container_id <= 0 && 0 < map.container_id.saturating_add(map.size));
+        let maps_root = maps.iter().any(|map| map.has(0));
         if !broken && !maps_root {
             all.add(format!("/{key}"), "id 0 is not mapped: the set-up runs as root of the user namespace");
         }

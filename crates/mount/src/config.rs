@@ -92,6 +92,12 @@ pub struct IdMapping {
 }
 
 impl IdMapping {
+    /// Whether it gives this id inside one outside.
+    #[must_use]
+    pub fn has(self, id: u32) -> bool {
+        (self.container_id..self.container_id.saturating_add(self.size)).contains(&i64::from(id))
+    }
+
     /// The line of `/proc/PID/uid_map`, if all three numbers fit.
     #[must_use]
     pub fn line(self) -> Option<[u32; 3]> {
