@@ -36,6 +36,8 @@ fn main() -> Result<(), Failure> {
         let mut jobs = jobs(&place, &config)?;
         table(&mut jobs, count, Duration::from_millis(gap))?;
     }
+    init(count)?;
+    groups(&place, &config, count)?;
     parts(&place, &config, count)?;
     running(&place, count)?;
     ballast(&place, &config, count)?;
@@ -181,7 +183,7 @@ fn jobs<'a>(place: &'a Place, config: &'a Config) -> Result<Vec<Job<'a>>, Failur
     let program = floor_program()?;
     let factory = Factory::new()?;
     let (one, two) = (factory.clone(), factory.clone());
-    let mut jobs: Vec<Job<'a>> = vec![("floor", Box::new(move || floor(&program, config)))];
+    let mut jobs: Vec<Job<'a>> = vec![("floor", Box::new(move || floor(&program, &config.rootfs)))];
     jobs.push(("library run+wait+destroy", Box::new(move || library(&one, place, config))));
     jobs.push(("library create+start+wait+destroy", Box::new(move || created(&two, place, config))));
     let (three, four, five, six) = (factory.clone(), factory.clone(), factory.clone(), factory.clone());
@@ -196,8 +198,8 @@ fn jobs<'a>(place: &'a Place, config: &'a Config) -> Result<Vec<Job<'a>>, Failur
     Ok(jobs)
 }
 
-fn floor(program: &Path, config: &Config) -> Result<Duration, Failure> {
-    let output = Command::new(program).arg(&config.rootfs).args(["1", "0"]).output()?;
+fn floor(program: &Path, rootfs: &Path) -> Result<Duration, Failure> {
+    let output = Command::new(program).arg(rootfs).args(["1", "0"]).output()?;
     Ok(Duration::from_micros(String::from_utf8(output.stdout)?.trim().parse()?))
 }
 
@@ -226,6 +228,59 @@ fn reaper(factory: &Factory, place: &Place, config: &Config) -> Result<Duration,
     container.start(ProcessConfig::new(["/bin/true"]))?.wait()?;
     container.destroy()?;
     Ok(start.elapsed())
+}
+
+/// What a control group adds to a start: until the program runs, its end and removal not counted.
+fn groups(place: &Place, config: &Config, count: usize) -> Result<(), Failure> {
+    println!("\n{count} rounds, 60 ms gaps, the start alone       median    p10    p90  µs   of the first");
+    let (one, two) = (Factory::new()?, Factory::new()?);
+    let limited = Config { cgroups: Some(group()), ..config.clone() };
+    let mut jobs: Vec<Job<'_>> = vec![("library run", Box::new(move || started(&one, place, config)))];
+    jobs.push(("library run, cgroups", Box::new(move || started(&two, place, &limited))));
+    table(&mut jobs, count, Duration::from_millis(60))
+}
+
+/// What the sealed init itself costs: namespaces and exec straight, by way of the init, and with one wait for the host before the exec.
+fn init(count: usize) -> Result<(), Failure> {
+    for gap in [0, 60] {
+        println!(
+            "\n{count} rounds, {gap} ms gaps, namespaces and exec     median    p10    p90  µs   of the first"
+        );
+        let program = floor_program()?;
+        let mut jobs: Vec<Job<'_>> = vec![("straight", Box::new(move || floor(&program, "bare".as_ref())))];
+        jobs.push(("by the sealed init", Box::new(|| planned(false))));
+        jobs.push(("and one wait for the host", Box::new(|| planned(true))));
+        table(&mut jobs, count, Duration::from_millis(gap))?;
+    }
+    Ok(())
+}
+
+fn planned(wait: bool) -> Result<Duration, Failure> {
+    use libcontainer::plan::{Builder, Launch, wire};
+    let start = Instant::now();
+    let mut plan = Builder::new();
+    let new =
+        libc::CLONE_NEWNS | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC | libc::CLONE_NEWPID | libc::CLONE_NEWNET;
+    plan.namespaces(u64::from(wire::unsigned(new)));
+    plan.start_init();
+    if wait {
+        plan.notify_host("ready");
+        plan.await_host("committed");
+    }
+    plan.exec(&["/bin/true".into()], &[b"true".to_vec()], &[]);
+    plan.await_exec();
+    Launch::new(plan.seal()?).run()?.wait()?;
+    Ok(start.elapsed())
+}
+
+fn started(factory: &Factory, place: &Place, config: &Config) -> Result<Duration, Failure> {
+    let start = Instant::now();
+    let (container, mut process) =
+        factory.run(place.join("run/c"), config, ProcessConfig::new(["/bin/true"]))?;
+    let taken = start.elapsed();
+    process.wait()?;
+    container.destroy()?;
+    Ok(taken)
 }
 
 fn group() -> Cgroup {

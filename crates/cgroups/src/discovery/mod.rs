@@ -162,9 +162,8 @@ impl Layout {
     pub fn of_this_process() -> Result<Self> {
         let mountinfo = read("/proc/self/mountinfo")?;
         let cgroup = read("/proc/self/cgroup")?;
-        // A kernel without version 1 has no such file.
-        let cgroups = read("/proc/cgroups").unwrap_or_default();
-        let texts = Texts { mountinfo: &mountinfo, cgroup: &cgroup, cgroups: &cgroups, controllers: b"" };
+        let texts =
+            Texts { mountinfo: &mountinfo, cgroup: &cgroup, cgroups: own::kernel(), controllers: b"" };
         let mut layout = Self::parse(&texts)?;
         if let Some(v2) = &mut layout.v2 {
             v2.controllers = words(&read(v2.mountpoint.join("cgroup.controllers"))?);

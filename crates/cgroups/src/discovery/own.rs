@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::{malformed, path};
 use crate::error::Result;
@@ -36,6 +37,17 @@ pub(super) fn parse(text: &[u8]) -> Result<Vec<Own>> {
 
 pub(super) fn is_listed(own: &[Own], name: &str) -> bool {
     own.iter().any(|line| line.controllers.iter().any(|one| one == name))
+}
+
+/// `/proc/cgroups`, read once: which controllers there are, and which of them are enabled, is settled at boot. Empty on a kernel without
+/// version 1.
+pub(super) fn kernel() -> &'static [u8] {
+    static TEXT: OnceLock<Vec<u8>> = OnceLock::new();
+    match TEXT.get() {
+        Some(text) => text,
+        // What can't be read now may be readable next time.
+        None => super::read("/proc/cgroups").map_or(b"", |text| TEXT.get_or_init(|| text)),
+    }
 }
 
 /// Names of `/proc/cgroups`, and whether each is enabled. Lines of another shape are passed over.

@@ -26,7 +26,7 @@ pub enum Existing {
 const ATTEMPTS: u32 = 16;
 
 /// Directories made, with what is needed to take each away again.
-type Made = Vec<(Dir, OsString)>;
+type Made = Vec<(Arc<Dir>, OsString)>;
 
 impl Plan {
     /// Makes the directories. Version 1's `cpuset` gets the processors and nodes of the group above, from the top down; on
@@ -40,10 +40,12 @@ impl Plan {
     pub fn make(mut self, existing: Existing) -> Result<Group> {
         let mut made = Made::new();
         let mut group = Group { nodes: Vec::new(), places: Vec::new(), missing: BTreeMap::new() };
-        for place in std::mem::take(&mut self.places) {
+        for (place, mount) in
+            std::mem::take(&mut self.places).into_iter().zip(std::mem::take(&mut self.mounts.0))
+        {
             let before = made.len();
             let controllers = place.controllers.clone();
-            match self.make_place(place, existing, &mut made) {
+            match self.make_place(place, &mount, existing, &mut made) {
                 Ok(node) => {
                     group.places.push(node.place.clone());
                     group.nodes.push(node);
@@ -62,11 +64,17 @@ impl Plan {
         Ok(group)
     }
 
-    fn make_place(&mut self, mut place: Place, existing: Existing, made: &mut Made) -> Result<Node> {
+    fn make_place(
+        &mut self,
+        mut place: Place,
+        mount: &Arc<Dir>,
+        existing: Existing,
+        made: &mut Made,
+    ) -> Result<Node> {
         let before = made.len();
         for attempt in 1.. {
             // RACE: whoever shares a directory above may remove it when the last group below goes.
-            match self.make_way(&place, existing, made) {
+            match self.make_way(&place, mount, existing, made) {
                 Err(error) if error.is_gone() && attempt < ATTEMPTS => unmake(made, before),
                 Err(error) => return Err(error),
                 Ok((parent, dir)) => {
@@ -81,8 +89,14 @@ impl Plan {
         Err(Error::invalid("cgroupsPath", "the directories above vanish again and again"))
     }
 
-    fn make_way(&mut self, place: &Place, existing: Existing, made: &mut Made) -> Result<(Dir, Dir)> {
-        let mut parent = place.open_mount()?;
+    fn make_way(
+        &mut self,
+        place: &Place,
+        mount: &Arc<Dir>,
+        existing: Existing,
+        made: &mut Made,
+    ) -> Result<(Arc<Dir>, Dir)> {
+        let mut parent = Arc::clone(mount);
         let components: Vec<&OsStr> = place.below.iter().collect();
         let old = components.len() - place.new.min(components.len());
         for (index, name) in components.iter().enumerate() {
@@ -92,7 +106,7 @@ impl Plan {
             let is_new = index >= old && parent.make(name)?;
             let dir = parent.child(name)?;
             if is_new {
-                made.push((parent.again()?, (*name).to_owned()));
+                made.push((Arc::clone(&parent), (*name).to_owned()));
             }
             if place.has("cpuset") && !place.unified {
                 inherit_cpuset(place, &parent, &dir)?;
@@ -104,7 +118,7 @@ impl Plan {
                 refuse_threaded(place, &dir)?;
                 return Ok((parent, dir));
             }
-            parent = dir;
+            parent = Arc::new(dir);
         }
         Err(Error::invalid("cgroupsPath", "the root of a hierarchy is no group to make"))
     }
@@ -220,7 +234,7 @@ fn unmake(made: &mut Made, from: usize) {
 }
 
 impl Node {
-    pub(super) fn new(place: Place, parent: Dir, dir: Dir) -> Result<Self> {
+    pub(super) fn new(place: Place, parent: Arc<Dir>, dir: Dir) -> Result<Self> {
         let usable = if place.unified {
             dir.read("cgroup.controllers")?.split_whitespace().map(str::to_owned).collect()
         } else {

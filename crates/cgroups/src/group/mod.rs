@@ -63,7 +63,7 @@ pub struct Group {
 #[derive(Debug)]
 struct Node {
     place: Place,
-    parent: Dir,
+    parent: Arc<Dir>,
     name: OsString,
     dir: Arc<Dir>,
     /// Controllers that have files here.
@@ -96,7 +96,7 @@ impl Group {
         if place.inode.is_some_and(|recorded| recorded != inode) {
             return Ok(None);
         }
-        Node::new(Place { inode: Some(inode), ..place.clone() }, parent, dir).map(Some)
+        Node::new(Place { inode: Some(inode), ..place.clone() }, Arc::new(parent), dir).map(Some)
     }
 
     /// The group in each hierarchy, with inode numbers: what to write down once it is made.

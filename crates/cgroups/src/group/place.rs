@@ -48,8 +48,8 @@ impl Place {
         made
     }
 
-    /// Looks at what there is. Makes nothing.
-    pub(super) fn plan(hierarchy: &Hierarchy, below: PathBuf) -> Result<Self> {
+    /// Looks at what there is, and returns the root of the hierarchy too. Makes nothing.
+    pub(super) fn plan(hierarchy: &Hierarchy, below: PathBuf) -> Result<(Self, Dir)> {
         let mut place = Self {
             unified: hierarchy.version == Version::V2,
             controllers: hierarchy.controllers.clone(),
@@ -59,11 +59,12 @@ impl Place {
             inode: None,
             no_prefix: hierarchy.no_prefix,
         };
-        let mut dir = place.open_mount()?;
+        let mount = place.open_mount()?;
+        let mut deepest: Option<Dir> = None;
         let components: Vec<_> = place.below.components().collect();
         for (index, component) in components.iter().enumerate() {
-            match dir.child(component) {
-                Ok(child) => dir = child,
+            match deepest.as_ref().unwrap_or(&mount).child(component) {
+                Ok(child) => deepest = Some(child),
                 Err(error) if error.errno() == Some(libc::ENOENT) => {
                     place.new = components.len() - index;
                     break;
@@ -71,7 +72,7 @@ impl Place {
                 Err(error) => return Err(error),
             }
         }
-        Ok(place)
+        Ok((place, mount))
     }
 
     /// Opens the mount point, if a hierarchy of the right kind is there.

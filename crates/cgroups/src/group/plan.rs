@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::path::GroupPath;
 use super::place::Place;
+use crate::dir::Dir;
 use crate::discovery::{Hierarchy, Layout};
 use crate::error::{Error, Result};
 use crate::stats::Version;
@@ -21,9 +23,10 @@ pub enum Select {
 }
 
 /// What a group to be made will consist of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     pub(super) places: Vec<Place>,
+    pub(super) mounts: Mounts,
     pub(super) missing: BTreeMap<String, String>,
     pub(super) select: Select,
     /// The group is a unit's: what systemd has made of it when it is made here is systemd's, but for the group itself.
@@ -39,13 +42,13 @@ impl Plan {
     /// [`Error::NotFound`] for a controller of [`Select::Only`] that no hierarchy has, [`Error::Invalid`] for one that can't be
     /// used and for a relative path where the group of this process isn't below the mount, [`Error::Directory`].
     pub fn new(layout: &Layout, path: &GroupPath, select: &Select) -> Result<Self> {
-        let mut plan =
-            Self { places: Vec::new(), missing: BTreeMap::new(), select: select.clone(), of_unit: false };
+        let mut plan = Self { select: select.clone(), ..Self::default() };
         plan.check_selected(layout)?;
         let mut taken = BTreeSet::new();
         for hierarchy in layout.all().filter(|hierarchy| select.wants(hierarchy, layout)) {
             match place(hierarchy, path) {
-                Ok(place) => {
+                Ok((place, mount)) => {
+                    plan.mounts.0.push(Arc::new(mount));
                     taken.extend(hierarchy.controllers.iter().cloned());
                     plan.places.push(place);
                 }
@@ -103,6 +106,18 @@ impl Plan {
     }
 }
 
+/// The root of the hierarchy of each place, open since the plan looked at it. Tells no two plans apart.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Mounts(pub(super) Vec<Arc<Dir>>);
+
+impl PartialEq for Mounts {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Mounts {}
+
 impl Select {
     fn wants(&self, hierarchy: &Hierarchy, layout: &Layout) -> bool {
         let Self::Only(names) = self else { return true };
@@ -112,7 +127,7 @@ impl Select {
     }
 }
 
-fn place(hierarchy: &Hierarchy, path: &GroupPath) -> Result<Place> {
+fn place(hierarchy: &Hierarchy, path: &GroupPath) -> Result<(Place, Dir)> {
     if hierarchy.read_only {
         let problem = format!("{} is mounted read-only", hierarchy.mountpoint.display());
         return Err(Error::invalid("cgroupsPath", problem));
