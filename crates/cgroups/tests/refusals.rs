@@ -81,6 +81,36 @@ const REFUSED: &[(&str, &str, &str)] = &[
 ];
 
 #[test]
+fn what_is_mounted_over_a_hierarchy_after_the_plan_is_not_used() {
+    let test = "what_is_mounted_over_a_hierarchy_after_the_plan_is_not_used";
+    if std::env::var_os("LIBCONTAINER_TEST_INNER").is_some() {
+        return mounted_over();
+    }
+    if Ground::new(test, &["pids"]).is_some() {
+        assert!(in_own_mounts(test, "true"));
+    }
+}
+
+fn mounted_over() {
+    let path = GroupPath::new(name()).unwrap();
+    let plan = Plan::new(&Layout::of_this_process().unwrap(), &path, &Select::Usable).unwrap();
+    let run = |program: &str, args: &[&str], place: &libcontainer_cgroups::Place| {
+        assert!(Command::new(program).args(args).arg(&place.mountpoint).status().unwrap().success());
+    };
+    let places = plan.places().to_vec();
+    places.iter().for_each(|place| run("mount", &["-t", "tmpfs", "tmpfs"], place));
+    let group = plan.make(Existing::Refuse).unwrap();
+    assert!(!group.is_gone());
+    for place in &places {
+        assert_eq!(std::fs::read_dir(&place.mountpoint).unwrap().count(), 0, "{place:?}");
+        run("umount", &[], place);
+    }
+    assert!(group.places().iter().all(|place| place.path().is_dir()), "{:?}", group.places());
+    group.destroy(LONG).unwrap();
+    assert!(group.places().iter().all(|place| !place.path().exists()), "{:?}", group.places());
+}
+
+#[test]
 fn values_that_only_the_kernel_can_refuse() {
     let Some(ground) = Ground::new("values_that_only_the_kernel_can_refuse", &["pids"]) else { return };
     let mut tried = 0;
