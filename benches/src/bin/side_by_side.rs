@@ -204,12 +204,18 @@ fn floor(program: &Path, rootfs: &Path) -> Result<Duration, Failure> {
 }
 
 fn library(factory: &Factory, place: &Place, config: &Config) -> Result<Duration, Failure> {
+    Ok(spans(factory, place, config)?.1)
+}
+
+/// The time until the program runs, and until all is gone again.
+fn spans(factory: &Factory, place: &Place, config: &Config) -> Result<(Duration, Duration), Failure> {
     let start = Instant::now();
     let (container, mut process) =
         factory.run(place.join("run/c"), config, ProcessConfig::new(["/bin/true"]))?;
+    let running = start.elapsed();
     process.wait()?;
     container.destroy()?;
-    Ok(start.elapsed())
+    Ok((running, start.elapsed()))
 }
 
 fn created(factory: &Factory, place: &Place, config: &Config) -> Result<Duration, Failure> {
@@ -235,8 +241,8 @@ fn groups(place: &Place, config: &Config, count: usize) -> Result<(), Failure> {
     println!("\n{count} rounds, 60 ms gaps, the start alone       median    p10    p90  µs   of the first");
     let (one, two) = (Factory::new()?, Factory::new()?);
     let limited = Config { cgroups: Some(group()), ..config.clone() };
-    let mut jobs: Vec<Job<'_>> = vec![("library run", Box::new(move || started(&one, place, config)))];
-    jobs.push(("library run, cgroups", Box::new(move || started(&two, place, &limited))));
+    let mut jobs: Vec<Job<'_>> = vec![("library run", Box::new(move || Ok(spans(&one, place, config)?.0)))];
+    jobs.push(("library run, cgroups", Box::new(move || Ok(spans(&two, place, &limited)?.0))));
     table(&mut jobs, count, Duration::from_millis(60))
 }
 
@@ -244,7 +250,7 @@ fn groups(place: &Place, config: &Config, count: usize) -> Result<(), Failure> {
 fn init(count: usize) -> Result<(), Failure> {
     for gap in [0, 60] {
         println!(
-            "\n{count} rounds, {gap} ms gaps, namespaces and exec     median    p10    p90  µs   of the first"
+            "\n{count} rounds, {gap} ms gaps, exec in namespaces     median    p10    p90  µs   of the first"
         );
         let program = floor_program()?;
         let mut jobs: Vec<Job<'_>> = vec![("straight", Box::new(move || floor(&program, "bare".as_ref())))];
@@ -269,18 +275,12 @@ fn planned(wait: bool) -> Result<Duration, Failure> {
     }
     plan.exec(&["/bin/true".into()], &[b"true".to_vec()], &[]);
     plan.await_exec();
-    Launch::new(plan.seal()?).run()?.wait()?;
-    Ok(start.elapsed())
-}
-
-fn started(factory: &Factory, place: &Place, config: &Config) -> Result<Duration, Failure> {
-    let start = Instant::now();
-    let (container, mut process) =
-        factory.run(place.join("run/c"), config, ProcessConfig::new(["/bin/true"]))?;
+    let status = Launch::new(plan.seal()?).run()?.wait()?;
     let taken = start.elapsed();
-    process.wait()?;
-    container.destroy()?;
-    Ok(taken)
+    match status {
+        nix::sys::wait::WaitStatus::Exited(_, 0) => Ok(taken),
+        other => Err(format!("/bin/true: {other:?}").into()),
+    }
 }
 
 fn group() -> Cgroup {

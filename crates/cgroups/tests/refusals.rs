@@ -26,19 +26,22 @@ fn in_own_mounts(inner: &str, script: &str) -> bool {
     command.env("LIBCONTAINER_TEST_INNER", "1").status().unwrap().success()
 }
 
+/// Runs `inner` behind `script`, where there is a hierarchy to see it on.
+fn isolated(test: &str, script: &str, inner: fn()) {
+    if std::env::var_os("LIBCONTAINER_TEST_INNER").is_some() {
+        return inner();
+    }
+    if Ground::new(test, &["pids"]).is_some() {
+        assert!(in_own_mounts(test, script));
+    }
+}
+
 #[test]
 fn a_read_only_mount() {
-    let test = "a_read_only_mount";
-    if std::env::var_os("LIBCONTAINER_TEST_INNER").is_some() {
-        return read_only();
-    }
-    if Ground::new(test, &["pids"]).is_none() {
-        return;
-    }
     // Each hierarchy is bound onto itself, read-only: as containers see them.
     let script = "grep -E ' - cgroup2? ' /proc/self/mountinfo | cut -d' ' -f5 | while read -r at; do \
                   mount --bind \"$at\" \"$at\" && mount -o remount,bind,ro \"$at\" || exit 1; done";
-    assert!(in_own_mounts(test, script));
+    isolated("a_read_only_mount", script, read_only);
 }
 
 fn read_only() {
@@ -82,13 +85,7 @@ const REFUSED: &[(&str, &str, &str)] = &[
 
 #[test]
 fn what_is_mounted_over_a_hierarchy_after_the_plan_is_not_used() {
-    let test = "what_is_mounted_over_a_hierarchy_after_the_plan_is_not_used";
-    if std::env::var_os("LIBCONTAINER_TEST_INNER").is_some() {
-        return mounted_over();
-    }
-    if Ground::new(test, &["pids"]).is_some() {
-        assert!(in_own_mounts(test, "true"));
-    }
+    isolated("what_is_mounted_over_a_hierarchy_after_the_plan_is_not_used", "true", mounted_over);
 }
 
 fn mounted_over() {

@@ -23,7 +23,7 @@ pub enum Select {
 }
 
 /// What a group to be made will consist of.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub(super) places: Vec<Place>,
     pub(super) mounts: Mounts,
@@ -42,7 +42,13 @@ impl Plan {
     /// [`Error::NotFound`] for a controller of [`Select::Only`] that no hierarchy has, [`Error::Invalid`] for one that can't be
     /// used and for a relative path where the group of this process isn't below the mount, [`Error::Directory`].
     pub fn new(layout: &Layout, path: &GroupPath, select: &Select) -> Result<Self> {
-        let mut plan = Self { select: select.clone(), ..Self::default() };
+        let mut plan = Self {
+            places: Vec::new(),
+            mounts: Mounts::default(),
+            missing: BTreeMap::new(),
+            select: select.clone(),
+            of_unit: false,
+        };
         plan.check_selected(layout)?;
         let mut taken = BTreeSet::new();
         for hierarchy in layout.all().filter(|hierarchy| select.wants(hierarchy, layout)) {
