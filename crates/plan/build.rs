@@ -7,7 +7,14 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 4] = ["init/main.rs", "init/arch.rs", "src/wire.rs", "src/interpret.rs"];
+const SOURCES: [&str; 6] = [
+    "init/main.rs",
+    "init/arch.rs",
+    "src/wire.rs",
+    "src/interpret/mod.rs",
+    "src/interpret/numbers.rs",
+    "src/interpret/process.rs",
+];
 const LIMIT: u64 = 32 * 1024;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;

@@ -6,7 +6,7 @@
 #![no_main]
 #![allow(dead_code, reason = "the shared files also serve the host")]
 
-#[path = "../src/interpret.rs"]
+#[path = "../src/interpret/mod.rs"]
 mod interpret;
 #[path = "../src/wire.rs"]
 mod wire;

@@ -7,62 +7,10 @@
 use crate::wire::signed;
 use crate::wire::{ArgKind, Header, Kind, NO_SLOT, PRESET, SLOTS, Step, board, word};
 
-/// Errors that the interpreter itself reports.
-pub mod errno {
-    /// Interrupted system call.
-    pub const EINTR: i32 = 4;
-    /// Bad file descriptor: a slot that was never set.
-    pub const EBADF: i32 = 9;
-    /// Permission denied.
-    pub const EACCES: i32 = 13;
-    /// The plan is damaged.
-    pub const EINVAL: i32 = 22;
-    /// A result or a read-back differs from what the plan says.
-    pub const EBADE: i32 = 52;
-    /// The host sent another point than the one awaited.
-    pub const EPROTO: i32 = 71;
-    /// The host is gone.
-    pub const ECONNRESET: i32 = 104;
-    /// A hook did not succeed.
-    pub const ECANCELED: i32 = 125;
-}
+mod numbers;
+mod process;
 
-/// System call numbers that the interpreter needs for itself.
-#[allow(missing_docs, reason = "each is the number of the system call of that name")]
-pub mod nr {
-    #[cfg(target_arch = "x86_64")]
-    mod arch {
-        pub const READ: usize = 0;
-        pub const SENDMSG: usize = 46;
-        pub const RECVMSG: usize = 47;
-        pub const WAIT4: usize = 61;
-        pub const RT_SIGACTION: usize = 13;
-        pub const RT_SIGPROCMASK: usize = 14;
-        pub const RT_SIGTIMEDWAIT: usize = 128;
-        pub const DUP3: usize = 292;
-        pub const EXECVE: usize = 59;
-        pub const EXIT_GROUP: usize = 231;
-    }
-    #[cfg(target_arch = "aarch64")]
-    mod arch {
-        pub const READ: usize = 63;
-        pub const SENDMSG: usize = 211;
-        pub const RECVMSG: usize = 212;
-        pub const WAIT4: usize = 260;
-        pub const RT_SIGACTION: usize = 134;
-        pub const RT_SIGPROCMASK: usize = 135;
-        pub const RT_SIGTIMEDWAIT: usize = 137;
-        pub const DUP3: usize = 24;
-        pub const EXECVE: usize = 221;
-        pub const EXIT_GROUP: usize = 94;
-    }
-    pub use arch::{
-        DUP3, EXECVE, EXIT_GROUP, READ, RECVMSG, RT_SIGACTION, RT_SIGPROCMASK, RT_SIGTIMEDWAIT, SENDMSG,
-        WAIT4,
-    };
-    pub const CLONE3: usize = 435;
-    pub const CLOSE_RANGE: usize = 436;
-}
+pub use numbers::{errno, nr};
 
 /// What the interpreter runs on.
 pub trait Sys {
@@ -284,30 +232,6 @@ impl<'a, S: Sys> Machine<'a, S> {
         usize::try_from(signed(fd)).map_err(|_| errno::EPROTO)
     }
 
-    /// `args`: clone arguments and their size, pidfd (arena), socket, message header; `place` takes the pidfd, the payload
-    /// of the message (8 bytes before it) the pid. The board gets the pid from the kernel.
-    fn respawn(&mut self, place: usize, args: [usize; 6]) -> Result<usize, i32> {
-        let address = self.sys.board_address(board::CHILD) as u64;
-        let at = args[0].checked_sub(self.base).ok_or(errno::EINVAL)? + crate::wire::PARENT_TID;
-        for (half, value) in [(0, address), (4, address >> 32)] {
-            self.poke(at + half, signed((value & 0xffff_ffff) as u32))?;
-        }
-        let pid = self.call(nr::CLONE3, [args[0], args[1], 0, 0, 0, 0])?;
-        if pid == 0 {
-            return Ok(0);
-        }
-        let at = args[2].checked_sub(self.base).ok_or(errno::EINVAL)?;
-        let pidfd = signed(word(self.plan, self.header.arena_at() + at).ok_or(errno::EINVAL)?);
-        self.poke(place, pidfd)?;
-        self.poke(
-            place.checked_sub(crate::wire::RESPAWN_PID).ok_or(errno::EINVAL)?,
-            i32::try_from(pid).unwrap_or(-1),
-        )?;
-        let sent = self.retry(nr::SENDMSG, [args[3], args[4], 0, 0, 0, 0]);
-        self.sys.call(nr::EXIT_GROUP, [usize::from(sent.is_err()), 0, 0, 0, 0, 0]);
-        Ok(0)
-    }
-
     fn compare(&mut self, step: &Step) -> Result<(), i32> {
         let [(_, left), (_, right), (_, len), ..] = step.args;
         let range = |start: u32| {
@@ -319,52 +243,6 @@ impl<'a, S: Sys> Machine<'a, S> {
             (Some(_), Some(_)) => Err(errno::EBADE),
             _ => Err(errno::EINVAL),
         }
-    }
-
-    /// `action`: address of a zeroed `struct sigaction`, which is the default action with no flags.
-    fn reset_signals(&mut self, action: usize) -> Result<(), i32> {
-        for signal in (1..=64).filter(|signal| ![9, 19].contains(signal)) {
-            self.call(nr::RT_SIGACTION, [signal, action, 0, 8, 0, 0])?;
-        }
-        Ok(())
-    }
-
-    /// `args`: path, argv, envp, clone arguments, descriptor for stdin, descriptor for stdout and stderr.
-    fn hook(&mut self, args: [usize; 6]) -> Result<usize, i32> {
-        let [path, argv, envp, clone, input, output] = args;
-        let pid = self.call(nr::CLONE3, [clone, 88, 0, 0, 0, 0])?;
-        if pid == 0 {
-            for (from, to) in [(input, 0), (output, 1), (output, 2)] {
-                self.sys.call(nr::DUP3, [from, to, 0, 0, 0, 0]);
-            }
-            self.sys.call(nr::CLOSE_RANGE, [3, u32::MAX as usize, 0, 0, 0, 0]);
-            // `clone` is zeroed past its first words: the empty signal set lies in its last 8 bytes.
-            self.sys.call(nr::RT_SIGPROCMASK, [2, clone + 80, 0, 8, 0, 0]);
-            let errno = self.sys.call(nr::EXECVE, [path, argv, envp, 0, 0, 0]);
-            let code = if errno == -2 { 127 } else { 126 };
-            self.sys.call(nr::EXIT_GROUP, [code, 0, 0, 0, 0, 0]);
-            return Ok(0);
-        }
-        let status = self.sys.board_address(board::AUX);
-        self.sys.store(board::AUX, 0);
-        self.retry(nr::WAIT4, [pid, status, 0, 0, 0, 0])?;
-        if self.sys.load_aux() == 0 { Ok(0) } else { Err(errno::ECANCELED) }
-    }
-
-    /// `args`: address of the signal set {SIGCHLD, SIGTERM}. Reaps until SIGTERM comes.
-    fn reap(&mut self, args: [usize; 6]) -> Result<usize, i32> {
-        self.sys.store(board::STATE, board::STATE_REAPER);
-        while self.sys.alive() {
-            let signal = self.sys.call(nr::RT_SIGTIMEDWAIT, [args[0], 0, 0, 8, 0, 0]);
-            if signal == 15 {
-                self.sys.call(nr::EXIT_GROUP, [0; 6]);
-                return Ok(0);
-            }
-            // __WALL | WNOHANG: orphans come with any exit signal.
-            let any = usize::MAX;
-            while self.sys.alive() && self.sys.call(nr::WAIT4, [any, 0, 0x4000_0001, 0, 0, 0]) > 0 {}
-        }
-        Ok(0)
     }
 
     /// Copies the messages of the mount context in `slot` to the board: `read` until it has no more.
