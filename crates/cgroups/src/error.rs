@@ -134,6 +134,11 @@ impl Error {
         Self::Directory { call, path: path.into(), source: errno.into() }
     }
 
+    /// What is no message of D-Bus, or can't be one.
+    pub(crate) fn malformed(problem: String) -> Self {
+        Self::Systemd { call: "D-Bus message", problem }
+    }
+
     pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), problem: problem.into() }
     }

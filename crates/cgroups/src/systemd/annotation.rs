@@ -2,7 +2,7 @@
 //!
 //! The values are texts of GVariant (its "Text Format"), of which the part is read that systemd's properties have use for.
 
-use super::properties::Property;
+use super::property::Property;
 use super::value::{Array, Value};
 use crate::error::{Error, Result};
 

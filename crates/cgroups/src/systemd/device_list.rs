@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::properties::Property;
+use super::property::Property;
 use super::value::{Array, Value};
 use crate::devices::{Access, Kind, Rule, validate};
 use crate::error::Result;

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use super::address::{Environment, Which};
 use super::bus::{Answer, Bus, Refusal, failed};
 use super::job::{Job, Outcome};
-use super::properties::Property;
+use super::property::Property;
 use super::unit::Unit;
 use super::value::Value;
 use super::wire::Message;

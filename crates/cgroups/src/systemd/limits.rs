@@ -1,6 +1,7 @@
 //! From [`Resources`] to the limits that a unit has properties for. Pure.
 
-use super::properties::{INFINITY, UnitLimits};
+use super::properties::UnitLimits;
+use super::property::INFINITY;
 use crate::error::{Error, Result};
 use crate::limits::{io_weight, swap_alone, weight_of_shares};
 use crate::resources::{BlockIo, Cpu, Memory, Resources, given, given_text};

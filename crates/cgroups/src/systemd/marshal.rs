@@ -1,8 +1,7 @@
 //! Values to bytes and back, little endian: each value stands at a multiple of its alignment, padded with zeros.
 
 use super::value::{Array, Value, alignment, is_path, one, split};
-use super::wire::{LARGEST, malformed};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How deep values may nest, variants included (D-Bus specification, "Message Protocol": 64 in total).
 const DEEPEST: u8 = 64;
@@ -29,7 +28,7 @@ impl Encoder {
 
     fn value(&mut self, value: &Value, depth: u8) -> Result<()> {
         if depth > DEEPEST {
-            return Err(malformed("values nest too deep".to_owned()));
+            return Err(Error::malformed("values nest too deep".to_owned()));
         }
         match value {
             Value::Byte(number) => self.bytes.push(*number),
@@ -43,13 +42,13 @@ impl Encoder {
             Value::Double(number) => self.number(number.to_le_bytes()),
             Value::Text(text) => self.text(text)?,
             Value::Path(path) if !is_path(path) => {
-                return Err(malformed(format!("{path:?} is no object path")));
+                return Err(Error::malformed(format!("{path:?} is no object path")));
             }
             Value::Path(path) => self.text(path)?,
             Value::Signature(signature) => self.signature(signature)?,
             Value::Array(array) => self.array(array, depth)?,
             Value::Struct(fields) if fields.is_empty() => {
-                return Err(malformed("a struct without fields".to_owned()));
+                return Err(Error::malformed("a struct without fields".to_owned()));
             }
             Value::Struct(fields) => {
                 self.align(8);
@@ -72,7 +71,7 @@ impl Encoder {
 
     fn text(&mut self, text: &str) -> Result<()> {
         if text.contains('\0') {
-            return Err(malformed(format!("text {text:?} has a NUL in it")));
+            return Err(Error::malformed(format!("text {text:?} has a NUL in it")));
         }
         self.put_u32(length(text.len())?);
         self.bytes.extend(text.as_bytes());
@@ -106,11 +105,9 @@ impl Encoder {
     }
 }
 
-pub(super) fn length(bytes: usize) -> Result<u32> {
-    match u32::try_from(bytes) {
-        Ok(length) if bytes <= LARGEST => Ok(length),
-        _ => Err(malformed(format!("{bytes} bytes where {LARGEST} are the most"))),
-    }
+/// A length as it stands before what it counts. How large a whole message may be is the message's matter.
+fn length(bytes: usize) -> Result<u32> {
+    u32::try_from(bytes).map_err(|_| Error::malformed(format!("a length of {bytes} bytes")))
 }
 
 /// Reads values from bytes that nobody has checked.
@@ -133,7 +130,7 @@ impl<'b> Decoder<'b> {
         let padding = self.take(self.at.next_multiple_of(to) - self.at)?;
         match padding.iter().all(|byte| *byte == 0) {
             true => Ok(()),
-            false => Err(malformed("padding that is not zero".to_owned())),
+            false => Err(Error::malformed("padding that is not zero".to_owned())),
         }
     }
 
@@ -144,7 +141,7 @@ impl<'b> Decoder<'b> {
                 self.at += count;
                 Ok(taken)
             }
-            None => Err(malformed(format!("{count} bytes are missing at offset {}", self.at))),
+            None => Err(Error::malformed(format!("{count} bytes are missing at offset {}", self.at))),
         }
     }
 
@@ -155,7 +152,7 @@ impl<'b> Decoder<'b> {
 
     fn nested(&mut self, signature: &str, depth: u8) -> Result<Value> {
         if depth > DEEPEST {
-            return Err(malformed("values nest too deep".to_owned()));
+            return Err(Error::malformed("values nest too deep".to_owned()));
         }
         let (letter, rest) = signature.split_at_checked(1).unwrap_or_default();
         Ok(match letter {
@@ -163,7 +160,7 @@ impl<'b> Decoder<'b> {
             "b" => match self.number_u32()? {
                 0 => Value::Bool(false),
                 1 => Value::Bool(true),
-                other => return Err(malformed(format!("{other} for a boolean"))),
+                other => return Err(Error::malformed(format!("{other} for a boolean"))),
             },
             "n" => Value::I16(i16::from_le_bytes(self.number()?)),
             "q" => Value::U16(u16::from_le_bytes(self.number()?)),
@@ -198,7 +195,7 @@ impl<'b> Decoder<'b> {
 
     fn length(&mut self) -> Result<usize> {
         let length = self.number_u32()?;
-        usize::try_from(length).map_err(|_| malformed(format!("a length of {length}")))
+        usize::try_from(length).map_err(|_| Error::malformed(format!("a length of {length}")))
     }
 
     fn text(&mut self) -> Result<String> {
@@ -210,7 +207,7 @@ impl<'b> Decoder<'b> {
     fn path(&mut self) -> Result<String> {
         match self.text()? {
             path if is_path(&path) => Ok(path),
-            other => Err(malformed(format!("{other:?} is no object path"))),
+            other => Err(Error::malformed(format!("{other:?} is no object path"))),
         }
     }
 
@@ -224,9 +221,10 @@ impl<'b> Decoder<'b> {
 
     fn ended(&mut self, bytes: &[u8]) -> Result<String> {
         if self.take(1)? != [0] || bytes.contains(&0) {
-            return Err(malformed("a text that does not end with its only NUL".to_owned()));
+            return Err(Error::malformed("a text that does not end with its only NUL".to_owned()));
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| malformed("text that is not UTF-8".to_owned()))?;
+        let text =
+            std::str::from_utf8(bytes).map_err(|_| Error::malformed("text that is not UTF-8".to_owned()))?;
         Ok(text.to_owned())
     }
 
@@ -235,7 +233,7 @@ impl<'b> Decoder<'b> {
         self.align(alignment(element))?;
         let end = self.at.saturating_add(length);
         if end > self.bytes.len() {
-            return Err(malformed(format!("an array of {length} bytes is cut off")));
+            return Err(Error::malformed(format!("an array of {length} bytes is cut off")));
         }
         let mut items = Vec::new();
         while self.at < end {
@@ -243,7 +241,7 @@ impl<'b> Decoder<'b> {
         }
         match self.at == end {
             true => Ok(Array::known(element, items)),
-            false => Err(malformed("an item reaches beyond the end of its array".to_owned())),
+            false => Err(Error::malformed("an item reaches beyond the end of its array".to_owned())),
         }
     }
 

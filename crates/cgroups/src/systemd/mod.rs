@@ -30,7 +30,9 @@ mod job;
 mod limits;
 mod marshal;
 mod place;
+mod processor;
 mod properties;
+mod property;
 mod unified;
 mod unit;
 mod value;
@@ -43,9 +45,9 @@ pub use annotation::{PREFIX as ANNOTATION_PREFIX, annotated};
 pub use bus::{Answer, Bus, Refusal};
 pub use driver::Manager;
 pub use job::Outcome;
-pub use properties::{
-    INFINITY, Property, Target, UnitLimits, bit_mask, limit_properties, start_properties, unit_properties,
-};
+pub use processor::bit_mask;
+pub use properties::{UnitLimits, limit_properties, start_properties, unit_properties};
+pub use property::{INFINITY, Property, Target};
 pub use unit::{Placement, Slice, Unit};
 pub use value::{Array, Value};
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::properties::{INFINITY, List, Target, cpuset, idles, quota};
+use super::processor::{cpuset, idles, quota};
+use super::property::{INFINITY, List, Target};
 use super::value::Value;
 use crate::error::{Error, Result};
 

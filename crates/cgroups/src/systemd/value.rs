@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use super::wire::malformed;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// How deep arrays may stand in arrays, and structs in structs (each; D-Bus specification, "Valid Signatures").
 const DEEPEST: u8 = 32;
@@ -57,11 +56,11 @@ impl Array {
     /// An array of `items`, each of the one complete type `element` (`s`, `(sv)`).
     ///
     /// # Errors
-    /// [`Error::Systemd`](crate::Error::Systemd) when `element` is not one type, or an item is of another.
+    /// [`Error::Systemd`] when `element` is not one type, or an item is of another.
     pub fn new(element: &str, items: Vec<Value>) -> Result<Self> {
         one(element)?;
         match items.iter().find(|item| item.signature() != element) {
-            Some(item) => Err(malformed(format!("a {} in an array of {element}", item.signature()))),
+            Some(item) => Err(Error::malformed(format!("a {} in an array of {element}", item.signature()))),
             None => Ok(Self { element: element.to_owned(), items }),
         }
     }
@@ -186,15 +185,15 @@ fn list(f: &mut fmt::Formatter<'_>, open: char, items: &[Value], close: char) ->
 /// Splits a signature into its complete types.
 pub(super) fn split(signature: &str) -> Result<Vec<&str>> {
     if signature.len() > LONGEST {
-        return Err(malformed(format!("a signature of {} bytes", signature.len())));
+        return Err(Error::malformed(format!("a signature of {} bytes", signature.len())));
     }
     let mut types = Vec::new();
     let mut rest = signature;
     while !rest.is_empty() {
         let length = complete(rest.as_bytes(), 0, 0);
-        let (first, others) = length
-            .and_then(|length| rest.split_at_checked(length))
-            .ok_or_else(|| malformed(format!("signature {signature:?} is not valid or not supported")))?;
+        let (first, others) = length.and_then(|length| rest.split_at_checked(length)).ok_or_else(|| {
+            Error::malformed(format!("signature {signature:?} is not valid or not supported"))
+        })?;
         types.push(first);
         rest = others;
     }
@@ -205,7 +204,9 @@ pub(super) fn split(signature: &str) -> Result<Vec<&str>> {
 pub(super) fn one(signature: &str) -> Result<()> {
     match split(signature)?.len() {
         1 => Ok(()),
-        count => Err(malformed(format!("signature {signature:?} has {count} types where one is needed"))),
+        count => {
+            Err(Error::malformed(format!("signature {signature:?} has {count} types where one is needed")))
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Only little endian is spoken, the order of every machine that this library runs on. Reading never panics and never
 //! takes more memory than a small multiple of what was received; messages are at most [`LARGEST`] bytes.
 
-use super::marshal::{Decoder, Encoder, length};
+use super::marshal::{Decoder, Encoder};
 use super::value::{Array, Value, split};
 use crate::error::{Error, Result};
 
@@ -118,7 +118,7 @@ impl Message {
             split(&self.signature)?.into_iter().map(|one| decoder.value(one)).collect::<Result<_>>()?;
         match decoder.is_done() {
             true => Ok(arguments),
-            false => Err(malformed("bytes after the last argument".to_owned())),
+            false => Err(Error::malformed("bytes after the last argument".to_owned())),
         }
     }
 
@@ -166,7 +166,7 @@ impl Message {
             return Ok(None);
         };
         if (order, version) != (b'l', 1) || kind == 0 || serial == 0 {
-            return Err(malformed(format!(
+            return Err(Error::malformed(format!(
                 "no message: order {order}, kind {kind}, version {version}, serial {serial}"
             )));
         }
@@ -174,7 +174,7 @@ impl Message {
         let start = (FIXED + 4 + size(fields)).next_multiple_of(8);
         let end = start + size(body);
         if end > LARGEST {
-            return Err(malformed(format!("a message of {body} bytes and {fields} bytes of header")));
+            return Err(Error::malformed(format!("a message of {body} bytes and {fields} bytes of header")));
         }
         let (Some(header), Some(body)) = (bytes.get(..start), bytes.get(start..end)) else {
             return Ok(None);
@@ -187,7 +187,7 @@ impl Message {
         let mut decoder = Decoder::new(header);
         decoder.take(FIXED)?;
         let Value::Array(fields) = decoder.value("a(yv)")? else {
-            return Err(malformed("header fields that are no array".to_owned()));
+            return Err(Error::malformed("header fields that are no array".to_owned()));
         };
         decoder.align(8)?;
         for field in fields.items() {
@@ -211,7 +211,7 @@ impl Message {
             (7, Value::Text(text)) => self.sender = Some(text.clone()),
             (8, Value::Signature(text)) => self.signature.clone_from(text),
             (1..=8, other) => {
-                return Err(malformed(format!("header field {code} of type {}", other.signature())));
+                return Err(Error::malformed(format!("header field {code} of type {}", other.signature())));
             }
             // The specification asks that unknown fields are ignored.
             _ => {}
@@ -220,6 +220,10 @@ impl Message {
     }
 }
 
-pub(super) fn malformed(problem: String) -> Error {
-    Error::Systemd { call: "D-Bus message", problem }
+/// The length of a message or of its body.
+fn length(bytes: usize) -> Result<u32> {
+    match u32::try_from(bytes) {
+        Ok(length) if bytes <= LARGEST => Ok(length),
+        _ => Err(Error::malformed(format!("{bytes} bytes where {LARGEST} are the most"))),
+    }
 }
