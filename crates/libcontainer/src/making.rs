@@ -94,7 +94,8 @@ impl Making {
         let waits = setup.start == StartSetup::Wait;
         let (claim, note) = (Arc::clone(self), Arc::clone(self));
         let mut before = vec![
-            HostStep::new(format!("mkdir {}", self.path.display()), "remove it", move |_| claim.claim()),
+            HostStep::new(format!("mkdir {}", self.path.display()), "remove it", move |_| claim.claim())
+                .last_undo(),
             HostStep::new("write state.json (creating)", "", move |_| note.note().map(|()| None)),
         ];
         before.extend(group.before);

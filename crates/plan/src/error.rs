@@ -222,6 +222,8 @@ pub struct LaunchError {
     pub failure: StepFailure,
     /// Undo steps that failed too, with their names.
     pub undo_errors: Vec<(String, io::Error)>,
+    /// What is left is still found by what [`crate::HostStep::last_undo`] would have taken away.
+    pub record_kept: bool,
 }
 
 impl fmt::Display for LaunchError {
@@ -229,6 +231,9 @@ impl fmt::Display for LaunchError {
         self.failure.fmt(f)?;
         for (name, error) in &self.undo_errors {
             write!(f, "; undo: {name}: {error}")?;
+        }
+        if self.record_kept {
+            f.write_str("; the record is kept: destroy takes away what is left")?;
         }
         Ok(())
     }

@@ -7,9 +7,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::ids::Pid;
 use crate::step::Point;
+use crate::undo::UndoList;
 
 /// Takes back what a host step did. Runs when a later step fails, in reverse order and on past errors, which [`crate::LaunchError`] collects.
-pub type Undo = Box<dyn FnOnce() -> io::Result<()> + Send>;
+///
+/// After an error it is called again, so it works from what is there: what is missing already is no error.
+pub type Undo = Box<dyn FnMut() -> io::Result<()> + Send>;
 
 type Run = Box<dyn FnOnce(&mut HostContext) -> io::Result<Option<Undo>> + Send>;
 type Source = Box<dyn FnOnce(&mut HostContext) -> io::Result<OwnedFd> + Send>;
@@ -19,6 +22,8 @@ pub struct HostStep {
     text: String,
     undo: String,
     run: Run,
+    guard: Option<Undo>,
+    last: bool,
 }
 
 impl HostStep {
@@ -30,7 +35,26 @@ impl HostStep {
         undo: impl Into<String>,
         run: impl FnOnce(&mut HostContext) -> io::Result<Option<Undo>> + Send + 'static,
     ) -> Self {
-        Self { text: text.into(), undo: undo.into(), run: Box::new(run) }
+        Self { text: text.into(), undo: undo.into(), run: Box::new(run), guard: None, last: false }
+    }
+
+    /// A step whose undo is known before it runs, and runs also if the step itself fails: for what the kernel may have done although its
+    /// answer was an error, or was lost.
+    pub fn guarded(
+        text: impl Into<String>,
+        undo_text: impl Into<String>,
+        run: impl FnOnce(&mut HostContext) -> io::Result<()> + Send + 'static,
+        undo: impl FnMut() -> io::Result<()> + Send + 'static,
+    ) -> Self {
+        let guard: Undo = Box::new(undo);
+        Self { guard: Some(guard), ..Self::new(text, undo_text, move |context| run(context).map(|()| None)) }
+    }
+
+    /// The undo of this step takes away what the others are found by, such as the record of what is to be made: it runs when all others
+    /// have succeeded, and else not at all.
+    #[must_use]
+    pub fn last_undo(self) -> Self {
+        Self { last: true, ..self }
     }
 
     /// What the step does, as `explain` and errors print it.
@@ -45,8 +69,16 @@ impl HostStep {
         &self.undo
     }
 
-    pub(crate) fn run(self, context: &mut HostContext) -> io::Result<Option<Undo>> {
-        (self.run)(context)
+    /// Runs the step. What takes it back goes to `list`, if it must, before the step does anything.
+    pub(crate) fn run(self, context: &mut HostContext, list: &mut UndoList) -> io::Result<()> {
+        let Self { text: _, undo: name, run, guard, last } = self;
+        if let Some(guard) = guard {
+            list.push(name.clone(), guard, last);
+        }
+        if let Some(undo) = run(context)? {
+            list.push(name, undo, last);
+        }
+        Ok(())
     }
 }
 

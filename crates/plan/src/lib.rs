@@ -20,6 +20,7 @@ mod step;
 mod syscalls;
 #[cfg(test)]
 mod tests;
+mod undo;
 pub mod wire;
 
 pub use board::BoardFile;

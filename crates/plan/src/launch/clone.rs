@@ -113,7 +113,7 @@ fn finish(result: isize, pidfd: i32, errno: i32) -> io::Result<(Pid, OwnedFd)> {
     if errno == 0 {
         return Ok((pid, pidfd));
     }
-    super::raw::reap(&pidfd)?;
+    super::left::reap(pidfd);
     Err(io::Error::from_raw_os_error(errno))
 }
 

@@ -18,19 +18,24 @@ const PAUSE: Duration = Duration::from_micros(50);
 /// Whether the process was killed while it had the init's name, so in no other program.
 ///
 /// Exec replaces the name in the same call that closes the socket; death does not: a zombie has the name that it died with.
-pub(super) fn died_as_init(pid: Pid, pidfd: BorrowedFd<'_>) -> bool {
+///
+/// # Errors
+/// Those of reading `/proc/PID/comm`: then it is not known.
+pub(super) fn died_as_init(pid: Pid, pidfd: BorrowedFd<'_>) -> io::Result<bool> {
     let end = Instant::now() + PATIENCE;
     loop {
         // ORDER: first, as the name of one that is dead does not change any more.
         let status = raw::peek(pidfd.as_fd());
-        // Where it can't be read nothing is known.
-        if !has_the_name(pid).unwrap_or(false) {
-            return false;
+        if !has_the_name(pid)? {
+            return Ok(false);
         }
         match status {
             Ok(WaitStatus::StillAlive) if Instant::now() < end => std::thread::sleep(PAUSE),
             // The init itself never leaves without a word on the board.
-            status => return matches!(status, Ok(WaitStatus::Signaled(..))),
+            Ok(status) => return Ok(matches!(status, WaitStatus::Signaled(..))),
+            // The status was taken: it has ended under the init's name.
+            Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(true),
+            Err(error) => return Err(error),
         }
     }
 }

@@ -5,12 +5,14 @@ mod clone;
 mod control;
 mod detached;
 mod executed;
+mod fail;
 mod image;
 mod left;
 mod prepare;
 #[allow(unsafe_code, reason = "calls that nix does not wrap")]
 pub(crate) mod raw;
 mod respawn;
+mod run;
 mod timeline;
 
 pub use image::{INIT_SIZE, init_image};
@@ -21,21 +23,17 @@ pub use timeline::Stamp;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use nix::sys::wait::WaitStatus;
 
-use crate::board::{Board, Snapshot};
-use crate::error::{Cause, Lane, LaunchError, StepFailure};
-use crate::host::{HostContext, HostOp, Undo};
+use crate::error::LaunchError;
+use crate::host::HostOp;
 use crate::ids::Pid;
-use crate::interpret::errno as interpreted;
 use crate::plan::{Fault, Plan};
 use crate::slot::{Kind, Slot, SlotId};
-use crate::step::Point;
-use crate::syscalls::Class;
-use control::{Control, Message};
+use run::{Run, State};
 
 type Observer = Box<dyn FnMut(usize) + Send>;
 type Make = Box<dyn FnOnce() -> io::Result<OwnedFd> + Send>;
@@ -195,206 +193,5 @@ impl Launch {
             }
         }
         run.finish()
-    }
-}
-
-#[derive(Default)]
-struct State {
-    context: HostContext,
-    control: Option<Control>,
-    board: Option<Board>,
-    undo: Vec<(String, Undo)>,
-    timeline: timeline::Timeline,
-    /// The init is to have a child that is not ours yet.
-    unadopted: bool,
-}
-
-struct Run {
-    launch: Launch,
-    state: State,
-    total: usize,
-}
-
-/// Why a host step failed: by itself, or because the init did.
-enum Failure {
-    Host(io::Error),
-    Init(Cause),
-    Mismatch,
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Host(error)
-    }
-}
-
-impl Run {
-    fn host_step(&mut self, index: usize, op: HostOp) -> Result<(), Failure> {
-        let fault = self.launch.fault.filter(|fault| fault.lane == Lane::Host && fault.step == index);
-        if let Some(Fault { errno, .. }) = fault {
-            return if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno).into()) };
-        }
-        match op {
-            HostOp::Step(step) => {
-                let name = step.undo_text().to_owned();
-                if let Some(undo) = step.run(&mut self.state.context)? {
-                    self.state.undo.push((name, undo));
-                }
-                Ok(())
-            }
-            HostOp::Clone => Ok(self.start()?),
-            HostOp::Await(point) => self.expect(point).map(drop),
-            HostOp::Notify(point) => Ok(self.control()?.send(point, None)?),
-            HostOp::Receive(point) => self.take(point),
-            HostOp::Send(point, source) => {
-                let fd = (source.make)(&mut self.state.context)?;
-                Ok(self.control()?.send(point, Some(fd.as_fd()))?)
-            }
-            HostOp::Respawn(_) => self.adopt(),
-            HostOp::AwaitExec => self.await_exec(),
-        }
-    }
-
-    fn control(&self) -> io::Result<&Control> {
-        self.state.control.as_ref().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTCONN))
-    }
-
-    /// Waits for a message as long as the init makes progress.
-    fn receive(&self) -> Result<Message, Failure> {
-        let mut seen = None;
-        loop {
-            let init = self.state.context.pidfd.as_ref().map(AsFd::as_fd);
-            if let Some(message) = self.control()?.receive(self.launch.limit, init)? {
-                return Ok(message);
-            }
-            let now = self.snapshot().step;
-            if seen == Some(now) {
-                return Err(Failure::Init(Cause::Timeout(self.launch.limit)));
-            }
-            seen = Some(now);
-        }
-    }
-
-    fn expect(&self, point: Point) -> Result<Option<OwnedFd>, Failure> {
-        match self.receive()? {
-            Message::Closed => Err(Failure::Init(self.end())),
-            Message::Data([first, ..], fd) if first == point.0 => Ok(fd),
-            Message::Data(..) => Err(Failure::Mismatch),
-        }
-    }
-
-    fn take(&mut self, point: Point) -> Result<(), Failure> {
-        let fd = self.expect(point)?.ok_or(Failure::Mismatch)?;
-        let name = self.launch.plan.point_name(point).to_owned();
-        self.state.context.received.insert(name, fd);
-        Ok(())
-    }
-
-    fn await_exec(&self) -> Result<(), Failure> {
-        match self.receive()? {
-            Message::Data(..) => return Err(Failure::Mismatch),
-            Message::Closed => {}
-        }
-        let seen = self.snapshot();
-        let at_exec = self.launch.plan.steps.get(seen.step).is_some_and(|step| step.sys.class == Class::Exec);
-        if seen.failed || !at_exec || self.died_at_exec() { Err(Failure::Init(self.end())) } else { Ok(()) }
-    }
-
-    fn died_at_exec(&self) -> bool {
-        let HostContext { pid: Some(pid), pidfd: Some(pidfd), .. } = &self.state.context else {
-            return false;
-        };
-        executed::died_as_init(*pid, pidfd.as_fd())
-    }
-
-    fn snapshot(&self) -> Snapshot {
-        self.state.board.as_ref().and_then(|board| board.read().ok()).unwrap_or_default()
-    }
-
-    /// How the init ended, from the board if it says so, else from its status.
-    fn end(&self) -> Cause {
-        let seen = self.snapshot();
-        if seen.failed {
-            return match seen.errno {
-                interpreted::EBADE => Cause::Mismatch,
-                interpreted::ECANCELED => Cause::Hook(seen.aux),
-                libc::ENOENT | libc::ENOTDIR if seen.refused => {
-                    Cause::Os(io::Error::from_raw_os_error(libc::EACCES))
-                }
-                errno => Cause::Os(io::Error::from_raw_os_error(errno)),
-            };
-        }
-        let status = self.state.context.pidfd.as_ref().map(|pidfd| {
-            // The socket closes a moment before the process is a zombie.
-            let _ = raw::signal_pidfd(pidfd, libc::SIGKILL);
-            raw::wait_dead(pidfd, self.launch.limit);
-            raw::peek(pidfd)
-        });
-        match status {
-            Some(Ok(WaitStatus::Signaled(_, signal, _))) => Cause::Signal(signal as i32),
-            Some(Ok(WaitStatus::Exited(_, code))) => Cause::Left(code),
-            _ => Cause::Left(-1),
-        }
-    }
-
-    /// Takes everything back and makes the error.
-    fn fail(mut self, index: usize, text: String, failure: Failure) -> LaunchError {
-        let seen = self.snapshot();
-        let cause = match failure {
-            Failure::Init(cause) => Some(cause),
-            // The host stumbled because the init was gone: the init's step is the one to name.
-            Failure::Host(_) | Failure::Mismatch if seen.failed => Some(self.end()),
-            Failure::Mismatch => Some(Cause::Mismatch),
-            Failure::Host(error) => {
-                let total = self.total;
-                let (purpose, log) = (String::new(), image::forbidden(&text, &error));
-                let cause = Cause::Os(error);
-                let failure = StepFailure { lane: Lane::Host, index, total, purpose, call: text, cause, log };
-                return LaunchError { failure, undo_errors: self.take_back() };
-            }
-        };
-        let failure = self.child_failure(&seen, cause.unwrap_or(Cause::Mismatch));
-        LaunchError { failure, undo_errors: self.take_back() }
-    }
-
-    fn child_failure(&self, seen: &Snapshot, cause: Cause) -> StepFailure {
-        let view = self.launch.plan.step_view(Lane::Child, seen.step);
-        StepFailure {
-            lane: Lane::Child,
-            index: seen.step,
-            total: self.launch.plan.steps.len(),
-            purpose: view.purpose,
-            call: view.call,
-            cause,
-            log: if seen.failed { seen.log.clone() } else { String::new() },
-        }
-    }
-
-    fn take_back(&mut self) -> Vec<(String, io::Error)> {
-        let mut errors = Vec::new();
-        self.end_unadopted();
-        if let Some(pidfd) = self.state.context.pidfd.take() {
-            // It may be gone already (ESRCH), and then only has to be reaped.
-            let _ = raw::signal_pidfd(&pidfd, libc::SIGKILL);
-            left::reap(pidfd);
-        }
-        while let Some((name, undo)) = self.state.undo.pop() {
-            if let Err(error) = undo() {
-                errors.push((name, error));
-            }
-        }
-        errors
-    }
-
-    fn finish(mut self) -> Result<Launched, Box<LaunchError>> {
-        let pid = self.state.context.pid;
-        let (Some(pid), Some(pidfd)) = (pid, self.state.context.pidfd.take()) else {
-            let index = self.total;
-            let error = io::Error::from_raw_os_error(libc::ESRCH);
-            return Err(Box::new(self.fail(index, "start the init".to_owned(), Failure::Host(error))));
-        };
-        let received = std::mem::take(&mut self.state.context.received);
-        let timeline = self.state.timeline.finish(&self.launch.plan, self.state.board.as_ref());
-        Ok(Launched { pid, pidfd, received, timeline })
     }
 }

@@ -8,7 +8,8 @@ use std::os::unix::fs::FileExt;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 
-use super::{Run, clone, control, image};
+use super::run::Run;
+use super::{clone, control, image};
 use crate::board::Board;
 use crate::slot::SlotId;
 use crate::wire::board;

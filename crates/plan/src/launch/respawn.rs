@@ -4,7 +4,8 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::control::Message;
-use super::{Failure, Run, left, raw};
+use super::run::{Failure, Run};
+use super::{left, raw};
 use crate::ids::Pid;
 
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -54,7 +55,7 @@ impl Run {
     /// RACE: whoever kills the container may kill the init between the clone and the message, for sure if it was frozen there. The
     /// kernel has noted the child's number on the board by then.
     fn reap_untold(&self) {
-        let Some(pid) = self.snapshot().child else { return };
+        let Ok(Some(pid)) = self.snapshot().map(|seen| seen.child) else { return };
         // The board is a claim: who it names is waited for if it is a child of ours, and never signalled. The true one leaves by
         // itself: it waits for us.
         if let Ok(pidfd) = raw::open_pidfd(pid) {
