@@ -4,6 +4,7 @@
 
 mod bench;
 mod ci;
+mod circles;
 mod run;
 mod source;
 mod test;
@@ -18,7 +19,8 @@ const USAGE: &str = "cargo xtask COMMAND
   test [FILTER]   set up what the tests need, run them all, count skips
   test --vm [FILTER | --all] [--kernel 6.1|newest|5.10|all] [--cg v2|v1|hybrid|systemd] [--keep]
                   run them in machines with stock kernels, under QEMU
-  tidy            check the invariants of ARCHITECTURE.md
+  tidy [--circles]
+                  check the invariants of ARCHITECTURE.md; or only show all circles of imports
   ci              fmt, clippy, docs, tidy, each crate alone, test, test --vm
   bench [COUNT]   measure starts, side by side with crun and runc where installed
   bench cgroups   measure reading control groups, side by side with libcgroups and cgroups-rs
@@ -32,7 +34,7 @@ fn main() -> ExitCode {
     let result = match command {
         "test" if rest.iter().any(|arg| arg == "--vm") => vm::run(rest),
         "test" => test::run(rest),
-        "tidy" => tidy::run(),
+        "tidy" => tidy::run(rest),
         "ci" => ci::run(),
         "bench" => bench::run(rest),
         "golden" => test::golden(),

@@ -42,19 +42,43 @@ pub(crate) fn packages() -> Result<Vec<String>> {
 
 /// Each package with its normal dependencies.
 pub(crate) fn dependencies() -> Result<Vec<(String, Vec<String>)>> {
-    let output =
-        cargo(&["metadata", "--no-deps", "--format-version", "1"]).output().context("cargo metadata")?;
-    let metadata: Value = serde_json::from_slice(&output.stdout)?;
-    let text =
-        |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let packages = metadata.get("packages").and_then(Value::as_array).cloned().unwrap_or_default();
     let normal = |dependency: &&Value| dependency.get("kind").is_none_or(Value::is_null);
     let of = |package: &Value| {
-        let all = package.get("dependencies").and_then(Value::as_array).into_iter().flatten();
-        let names = all.filter(normal).map(|dependency| text(dependency, "name"));
-        (text(package, "name"), names.collect())
+        let names = list(package, "dependencies")?.iter().filter(normal).map(|one| text(one, "name"));
+        Ok((
+            text(package, "name")?.to_owned(),
+            names.map(|name| name.map(str::to_owned)).collect::<Result<_>>()?,
+        ))
     };
-    Ok(packages.iter().map(of).collect())
+    list(&metadata()?, "packages")?.iter().map(of).collect()
+}
+
+/// The root files of all crates: libraries, programs, tests, benchmarks, examples, build scripts, and the init, which is cargo's to
+/// build for nobody.
+pub(crate) fn roots() -> Result<Vec<String>> {
+    let (top, metadata) = (root(), metadata()?);
+    let mut all = vec!["crates/plan/init/main.rs".to_owned()];
+    for package in list(&metadata, "packages")? {
+        for target in list(package, "targets")? {
+            let path = PathBuf::from(text(target, "src_path")?);
+            all.push(path.strip_prefix(&top)?.to_str().context("a name that is no text")?.to_owned());
+        }
+    }
+    Ok(all)
+}
+
+fn metadata() -> Result<Value> {
+    let args = ["metadata", "--no-deps", "--format-version", "1"];
+    let output = cargo(&args).output().context("cargo metadata")?;
+    serde_json::from_slice(&output.stdout).context("what cargo metadata has printed")
+}
+
+fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>> {
+    value.get(key).and_then(Value::as_array).with_context(|| format!("cargo metadata: no list {key}"))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str> {
+    value.get(key).and_then(Value::as_str).with_context(|| format!("cargo metadata: no text {key}"))
 }
 
 /// All Cargo.toml files of the workspace.

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, bail};
 
+use crate::circles;
 use crate::run::root;
 use crate::source::{self, Source};
 use crate::traps;
@@ -48,8 +49,13 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
 const FILE_LINES: usize = 400;
 const FUNCTION_LINES: usize = 60;
 
-pub(crate) fn run() -> Result<()> {
+/// `tidy`, or `tidy --circles`.
+pub(crate) fn run(args: &[String]) -> Result<()> {
     let files = source::files()?;
+    if args.first().is_some_and(|arg| arg == "--circles") {
+        circles::shown(&source::roots()?, &files).iter().for_each(|circle| println!("{circle}"));
+        return Ok(());
+    }
     let mut complaints = Vec::new();
     for file in &files {
         complaints.extend(whitespace(file));
@@ -64,6 +70,7 @@ pub(crate) fn run() -> Result<()> {
     complaints.extend(directions(&source::dependencies()?));
     complaints.extend(documented(&source::manifests()?, &files));
     complaints.extend(traps::complaints(&files));
+    complaints.extend(circles::complaints(&source::roots()?, &files));
     for complaint in &complaints {
         println!("{complaint}");
     }
