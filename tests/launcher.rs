@@ -11,6 +11,8 @@
 
 #[path = "launcher/arguments.rs"]
 mod arguments;
+#[path = "launcher/log.rs"]
+mod log;
 #[path = "launcher/trace.rs"]
 mod trace;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use libcontainer::security::{CapSet, Capability};
 
-use crate::trace::Call;
+use crate::log::Call;
 
 /// Prefixes that `explain` leaves out.
 const PREFIXES: [&str; 3] = ["FSOPEN_", "FSMOUNT_", "MOUNT_ATTR_"];

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 
+use crate::mounting::mount_at;
 use crate::{cgroups, run, systemd};
 
 /// What pid 1 does.
@@ -26,13 +27,6 @@ pub(crate) fn boot() -> Result<()> {
     cgroups::mount_layout(layout)?;
     loopback()?;
     run::run()
-}
-
-/// Mounts a filesystem; the error names it.
-pub(crate) fn mount_at(kind: &str, source: &str, target: &str, flags: MsFlags, data: &str) -> Result<()> {
-    fs::create_dir_all(target).with_context(|| format!("mkdir {target}"))?;
-    mount(Some(source), target, Some(kind), flags, Some(data))
-        .with_context(|| format!("mount {kind} on {target} ({data})"))
 }
 
 fn early() -> Result<()> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use nix::mount::MsFlags;
 
-use crate::boot::mount_at;
+use crate::mounting::mount_at;
 
 const ROOT: &str = "/sys/fs/cgroup";
 /// Controllers that share a hierarchy.

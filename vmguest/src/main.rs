@@ -12,6 +12,7 @@
 
 mod boot;
 mod cgroups;
+mod mounting;
 #[allow(unsafe_code, reason = "one instruction and the call that allows it")]
 mod port;
 mod reap;

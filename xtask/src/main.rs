@@ -9,6 +9,7 @@ mod run;
 mod source;
 mod test;
 mod tidy;
+mod tools;
 mod traps;
 mod vm;
 

@@ -5,16 +5,20 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{cargo, check, has, root};
+use crate::run::{cargo, check, root};
+use crate::tools::{self, Tool};
 
-/// Program, Debian package, what for.
-const TOOLS: [(&str, &str, &str); 6] = [
-    ("strace", "strace", "compares the init's system calls with the plan"),
-    ("newuidmap", "uidmap", "maps more than one id without root"),
-    ("ip", "iproute2", "compares what it sees of a network with what we see"),
-    ("pasta", "passt", "connects containers of ordinary users"),
-    ("busybox", "busybox-static", "is the program inside test containers"),
-    ("setpriv", "util-linux", "runs the rootless tests as another user"),
+const fn tool(program: &'static str, package: &'static str, purpose: &'static str) -> Tool {
+    Tool { program, package, purpose }
+}
+
+const TOOLS: [Tool; 6] = [
+    tool("strace", "strace", "compares the init's system calls with the plan"),
+    tool("newuidmap", "uidmap", "maps more than one id without root"),
+    tool("ip", "iproute2", "compares what it sees of a network with what we see"),
+    tool("pasta", "passt", "connects containers of ordinary users"),
+    tool("busybox", "busybox-static", "is the program inside test containers"),
+    tool("setpriv", "util-linux", "runs the rootless tests as another user"),
 ];
 
 /// Totals over all test binaries.
@@ -25,7 +29,9 @@ pub(crate) struct Totals {
 }
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
-    install()?;
+    if !tools::install(&TOOLS)?.is_empty() {
+        println!("install these packages to run the tests that need them; they are skipped now");
+    }
     let skips = root().join("target/skipped-tests");
     std::fs::create_dir_all(root().join("target"))?;
     std::fs::write(&skips, "")?;
@@ -77,35 +83,6 @@ fn report(text: &str) -> usize {
         println!("skipped: {line}");
     }
     lines.len()
-}
-
-/// As root on Debian and its kin missing tools are installed; elsewhere they are named.
-fn install() -> Result<()> {
-    let missing: Vec<_> = TOOLS.iter().filter(|(program, ..)| !has(program)).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    for (program, package, what) in &missing {
-        println!("missing: {program} (package {package}): {what}");
-    }
-    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n");
-    if !root || !has("apt-get") {
-        println!("install these packages to run the tests that need them; they are skipped now");
-        return Ok(());
-    }
-    let packages: Vec<_> = missing.iter().map(|(_, package, _)| *package).collect();
-    println!("installing {}", packages.join(" "));
-    let apt = |args: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command
-            .args(args)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        command
-    };
-    check(&mut apt(&["-qq", "update"]))?;
-    check(apt(&["-qq", "-y", "--no-install-recommends", "install"]).args(packages))
 }
 
 /// `golden`: rewrites the expected plans.

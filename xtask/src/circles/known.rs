@@ -47,8 +47,4 @@ pub(super) const KNOWN: &[Known] = &[
             "trial",
         ],
     ),
-    ("xtask/src/main.rs", "vm", &["(own file)", "build", "image", "kernel", "machine"]),
-    ("tests/launcher.rs", "", &["arguments", "trace"]),
-    ("benches/src/bin/netlink/main.rs", "", &["(own file)", "iproute", "lists", "other", "ours", "step"]),
-    ("vmguest/src/main.rs", "", &["boot", "cgroups"]),
 ];

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use super::apt::{Apt, extract};
 use crate::run::{check, has};
+use crate::tools::is_root;
 
 /// What the tests and systemd need in the guest; dependencies come along.
 const PACKAGES: &[&str] = &[
@@ -163,7 +164,7 @@ pub(crate) fn ext4(image: &Path, tree: Option<&Path>, megabytes: u64) -> Result<
     let _ = fs::remove_file(image);
     let mut args: Vec<OsString> = Vec::new();
     // Files belong to who made them; a user namespace makes that root without root.
-    let unshared = !super::is_root();
+    let unshared = !is_root()?;
     if unshared {
         args.extend(["unshare", "--user", "--map-root-user"].map(OsString::from));
     }

@@ -13,12 +13,13 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{check, has, root};
+use crate::run::root;
+use crate::tools::{self, Tool};
 use build::Wanted;
 use machine::Machine;
 use report::Report;
@@ -88,11 +89,6 @@ impl Options {
             (Some(kernel), layout) => vec![pair(kernel, layout.unwrap_or("v2"))],
         }
     }
-}
-
-/// Whether this process may do everything.
-pub(crate) fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
 
 /// Where packages, images and builds are kept.
@@ -207,26 +203,14 @@ fn room(cache: &Path) -> Result<()> {
     }
 }
 
-/// As root on Debian and its kin QEMU is installed; elsewhere it is asked for.
+const QEMU: Tool = Tool {
+    program: "qemu-system-x86_64",
+    package: "qemu-system-x86",
+    purpose: "is the machine in which the tests run",
+};
+
 fn qemu() -> Result<()> {
-    if has("qemu-system-x86_64") {
-        return Ok(());
-    }
-    if !is_root() || !has("apt-get") {
-        bail!("qemu-system-x86_64 is missing (Debian package qemu-system-x86)");
-    }
-    println!("vm: installing qemu-system-x86");
-    let apt = |args: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command
-            .args(args)
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null());
-        command
-    };
-    check(&mut apt(&["-qq", "update"]))?;
-    check(&mut apt(&["-qq", "-y", "--no-install-recommends", "install", "qemu-system-x86"]))
+    if tools::install(&[QEMU])?.is_empty() { Ok(()) } else { bail!("{} is missing", QEMU.program) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::step::{
     COUNT, Lane, MTU, Step, behind4, behind6, first_name, host4, host6, peer_name, second_name,
 };

@@ -10,7 +10,7 @@ use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::link::LinkExtentMask;
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::other::Rtnetlink;
 
 const PAIRS: u32 = 500;

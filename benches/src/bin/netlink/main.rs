@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "a benchmark prints numbers")]
 
+mod failure;
 mod iproute;
 mod lists;
 mod other;
@@ -13,9 +14,8 @@ mod step;
 use std::process::Command;
 use std::time::Duration;
 
+use failure::Failure;
 use step::{COUNT, Lane, STEPS};
-
-type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();

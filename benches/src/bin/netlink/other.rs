@@ -8,7 +8,7 @@ use rtnetlink::packet_route::route::RouteMessage;
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use tokio::runtime::Runtime;
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::step::{
     COUNT, Lane, MTU, Step, behind4, behind6, first_name, host4, host6, peer_name, second_name,
 };

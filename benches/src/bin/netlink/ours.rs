@@ -6,7 +6,7 @@ use libcontainer_netlink::{
     Address, AddressFlags, Batch, Cidr, Index, LinkChange, Netlink, NewLink, Result, Route, Verb,
 };
 
-use crate::Failure;
+use crate::failure::Failure;
 use crate::step::{
     COUNT, Lane, MTU, Step, behind4, behind6, first_name, host4, host6, peer_name, second_name,
 };

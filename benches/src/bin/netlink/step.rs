@@ -2,7 +2,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use crate::Failure;
+use crate::failure::Failure;
 
 /// Links per step; each has an octet of its own in the addresses.
 pub(crate) const COUNT: u8 = 50;
