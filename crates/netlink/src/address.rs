@@ -287,6 +287,7 @@ impl Netlink {
     /// # Errors
     /// [`Error::Interrupted`] if they change again and again, and what the kernel or the socket say.
     pub fn addresses(&mut self, link: Option<Index>) -> Result<Vec<Address>> {
+        // Index 0 asks for those of all links.
         let index = link.unwrap_or_default();
         let found = std::cell::RefCell::new(Vec::new());
         let write = |message: &mut Message| {

@@ -37,6 +37,11 @@ impl<'a> Attributes<'a> {
         Self::new(bytes.get(header..).unwrap_or_default())
     }
 
+    /// Whether they ended, for one that has reached the end, at one that doesn't fit.
+    pub(crate) const fn is_cut_off(&self) -> bool {
+        !self.rest.is_empty()
+    }
+
     /// The value of the first attribute of a type.
     #[must_use]
     pub fn find(mut self, kind: u16) -> Option<&'a [u8]> {
@@ -122,6 +127,19 @@ impl<'a> Attribute<'a> {
     pub(crate) fn name(&self) -> Option<Name> {
         Name::from_kernel(self.text())
     }
+}
+
+/// The attributes behind a fixed header of `start` bytes, each with where it begins.
+pub(crate) fn located<'a>(
+    bytes: &'a [u8],
+    start: usize,
+) -> impl Iterator<Item = (usize, Attribute<'a>)> + use<'a> {
+    let mut at = start;
+    Attributes::after(bytes, start).map(move |attribute| {
+        let here = at;
+        at += align(attribute.value.len() + HEADER);
+        (here, attribute)
+    })
 }
 
 /// Keeps a copy of an attribute behind those already in `to`, with its header and padding.

@@ -74,6 +74,7 @@ impl Batch {
         self.requests.clear();
     }
 
+    /// The bytes of a request; none beyond the last.
     fn request(&self, place: usize) -> &[u8] {
         let start = self.requests.get(place).map_or(self.bytes.len(), |pending| pending.start);
         let end = self.requests.get(place + 1).map_or(self.bytes.len(), |pending| pending.start);
@@ -124,27 +125,30 @@ impl Netlink {
         results: &mut Vec<Result<()>>,
     ) -> Result<()> {
         let base = self.next_sequence();
+        let port = self.channel.port();
         for place in first..end {
             let sequence = if place == first { base } else { self.next_sequence() };
-            batch.stamp(place, sequence, self.port());
+            batch.stamp(place, sequence, port);
         }
         let start = batch.requests.get(first).map_or(0, |pending| pending.start);
         let stop = batch.requests.get(end).map_or(batch.bytes.len(), |pending| pending.start);
-        self.send(batch.bytes.get(start..stop).unwrap_or_default())?;
+        self.channel.send(batch.bytes.get(start..stop).unwrap_or_default())?;
         while results.len() < end {
-            self.receive(&|| format!("batch of {} requests", batch.len()))?;
-            for frame in Frames::new(&self.buffer) {
+            let lost = self.channel.receive();
+            lost.map_err(|lost| lost.of_request(format!("batch of {} requests", batch.len())))?;
+            for frame in Frames::new(&self.channel.buffer) {
                 let frame = frame?;
                 let place = results.len();
                 // Acknowledgements come in the order of the requests.
                 let ours = batch.request(place).get(8..12) == Some(&frame.sequence.to_ne_bytes()[..]);
-                if !ours || place >= end || frame.port != self.port() || frame.kind != NLMSG_ERROR {
+                if !ours || place >= end || frame.port != port || frame.kind != NLMSG_ERROR {
                     continue;
                 }
                 let refusal = frame::acknowledgement(&frame, batch.request(place))?;
                 results.push(refusal.map_or(Ok(()), |refusal| Err(batch.named(place, refusal))));
             }
         }
+        self.channel.answered();
         Ok(())
     }
 }

@@ -120,6 +120,7 @@ impl Cidr {
     pub fn network(&self) -> Self {
         let address = match self.address {
             IpAddr::V4(ip) => {
+                // A shift by all bits leaves none: 0.
                 let mask = u32::MAX.checked_shl(u32::from(32 - self.prefix.min(32))).unwrap_or(0);
                 IpAddr::V4((ip.to_bits() & mask).into())
             }

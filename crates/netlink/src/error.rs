@@ -46,6 +46,14 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The answer to a request was lost: the kernel may have done it, or not.
+    #[error("{request}: the kernel's answer is lost, so it may have been done: recv(netlink): {source}")]
+    Unanswered {
+        /// The request in words.
+        request: String,
+        /// The errno of recv(2).
+        source: io::Error,
+    },
     /// No answer within the receive timeout of the socket.
     #[error("{request}: no answer from the kernel in time")]
     Timeout {
@@ -68,8 +76,8 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
-    /// An answer came without the object that was asked for.
-    #[error("{request}: no such object")]
+    /// An answer came without the object that was asked for: whether it is there is not known.
+    #[error("{request}: the kernel's answer is without it")]
     NotFound {
         /// The request in words.
         request: String,
@@ -100,28 +108,50 @@ impl Error {
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         match self {
-            Self::Kernel { errno: source, .. } | Self::Socket { source, .. } | Self::Namespace { source } => {
-                source.raw_os_error()
-            }
+            Self::Kernel { errno: source, .. }
+            | Self::Socket { source, .. }
+            | Self::Unanswered { source, .. }
+            | Self::Namespace { source } => source.raw_os_error(),
             _ => None,
         }
     }
 
-    /// Whether the object does not exist (`ENODEV`, `ENOENT`, `ESRCH`, `EADDRNOTAVAIL`, `ENXIO`).
+    /// Whether the kernel refused the request with this errno: what a failing call on the socket says is no answer.
     #[must_use]
-    pub fn is_not_found(&self) -> bool {
-        const ABSENT: [i32; 5] = [libc::ENODEV, libc::ENOENT, libc::ESRCH, libc::EADDRNOTAVAIL, libc::ENXIO];
+    pub fn is_refusal(&self, errno: i32) -> bool {
+        matches!(self, Self::Kernel { errno: told, .. } if told.raw_os_error() == Some(errno))
+    }
+
+    /// Whether it is not known if the kernel has done what was asked for: the request was sent, or may have been, and no answer came
+    /// that makes sense. Looking tells.
+    #[must_use]
+    pub fn is_uncertain(&self) -> bool {
         match self {
-            Self::NotFound { .. } => true,
-            Self::Kernel { errno, .. } => errno.raw_os_error().is_some_and(|errno| ABSENT.contains(&errno)),
-            _ => false,
+            Self::Unanswered { .. }
+            | Self::Timeout { .. }
+            | Self::Interrupted { .. }
+            | Self::Malformed { .. }
+            | Self::NotFound { .. } => true,
+            Self::Socket { call, .. } => *call == Self::SEND,
+            Self::Kernel { .. } | Self::Namespace { .. } | Self::Invalid { .. } => false,
         }
     }
 
-    /// Whether there is such an object already (`EEXIST`).
+    /// send(2) as [`Error::Socket`] names it.
+    pub(crate) const SEND: &'static str = "send(netlink)";
+
+    /// Whether the kernel said that the object does not exist (`ENODEV`, `ENOENT`, `ESRCH`, `EADDRNOTAVAIL`, `ENXIO`).
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        // Links; rules, nf_tables and neighbours; routes; addresses; neighbours and routes of a link that is gone.
+        const ABSENT: [i32; 5] = [libc::ENODEV, libc::ENOENT, libc::ESRCH, libc::EADDRNOTAVAIL, libc::ENXIO];
+        ABSENT.into_iter().any(|errno| self.is_refusal(errno))
+    }
+
+    /// Whether the kernel said that there is such an object already (`EEXIST`).
     #[must_use]
     pub fn is_exists(&self) -> bool {
-        self.errno() == Some(libc::EEXIST)
+        self.is_refusal(libc::EEXIST)
     }
 
     /// Whether the caller lacks the privilege (`EPERM`, `EACCES`).

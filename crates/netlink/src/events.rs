@@ -7,8 +7,8 @@ use bitflags::bitflags;
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
+use crate::channel::in_call;
 use crate::frame::{Frame, Frames};
-use crate::socket::in_call;
 use crate::{Address, Error, Link, LinkView, Neighbour, Result, Route, Rule};
 
 /// Bytes of the receive buffer; one notification is at most a few KiB.
@@ -90,6 +90,7 @@ impl Monitor {
         let mut socket = Socket::new(NETLINK_ROUTE).map_err(in_call("socket(AF_NETLINK, NETLINK_ROUTE)"))?;
         socket.bind(&SocketAddr::new(0, 0)).map_err(in_call("bind(AF_NETLINK)"))?;
         socket.set_non_blocking(true).map_err(in_call("ioctl(FIONBIO)"))?;
+        // Nothing depends on it: what overflows is told as `Lost`.
         let _ = socket.set_rx_buf_sz(1024_u32 * 1024);
         for group in topics.iter().flat_map(Topics::groups) {
             socket.add_membership(*group).map_err(in_call("setsockopt(NETLINK_ADD_MEMBERSHIP)"))?;

@@ -1,7 +1,7 @@
 //! Messages that stand one behind the other in a datagram, and the kernel's answers among them.
 use std::io;
 
-use crate::attribute::{Attribute, Attributes, align};
+use crate::attribute::{Attributes, align};
 use crate::error::{BadAttribute, Error, Hint};
 use crate::message::HEADER;
 use crate::names;
@@ -141,17 +141,4 @@ impl Refusal {
         let errno = io::Error::from_raw_os_error(self.errno);
         Error::Kernel { request, errno, message: self.message, attribute: self.attribute, hint }
     }
-}
-
-/// An attribute together with where it begins.
-pub(crate) fn located<'a>(
-    bytes: &'a [u8],
-    start: usize,
-) -> impl Iterator<Item = (usize, Attribute<'a>)> + use<'a> {
-    let mut at = start;
-    Attributes::after(bytes, start).map(move |attribute| {
-        let here = at;
-        at += align(attribute.value.len() + 4);
-        (here, attribute)
-    })
 }

@@ -4,9 +4,11 @@
 mod address;
 mod attribute;
 mod batch;
+mod channel;
 mod cidr;
 mod error;
 mod events;
+pub mod faults;
 mod frame;
 pub mod legacy;
 mod link;

@@ -1,5 +1,5 @@
 //! Names of attributes, for the errors that point at one.
-use crate::frame::located;
+use crate::attribute::located;
 use crate::message::HEADER;
 
 /// Names of a message group: length of the fixed header, and the attributes by number.
@@ -204,11 +204,16 @@ pub(crate) fn at(request: &[u8], offset: u32) -> String {
     if offset < HEADER + group.fixed {
         return "fixed header".to_owned();
     }
-    descend(request, HEADER + group.fixed, offset, group.names).unwrap_or_else(|| "attribute".to_owned())
+    descend(request, HEADER + group.fixed, offset, group.names, DEEPEST)
+        .unwrap_or_else(|| "attribute".to_owned())
 }
 
-/// Walks down to the attribute that begins at `offset`. Bounded: each level is four bytes further in.
-fn descend(request: &[u8], start: usize, offset: usize, names: &[&str]) -> Option<String> {
+/// Attributes within attributes go this far down, and no request of ours farther.
+const DEEPEST: usize = 8;
+
+/// Walks down to the attribute that begins at `offset`, at most `levels` of them.
+fn descend(request: &[u8], start: usize, offset: usize, names: &[&str], levels: usize) -> Option<String> {
+    let levels = levels.checked_sub(1)?;
     let (at, attribute) = located(request, start)
         .find(|(at, attribute)| (*at..*at + 4 + attribute.value.len()).contains(&offset))?;
     let name = names.get(usize::from(attribute.kind));
@@ -218,6 +223,6 @@ fn descend(request: &[u8], start: usize, offset: usize, names: &[&str]) -> Optio
     }
     let inner: &[&str] = if name == "IFLA_LINKINFO" { LINKINFO } else { &[] };
     let end = at + 4 + attribute.value.len();
-    let deeper = descend(request.get(..end)?, at + 4, offset, inner);
+    let deeper = descend(request.get(..end)?, at + 4, offset, inner, levels);
     Some(deeper.map_or_else(|| name.clone(), |deeper| format!("{name}/{deeper}")))
 }

@@ -173,6 +173,7 @@ impl Encode for Rule {
     fn encode(&self, verb: Verb, message: &mut Message) -> Result<()> {
         self.check()?;
         let prefix = |network: Option<Cidr>| network.map_or(0, |network| network.prefix());
+        // A table that does not fit stands in FRA_TABLE alone.
         let table = u8::try_from(self.table.0).unwrap_or(0);
         let [f0, f1, f2, f3] = if self.invert { INVERT } else { 0 }.to_ne_bytes();
         let (to, from) = (prefix(self.destination), prefix(self.source));

@@ -1,14 +1,14 @@
 //! The socket: requests with acknowledgements, and dumps.
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use netlink_sys::protocols::NETLINK_ROUTE;
-use netlink_sys::{Socket, SocketAddr};
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::sys::time::TimeVal;
 
+use crate::channel::{Channel, Lost, in_call};
+use crate::faults::{self, Call};
 use crate::frame::{
     self, Frame, Frames, NLM_F_DUMP_INTR, NLMSG_DONE, NLMSG_ERROR, NLMSG_NOOP, NLMSG_OVERRUN,
 };
@@ -17,12 +17,6 @@ use crate::{Error, Result};
 
 /// How often a list is asked for before giving up.
 const ATTEMPTS: u32 = 5;
-/// First size of the receive buffer. The kernel fills 32 KiB at a time where the reader's buffer allows it.
-const BUFFER: usize = 64 * 1024;
-/// The receive buffer never grows beyond this.
-const LARGEST_BUFFER: usize = 16 * 1024 * 1024;
-/// Asked for as `SO_RCVBUF`; the kernel takes what `net.core.rmem_max` allows.
-const KERNEL_BUFFER: u32 = 1024 * 1024;
 
 /// A rtnetlink socket of one network namespace.
 ///
@@ -30,16 +24,15 @@ const KERNEL_BUFFER: u32 = 1024 * 1024;
 /// the operations take `&mut self` because they use one buffer again and again, and answers belong to one
 /// request at a time. Every operation waits for the kernel's answer, by default for at most ten seconds.
 ///
+/// After an error that [`Error::is_uncertain`] the kernel may have done what was asked for. What is left of its answer is thrown away
+/// before the next operation.
+///
 /// rtnetlink(7), netlink(7).
 #[derive(Debug)]
 pub struct Netlink {
-    socket: Socket,
-    port: u32,
+    pub(crate) channel: Channel,
     sequence: u32,
-    pub(crate) buffer: Vec<u8>,
     message: Message,
-    /// Whether an answer was left before its end.
-    unread: bool,
 }
 
 /// What came of waiting for answers.
@@ -59,23 +52,8 @@ impl Netlink {
 
     /// The same for another protocol of netlink; `call` names it.
     pub(crate) fn open_protocol(protocol: isize, call: &'static str) -> Result<Self> {
-        let mut socket = Socket::new(protocol).map_err(in_call(call))?;
-        let port = socket.bind_auto().map_err(in_call("bind(AF_NETLINK)"))?.port_number();
-        // Connected to the kernel: messages of other processes are refused by the kernel itself.
-        socket.connect(&SocketAddr::new(0, 0)).map_err(in_call("connect(AF_NETLINK)"))?;
-        socket.set_ext_ack(true).map_err(in_call("setsockopt(NETLINK_EXT_ACK)"))?;
-        socket.set_cap_ack(true).map_err(in_call("setsockopt(NETLINK_CAP_ACK)"))?;
-        // The next two make things better where they are possible, nothing depends on them.
-        let _ = socket.set_netlink_get_strict_chk(true);
-        let _ = socket.set_rx_buf_sz(KERNEL_BUFFER);
-        let mut netlink = Self {
-            socket,
-            port,
-            sequence: 0,
-            buffer: Vec::with_capacity(BUFFER),
-            message: Message::default(),
-            unread: false,
-        };
+        let channel = Channel::open(protocol, call)?;
+        let mut netlink = Self { channel, sequence: 0, message: Message::default() };
         netlink.set_timeout(Some(Duration::from_secs(10)))?;
         Ok(netlink)
     }
@@ -86,6 +64,7 @@ impl Netlink {
     /// # Errors
     /// [`Error::Namespace`] if `namespace` is no network namespace or may not be entered, and those of [`Netlink::open`].
     pub fn in_namespace(namespace: BorrowedFd<'_>) -> Result<Self> {
+        faults::of(&Call::Open).map_err(in_call("setns(CLONE_NEWNET)"))?;
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("netlink-setns".to_owned());
             let worker = thread.spawn_scoped(scope, || {
@@ -110,7 +89,7 @@ impl Netlink {
         let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
         let micros = i64::from(timeout.subsec_micros());
         let least = i64::from(!timeout.is_zero() && seconds == 0 && micros == 0);
-        setsockopt(&self.socket, sockopt::ReceiveTimeout, &TimeVal::new(seconds, micros + least))
+        setsockopt(&self.channel, sockopt::ReceiveTimeout, &TimeVal::new(seconds, micros + least))
             .map_err(|errno| Error::Socket { call: "setsockopt(SO_RCVTIMEO)", source: errno.into() })
     }
 
@@ -159,13 +138,15 @@ impl Netlink {
         module: Option<&'static str>,
     ) -> Result<()> {
         let sequence = self.next_sequence();
-        self.send(message.seal(sequence, self.port)?)?;
+        let port = self.channel.port();
+        self.channel.send(message.seal(sequence, port)?)?;
         loop {
-            self.receive(name)?;
-            for frame in Frames::new(&self.buffer) {
+            self.channel.receive().map_err(|lost| lost.of_request(name()))?;
+            for frame in Frames::new(&self.channel.buffer) {
                 let frame = frame?;
-                if frame.sequence == sequence && frame.port == self.port && frame.kind == NLMSG_ERROR {
+                if frame.sequence == sequence && frame.port == port && frame.kind == NLMSG_ERROR {
                     let refusal = frame::acknowledgement(&frame, message.bytes())?;
+                    self.channel.answered();
                     return refusal.map_or(Ok(()), |refusal| Err(refusal.into_error(name(), module)));
                 }
             }
@@ -187,7 +168,8 @@ impl Netlink {
             begin();
             result = write(&mut message).and_then(|()| self.attempt(&mut message, name, visit));
             match &result {
-                Err(Error::Interrupted { .. }) => {}
+                // Looking changes nothing, so that what was lost is asked for again.
+                Err(Error::Interrupted { .. } | Error::Unanswered { .. } | Error::Socket { .. }) => {}
                 _ => break,
             }
         }
@@ -202,96 +184,41 @@ impl Netlink {
         name: &dyn Fn() -> String,
         visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
     ) -> Result<()> {
-        self.drain()?;
         let sequence = self.next_sequence();
-        self.send(message.seal(sequence, self.port)?)?;
-        self.unread = true;
+        let port = self.channel.port();
+        self.channel.send(message.seal(sequence, port)?)?;
         let mut changed = false;
         loop {
-            self.receive(name)?;
-            for frame in Frames::new(&self.buffer) {
+            self.channel.receive().map_err(|lost| of_list(lost, name))?;
+            for frame in Frames::new(&self.channel.buffer) {
                 let frame = frame?;
-                if frame.sequence != sequence || frame.port != self.port {
+                if frame.sequence != sequence || frame.port != port {
                     continue;
                 }
                 changed |= frame.flags & NLM_F_DUMP_INTR != 0;
                 if let Step::Done = answer(&frame, message.bytes(), name, visit)? {
-                    self.unread = false;
+                    self.channel.answered();
                     return if changed { Err(interrupted(name)) } else { Ok(()) };
                 }
             }
         }
     }
 
-    /// Throws away what is left of an answer. The kernel goes on with a list only as it is read, and until its end refuses
-    /// another one; and while the receive buffer is full it loses every answer in silence.
-    fn drain(&mut self) -> Result<()> {
-        while self.unread {
-            self.buffer.clear();
-            match self.socket.recv(&mut self.buffer, libc::MSG_DONTWAIT) {
-                Ok(_) => {}
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EINTR | libc::ENOBUFS) => {}
-                    Some(libc::EAGAIN) => self.unread = false,
-                    _ => return Err(Error::Socket { call: "recv(netlink)", source: error }),
-                },
-            }
-        }
-        Ok(())
-    }
-
     pub(crate) fn next_sequence(&mut self) -> u32 {
         self.sequence = self.sequence.wrapping_add(1).max(1);
         self.sequence
-    }
-
-    pub(crate) const fn port(&self) -> u32 {
-        self.port
-    }
-
-    pub(crate) fn send(&self, bytes: &[u8]) -> Result<()> {
-        loop {
-            match self.socket.send(bytes, 0) {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(Error::Socket { call: "send(netlink)", source }),
-            }
-        }
-    }
-
-    /// Receives one datagram into the buffer. What does not fit is lost, the buffer grows, and the caller may try again.
-    pub(crate) fn receive(&mut self, name: &dyn Fn() -> String) -> Result<()> {
-        loop {
-            self.buffer.clear();
-            let capacity = self.buffer.capacity();
-            match self.socket.recv(&mut self.buffer, libc::MSG_TRUNC) {
-                Ok(length) if length <= capacity => return Ok(()),
-                Ok(length) if length <= LARGEST_BUFFER => {
-                    self.buffer.clear();
-                    self.buffer.reserve(length.next_power_of_two());
-                    return Err(interrupted(name));
-                }
-                Ok(_) => return Err(Error::Malformed { what: "message longer than 16 MiB" }),
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EINTR) => {}
-                    Some(libc::ENOBUFS) => return Err(interrupted(name)),
-                    Some(libc::EAGAIN) => return Err(Error::Timeout { request: name() }),
-                    _ => return Err(Error::Socket { call: "recv(netlink)", source: error }),
-                },
-            }
-        }
     }
 }
 
 impl AsFd for Netlink {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.channel.as_fd()
     }
 }
 
 impl AsRawFd for Netlink {
     fn as_raw_fd(&self) -> std::os::fd::RawFd {
-        self.socket.as_raw_fd()
+        self.channel.as_raw_fd()
     }
 }
 
@@ -299,8 +226,11 @@ fn interrupted(name: &dyn Fn() -> String) -> Error {
     Error::Interrupted { request: name(), attempts: ATTEMPTS }
 }
 
-pub(crate) fn in_call(call: &'static str) -> impl Fn(io::Error) -> Error {
-    move |source| Error::Socket { call, source }
+fn of_list(lost: Lost, name: &dyn Fn() -> String) -> Error {
+    match lost {
+        Lost::Overflow => interrupted(name),
+        other => other.of_request(name()),
+    }
 }
 
 /// Sorts one message of an answer.

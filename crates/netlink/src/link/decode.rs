@@ -59,7 +59,7 @@ impl<'a> LinkView<'a> {
     /// Reads `struct ifinfomsg` and its attributes.
     ///
     /// # Errors
-    /// [`Error::Malformed`] if the header is cut off.
+    /// [`Error::Malformed`] if the header or an attribute is cut off: what is missing must not look like what isn't so.
     pub fn parse(payload: &'a [u8]) -> Result<Self> {
         let header = payload.first_chunk::<HEADER>().ok_or(Error::Malformed { what: "link header" })?;
         let [_, _, h0, h1, i0, i1, i2, i3, f0, f1, f2, f3, ..] = *header;
@@ -83,23 +83,26 @@ impl<'a> LinkView<'a> {
             unknown: 0,
             attributes: payload.get(HEADER..).unwrap_or_default(),
         };
-        for attribute in view.attributes() {
-            view.take(attribute);
+        let mut attributes = view.attributes();
+        for attribute in attributes.by_ref() {
+            view.take(attribute).ok_or(Error::Malformed { what: "link attribute" })?;
         }
-        Ok(view)
+        if attributes.is_cut_off() { Err(Error::Malformed { what: "link attributes" }) } else { Ok(view) }
     }
 
-    fn take(&mut self, attribute: Attribute<'a>) {
+    /// None if the value is too short or too long for what it means.
+    fn take(&mut self, attribute: Attribute<'a>) -> Option<()> {
+        let index = || attribute.u32().map(|index| (index != 0).then_some(Index::new(index)));
         match attribute.kind {
             IFLA_ADDRESS => self.mac = attribute.value,
-            IFLA_IFNAME => self.name = attribute.name().unwrap_or(self.name),
-            IFLA_MTU => self.mtu = attribute.u32().unwrap_or_default(),
-            IFLA_LINK => self.parent = attribute.u32().filter(|index| *index != 0).map(Index::new),
-            IFLA_LINK_NETNSID => self.parent_namespace = attribute.i32(),
-            IFLA_MASTER => self.master = attribute.u32().filter(|index| *index != 0).map(Index::new),
-            IFLA_OPERSTATE => self.state = OperState::from_number(attribute.u8().unwrap_or_default()),
-            IFLA_TXQLEN => self.queue_length = attribute.u32().unwrap_or_default(),
-            IFLA_GROUP => self.group = attribute.u32().unwrap_or_default(),
+            IFLA_IFNAME => self.name = attribute.name()?,
+            IFLA_MTU => self.mtu = attribute.u32()?,
+            IFLA_LINK => self.parent = index()?,
+            IFLA_LINK_NETNSID => self.parent_namespace = Some(attribute.i32()?),
+            IFLA_MASTER => self.master = index()?,
+            IFLA_OPERSTATE => self.state = OperState::from_number(attribute.u8()?),
+            IFLA_TXQLEN => self.queue_length = attribute.u32()?,
+            IFLA_GROUP => self.group = attribute.u32()?,
             IFLA_LINKINFO => self.info = attribute.value,
             IFLA_STATS64 => self.stats = attribute.value,
             IFLA_IFALIAS => self.alias = Some(attribute.value),
@@ -107,6 +110,7 @@ impl<'a> LinkView<'a> {
             _ if is_unknown(&attribute) => self.unknown += align(attribute.value.len() + 4),
             _ => {}
         }
+        Some(())
     }
 
     /// All attributes as the kernel sent them.
@@ -266,6 +270,7 @@ impl Link {
     }
 }
 
+/// A parameter that an older kernel does not tell is the kernel's default.
 fn kind(name: &[u8], data: &[u8]) -> LinkKind {
     let find = |kind| Attributes::new(data).find(kind).map(|value| Attribute { kind, value });
     let word = |kind| find(kind).and_then(|attribute| attribute.u32());

@@ -5,6 +5,7 @@ use libc::{
 };
 
 use super::kind::{Bridge, BridgePort, IpvlanIsolation, IpvlanMode, LinkKind, Peer, Vxlan};
+use super::request::Which;
 use super::{Namespace, namespace};
 use crate::attribute::Writer;
 use crate::message::Message;
@@ -69,9 +70,13 @@ impl Encode for super::LinkChange<'_> {
         }
         self.check()?;
         // Only the flags in the mask change: a link that is set up keeps MULTICAST and all others.
-        let fixed = ifinfomsg(0, self.index, self.flags.bits(), self.mask.bits());
+        let (index, name) = match self.link {
+            Which::Index(index) => (index, self.name),
+            Which::Name(name) => (Index::default(), Some(name)),
+        };
+        let fixed = ifinfomsg(0, index, self.flags.bits(), self.mask.bits());
         let mut writer = message.start(RTM_NEWLINK, verb.flags(), &fixed);
-        if let Some(name) = self.name {
+        if let Some(name) = name {
             writer.text(IFLA_IFNAME, name.as_bytes())?;
         }
         self.settings.write(&mut writer)?;

@@ -195,12 +195,28 @@ impl fmt::Display for NewLink<'_> {
     }
 }
 
+/// The link that is changed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Which {
+    Index(Index),
+    Name(Name),
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index(index) => index.fmt(f),
+            Self::Name(name) => write!(f, "link {name:?}"),
+        }
+    }
+}
+
 /// A change of an existing link, all in one request; what is not named stays as it is.
 ///
 /// Nothing brings the link up or down but [`LinkChange::up`] and [`LinkChange::down`].
 #[derive(Debug, Clone)]
 pub struct LinkChange<'a> {
-    pub(super) index: Index,
+    pub(super) link: Which,
     pub(super) flags: LinkFlags,
     pub(super) mask: LinkFlags,
     pub(super) name: Option<Name>,
@@ -214,8 +230,18 @@ impl<'a> LinkChange<'a> {
     /// No change yet.
     #[must_use]
     pub fn new(index: Index) -> Self {
+        Self::of(Which::Index(index))
+    }
+
+    /// No change yet of the link that has this name when the kernel gets to it: saves asking for its index. It can't be renamed.
+    #[must_use]
+    pub fn named(name: Name) -> Self {
+        Self::of(Which::Name(name))
+    }
+
+    fn of(link: Which) -> Self {
         let (flags, mask, settings) = (LinkFlags::empty(), LinkFlags::empty(), Settings::default());
-        Self { index, flags, mask, name: None, settings, namespace: None, kind: None, port: None }
+        Self { link, flags, mask, name: None, settings, namespace: None, kind: None, port: None }
     }
 
     /// Sets or clears flags; the others stay.
@@ -302,11 +328,18 @@ impl<'a> LinkChange<'a> {
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        if self.index.get() == 0 {
-            return Err(Error::invalid("link", "index 0"));
-        }
-        if let Some(name) = self.name {
-            name::check(name.as_bytes(), "link name")?;
+        match (self.link, self.name) {
+            (Which::Index(index), _) if index.get() == 0 => return Err(Error::invalid("link", "index 0")),
+            (Which::Name(_), Some(_)) => {
+                return Err(Error::invalid(
+                    "link name",
+                    "a link that is given by its name can't get another",
+                ));
+            }
+            (Which::Name(name), None) | (Which::Index(_), Some(name)) => {
+                name::check(name.as_bytes(), "link name")?;
+            }
+            (Which::Index(_), None) => {}
         }
         self.settings.check()
     }
@@ -314,7 +347,7 @@ impl<'a> LinkChange<'a> {
 
 impl fmt::Display for LinkChange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.index)?;
+        write!(f, "{}", self.link)?;
         if let Some(name) = self.name {
             write!(f, " name {name:?}")?;
         }

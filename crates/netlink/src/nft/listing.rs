@@ -1,5 +1,5 @@
 //! What is there: tables, chains and rules, as far as deleting and recognizing them needs.
-use super::{FIXED, Nft, TableFamily};
+use super::{FIXED, NFTA_TABLE_USERDATA, Nft, TableFamily};
 use crate::Result;
 use crate::attribute::{Attribute, Attributes};
 use crate::frame::Frame;
@@ -17,6 +17,8 @@ pub struct ListedTable {
     pub name: String,
     /// How many chains, sets and other objects it holds.
     pub uses: u32,
+    /// Its comment.
+    pub comment: Option<String>,
 }
 
 /// A chain that is there.
@@ -107,8 +109,10 @@ fn number(value: &[u8]) -> Option<u64> {
 pub(super) fn table(payload: &[u8]) -> Option<ListedTable> {
     let (family, attributes) = start(payload)?;
     let name = text(attributes.clone().find(1)?);
-    let uses = attributes.find(3).and_then(|value| value.first_chunk().copied());
-    Some(ListedTable { family, name, uses: uses.map_or(0, u32::from_be_bytes) })
+    let uses = attributes.clone().find(3).and_then(|value| value.first_chunk().copied());
+    let comment = attributes.find(NFTA_TABLE_USERDATA).and_then(comment);
+    // For show only: a table goes with all that it holds.
+    Some(ListedTable { family, name, uses: uses.map_or(0, u32::from_be_bytes), comment })
 }
 
 pub(super) fn chain(payload: &[u8]) -> Option<ListedChain> {

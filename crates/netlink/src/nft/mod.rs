@@ -39,6 +39,8 @@ const SUBSYSTEM: u8 = 10;
 const FIXED: usize = 4;
 /// `NFT_USERDATA_MAXLEN`, less type, length and NUL of a comment; nft(8) takes 128.
 const LONGEST_COMMENT: usize = 128;
+/// `NFTA_TABLE_USERDATA`: where nft(8) keeps a table's comment.
+const NFTA_TABLE_USERDATA: u16 = 6;
 /// `NFT_NAME_MAXLEN`, with its NUL.
 const LONGEST_NAME: usize = 256;
 

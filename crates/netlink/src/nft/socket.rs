@@ -1,9 +1,11 @@
 //! The socket: transactions, and which generation the rules are of.
 use netlink_sys::protocols::NETLINK_NETFILTER;
+use nix::sys::socket::{setsockopt, sockopt};
 
 use super::transaction::{Transaction, expression_at};
 use super::{FIXED, Table, TableFamily, fixed, kind};
-use crate::attribute::{Attribute, Attributes};
+use crate::attribute::{Attribute, Attributes, located};
+use crate::channel::Channel;
 use crate::error::Hint;
 use crate::frame::{self, Frame, Frames, NLMSG_ERROR, Refusal};
 use crate::message::{Message, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
@@ -13,6 +15,8 @@ const NFT_MSG_GETGEN: u8 = 16;
 const NFTA_GEN_ID: u16 = 1;
 /// More than this needs a larger send buffer than sockets have by default.
 const LONGEST_SEND: usize = 64 * 1024;
+/// What the transaction as a whole is called.
+const WHOLE: &str = "transaction of nf_tables";
 /// Transactions larger than this are refused: 20,000 rules and more.
 const LONGEST_TRANSACTION: usize = 16 * 1024 * 1024;
 
@@ -114,34 +118,36 @@ impl Nft {
         for _ in 0..=transaction.len() {
             self.netlink.next_sequence();
         }
-        let bytes = transaction.sealed(first, self.netlink.port(), generation)?;
-        self.make_room(bytes.len())?;
-        self.netlink.send(&bytes)?;
+        let channel = &mut self.netlink.channel;
+        let port = channel.port();
+        let bytes = transaction.sealed(first, port, generation)?;
+        make_room(channel, bytes.len())?;
+        channel.send(&bytes)?;
         loop {
-            self.netlink.receive(&|| "transaction of nf_tables".to_owned())?;
-            for frame in Frames::new(&self.netlink.buffer) {
-                if let Some(result) = outcome(&frame?, transaction, first, self.netlink.port()) {
+            channel.receive().map_err(|lost| lost.of_request(WHOLE.to_owned()))?;
+            for frame in Frames::new(&channel.buffer) {
+                if let Some(result) = outcome(&frame?, transaction, first, port) {
+                    if result.is_ok() {
+                        // The last acknowledgement; behind an error there may be more of them.
+                        channel.answered();
+                    }
                     return result;
                 }
             }
         }
     }
+}
 
-    /// A transaction is one datagram, whatever its size.
-    fn make_room(&self, length: usize) -> Result<()> {
-        if length > LONGEST_TRANSACTION {
-            return Err(Error::invalid("transaction", "longer than 16 MiB"));
-        }
-        if length > LONGEST_SEND {
-            nix::sys::socket::setsockopt(
-                &self.netlink,
-                nix::sys::socket::sockopt::SndBufForce,
-                &(2 * length),
-            )
-            .map_err(|errno| Error::Socket { call: "setsockopt(SO_SNDBUFFORCE)", source: errno.into() })?;
-        }
-        Ok(())
+/// A transaction is one datagram, whatever its size.
+fn make_room(channel: &Channel, length: usize) -> Result<()> {
+    if length > LONGEST_TRANSACTION {
+        return Err(Error::invalid("transaction", "longer than 16 MiB"));
     }
+    if length > LONGEST_SEND {
+        setsockopt(channel, sockopt::SndBufForce, &(2 * length))
+            .map_err(|errno| Error::Socket { call: "setsockopt(SO_SNDBUFFORCE)", source: errno.into() })?;
+    }
+    Ok(())
 }
 
 /// What a frame says about the transaction as a whole: done with the last acknowledgement, failed with the first error.
@@ -159,7 +165,7 @@ fn outcome(frame: &Frame<'_>, transaction: &Transaction, first: u32, port: u32) 
         Err(error) => Some(Err(error)),
         Ok(None) => (place == transaction.len()).then_some(Ok(())),
         Ok(Some(refusal)) => {
-            let name = request.map_or("transaction of nf_tables", |request| &request.name);
+            let name = request.map_or(WHOLE, |request| &request.name);
             Some(Err(explained(refusal, name, request.map_or(&[], |request| &request.bytes))))
         }
     }
@@ -184,9 +190,7 @@ fn missing_module(refusal: &Refusal, request: &[u8]) -> Option<&'static str> {
     let offset = refusal.offset()?;
     // NFTA_CHAIN_TYPE: "nat" is unknown.
     let is_chain = request.get(4..6) == Some(&kind(NFT_MSG_NEWCHAIN).to_ne_bytes()[..]);
-    if is_chain
-        && frame::located(request, crate::message::HEADER + FIXED).any(|found| is_type(&found, offset))
-    {
+    if is_chain && located(request, crate::message::HEADER + FIXED).any(|found| is_type(&found, offset)) {
         return Some("nft_chain_nat");
     }
     match expression_at(request, offset)? {

@@ -132,8 +132,19 @@ fn a_transaction_is_what_nft_sends() {
 }
 
 #[test]
+fn the_comment_of_a_table_is_as_nft_keeps_it() {
+    let mut all = Transaction::new();
+    all.add_table_with(&Table::inet("t"), Some("ab")).unwrap();
+    let bytes = &all.requests()[0].bytes;
+    assert_eq!(bytes[bytes.len() - 12..], [9, 0, 6, 0, 0, 3, b'a', b'b', 0, 0, 0, 0]);
+    assert_eq!(listing::table(&bytes[16..]).unwrap().comment.as_deref(), Some("ab"));
+}
+
+#[test]
 fn what_cannot_be_is_refused() {
     let mut all = Transaction::new();
+    let long = "x".repeat(129);
+    assert!(all.add_table_with(&Table::inet("t"), Some(&long)).is_err());
     for name in [String::new(), "a\0b".to_owned(), "x".repeat(256)] {
         assert!(all.add_table(&Table::inet(name.clone())).is_err(), "{name:?}");
         assert!(all.delete_table(&Table::inet(name.clone())).is_err(), "{name:?}");
@@ -184,7 +195,7 @@ fn what_the_kernel_lists() {
     let payload = |name: &str| capture(name)[16..].to_vec();
     let inet = super::TableFamily::Inet;
     let table = listing::table(&payload("kernel_newtable.0")).unwrap();
-    assert_eq!(table, listing::ListedTable { family: inet, name: "one".to_owned(), uses: 3 });
+    assert_eq!(table, listing::ListedTable { family: inet, name: "one".to_owned(), uses: 3, comment: None });
     for (number, name, handle, base) in
         [(0, "ports", 1, false), (1, "leaving", 2, true), (2, "entering", 3, true)]
     {

@@ -1,8 +1,9 @@
 //! Requests that the kernel does together or not at all.
 use super::{
-    Base, Chain, ChainKind, FIXED, LONGEST_COMMENT, Rule, SUBSYSTEM, Table, fixed, kind, write_name,
+    Base, Chain, ChainKind, FIXED, LONGEST_COMMENT, NFTA_TABLE_USERDATA, Rule, SUBSYSTEM, Table, fixed, kind,
+    write_name,
 };
-use crate::attribute::{Writer, align};
+use crate::attribute::{Attributes, Writer, align, located};
 use crate::message::{Message, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use crate::{Error, Result};
 
@@ -68,9 +69,18 @@ impl Transaction {
     /// # Errors
     /// [`Error::Invalid`] for a name that can't be; the transaction stays as it was.
     pub fn add_table(&mut self, table: &Table) -> Result<()> {
+        self.add_table_with(table, None)
+    }
+
+    /// Makes a table with a comment, by which it can be found again.
+    ///
+    /// # Errors
+    /// As of [`Transaction::add_table`]; also for a comment of more than 128 bytes.
+    pub fn add_table_with(&mut self, table: &Table, comment: Option<&str>) -> Result<()> {
         self.push(NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL, table, format!("add {table}"), |writer| {
             write_name(writer, NFTA_TABLE_NAME, "table", &table.name)?;
-            writer.u32_be(NFTA_TABLE_FLAGS, 0)
+            writer.u32_be(NFTA_TABLE_FLAGS, 0)?;
+            comment.map_or(Ok(()), |comment| write_comment(writer, NFTA_TABLE_USERDATA, comment))
         })
     }
 
@@ -121,7 +131,8 @@ impl Transaction {
             writer.nest_flagged(NFTA_RULE_EXPRESSIONS, |list| {
                 rule.expressions.iter().try_for_each(|expression| expression.write(list))
             })?;
-            rule.comment.as_deref().map_or(Ok(()), |comment| write_comment(writer, comment))
+            let comment = rule.comment.as_deref();
+            comment.map_or(Ok(()), |comment| write_comment(writer, NFTA_RULE_USERDATA, comment))
         })
     }
 
@@ -209,8 +220,8 @@ fn write_base(writer: &mut Writer<'_>, base: Base) -> Result<()> {
     })
 }
 
-/// `NFTNL_UDATA_RULE_COMMENT`, as nft(8) keeps it: type 0, length, text, NUL.
-fn write_comment(writer: &mut Writer<'_>, comment: &str) -> Result<()> {
+/// `NFTNL_UDATA_TABLE_COMMENT` and `NFTNL_UDATA_RULE_COMMENT`, as nft(8) keeps them: type 0, length, text, NUL.
+fn write_comment(writer: &mut Writer<'_>, place: u16, comment: &str) -> Result<()> {
     if comment.len() > LONGEST_COMMENT || comment.contains('\0') {
         return Err(Error::invalid("comment", format!("{comment:?}: at most 128 bytes without NUL")));
     }
@@ -218,13 +229,11 @@ fn write_comment(writer: &mut Writer<'_>, comment: &str) -> Result<()> {
     let mut value = vec![0, length];
     value.extend_from_slice(comment.as_bytes());
     value.push(0);
-    writer.bytes(NFTA_RULE_USERDATA, &value)
+    writer.bytes(place, &value)
 }
 
 /// The name of the expression whose list element begins at `offset` of a request for a rule.
 pub(super) fn expression_at(request: &[u8], offset: u32) -> Option<&[u8]> {
-    use crate::attribute::Attributes;
-    use crate::frame::located;
     let offset = usize::try_from(offset).ok()?;
     let rule = crate::message::HEADER + FIXED;
     let (start, list) = located(request, rule).find(|(_, found)| found.kind == NFTA_RULE_EXPRESSIONS)?;

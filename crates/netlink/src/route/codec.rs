@@ -48,6 +48,7 @@ impl Encode for Route {
 impl Route {
     fn header(&self, verb: Verb) -> [u8; HEADER] {
         let prefix = |network: Option<Cidr>| network.map_or(0, |network| network.prefix());
+        // A table that does not fit stands in RTA_TABLE alone.
         let table = u8::try_from(self.table.0).unwrap_or(0);
         let [f0, f1, f2, f3] = u32::from(if self.onlink { ONLINK } else { 0 }).to_ne_bytes();
         // A delete without a kind or a maker matches all of them.
@@ -77,6 +78,7 @@ impl Route {
 /// `struct rtnexthop` with its attributes behind it.
 fn write_hop(list: &mut Writer<'_>, hop: &NextHop) -> Result<()> {
     let start = list.position();
+    // Index 0: the kernel finds the link by the gateway.
     let [i0, i1, i2, i3] = hop.link.unwrap_or_default().to_bytes();
     let weight = u8::try_from(hop.weight.saturating_sub(1)).unwrap_or(u8::MAX);
     list.raw(&[0, 0, if hop.onlink { ONLINK } else { 0 }, weight, i0, i1, i2, i3]);

@@ -74,7 +74,7 @@ impl Netlink {
             );
             // A table that holds no route yet does not exist: an empty list.
             match result {
-                Err(error) if error.errno() == Some(libc::ENOENT) && filter.table.is_some() => {}
+                Err(error) if error.is_refusal(libc::ENOENT) && filter.table.is_some() => {}
                 other => other?,
             }
         }

@@ -25,13 +25,14 @@ fn message(part: &Part, sequence: &[u8], port: u32) -> Vec<u8> {
     bytes
 }
 
-/// A socket whose kernel is a thread that gives each request the next answer, and says how many it was asked for.
-fn played(answers: Vec<Vec<Part>>) -> (Netlink, JoinHandle<usize>) {
+/// A socket whose kernel is a thread that gives each request the next answer, and says how many it was asked for. Its own socket
+/// stays open until then: else the port would be given to another test's, which would get our last message.
+fn played(answers: Vec<Vec<Part>>) -> (Netlink, JoinHandle<(usize, Socket)>) {
     let mut kernel = Socket::new(NETLINK_USERSOCK).unwrap();
     let own = kernel.bind_auto().unwrap().port_number();
     let netlink = Netlink::open_protocol(NETLINK_USERSOCK, "socket").unwrap();
-    netlink.socket.connect(&SocketAddr::new(own, 0)).unwrap();
-    let port = netlink.port;
+    netlink.channel.connect_to(own);
+    let port = netlink.channel.port();
     let thread = std::thread::spawn(move || {
         let mut asked = 0;
         for answer in answers {
@@ -45,7 +46,7 @@ fn played(answers: Vec<Vec<Part>>) -> (Netlink, JoinHandle<usize>) {
                 kernel.send_to(&bytes, &SocketAddr::new(port, 0), 0).unwrap();
             }
         }
-        asked
+        (asked, kernel)
     });
     (netlink, thread)
 }
@@ -64,8 +65,9 @@ fn list(answers: Vec<Vec<Part>>) -> (Result<Vec<u8>>, usize) {
         Ok(())
     });
     // Ends the thread if it still waits.
-    let _ = netlink.send(&[16, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    (result.map(|()| found.take()), kernel.join().unwrap())
+    let _ = netlink.channel.send(&[16, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let (asked, _socket) = kernel.join().unwrap();
+    (result.map(|()| found.take()), asked)
 }
 
 fn listed(number: u8, flags: u16) -> Part {
