@@ -12,9 +12,10 @@ mod links;
 mod place;
 
 use libcontainer_netlink::{
-    Address, AddressFlags, Cidr, Family, Index, Name, Neighbour, NeighbourFlags, NeighbourState, Netlink,
-    Route, RouteFilter, RouteKind, Rule, RuleAction, Scope,
+    Address, AddressFlags, Cidr, Family, Neighbour, NeighbourFlags, NeighbourState, Netlink, Route,
+    RouteFilter, RouteKind, Rule, RuleAction, Scope,
 };
+use links::Names;
 use place::{in_namespace, json, run};
 use serde_json::{Value, json as object};
 
@@ -94,15 +95,6 @@ fn all_same(ours: &[Value], theirs: &[Value], least: usize) {
     assert_eq!(ours.len(), theirs.len(), "{ours:?} and {theirs:?}");
     assert!(ours.len() >= least, "{}", ours.len());
     ours.iter().zip(theirs).for_each(|(our, their)| same(our, their));
-}
-
-/// As `ip` names links.
-struct Names(Vec<(Index, Name)>);
-
-impl Names {
-    fn of(&self, index: Index) -> String {
-        self.0.iter().find(|(known, _)| *known == index).map(|(_, name)| name.to_string()).unwrap()
-    }
 }
 
 #[test]

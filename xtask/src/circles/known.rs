@@ -23,10 +23,6 @@ pub(super) const KNOWN: &[Known] = &[
     ("crates/plan/src/lib.rs", "", &["host", "undo"]),
     ("crates/plan/src/lib.rs", "launch", &["(own file)", "run"]),
     ("crates/network/src/lib.rs", "", &["device", "link", "nat", "pasta", "plan"]),
-    ("crates/netlink/src/lib.rs", "", &["frame", "names"]),
-    ("crates/netlink/src/lib.rs", "link", &["encode", "request"]),
-    ("crates/netlink/src/lib.rs", "nft", &["(own file)", "expression"]),
-    ("crates/netlink/tests/agreement.rs", "", &["(own file)", "links"]),
     ("crates/security/src/lib.rs", "", &["procfs", "thread"]),
     (
         "crates/nsinit/src/main.rs",

@@ -1,29 +1,20 @@
 //! Requests that make, change and delete links.
 use libc::{
-    IFLA_ADDRESS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_LINK,
-    IFLA_LINKINFO, IFLA_MTU, RTM_DELLINK, RTM_NEWLINK,
+    IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND, IFLA_INFO_SLAVE_DATA, IFLA_LINK, IFLA_LINKINFO, RTM_DELLINK,
+    RTM_NEWLINK,
 };
 
+use super::Namespace;
+use super::fields::{ifinfomsg, mac_and_mtu, namespace};
 use super::kind::{Bridge, BridgePort, IpvlanIsolation, IpvlanMode, LinkKind, Peer, Vxlan};
 use super::request::Which;
-use super::{Namespace, namespace};
 use crate::attribute::Writer;
 use crate::message::Message;
 use crate::message::sealed::Encode;
-use crate::{Error, Index, Mac, Result, Verb};
+use crate::{Error, Index, Result, Verb};
 
 /// `VETH_INFO_PEER`.
 const VETH_INFO_PEER: u16 = 1;
-
-/// `struct ifinfomsg`: family, padding, type, index, flags, change mask.
-pub(super) fn ifinfomsg(family: u8, index: Index, flags: u32, change: u32) -> [u8; 16] {
-    let mut header = [0; 16];
-    let parts = [[family, 0, 0, 0], index.to_bytes(), flags.to_ne_bytes(), change.to_ne_bytes()];
-    for (to, from) in header.iter_mut().zip(parts.into_iter().flatten()) {
-        *to = from;
-    }
-    header
-}
 
 impl Encode for Index {
     fn encode(&self, verb: Verb, message: &mut Message) -> Result<()> {
@@ -140,13 +131,6 @@ fn peer(data: &mut Writer<'_>, peer: &Peer, at: Option<Namespace<'_>>) -> Result
         mac_and_mtu(data, peer.mac, peer.mtu)?;
         at.map_or(Ok(()), |at| namespace(data, at))
     })
-}
-
-pub(super) fn mac_and_mtu(writer: &mut Writer<'_>, mac: Option<Mac>, mtu: Option<u32>) -> Result<()> {
-    if let Some(mac) = mac {
-        writer.bytes(IFLA_ADDRESS, mac.as_bytes())?;
-    }
-    mtu.map_or(Ok(()), |mtu| writer.u32(IFLA_MTU, mtu))
 }
 
 fn bridge(data: &mut Writer<'_>, bridge: &Bridge) -> Result<()> {

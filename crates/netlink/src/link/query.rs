@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use libc::{IFLA_EXT_MASK, IFLA_IFNAME, RTM_GETLINK, RTM_NEWLINK};
 
-use super::encode::ifinfomsg;
-use super::request::check_alt;
+use super::alt_names::check_alt;
+use super::fields::ifinfomsg;
 use super::{Link, LinkChange, LinkView};
 use crate::message::{Message, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 use crate::{Error, Index, Name, Netlink, Result, Verb};

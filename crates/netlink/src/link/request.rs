@@ -5,21 +5,11 @@ use std::os::unix::ffi::OsStrExt;
 
 use libc::{IFLA_GROUP, IFLA_IFALIAS, IFLA_MASTER, IFLA_TXQLEN};
 
-use super::encode::{ifinfomsg, mac_and_mtu};
+use super::fields::mac_and_mtu;
 use super::{Bridge, BridgePort, LinkFlags, LinkKind, MacvlanMode, Namespace, Peer, Vlan, VlanProtocol};
 use crate::attribute::Writer;
-use crate::message::Message;
-use crate::message::sealed::Encode;
 use crate::name;
-use crate::{Error, Index, Mac, Name, Result, Verb};
-
-/// `RTM_NEWLINKPROP`, `RTM_DELLINKPROP`.
-const RTM_LINKPROP: (u16, u16) = (108, 109);
-/// `IFLA_PROP_LIST`, `IFLA_ALT_IFNAME`.
-const PROP_LIST: u16 = 52;
-const ALT_IFNAME: u16 = 53;
-/// Longest alternative name (`ALTIFNAMSIZ` less the NUL).
-const LONGEST_ALT: usize = 127;
+use crate::{Error, Index, Mac, Name, Result};
 
 /// What new and existing links have in common.
 #[derive(Debug, Clone, Default)]
@@ -362,53 +352,5 @@ impl fmt::Display for LinkChange<'_> {
             f.write_str(if self.flags.contains(LinkFlags::UP) { " up" } else { " down" })?;
         }
         if self.namespace.is_some() { f.write_str(" to another namespace") } else { Ok(()) }
-    }
-}
-
-/// Alternative names of a link, up to 127 bytes each, to be added or deleted.
-#[derive(Debug, Clone, Copy)]
-pub struct AltNames<'a> {
-    index: Index,
-    names: &'a [&'a OsStr],
-}
-
-impl<'a> AltNames<'a> {
-    /// These names of a link.
-    #[must_use]
-    pub const fn new(index: Index, names: &'a [&'a OsStr]) -> Self {
-        Self { index, names }
-    }
-}
-
-impl Encode for AltNames<'_> {
-    fn encode(&self, verb: Verb, message: &mut Message) -> Result<()> {
-        let (new, delete) = RTM_LINKPROP;
-        let fixed = ifinfomsg(0, self.index, 0, 0);
-        let mut writer = message.start(verb.pick(new, delete), verb.flags(), &fixed);
-        if self.names.is_empty() {
-            return Err(Error::invalid("alternative name", "none given"));
-        }
-        writer.nest_flagged(PROP_LIST, |list| {
-            for name in self.names {
-                check_alt(name.as_bytes())?;
-                list.text(ALT_IFNAME, name.as_bytes())?;
-            }
-            Ok(())
-        })
-    }
-}
-
-pub(super) fn check_alt(name: &[u8]) -> Result<()> {
-    name::check(name, "alternative name")?;
-    if name.len() > LONGEST_ALT {
-        let problem = format!("{} bytes long, at most {LONGEST_ALT} are allowed", name.len());
-        return Err(Error::invalid("alternative name", problem));
-    }
-    Ok(())
-}
-
-impl fmt::Display for AltNames<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "alternative names {:?} of {}", self.names, self.index)
     }
 }

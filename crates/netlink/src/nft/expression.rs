@@ -1,6 +1,7 @@
 //! Expressions: what a rule loads, compares and does. Numbers and attribute order as nft(8) sends them.
 use std::net::IpAddr;
 
+use super::wire::write_name;
 use crate::Name;
 use crate::attribute::Writer;
 use crate::{Error, Result};
@@ -260,7 +261,7 @@ impl Verdict {
             value.nest_flagged(NFTA_DATA_VERDICT, |verdict| {
                 verdict.bytes(NFTA_VERDICT_CODE, &code.to_be_bytes())?;
                 match self {
-                    Self::Jump(chain) => super::write_name(verdict, NFTA_VERDICT_CHAIN, "chain", chain),
+                    Self::Jump(chain) => write_name(verdict, NFTA_VERDICT_CHAIN, "chain", chain),
                     _ => Ok(()),
                 }
             })

@@ -1,5 +1,7 @@
 //! What is there: tables, chains and rules, as far as deleting and recognizing them needs.
-use super::{FIXED, NFTA_TABLE_USERDATA, Nft, TableFamily};
+use super::objects::TableFamily;
+use super::socket::Nft;
+use super::wire::{FIXED, NFTA_TABLE_USERDATA};
 use crate::Result;
 use crate::attribute::{Attribute, Attributes};
 use crate::frame::Frame;

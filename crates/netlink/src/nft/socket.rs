@@ -2,8 +2,9 @@
 use netlink_sys::protocols::NETLINK_NETFILTER;
 use nix::sys::socket::{setsockopt, sockopt};
 
+use super::objects::{Table, TableFamily};
 use super::transaction::{Transaction, expression_at};
-use super::{FIXED, Table, TableFamily, fixed, kind};
+use super::wire::{FIXED, kind};
 use crate::attribute::{Attribute, Attributes, located};
 use crate::channel::Channel;
 use crate::error::Hint;
@@ -81,7 +82,7 @@ impl Nft {
         let mut found = None;
         let write = |message: &mut Message| {
             let flags = NLM_F_REQUEST | NLM_F_ACK;
-            message.start(kind(NFT_MSG_GETGEN), flags, &fixed(TableFamily::Other(0)));
+            message.start(kind(NFT_MSG_GETGEN), flags, &TableFamily::Other(0).header());
             Ok(())
         };
         let name = || "get the generation of nf_tables".to_owned();
@@ -104,7 +105,7 @@ impl Nft {
         visit: &mut dyn FnMut(&Frame<'_>) -> Result<()>,
     ) -> Result<()> {
         let write = |request: &mut Message| {
-            request.start(kind(message), NLM_F_REQUEST | NLM_F_DUMP, &fixed(family));
+            request.start(kind(message), NLM_F_REQUEST | NLM_F_DUMP, &family.header());
             Ok(())
         };
         self.netlink.query(&|| format!("list {what}"), &write, begin, visit).map_err(without_nf_tables)

@@ -1,8 +1,6 @@
 //! Requests that the kernel does together or not at all.
-use super::{
-    Base, Chain, ChainKind, FIXED, LONGEST_COMMENT, NFTA_TABLE_USERDATA, Rule, SUBSYSTEM, Table, fixed, kind,
-    write_name,
-};
+use super::objects::{Base, Chain, ChainKind, Rule, Table};
+use super::wire::{FIXED, LONGEST_COMMENT, NFTA_TABLE_USERDATA, SUBSYSTEM, kind, write_name};
 use crate::attribute::{Attributes, Writer, align, located};
 use crate::message::{Message, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST};
 use crate::{Error, Result};
@@ -157,7 +155,7 @@ impl Transaction {
         name: String,
         write: impl FnOnce(&mut Writer<'_>) -> Result<()>,
     ) -> Result<()> {
-        write(&mut self.message.start(kind(message), NLM_F_REQUEST | flags, &fixed(table.family)))?;
+        write(&mut self.message.start(kind(message), NLM_F_REQUEST | flags, &table.family.header()))?;
         let bytes = self.message.seal(0, 0)?.to_vec();
         self.requests.push(Request { bytes, name });
         Ok(())

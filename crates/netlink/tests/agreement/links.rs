@@ -1,11 +1,18 @@
 //! A link as `ip -N -j -d -s link show` has it.
 
 use libcontainer_netlink::{
-    BridgePort, Link, LinkFlags, LinkKind, MacvlanMode, OperState, TunKind, VlanProtocol, Vxlan,
+    BridgePort, Index, Link, LinkFlags, LinkKind, MacvlanMode, Name, OperState, TunKind, VlanProtocol, Vxlan,
 };
 use serde_json::{Value, json as object};
 
-use super::Names;
+/// As `ip` names links.
+pub(crate) struct Names(pub(crate) Vec<(Index, Name)>);
+
+impl Names {
+    pub(crate) fn of(&self, index: Index) -> String {
+        self.0.iter().find(|(known, _)| *known == index).map(|(_, name)| name.to_string()).unwrap()
+    }
+}
 
 fn number(on: Option<bool>) -> Option<u8> {
     on.map(u8::from)
