@@ -19,7 +19,7 @@ pub use dir::Dir;
 pub use discovery::Layout;
 pub use error::{Error, Result};
 pub use group::{
-    Existing, FreezerState, Group, GroupPath, Join, Pid, Place, Plan, ProcessReader, Select, check_own_room,
-    remove_empty,
+    Existing, FreezerState, Group, GroupPath, Join, NotMember, Pid, Place, Plan, ProcessReader, Select,
+    check_member, check_own_room, remove_empty,
 };
 pub use resources::Resources;

@@ -4,6 +4,7 @@
 mod arena;
 mod board;
 mod builder;
+mod ended;
 mod errno;
 mod error;
 mod explain;
@@ -12,10 +13,12 @@ mod host;
 mod ids;
 pub mod interpret;
 mod launch;
+mod namespace;
 mod plan;
 mod probe;
 mod seal;
 mod slot;
+mod stdio;
 mod step;
 mod syscalls;
 #[cfg(test)]
@@ -25,14 +28,20 @@ pub mod wire;
 
 pub use board::BoardFile;
 pub use builder::{Builder, CapMasks, Hook, How, MountAttr, Resolve};
+pub use ended::{End, Ended, Usage, end_of_pidfd, wait_pidfd, wait_readable};
 pub use errno::text as errno_text;
 pub use error::{Cause, Lane, LaunchError, SealError, StepFailure};
 pub use explain::{Explain, StepView};
 pub use host::{FdSource, HostContext, HostStep, Undo};
 pub use ids::Pid;
-pub use launch::{INIT_SIZE, Launch, Launched, Stamp, init_image, open_pidfd, reap_left, signal_pidfd};
+pub use launch::{
+    INIT_SIZE, Launch, Launched, Stamp, init_image, open_pidfd, reap_left, resize_terminal, signal_pidfd,
+    terminal_size,
+};
+pub use namespace::{namespace_link, open_namespace};
 pub use plan::{Counts, Fault, Plan};
 pub use probe::{Nested, Probe};
 pub use slot::{At, Dir, File, FsContext, Kind, Mount, Ns, Place, Pty, Slot, SlotId, Sock};
+pub use stdio::{OpenStdio, Stdio};
 pub use step::{Label, Point};
 pub use wire::{MAX_ARENA, MAX_STEPS};

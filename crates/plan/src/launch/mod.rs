@@ -17,7 +17,7 @@ mod timeline;
 
 pub use image::{INIT_SIZE, init_image};
 pub use left::reap_left;
-pub use raw::{open_pidfd, signal_pidfd};
+pub use raw::{open_pidfd, resize_terminal, signal_pidfd, terminal_size};
 pub use timeline::Stamp;
 
 use std::collections::BTreeMap;

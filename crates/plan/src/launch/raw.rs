@@ -1,8 +1,9 @@
-//! Calls on pidfds and mounts that nix does not wrap.
+//! Calls on pidfds, mounts, namespaces and terminals that nix does not wrap.
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
@@ -102,4 +103,90 @@ pub(super) fn wait_dead(pidfd: impl AsFd, limit: std::time::Duration) {
     let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
     let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
     while poll(&mut polled, limit) == Err(nix::errno::Errno::EINTR) {}
+}
+
+/// `waitid(P_PIDFD)` with resources used: `si_code` and `si_status`; `None` if nothing has ended.
+///
+/// # Errors
+/// That of the call: `EINTR` too.
+pub(crate) fn wait_with_usage(
+    pidfd: BorrowedFd<'_>,
+    flags: i32,
+) -> io::Result<Option<(i32, i32, libc::rusage)>> {
+    let (mut info, mut usage) =
+        (MaybeUninit::<libc::siginfo_t>::zeroed(), MaybeUninit::<libc::rusage>::zeroed());
+    let (place, used) = (info.as_mut_ptr(), usage.as_mut_ptr());
+    // SAFETY: both structures are writable and of the sizes that the kernel writes.
+    let result =
+        unsafe { libc::syscall(libc::SYS_waitid, libc::P_PIDFD, pidfd.as_raw_fd(), place, flags, used) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed at least, and all bit patterns are valid.
+    let info = unsafe { info.assume_init() };
+    // SAFETY: likewise.
+    let usage = unsafe { usage.assume_init() };
+    // SAFETY: waitid fills the fields of SIGCHLD, or leaves them zero.
+    let pid = unsafe { info.si_pid() };
+    // SAFETY: likewise.
+    let status = unsafe { info.si_status() };
+    Ok((pid != 0).then_some((info.si_code, status, usage)))
+}
+
+/// `struct pidfd_info` of linux/pidfd.h, first version.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+/// The status of a process that has ended, in the form of wait(2): `ioctl(PIDFD_GET_INFO)`. `None` if the kernel leaves it out.
+///
+/// # Errors
+/// That of the call.
+pub(crate) fn exit_code(pidfd: BorrowedFd<'_>) -> io::Result<Option<i32>> {
+    // _IOWR(0xff, 11, struct pidfd_info), whose first version has 64 bytes: linux/pidfd.h.
+    const PIDFD_GET_INFO: libc::c_ulong = 0xc040_ff0b;
+    const PIDFD_INFO_EXIT: u64 = 1 << 3;
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    // SAFETY: the structure has the size that the request number carries.
+    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &raw mut info) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((info.mask & PIDFD_INFO_EXIT != 0).then_some(info.exit_code))
+}
+
+/// The `CLONE_NEW…` bit of the namespace behind a descriptor: ioctl_ns(2), `NS_GET_NSTYPE`.
+///
+/// # Errors
+/// That of the call: `ENOTTY` if it is no namespace.
+pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+    // SAFETY: the request takes no argument.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
+    u32::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Sets rows and columns of a terminal: `ioctl(TIOCSWINSZ)`.
+///
+/// # Errors
+/// That of ioctl_tty(2).
+pub fn resize_terminal(terminal: BorrowedFd<'_>, rows: u16, columns: u16) -> io::Result<()> {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the structure is the one that TIOCSWINSZ reads.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Rows and columns of a terminal: `ioctl(TIOCGWINSZ)`. `None` if it is none.
+#[must_use]
+pub fn terminal_size(terminal: BorrowedFd<'_>) -> Option<(u16, u16)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the structure is the one that TIOCGWINSZ writes.
+    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    (result == 0).then_some((size.ws_row, size.ws_col))
 }
