@@ -8,14 +8,13 @@ use crate::source::{self, Source};
 use crate::traps;
 
 /// The only files with `unsafe` code, and why.
-const UNSAFE: [(&str, &str); 14] = [
+const UNSAFE: [(&str, &str); 13] = [
     ("crates/plan/init/main.rs", "the freestanding init"),
     ("crates/plan/init/arch.rs", "entry and system calls of the init"),
     ("crates/plan/src/launch/clone.rs", "clone3 with a shared address space"),
-    ("crates/plan/src/launch/raw.rs", "pidfd calls that nix does not wrap"),
+    ("crates/plan/src/launch/raw.rs", "calls that nix does not wrap"),
     ("crates/plan/src/builder/process.rs", "names the word in a comment only"),
     ("crates/security/src/thread.rs", "capability calls on the own thread"),
-    ("crates/libcontainer/src/sys.rs", "calls that nix does not wrap"),
     ("crates/netlink/src/tun.rs", "ioctl of a tun device"),
     ("vmguest/src/port.rs", "writes to the port that ends the machine"),
     ("crates/cgroups/src/devices/kernel.rs", "bpf(2)"),

@@ -193,6 +193,12 @@ impl Error {
     }
 }
 
+/// A cgroup's error as that of a host step; [`Error::errno`] finds the number in it.
+pub(crate) fn as_io(error: libcontainer_cgroups::Error) -> io::Error {
+    let kind = error.errno().map_or(io::ErrorKind::Other, |errno| io::Error::from_raw_os_error(errno).kind());
+    io::Error::new(kind, error)
+}
+
 /// The error number behind a step: also of one whose error says more than a number.
 fn failed_by(failure: &StepFailure) -> Option<i32> {
     match &failure.cause {

@@ -1,17 +1,25 @@
 #![doc = include_str!("../README.md")]
 #![deny(unsafe_code)]
 
+mod accounts;
 mod capability;
 mod error;
+mod id_map;
 pub mod plan;
 pub mod process;
+mod process_dir;
 mod procfs;
+mod readback;
 mod rlimit;
 mod status;
 #[allow(unsafe_code, reason = "bare system calls: those of libc change all threads of the process")]
 pub mod thread;
 
+pub use accounts::{ResolvedUser, UserError, resolve as resolve_user};
 pub use capability::{CapSet, Capabilities, Capability, UnknownCapability};
 pub use error::ThreadError;
+pub use id_map::IdMaps;
+pub use process_dir::ProcessDir;
+pub use readback::{Expected, ReadBack};
 pub use rlimit::{Resource, Rlimit, problems as rlimit_problems};
 pub use status::{Ids, SeccompMode, Status, StatusError};

@@ -1,30 +1,11 @@
 //! A further process in a running container.
 
-use libcontainer_plan::wire::unsigned;
 use libcontainer_plan::{Builder, HostStep, SealError};
 
-use super::process;
-use super::setup::ProcessSetup;
-use super::{CgroupSetup, Compiled, Given};
-
-/// What the plan of a join depends on.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct JoinSetup {
-    /// Namespaces (`CLONE_NEW…` bits) in which the container's first process differs from the host.
-    pub(crate) namespaces: u32,
-    /// A user namespace is among them: become its root before anything else.
-    pub(crate) setgroups_denied: bool,
-    pub(crate) keyring: Option<String>,
-    pub(crate) cgroup: Option<CgroupSetup>,
-    pub(crate) process: ProcessSetup,
-}
-
-impl JoinSetup {
-    /// How many processes a start has at once in its group: the init respawns to get into another pid namespace.
-    pub(crate) fn processes(&self) -> u64 {
-        1 + u64::from(self.namespaces & unsigned(libc::CLONE_NEWPID) != 0)
-    }
-}
+use super::given::{Compiled, Given};
+use super::{group, process};
+use crate::config::NamespaceKind;
+use crate::setup::JoinSetup;
 
 /// The plan of a join.
 pub(crate) fn join(
@@ -47,7 +28,7 @@ pub(crate) fn join(
         plan.into_cgroup();
     }
     plan.start_init();
-    super::enter_cgroup(plan, &mut given, setup.cgroup.as_ref());
+    group::enter(plan, &mut given, setup.cgroup.as_ref());
     plan.purpose("mark all descriptors").mark_all_cloexec(0);
     plan.purpose("start a session").setsid();
     for step in born {
@@ -57,7 +38,7 @@ pub(crate) fn join(
     // The init is sealed and not dumpable before it enters the pid namespace, and holds no descriptor of the host's
     // but the standard ones and the socket: a process inside can neither trace it nor find a way out through it.
     plan.purpose("join the container").join(target, setup.namespaces);
-    if setup.namespaces & unsigned(libc::CLONE_NEWPID) != 0 {
+    if setup.namespaces & NamespaceKind::Pid.flag() != 0 {
         // The session was that of the process before it, and a terminal wants the leader.
         plan.setsid();
     }
@@ -80,7 +61,7 @@ pub(crate) fn join(
 }
 
 fn become_root(plan: &mut Builder, setup: &JoinSetup) {
-    if setup.namespaces & unsigned(libc::CLONE_NEWUSER) == 0 {
+    if setup.namespaces & NamespaceKind::User.flag() == 0 {
         return;
     }
     plan.purpose("become root of the user namespace");

@@ -4,8 +4,8 @@ use libcontainer_plan::{At, Builder, Dir, How, Pty, Slot, Sock};
 use libcontainer_security::plan as security;
 use libcontainer_security::plan::Identity;
 
-use super::Given;
-use super::setup::ProcessSetup;
+use super::given::Given;
+use crate::setup::ProcessSetup;
 
 /// A terminal that the init has opened.
 #[derive(Clone, Copy, Debug)]

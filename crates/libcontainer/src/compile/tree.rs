@@ -7,7 +7,7 @@ use libcontainer_mount::plan::{Kind, Links, Node, Rootfs};
 use libcontainer_plan::{Builder, Mount, Slot};
 
 use super::process::Terminal;
-use super::setup::{MountItem, MountSetup};
+use crate::setup::{MountItem, MountSetup};
 
 /// What later steps need of the tree.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use libcontainer_cgroups::{GroupPath, Resources, legacy};
 use libcontainer_mount::{DeviceNode, default_allowed_devices};
 use serde::{Deserialize, Serialize};
 
-use super::unset;
+use super::unset::unset;
 
 /// A control group and its limits: 2014's fields, and those of the OCI runtime specification under `resources`.
 ///

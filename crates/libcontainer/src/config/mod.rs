@@ -1,148 +1,18 @@
-//! The container's config: 2014's `container.json`, and what has been added in the same style.
+//! The container's config: 2014's `container.json`, and what has been added in the same style. Plain data, read and checked without a
+//! look at the host.
 
 mod cgroup;
+mod container;
+mod json;
 mod namespaces;
+mod unset;
+mod validate;
 
 pub use cgroup::Cgroup;
 pub(crate) use cgroup::merge;
+pub use container::{CapabilitySets, Config, TimeOffset};
+pub use json::Mode;
 pub use libcontainer_network::{Network, Port, Route};
 pub use namespaces::{Namespace, NamespaceKind, Namespaces};
-
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use libcontainer_mount::{IdMapping, MountConfig};
-use libcontainer_security::Rlimit;
-use serde::{Deserialize, Serialize};
-
-pub(crate) fn unset<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-/// What a container is: read from `container.json`, or made in code. Unset fields are left out of the JSON.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Config {
-    /// Absolute path of the root filesystem on the host. 2014 passed it apart from the config.
-    #[serde(skip_serializing_if = "unset")]
-    pub rootfs: PathBuf,
-    /// The file tree; defaults if absent.
-    #[serde(skip_serializing_if = "unset")]
-    pub mount_config: Option<MountConfig>,
-    /// Host name, in a UTS namespace of its own.
-    #[serde(skip_serializing_if = "unset")]
-    pub hostname: String,
-    /// NIS domain name, in a UTS namespace of its own.
-    #[serde(skip_serializing_if = "unset")]
-    pub domainname: String,
-    /// Program and arguments of the first process, for the command line. 2014 had them there only.
-    #[serde(skip_serializing_if = "unset")]
-    pub args: Vec<String>,
-    /// User as `user`, `uid`, `user:group`, `uid:gid` …, looked up in the container's own files; root if empty.
-    #[serde(skip_serializing_if = "unset")]
-    pub user: String,
-    /// Further groups, by name or number.
-    #[serde(skip_serializing_if = "unset")]
-    pub additional_groups: Vec<String>,
-    /// Working directory, entered as the user; relative to `/`. Never created.
-    #[serde(skip_serializing_if = "unset")]
-    pub working_dir: PathBuf,
-    /// The whole environment, each `NAME=value`.
-    #[serde(skip_serializing_if = "unset")]
-    pub environment: Vec<String>,
-    /// Whether the command line gives the first process a terminal. The library looks at
-    /// [`ProcessConfig::terminal`](crate::ProcessConfig) instead.
-    #[serde(skip_serializing_if = "unset")]
-    pub tty: bool,
-    /// Namespaces of its own, or joined; those absent are the host's.
-    #[serde(skip_serializing_if = "unset")]
-    pub namespaces: Namespaces,
-    /// User ids of a new user namespace.
-    #[serde(skip_serializing_if = "unset")]
-    pub uid_mappings: Vec<IdMapping>,
-    /// Group ids of a new user namespace.
-    #[serde(skip_serializing_if = "unset")]
-    pub gid_mappings: Vec<IdMapping>,
-    /// Clock offsets of a new time namespace: `monotonic` or `boottime`, seconds and nanoseconds.
-    #[serde(skip_serializing_if = "unset")]
-    pub time_offsets: BTreeMap<String, TimeOffset>,
-    /// Capabilities to keep; all others are dropped, an empty list drops all.
-    #[serde(skip_serializing_if = "unset")]
-    pub capabilities: Vec<String>,
-    /// The five sets one by one, instead of `capabilities`.
-    #[serde(skip_serializing_if = "unset")]
-    pub capability_sets: Option<CapabilitySets>,
-    /// Set `no_new_privs`: no program gains rights by exec.
-    #[serde(skip_serializing_if = "unset")]
-    pub no_new_privileges: bool,
-    /// Resource limits.
-    #[serde(skip_serializing_if = "unset")]
-    pub rlimits: Vec<Rlimit>,
-    /// Adjustment for the out-of-memory killer, -1000 to 1000.
-    #[serde(skip_serializing_if = "unset")]
-    pub oom_score_adj: Option<i32>,
-    /// File mode creation mask; 18 (0022) if absent, as in 2014.
-    #[serde(skip_serializing_if = "unset")]
-    pub umask: Option<u32>,
-    /// Signal that the process gets when the thread that started it ends: prctl(2), `PR_SET_PDEATHSIG`.
-    #[serde(skip_serializing_if = "unset")]
-    pub parent_death_signal: u32,
-    /// Leave the caller's session keyring in place.
-    #[serde(skip_serializing_if = "unset")]
-    pub no_new_keyring: bool,
-    /// Kernel settings below `/proc/sys`, by name with dots.
-    #[serde(alias = "system_properties", skip_serializing_if = "unset")]
-    pub sysctl: BTreeMap<String, String>,
-    /// Network interfaces.
-    #[serde(skip_serializing_if = "unset")]
-    pub networks: Vec<Network>,
-    /// Routes.
-    #[serde(skip_serializing_if = "unset")]
-    pub routes: Vec<Route>,
-    /// Control group and limits.
-    #[serde(skip_serializing_if = "unset")]
-    pub cgroups: Option<Cgroup>,
-    /// AppArmor profile.
-    #[serde(skip_serializing_if = "unset")]
-    pub apparmor_profile: String,
-    /// SELinux label of the process.
-    #[serde(skip_serializing_if = "unset")]
-    pub process_label: String,
-    /// System call filter.
-    #[serde(skip_serializing_if = "unset")]
-    pub seccomp: Option<serde_json::Value>,
-    /// Mount `/sys` read-only, make the dangerous parts of `/proc` read-only and hide `/proc/kcore`.
-    #[serde(skip_serializing_if = "unset")]
-    pub restrict_sys: bool,
-}
-
-/// Five lists of capability names: capabilities(7).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct CapabilitySets {
-    /// Bounding set.
-    #[serde(skip_serializing_if = "unset")]
-    pub bounding: Vec<String>,
-    /// Effective set.
-    #[serde(skip_serializing_if = "unset")]
-    pub effective: Vec<String>,
-    /// Permitted set.
-    #[serde(skip_serializing_if = "unset")]
-    pub permitted: Vec<String>,
-    /// Inheritable set.
-    #[serde(skip_serializing_if = "unset")]
-    pub inheritable: Vec<String>,
-    /// Ambient set.
-    #[serde(skip_serializing_if = "unset")]
-    pub ambient: Vec<String>,
-}
-
-/// Offset of a clock: time_namespaces(7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TimeOffset {
-    /// Seconds; may be negative.
-    pub secs: i64,
-    /// Nanoseconds, below 1,000,000,000.
-    pub nanosecs: u32,
-}
+pub use validate::Facts;
+pub(crate) use validate::process_problems;

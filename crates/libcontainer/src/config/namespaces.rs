@@ -36,7 +36,7 @@ impl NamespaceKind {
         [Self::Mount, Self::Uts, Self::Ipc, Self::User, Self::Pid, Self::Network, Self::Cgroup, Self::Time];
 
     /// The key in JSON, the name in `/proc/PID/ns`, the `CLONE_NEW…` bit.
-    fn row(self) -> (&'static str, &'static str, i32) {
+    const fn row(self) -> (&'static str, &'static str, i32) {
         match self {
             Self::Mount => ("NEWNS", "mnt", libc::CLONE_NEWNS),
             Self::Uts => ("NEWUTS", "uts", libc::CLONE_NEWUTS),
@@ -63,7 +63,7 @@ impl NamespaceKind {
 
     /// The `CLONE_NEW…` bit.
     #[must_use]
-    pub fn flag(self) -> u32 {
+    pub const fn flag(self) -> u32 {
         unsigned(self.row().2)
     }
 
@@ -141,7 +141,7 @@ impl FromIterator<(NamespaceKind, Namespace)> for Namespaces {
 struct Item {
     #[serde(rename = "type")]
     kind: String,
-    #[serde(default, skip_serializing_if = "super::unset")]
+    #[serde(default, skip_serializing_if = "super::unset::unset")]
     path: PathBuf,
 }
 

@@ -1,0 +1,36 @@
+//! What goes into a compiled plan from outside: host steps, and what fills its slots.
+
+use std::path::PathBuf;
+
+use libcontainer_plan::{File, HostStep, Ns, Plan, Slot, Sock};
+
+/// Host steps that the facade brings; the compiler only places them.
+#[derive(Debug, Default)]
+pub(crate) struct HostSteps {
+    /// Before there is a child: the directory, the record of what will be made.
+    pub(crate) before: Vec<HostStep>,
+    /// When the init runs but has done nothing: id maps, oom score.
+    pub(crate) born: Vec<HostStep>,
+    /// While the init builds the container.
+    pub(crate) meanwhile: Vec<HostStep>,
+    /// When the init is ready: read back, commit.
+    pub(crate) ready: Vec<HostStep>,
+}
+
+/// Slots that the facade fills at launch.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Given {
+    pub(crate) stdio: Option<[Slot<File>; 3]>,
+    pub(crate) preserved: Vec<Slot<File>>,
+    pub(crate) joined: Vec<Slot<Ns>>,
+    pub(crate) tasks: Vec<(Slot<File>, PathBuf)>,
+    pub(crate) start: Option<Slot<Sock>>,
+    pub(crate) target: Option<Slot<Ns>>,
+}
+
+/// A compiled container and what to fill in.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) plan: Plan,
+    pub(crate) given: Given,
+}

@@ -1,0 +1,145 @@
+//! A container: a handle that any thread and any process may hold.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use libcontainer_cgroups::Group;
+use libcontainer_plan::Pid;
+
+use super::stats::Meter;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::{self, Host, condition};
+use crate::record::{Init, RunState, State, Store};
+
+/// A container. Cheap to clone; all methods take `&self`. Another process may change or destroy it at any time:
+/// any method can then fail with [`ErrorKind::NotFound`].
+#[derive(Clone, Debug)]
+pub struct Container {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<Store>,
+    host: Host,
+    state: Mutex<Arc<State>>,
+    meter: Mutex<Option<Meter>>,
+}
+
+impl Container {
+    pub(crate) fn new(store: Arc<Store>, state: Arc<State>, host: Host) -> Self {
+        Self { inner: Arc::new(Inner { store, host, state: Mutex::new(state), meter: Mutex::default() }) }
+    }
+
+    /// The container's directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.inner.store.path()
+    }
+
+    /// The container's name: the last part of its path.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.path().file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
+    /// The config with which the container was made.
+    #[must_use]
+    pub fn config(&self) -> Config {
+        self.known().config.clone()
+    }
+
+    /// When it was made, in seconds since 1970.
+    #[must_use]
+    pub fn created(&self) -> u64 {
+        self.known().created
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(super) fn host(&self) -> &Host {
+        &self.inner.host
+    }
+
+    pub(super) fn meter(&self) -> &Mutex<Option<Meter>> {
+        &self.inner.meter
+    }
+
+    fn known(&self) -> Arc<State> {
+        self.inner.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the record again, under a shared lock.
+    pub(super) fn refresh(&self) -> Result<Arc<State>> {
+        let _lock = self.inner.store.lock(false)?;
+        self.refresh_locked()
+    }
+
+    pub(super) fn refresh_locked(&self) -> Result<Arc<State>> {
+        let state = self.inner.store.read()?;
+        self.learn(Arc::clone(&state));
+        Ok(state)
+    }
+
+    pub(super) fn learn(&self, state: Arc<State>) {
+        *self.inner.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// The state.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if it was destroyed, [`ErrorKind::Corrupt`] if its record can't be read.
+    pub fn run_state(&self) -> Result<RunState> {
+        Ok(self.look()?.0)
+    }
+
+    /// The state and, if it lives, the first process, by one look.
+    ///
+    /// # Errors
+    /// As [`Container::run_state`].
+    pub fn look(&self) -> Result<(RunState, Option<Pid>)> {
+        let state = match self.refresh() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok((RunState::Destroyed, None)),
+            state => state?,
+        };
+        let init = Init::open(&state)?;
+        Ok((condition(&state, init.as_ref())?, init.map(|init| init.pid)))
+    }
+
+    /// The state of the container that `state` records.
+    pub(super) fn state_now(&self, state: &State) -> Result<RunState> {
+        condition(state, Init::open(state)?.as_ref())
+    }
+
+    /// Kills every process and removes everything; the record goes last. May be called again, also by another process: a container
+    /// that is gone is no error.
+    ///
+    /// # Errors
+    /// Everything that could not be taken away.
+    pub fn destroy(&self) -> Result<()> {
+        let environment = self.host().environment();
+        lifecycle::destroy(self.store(), &self.id(), self.known(), &environment)
+    }
+
+    /// A path below the container's directory, for files of the caller's own that destroy removes too.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path().join(name)
+    }
+
+    pub(super) fn group_of(&self, state: &State, what: &str) -> Result<Group> {
+        let what = format!("{what} of {:?}", self.id());
+        if state.places().is_empty() {
+            let text = format!("{what}: the container has no control group (no \"cgroups\" in its config)");
+            return Err(Error::new(ErrorKind::WrongState, text));
+        }
+        Group::open(state.places()).map_err(|error| Error::cgroup(what, error))
+    }
+
+    pub(super) fn not_running(&self, what: &str, found: RunState) -> Error {
+        Error::new(ErrorKind::WrongState, format!("{what} {:?}: the container is {found:?}", self.id()))
+    }
+}

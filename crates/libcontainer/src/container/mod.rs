@@ -1,0 +1,13 @@
+//! The handle of a container: what can be done with one that exists.
+
+mod freeze;
+mod handle;
+mod measure;
+mod network;
+mod process;
+mod stats;
+mod update;
+
+pub use handle::Container;
+pub use measure::Events;
+pub use stats::ContainerStats;

@@ -1,0 +1,119 @@
+//! The processes of a container.
+
+use std::os::fd::AsFd;
+
+use libcontainer_cgroups::Group;
+use libcontainer_plan::{Pid, Plan, signal_pidfd};
+
+use super::handle::Container;
+use crate::config::NamespaceKind;
+use crate::error::{Error, ErrorKind, Result};
+use crate::group::let_die;
+use crate::lifecycle::{self, condition};
+use crate::process::{Process, ProcessConfig};
+use crate::record::{Init, RunState, State};
+
+impl Container {
+    /// Lets the first process of a created container run, and returns once it has replaced the init.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] if it was started before; else the step that failed, such as the exec.
+    pub fn run(&self) -> Result<()> {
+        self.learn(lifecycle::release(self.store(), &self.id())?);
+        Ok(())
+    }
+
+    /// Starts one more process inside, in all namespaces of the first one and with the same confinement.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] if the container does not run; else the step that failed.
+    pub fn start(&self, process: ProcessConfig) -> Result<Process> {
+        let state = self.refresh()?;
+        let init = Init::open(&state)?;
+        let found = condition(&state, init.as_ref())?;
+        let Some(init) = init.filter(|_| found == RunState::Running) else {
+            let text = format!("start a process in {:?}: the container is {found:?}, not Running", self.id());
+            return Err(Error::new(ErrorKind::WrongState, text));
+        };
+        lifecycle::join(self.host(), &state, &self.id(), init, process)
+    }
+
+    /// The pids of its processes in the caller's pid namespace: those in its control group, or without one those in the pid
+    /// namespace of the first process. Without either, only the first process is known. May be outdated when it returns,
+    /// unless the container is paused.
+    ///
+    /// # Errors
+    /// Those of reading `/proc`.
+    pub fn processes(&self) -> Result<Vec<Pid>> {
+        let state = self.refresh()?;
+        let Some(init) = Init::open(&state)? else { return Ok(Vec::new()) };
+        if !state.places().is_empty() {
+            return self.in_group(&state);
+        }
+        let own = state.config.namespaces.contains(NamespaceKind::Pid);
+        if !own {
+            return Ok(vec![init.pid]);
+        }
+        match lifecycle::in_pid_namespace(init.pid) {
+            // RACE: its files in /proc are closed to everyone once it has ended.
+            Err(_) if init.has_ended() => Ok(Vec::new()),
+            found => found.map_err(|error| Error::io("read /proc", error)),
+        }
+    }
+
+    fn in_group(&self, state: &State) -> Result<Vec<Pid>> {
+        let failed = |error| Error::cgroup(format!("processes of {:?}", self.id()), error);
+        let group = Group::open(state.places()).map_err(failed)?;
+        if group.is_gone() {
+            return Ok(Vec::new());
+        }
+        let pids = group.processes().map_err(failed)?;
+        Ok(pids.into_iter().filter_map(|pid| Pid::new(pid.get())).collect())
+    }
+
+    /// Sends a signal to the first process. A paused container gets it when it is resumed; SIGKILL ends it at once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] if it has ended.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        let state = self.refresh()?;
+        let Some(Init { pid, pidfd }) = Init::open(&state)? else {
+            return Err(Error::new(
+                ErrorKind::WrongState,
+                format!("signal {:?}: container not running", self.id()),
+            ));
+        };
+        signal_pidfd(pidfd.as_fd(), signal)
+            .map_err(|error| Error::io(format!("send signal {signal} to process {pid}"), error))?;
+        if signal == libc::SIGKILL { let_die(&state) } else { Ok(()) }
+    }
+
+    /// The plan by which a further process would be started.
+    ///
+    /// # Errors
+    /// As [`Container::start`].
+    pub fn explain(&self, process: &ProcessConfig) -> Result<Plan> {
+        let state = self.refresh()?;
+        lifecycle::explain_join(self.host(), &state, process)
+    }
+
+    /// Opens the pidfd of the first process, to wait for its end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] if it has ended.
+    pub fn init_process(&self) -> Result<Process> {
+        let state = self.refresh()?;
+        let gone = || Error::new(ErrorKind::WrongState, format!("container {:?} is not running", self.id()));
+        let Init { pid, pidfd } = Init::open(&state)?.ok_or_else(gone)?;
+        Ok(Process::new(pid, pidfd))
+    }
+
+    /// The pid of its first process in the caller's pid namespace, if that process lives.
+    ///
+    /// # Errors
+    /// As [`Container::run_state`].
+    pub fn init_pid(&self) -> Result<Option<Pid>> {
+        let state = self.refresh()?;
+        Ok(Init::open(&state)?.map(|init| init.pid))
+    }
+}

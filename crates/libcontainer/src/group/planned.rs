@@ -1,0 +1,158 @@
+//! A control group that is planned from the config: what the host does to make and limit it.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use libcontainer_cgroups::limits::{self, OnRefusal};
+use libcontainer_cgroups::systemd::Environment;
+use libcontainer_cgroups::{Existing, Group, Layout, Place, Plan, Resources, Select};
+use libcontainer_plan::{HostStep, Probe};
+
+use super::entry::{Entry, PATIENCE, setup};
+use super::process_limit;
+use super::unit::{self, Scope};
+use crate::config::Cgroup;
+use crate::error::{Error, Result, as_io};
+use crate::record::UnitRecord;
+use crate::setup::CgroupSetup;
+
+/// What a config asks for.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    plan: Plan,
+    resources: Resources,
+    /// The unit, if systemd makes the group.
+    scope: Option<Scope>,
+    environment: Arc<Environment>,
+}
+
+/// The host steps for a group.
+#[derive(Debug, Default)]
+pub(crate) struct GroupSteps {
+    /// Right after the record, before there is an init.
+    pub(crate) before: Vec<HostStep>,
+    /// With an init that waits.
+    pub(crate) born: Vec<HostStep>,
+}
+
+impl Planned {
+    /// Looks where the group would be, and whether what is asked for can be. Makes nothing.
+    pub(crate) fn new(
+        config: &Cgroup,
+        (id, dir): (&str, &Path),
+        layout: &Layout,
+        environment: Arc<Environment>,
+        probe: &Probe,
+    ) -> Result<Self> {
+        let failed = |error| Error::cgroup(format!("control group of {id:?}"), error);
+        let (mut scope, plan) = if config.systemd {
+            let (scope, plan) = Scope::new(config, id, dir, layout, &environment)?;
+            (Some(scope), plan)
+        } else {
+            let path = config.group_path(id).map_err(failed)?;
+            (None, Plan::new(layout, &path, &Select::Usable).map_err(failed)?)
+        };
+        // Without a hierarchy for it, a filter that nobody asked for is none.
+        let possible =
+            plan.paths().contains_key("devices") || plan.places().iter().any(|place| place.unified);
+        let may = probe.is_root();
+        let resources = config.limits(possible && may).map_err(failed)?;
+        if let Some(scope) = &mut scope {
+            scope.limit(&resources).map_err(failed)?;
+        }
+        Ok(Self { plan, resources, scope, environment })
+    }
+
+    /// The unit, for the record.
+    pub(crate) fn unit(&self) -> Option<UnitRecord> {
+        self.scope.as_ref().map(|scope| scope.record.clone())
+    }
+
+    /// The group in each hierarchy, for the record.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        let mut places = self.plan.places().to_vec();
+        if self.scope.is_some() {
+            // What is above a scope is mostly systemd's; what is not is known when it is made.
+            places.iter_mut().for_each(|place| place.new = place.new.min(1));
+        }
+        places
+    }
+
+    pub(crate) fn setup(&self) -> CgroupSetup {
+        // Into a scope the init is moved.
+        if self.scope.is_some() { CgroupSetup::default() } else { setup(self.plan.places()) }
+    }
+
+    /// The host steps: make, limit, filter. `made` is told where the group is.
+    pub(crate) fn steps(self, entry: &Arc<Entry>, made: impl FnOnce(&Group) + Send + 'static) -> GroupSteps {
+        let below = self.plan.places().first().map(|place| place.below.clone()).unwrap_or_default();
+        let (scoped, text, make) = (self.scope.is_some(), make_text(&below), Arc::clone(entry));
+        let undone = Arc::clone(entry);
+        // A scope is made with its first process in it: by systemd where that has controllers, by us in the other hierarchies.
+        let existing = if scoped { Existing::Adopt } else { Existing::Refuse };
+        let plan = self.plan;
+        let mut steps: Vec<_> =
+            self.scope.map(|scope| start_step(scope, self.environment)).into_iter().collect();
+        steps.push(HostStep::new(text, UNDO, move |context| {
+            let group = Arc::new(plan.make(existing).map_err(as_io)?);
+            made(&group);
+            make.group().replace(Arc::clone(&group));
+            let entered = if scoped {
+                enter(&group, context.pid()?)
+            } else {
+                process_limit::check_move(&group, make.processes)
+            };
+            entered.map_err(|error| unmade(&group, error))?;
+            Ok(Some(Box::new(move || undone.unmake(&group))))
+        }));
+        if self.resources != Resources::default() {
+            let (resources, limit) = (self.resources, Arc::clone(entry));
+            steps.push(HostStep::new(limits_text(&resources), "", move |_| {
+                limits::update(&*limit.made()?, &resources, OnRefusal::Leave).map_err(as_io)?;
+                Ok(None)
+            }));
+        }
+        GroupSteps::new(scoped, steps)
+    }
+}
+
+impl GroupSteps {
+    pub(super) fn new(scoped: bool, steps: Vec<HostStep>) -> Self {
+        let (before, born) = if scoped { (Vec::new(), steps) } else { (steps, Vec::new()) };
+        Self { before, born }
+    }
+}
+
+fn start_step(mut scope: Scope, environment: Arc<Environment>) -> HostStep {
+    HostStep::new(scope.text(), unit::STOP, move |context| {
+        scope.start(context.pid()?, &environment).map_err(as_io)?;
+        Ok(Some(Box::new(move || unit::stop(&scope.record, &environment).map_err(as_io))))
+    })
+}
+
+/// Moves the init into the hierarchies in which systemd has not.
+fn enter(group: &Group, pid: libcontainer_plan::Pid) -> libcontainer_cgroups::Result<()> {
+    libcontainer_cgroups::Pid::new(pid.as_raw()).and_then(|pid| group.attach(pid))
+}
+
+/// Removes a group that can't be entered.
+fn unmade(group: &Group, error: libcontainer_cgroups::Error) -> io::Error {
+    match group.destroy(PATIENCE) {
+        Ok(()) => as_io(error),
+        Err(left) => as_io(libcontainer_cgroups::Error::Several(vec![error, left])),
+    }
+}
+
+pub(super) const UNDO: &str = "kill what is in it and remove it";
+
+pub(super) fn make_text(path: &Path) -> String {
+    format!("make control group {}", path.display())
+}
+
+/// The limits as `explain` shows them; of the device filter only its length.
+pub(super) fn limits_text(resources: &Resources) -> String {
+    let rules = resources.devices.len();
+    let json = serde_json::to_string(&Resources { devices: Vec::new(), ..resources.clone() });
+    format!("set limits {} and {rules} device rules", json.unwrap_or_default())
+}

@@ -1,0 +1,44 @@
+//! A start that the kernel refuses with EAGAIN alone: which group's limit of processes is reached.
+
+use libcontainer_cgroups::{Group, Layout, check_own_room};
+use libcontainer_plan::{Cause, LaunchError};
+
+use crate::error::as_io;
+
+/// Puts the limit that is reached in place of the EAGAIN of a clone, where one is found: in what `seen` has seen of the
+/// container's group, else in the group in which this process is.
+pub(crate) fn explain(
+    mut error: Box<LaunchError>,
+    seen: impl FnOnce() -> Option<libcontainer_cgroups::Error>,
+) -> Box<LaunchError> {
+    let failure = &mut error.failure;
+    if !failure.call.starts_with("clone3(") || failure.errno() != Some(libc::EAGAIN) {
+        return error;
+    }
+    if let Some(full) = seen().or_else(own) {
+        failure.cause = Cause::Os(as_io(full));
+    }
+    error
+}
+
+/// A limit that leaves no room for `count` processes in `group`.
+pub(crate) fn limit_of(group: &Group, count: u64) -> Option<libcontainer_cgroups::Error> {
+    full(group.check_room_for(count))
+}
+
+fn own() -> Option<libcontainer_cgroups::Error> {
+    full(check_own_room(&Layout::of_this_process().ok()?, 1))
+}
+
+fn full(checked: libcontainer_cgroups::Result<()>) -> Option<libcontainer_cgroups::Error> {
+    checked.err().filter(|error| matches!(error, libcontainer_cgroups::Error::Full { .. }))
+}
+
+/// Version 1 lets a process move into a full group: refused here, as version 2 refuses it.
+///
+/// # Errors
+/// The limit that is reached.
+pub(crate) fn check_move(group: &Group, count: u64) -> libcontainer_cgroups::Result<()> {
+    // What else is wrong with the group is told by whoever uses it.
+    full(group.check_room_to_move(count)).map_or(Ok(()), Err)
+}

@@ -1,0 +1,20 @@
+//! The state in which a container is found.
+
+use crate::error::Result;
+use crate::group::frozen;
+use crate::record::{Init, RunState, State, Status};
+
+/// By the record, by whether the first process lives, and by the freezer.
+pub(crate) fn condition(state: &State, init: Option<&Init>) -> Result<RunState> {
+    let found = match (state.status, init.is_some()) {
+        (Status::Creating, _) => RunState::Creating,
+        (Status::Created, true) => RunState::Created,
+        (Status::Running, true) => RunState::Running,
+        (_, false) => RunState::Stopped,
+    };
+    if !matches!(found, RunState::Running | RunState::Created) {
+        return Ok(found);
+    }
+    // A container that lives may be frozen.
+    Ok(frozen(state)?.unwrap_or(found))
+}

@@ -1,0 +1,229 @@
+//! A container on its way: the record as far as it has come, and the host's steps that make it, each with its undo.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use libcontainer_network::NetworkState;
+use libcontainer_plan::{HostContext, HostStep, Lane, Plan};
+use libcontainer_security::{IdMaps, ProcessDir, ReadBack};
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::readback::Expected;
+use crate::compile::HostSteps;
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::group::{Entry, GroupSteps, Planned};
+use crate::record::{BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time};
+use crate::setup::{Setup, StartSetup};
+
+/// A container on its way, shared by the steps that make it.
+#[derive(Debug)]
+pub(super) struct Draft {
+    path: PathBuf,
+    expected: Expected,
+    inner: Mutex<Inner>,
+    /// The control group.
+    pub(super) group: Arc<Entry>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    state: State,
+    store: Option<Arc<Store>>,
+    lock: Option<Lock>,
+    look: Option<ReadBack>,
+}
+
+impl Draft {
+    pub(super) fn new(
+        path: &Path,
+        config: &Config,
+        setup: &Setup,
+        id: &str,
+        expected: Expected,
+    ) -> Arc<Self> {
+        let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let mut intent = vec![Intent::Process];
+        intent.extend(setup.keyring.clone().map(Intent::Keyring));
+        let state = State {
+            id: id.to_owned(),
+            boot_id: boot_id().to_owned(),
+            created: created.map_or(0, |time| time.as_secs()),
+            intent,
+            config: config.clone(),
+            ..State::default()
+        };
+        let inner = Mutex::new(Inner { state, ..Inner::default() });
+        let group = Arc::new(Entry::new(setup.processes()));
+        Arc::new(Self { path: path.to_owned(), expected, inner, group })
+    }
+
+    /// Notes what the network will consist of, for the record.
+    pub(super) fn note_network(&self, state: NetworkState) {
+        self.inner().state.network_state = state;
+    }
+
+    /// The steps for a control group, which come right after the record, or when the init waits.
+    pub(super) fn group_steps(self: &Arc<Self>, planned: Planned) -> GroupSteps {
+        let mut inner = self.inner();
+        inner.state.set_places(planned.places());
+        inner.state.intent.extend(planned.unit().map(Intent::Unit));
+        drop(inner);
+        let draft = Arc::clone(self);
+        planned.steps(&self.group, move |group| draft.inner().state.set_places(group.places().to_vec()))
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self) -> io::Result<Arc<Store>> {
+        self.inner().store.clone().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
+    }
+
+    /// The host steps, ready to be run.
+    pub(super) fn steps(self: &Arc<Self>, setup: &Setup, group: GroupSteps) -> HostSteps {
+        let waits = setup.start == StartSetup::Wait;
+        let (claim, note) = (Arc::clone(self), Arc::clone(self));
+        let mut before = vec![
+            HostStep::new(format!("mkdir {}", self.path.display()), "remove it", move |_| claim.claim())
+                .last_undo(),
+            HostStep::new("write state.json (creating)", "", move |_| note.note().map(|()| None)),
+        ];
+        before.extend(group.before);
+        if waits {
+            let files = Arc::clone(self);
+            before.push(HostStep::new("make the start pipe and the board", "", move |_| {
+                files.make_files().map(|()| None)
+            }));
+        }
+        let (check, done) = (Arc::clone(self), if waits { Status::Created } else { Status::Running });
+        let name = if waits { "created" } else { "running" };
+        let (next, look) = (Arc::clone(self), Arc::clone(self));
+        // ORDER: while the init builds the container, the host does what needs not wait for that. Nobody sees the record before the
+        // lock is let go; if this process is killed before it releases the init, that leaves, and the record says who it was.
+        let meanwhile = vec![
+            HostStep::new(format!("write state.json ({name})"), "", move |context| {
+                next.note_init(context, done).map(|()| None)
+            }),
+            HostStep::new("look at the own namespaces", "", move |context| {
+                look.inner().look = Some(ReadBack::prepare(context.pid()?, &look.expected)?);
+                Ok(None)
+            }),
+        ];
+        let ready =
+            vec![HostStep::new("read back ids, capabilities and namespaces of the init", "", move |_| {
+                check.read_back().map(|()| None)
+            })];
+        let mut born = born(setup);
+        born.extend(group.born);
+        HostSteps { before, born, meanwhile, ready }
+    }
+
+    /// Claims the directory and locks it until the container is made or gone.
+    fn claim(self: &Arc<Self>) -> io::Result<Option<libcontainer_plan::Undo>> {
+        let (store, lock) = Store::claim(&self.path)?;
+        let mut inner = self.inner();
+        inner.lock = Some(lock);
+        let undo = Arc::clone(inner.store.insert(Arc::new(store)));
+        Ok(Some(Box::new(move || undo.remove())))
+    }
+
+    fn note(&self) -> io::Result<()> {
+        let store = self.store()?;
+        store.write(&self.inner().state).map(drop)
+    }
+
+    fn note_init(&self, context: &HostContext, status: Status) -> io::Result<()> {
+        let pid = context.pid()?;
+        let store = self.store()?;
+        let mut inner = self.inner();
+        inner.state.init_pid = pid.as_raw();
+        inner.state.init_start_time = start_time(pid)?;
+        inner.state.status = status;
+        store.write(&inner.state).map(drop)
+    }
+
+    fn read_back(&self) -> io::Result<()> {
+        let look = self.inner().look.take().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+        self.expected.compare(&look, self.inner().state.places())
+    }
+
+    fn make_files(&self) -> io::Result<()> {
+        let store = self.store()?;
+        nix::sys::stat::mknodat(
+            store.dir(),
+            START,
+            nix::sys::stat::SFlag::S_IFIFO,
+            Mode::S_IRUSR | Mode::S_IWUSR,
+            0,
+        )?;
+        Ok(())
+    }
+
+    /// The pipe on which the init waits: open for both, so that it neither blocks nor ends when a writer goes away.
+    pub(super) fn open_start(&self) -> io::Result<OwnedFd> {
+        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        Ok(openat(self.store()?.dir(), START, flags, Mode::empty())?)
+    }
+
+    pub(super) fn open_board(&self) -> io::Result<OwnedFd> {
+        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        Ok(openat(self.store()?.dir(), BOARD, flags, Mode::S_IRUSR | Mode::S_IWUSR)?)
+    }
+
+    /// Keeps the texts of the steps behind the start, for the error of a start in another process.
+    pub(super) fn keep_steps(&self, plan: &Plan) {
+        let steps = plan.steps(Lane::Child).rev();
+        // From the end, because rendering all of them would take longer than the start's own steps.
+        let late = steps.take_while(|step| step.purpose != "wait for the start");
+        let mut texts: Vec<_> =
+            late.map(|step| (step.index, format!("{}: {}", step.purpose, step.call))).collect();
+        texts.reverse();
+        self.inner().state.start_steps = texts;
+    }
+
+    /// What was made; lets the lock go.
+    pub(super) fn finish(&self) -> Result<(Arc<Store>, Arc<State>)> {
+        let mut inner = self.inner();
+        let lost = || Error::new(ErrorKind::WrongState, "the container's directory is gone");
+        let store = inner.store.take().ok_or_else(lost)?;
+        inner.lock = None;
+        Ok((store, Arc::new(std::mem::take(&mut inner.state))))
+    }
+}
+
+/// Steps for an init that was just born.
+fn born(setup: &Setup) -> Vec<HostStep> {
+    let mut steps = Vec::new();
+    if let Some(maps) = setup.id_maps.as_ref().map(|new| new.maps.clone()) {
+        let text = format!("map {}", describe(&maps));
+        steps.push(HostStep::new(text, "", move |context| maps.write(context.pid()?).map(|()| None)));
+    }
+    if let Some(score) = setup.oom_score_adj {
+        steps.push(oom_step(score));
+    }
+    steps
+}
+
+pub(super) fn oom_step(score: i32) -> HostStep {
+    HostStep::new(format!("write oom_score_adj {score}"), "", move |context| {
+        ProcessDir::open(context.pid()?)?.write("oom_score_adj", &score.to_string()).map(|()| None)
+    })
+}
+
+fn describe(maps: &IdMaps) -> String {
+    let lines = |lines: &[[u32; 3]]| {
+        lines.iter().map(|line| format!("{}:{}:{}", line[0], line[1], line[2])).collect::<Vec<_>>().join(",")
+    };
+    format!("users {} groups {}", lines(&maps.uids), lines(&maps.gids))
+}
+
+/// The same steps for a plan that is only shown.
+pub(super) fn shown(setup: &Setup, group: GroupSteps) -> HostSteps {
+    let draft = Draft::new(Path::new("DIR"), &Config::default(), setup, "ID", Expected::default());
+    draft.steps(setup, group)
+}

@@ -1,0 +1,79 @@
+//! What a factory knows and was told: the side of the host of everything that is done with containers.
+
+use std::sync::Arc;
+
+use libcontainer_cgroups::Layout;
+use libcontainer_cgroups::systemd::Environment;
+use libcontainer_plan::{Fault, Launch, Plan, Probe};
+
+use super::readback::Expected;
+use crate::error::{Error, Result};
+
+type Observer = Arc<dyn Fn(usize) + Send + Sync>;
+type Tamper = Arc<dyn Fn(&mut Expected) + Send + Sync>;
+
+/// The kernel, where things are looked for, and what every launch is told. Plain data; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) probe: Arc<Probe>,
+    pub(crate) trace: bool,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) observer: Option<Observer>,
+    pub(crate) tamper: Option<Tamper>,
+    pub(crate) layout: Option<Arc<Layout>>,
+    pub(crate) environment: Option<Arc<Environment>>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("probe", &self.probe).field("trace", &self.trace).finish_non_exhaustive()
+    }
+}
+
+impl Host {
+    pub(crate) fn new(probe: Probe) -> Self {
+        Self {
+            probe: Arc::new(probe),
+            trace: false,
+            fault: None,
+            observer: None,
+            tamper: None,
+            layout: None,
+            environment: None,
+        }
+    }
+
+    /// Where systemd is looked for.
+    pub(crate) fn environment(&self) -> Arc<Environment> {
+        self.environment.clone().unwrap_or_else(|| Arc::new(Environment::current()))
+    }
+
+    /// How control groups are laid out: as it was told, or as it is now.
+    pub(crate) fn layout_now(&self) -> Result<Arc<Layout>> {
+        match &self.layout {
+            Some(layout) => Ok(Arc::clone(layout)),
+            None => Layout::of_this_process()
+                .map(Arc::new)
+                .map_err(|error| Error::cgroup("look for control groups", error)),
+        }
+    }
+
+    /// A launch with what is told to every one.
+    pub(super) fn launch(&self, plan: Plan) -> Launch {
+        let mut launch = Launch::new(plan);
+        launch.trace(self.trace);
+        if let Some(fault) = self.fault {
+            launch.inject(fault);
+        }
+        if let Some(observer) = self.observer.clone() {
+            launch.observe(move |index| observer(index));
+        }
+        launch
+    }
+
+    pub(super) fn tamper(&self, expected: &mut Expected) {
+        if let Some(tamper) = &self.tamper {
+            tamper(expected);
+        }
+    }
+}

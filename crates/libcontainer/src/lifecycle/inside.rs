@@ -1,0 +1,68 @@
+//! A running container as its first process shows it.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use libcontainer_plan::Pid;
+use nix::fcntl::{OFlag, open, readlink, readlinkat};
+use nix::sys::stat::Mode;
+
+use crate::config::NamespaceKind;
+use crate::error::{Error, Result};
+use crate::resolve::{Accounts, read_accounts};
+
+/// What a join needs to know of the first process.
+pub(super) struct Inside {
+    /// How its namespaces differ, as `CLONE_NEW…` bits.
+    pub(super) namespaces: u32,
+    /// All of them, as `/proc/PID/ns` shows them.
+    pub(super) links: Vec<String>,
+    pub(super) accounts: Accounts,
+    /// Its user namespace was made without privileges: nobody can set groups there, whoever joins.
+    pub(super) setgroups_denied: bool,
+}
+
+/// Looks by `/proc/PID`.
+pub(super) fn look(pid: Pid) -> Result<Inside> {
+    let root = PathBuf::from(format!("/proc/{pid}/root"));
+    let failed = |error| Error::io(format!("read namespaces of process {pid}"), error);
+    let (namespaces, links) = different(pid).map_err(failed)?;
+    let setgroups = std::fs::read(format!("/proc/{pid}/setgroups")).map_err(failed)?;
+    let setgroups_denied = setgroups.starts_with(b"deny");
+    Ok(Inside { namespaces, links, accounts: read_accounts(&root)?, setgroups_denied })
+}
+
+/// The kinds of namespaces in which a process differs from the caller, as `CLONE_NEW…` bits, and all that it is in.
+fn different(pid: Pid) -> io::Result<(u32, Vec<String>)> {
+    let dir = |path: &Path| -> io::Result<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        Ok(open(path, flags, Mode::empty())?)
+    };
+    let (theirs, ours) =
+        (dir(&PathBuf::from(format!("/proc/{pid}/ns")))?, dir(Path::new("/proc/thread-self/ns"))?);
+    let (mut flags, mut links) = (0, Vec::new());
+    for kind in NamespaceKind::ALL {
+        let link = readlinkat(&theirs, kind.file())?;
+        if link != readlinkat(&ours, kind.file())? {
+            flags |= kind.flag();
+        }
+        links.push(link.to_string_lossy().into_owned());
+    }
+    Ok((flags, links))
+}
+
+/// All processes whose pid namespace is that of `init`.
+pub(crate) fn in_pid_namespace(init: Pid) -> io::Result<Vec<Pid>> {
+    let namespace = |pid: Pid| readlink(format!("/proc/{pid}/ns/pid").as_str());
+    let wanted = namespace(init)?;
+    let mut found = Vec::new();
+    for entry in Path::new("/proc").read_dir()? {
+        let name = entry?.file_name();
+        let pid = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::new);
+        // A process that has gone meanwhile has no namespace any more.
+        found.extend(pid.filter(|pid| namespace(*pid).is_ok_and(|found| found == wanted)));
+    }
+    found.sort_unstable();
+    Ok(found)
+}

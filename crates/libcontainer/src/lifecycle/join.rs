@@ -1,0 +1,140 @@
+//! A further process in a running container: config and what is found inside → setup → plan → launched.
+
+use std::path::PathBuf;
+
+use libcontainer_cgroups::{Group, Place};
+use libcontainer_plan::{File, HostStep, Launch, Plan, Slot};
+use libcontainer_security::ReadBack;
+
+use super::draft::oom_step;
+use super::host::Host;
+use super::inside::{Inside, look};
+use super::readback::Expected;
+use crate::compile::{self, Compiled};
+use crate::config::NamespaceKind;
+use crate::error::{Error, ErrorKind, Result, as_io};
+use crate::group;
+use crate::process::{OutOfMemory, Process, ProcessConfig};
+use crate::record::{Init, State, UnitRecord};
+use crate::resolve;
+use crate::setup::{CgroupSetup, JoinSetup};
+
+/// Starts it.
+pub(crate) fn join(
+    host: &Host,
+    state: &State,
+    id: &str,
+    init: Init,
+    process: ProcessConfig,
+) -> Result<Process> {
+    let what = format!("start a process in {id:?}");
+    let Inside { namespaces, links, accounts, setgroups_denied } = look(init.pid).map_err(|error| {
+        let text = || format!("{what}: the container has ended");
+        // RACE: its files in /proc are closed to everyone once it has ended.
+        if init.has_ended() { Error::new(ErrorKind::WrongState, text()) } else { error }
+    })?;
+    let (config, probe) = (&state.config, &host.probe);
+    let mut setup = resolve::join(config, &process, &accounts, namespaces, setgroups_denied, probe)?;
+    setup.cgroup = group_setup(state);
+    let ready = read_back_step(expected(host, &setup, links), state.places().to_vec());
+    let born = born(host, state);
+    let Compiled { plan, given } =
+        compile::join(&setup, born, vec![ready]).map_err(|error| Error::seal(what.clone(), error))?;
+    let (mut opened, preserved) = process.open().map_err(|error| Error::io(what.clone(), error))?;
+    let mut launch = host.launch(plan);
+    for (slot, fd) in given.stdio.into_iter().flatten().zip(opened.theirs.drain(..)) {
+        launch.give(slot, fd);
+    }
+    for (slot, fd) in given.preserved.into_iter().zip(preserved) {
+        launch.give(slot, fd);
+    }
+    let mut memory = None;
+    if setup.cgroup.is_some() {
+        let entered = enter(&mut launch, given.tasks, state, setup.processes());
+        memory = entered.map_err(|error| Error::cgroup(what.clone(), error))?;
+    }
+    if let Some(slot) = given.target {
+        launch.give(slot, init.pidfd);
+    }
+    let launched = launch.run().map_err(|error| {
+        let full = || group::limit_of(&Group::open(state.places()).ok()?, setup.processes());
+        Error::launch(what, group::explain(error, full))
+    })?;
+    let process = Process::launched(launched, opened)?;
+    process.watch_memory(memory);
+    Ok(process)
+}
+
+/// The plan by which it would be started; runs nothing.
+pub(crate) fn explain(host: &Host, state: &State, process: &ProcessConfig) -> Result<Plan> {
+    let flags = state.config.namespaces.iter().map(|(kind, _)| kind.flag()).sum();
+    let config = &state.config;
+    let single = config.gid_mappings.len() == 1 && config.gid_mappings.iter().all(|map| map.size == 1);
+    let denied = config.namespaces.is_new(NamespaceKind::User) && host.probe.euid != 0 && single;
+    let accounts = resolve::accounts_to_show(config, process.user.as_deref().unwrap_or(&config.user));
+    let mut setup = resolve::join(config, process, &accounts, flags, denied, &host.probe)?;
+    setup.cgroup = group_setup(state);
+    Ok(compile::join(&setup, Vec::new(), Vec::new()).map_err(|error| Error::seal("explain", error))?.plan)
+}
+
+/// What is read back of the init. `links` are the namespaces of the container's first process.
+fn expected(host: &Host, setup: &JoinSetup, links: Vec<String>) -> Expected {
+    let mut expected = Expected::of_join(setup);
+    // Root is shown the namespaces of the joining init. To others its files are closed, as it is not dumpable and was not born in the
+    // container's user namespace; it has joined them all by one setns(2), which does all or nothing.
+    expected.joined = Some(links).filter(|_| host.probe.euid == 0).unwrap_or_default();
+    host.tamper(&mut expected);
+    expected
+}
+
+/// Steps for an init that was just born.
+fn born(host: &Host, state: &State) -> Vec<HostStep> {
+    let enters = state.unit().filter(|unit| unit.user).map(|unit| attach_step(unit.clone(), host));
+    enters.into_iter().chain(state.config.oom_score_adj.map(oom_step)).collect()
+}
+
+fn read_back_step(expected: Expected, groups: Vec<Place>) -> HostStep {
+    HostStep::new("read back capabilities and namespaces of the init", "", move |context| {
+        let init = ReadBack::prepare(context.pid()?, &expected)?;
+        expected.compare(&init, &groups).map(|()| None)
+    })
+}
+
+/// Opens what the new process needs to be born in the container's control group.
+fn enter(
+    launch: &mut Launch,
+    slots: Vec<(Slot<File>, PathBuf)>,
+    state: &State,
+    processes: u64,
+) -> libcontainer_cgroups::Result<Option<OutOfMemory>> {
+    let group = Group::open(state.places())?;
+    if !slots.is_empty() {
+        group::check_move(&group, processes)?;
+    }
+    let mut tasks = group::open_tasks(&group)?;
+    for (slot, path) in slots {
+        if let Some(file) = tasks.remove(&path) {
+            launch.give(slot, file);
+        }
+    }
+    let memory = OutOfMemory::new(&group);
+    if state.unit().is_none_or(|unit| !unit.user) {
+        launch.cgroup_with(move || group::unified(&group));
+    }
+    Ok(memory)
+}
+
+/// A user may write to the group, but not to that above it and to the own one, as moving takes: that is for systemd to do.
+fn group_setup(state: &State) -> Option<CgroupSetup> {
+    let by_systemd = state.unit().is_some_and(|unit| unit.user);
+    let setup = || if by_systemd { CgroupSetup::default() } else { group::setup(state.places()) };
+    (!state.places().is_empty()).then(setup)
+}
+
+fn attach_step(unit: UnitRecord, host: &Host) -> HostStep {
+    let environment = host.environment();
+    HostStep::new(format!("have systemd move the init into {}", unit.name), "", move |context| {
+        group::attach(&unit, &environment, context.pid()?).map_err(as_io)?;
+        Ok(None)
+    })
+}

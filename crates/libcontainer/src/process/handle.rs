@@ -1,0 +1,243 @@
+//! A process in a container.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use libcontainer_plan::{
+    Launched, OpenStdio, Pid, Stamp, end_of_pidfd, signal_pidfd, wait_pidfd, wait_readable,
+};
+
+use super::exit::ExitStatus;
+use super::memory::OutOfMemory;
+use super::terminal::Terminal;
+use crate::error::{Error, Result};
+
+/// A running (or ended) process of a container.
+///
+/// The process is known by a pidfd, never by its number: a recycled pid is never signalled. As [`AsFd`] it can be polled, and is
+/// readable when the process has ended; any event loop can wait for it.
+#[derive(Debug)]
+pub struct Process {
+    shared: Arc<Shared>,
+    /// The write end of standard input, if that is a pipe.
+    pub stdin: Option<File>,
+    /// The read end of standard output, if that is a pipe.
+    pub stdout: Option<File>,
+    /// The read end of standard error, if that is a pipe of its own.
+    pub stderr: Option<File>,
+    /// The terminal's master, if the process has a terminal.
+    pub terminal: Option<Terminal>,
+    /// When each step of the start began, if the factory was told to record that.
+    pub timeline: Vec<Stamp>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    pid: Pid,
+    pidfd: OwnedFd,
+    status: Mutex<Option<ExitStatus>>,
+    pumps: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    memory: OnceLock<OutOfMemory>,
+}
+
+/// Every child that this program has in containers and has not reaped. A zombie in a pid namespace keeps its pid 1 from going, also
+/// when nobody waits for it: its handle may have been dropped, or belong to someone who waits later.
+static STARTED: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
+
+/// Reaps the children in containers that have ended. Their statuses stay with their handles.
+pub(crate) fn reap_ended() {
+    libcontainer_plan::reap_left();
+    let all = STARTED.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for shared in all {
+        // An error means that the status is lost; then there is nothing to reap either.
+        if shared.status(false).is_err() {
+            shared.forget();
+        }
+    }
+}
+
+impl Process {
+    pub(crate) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
+        let (status, pumps) = (Mutex::default(), Mutex::default());
+        let shared = Arc::new(Shared { pid, pidfd, status, pumps, memory: OnceLock::new() });
+        STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&shared));
+        Self { shared, stdin: None, stdout: None, stderr: None, terminal: None, timeline: Vec::new() }
+    }
+
+    /// The handle of a process that was launched with those standard descriptors.
+    pub(crate) fn launched(mut launched: Launched, mut opened: OpenStdio) -> Result<Self> {
+        let pumps =
+            opened.pump().map_err(|error| Error::io("start a thread for standard descriptors", error))?;
+        let terminal = launched.received.remove("terminal").map(Terminal::new);
+        let mut process = Self::new(launched.pid, launched.pidfd);
+        process.shared.pumps.lock().unwrap_or_else(PoisonError::into_inner).extend(pumps);
+        [process.stdin, process.stdout, process.stderr] = opened.ours;
+        process.terminal = terminal;
+        process.timeline = launched.timeline;
+        Ok(process)
+    }
+
+    /// Tells [`ExitStatus::oom_killed`] by the group that `memory` looks at.
+    pub(crate) fn watch_memory(&self, memory: Option<OutOfMemory>) {
+        if let Some(memory) = memory {
+            // Set once only: the process is new.
+            let _ = self.shared.memory.set(memory);
+        }
+    }
+
+    /// The pid in the caller's pid namespace.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.shared.pid
+    }
+
+    /// Waits until the process has ended, by waitid(2). May be called again.
+    ///
+    /// What the process wrote to [`Stdio::Writer`](crate::Stdio) objects has been passed on when this returns.
+    ///
+    /// # Errors
+    /// `ECHILD` if another part of the program has taken the status and the kernel (before 6.15) does not keep it.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        drop(self.stdin.take());
+        self.shared.wait()
+    }
+
+    /// The status if the process has ended.
+    ///
+    /// # Errors
+    /// As [`Process::wait`].
+    pub fn try_wait(&self) -> Result<Option<ExitStatus>> {
+        self.shared.status(false)
+    }
+
+    /// Waits for at most `limit`.
+    ///
+    /// # Errors
+    /// As [`Process::wait`].
+    pub fn wait_timeout(&self, limit: Duration) -> Result<Option<ExitStatus>> {
+        wait_readable(self.as_fd(), Some(limit)).map_err(|error| self.shared.failed("poll", error))?;
+        self.try_wait()
+    }
+
+    /// Sends a signal by pidfd.
+    ///
+    /// # Errors
+    /// `ESRCH` if the process has ended, `EINVAL` for a number that is no signal.
+    pub fn signal(&self, signal: i32) -> Result<()> {
+        signal_pidfd(self.as_fd(), signal).map_err(|error| self.shared.failed("pidfd_send_signal", error))
+    }
+
+    /// A channel that yields the status once. A thread of its own waits for it.
+    ///
+    /// # Errors
+    /// If the thread can't be made.
+    pub fn exit_channel(&self) -> Result<Receiver<ExitStatus>> {
+        let (sender, receiver) = sync_channel(1);
+        let shared = Arc::clone(&self.shared);
+        let run = move || {
+            if let Ok(status) = shared.wait() {
+                // The receiver may be gone: then nobody wants to know.
+                let _ = sender.send(status);
+            }
+        };
+        let thread = std::thread::Builder::new().name("container-wait".to_owned()).spawn(run);
+        thread.map(|_| receiver).map_err(|error| self.shared.failed("spawn a thread to wait", error))
+    }
+
+    /// Closes standard input, reads standard output and error to their ends, at most `limit` bytes of each, and waits.
+    ///
+    /// # Errors
+    /// Those of reading and of [`Process::wait`].
+    pub fn output(mut self, limit: u64) -> Result<Output> {
+        drop(self.stdin.take());
+        let stderr = self.stderr.take();
+        let reader = std::thread::spawn(move || drain(stderr, limit));
+        let stdout =
+            drain(self.stdout.take(), limit).map_err(|error| self.shared.failed("read output", error))?;
+        let stderr = reader.join().unwrap_or_else(|_| Ok(Vec::new()));
+        let stderr = stderr.map_err(|error| self.shared.failed("read error output", error))?;
+        Ok(Output { status: self.wait()?, stdout, stderr })
+    }
+}
+
+/// What a process wrote and how it ended.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Standard output, up to the limit.
+    pub stdout: Vec<u8>,
+    /// Standard error, up to the limit.
+    pub stderr: Vec<u8>,
+}
+
+fn drain(file: Option<File>, limit: u64) -> io::Result<Vec<u8>> {
+    let Some(file) = file else { return Ok(Vec::new()) };
+    let mut bytes = Vec::new();
+    let mut limited = file.take(limit);
+    limited.read_to_end(&mut bytes)?;
+    io::copy(&mut limited.into_inner(), &mut io::sink())?;
+    Ok(bytes)
+}
+
+impl AsFd for Process {
+    /// The pidfd: readable when the process has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.shared.pidfd.as_fd()
+    }
+}
+
+impl Shared {
+    fn failed(&self, call: &str, error: io::Error) -> Error {
+        Error::io(format!("{call} on process {}", self.pid), error)
+    }
+
+    fn wait(&self) -> Result<ExitStatus> {
+        wait_readable(self.pidfd.as_fd(), None).map_err(|error| self.failed("poll", error))?;
+        let pumps = std::mem::take(&mut *self.pumps.lock().unwrap_or_else(PoisonError::into_inner));
+        for pump in pumps {
+            // A panic in a caller's writer is the caller's; the status still counts.
+            let _ = pump.join();
+        }
+        let gone = || self.failed("waitid", io::Error::from_raw_os_error(libc::ECHILD));
+        self.status(true)?.ok_or_else(gone)
+    }
+
+    fn status(&self, block: bool) -> Result<Option<ExitStatus>> {
+        let mut known = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.is_none() {
+            *known = match wait_pidfd(self.pidfd.as_fd(), block) {
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => self.status_of_another()?,
+                result => result.map_err(|error| self.failed("waitid", error))?.map(ExitStatus::new),
+            };
+            if let (Some(status), Some(memory)) = (known.as_mut(), self.memory.get()) {
+                status.blame_memory(|| memory.has_killed());
+            }
+        }
+        if known.is_some() {
+            self.forget();
+        }
+        Ok(*known)
+    }
+
+    /// Nothing is left to be reaped.
+    fn forget(&self) {
+        let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
+        started.retain(|other| !std::ptr::eq(Arc::as_ptr(other), self));
+    }
+
+    /// The process is not our child (the container was loaded), or its status was taken.
+    fn status_of_another(&self) -> Result<Option<ExitStatus>> {
+        let ended = wait_readable(self.pidfd.as_fd(), Some(Duration::ZERO))
+            .map_err(|error| self.failed("poll", error))?;
+        if !ended {
+            return Ok(None);
+        }
+        let status = end_of_pidfd(self.pidfd.as_fd()).map(ExitStatus::new);
+        status.map(Some).ok_or_else(|| self.failed("waitid", io::Error::from_raw_os_error(libc::ECHILD)))
+    }
+}

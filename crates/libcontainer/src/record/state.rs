@@ -1,0 +1,147 @@
+//! `state.json`: the record of a container. 2014's keys, and what a later process needs to find and to destroy it.
+
+use std::collections::BTreeMap;
+
+use libcontainer_cgroups::Place;
+use libcontainer_network::NetworkState;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+
+/// State of a container. The first four numbers are 2014's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum RunState {
+    /// The first process runs.
+    Running = 1,
+    /// On the way to be frozen.
+    Pausing = 2,
+    /// Frozen.
+    Paused = 3,
+    /// Gone.
+    Destroyed = 4,
+    /// Being made, or left half-made by a process that was killed.
+    Creating = 5,
+    /// Made; the first process waits for its start.
+    Created = 6,
+    /// The first process has ended.
+    Stopped = 7,
+}
+
+/// How far the record says that the container has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Being made.
+    #[default]
+    Creating,
+    /// The first process waits for its start.
+    Created,
+    /// The first process was started.
+    Running,
+}
+
+/// Something outside of the directory that creating the container makes: destroy takes it away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Intent {
+    /// The first process.
+    Process,
+    /// A session keyring of this name; goes with its last process.
+    Keyring(String),
+    /// A control group: where it is, or is going to be, in each hierarchy.
+    Cgroup(Vec<Place>),
+    /// The unit by which systemd makes the control group.
+    Unit(UnitRecord),
+}
+
+/// The unit of a container, as its record has it before it is started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnitRecord {
+    /// Its name, `libcontainer-web.scope`.
+    pub name: String,
+    /// Its description, by which it is told from a namesake.
+    pub description: String,
+    /// Whether a user's manager has it, not the system's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub user: bool,
+}
+
+/// The record.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    /// Pid of the first process in the host's pid namespace; 0 until there is one.
+    pub init_pid: i32,
+    /// Its start time in clock ticks since boot: a string, as in 2014.
+    pub init_start_time: String,
+    /// Network.
+    pub network_state: NetworkState,
+    /// Path of the cgroup of each subsystem.
+    pub cgroup_paths: BTreeMap<String, String>,
+    /// Version of the record.
+    pub version: u32,
+    /// Name of the container: the last part of its path.
+    pub id: String,
+    /// How far it has come.
+    pub status: Status,
+    /// The boot that the pid belongs to: `/proc/sys/kernel/random/boot_id`.
+    pub boot_id: String,
+    /// Seconds since 1970 at which it was made.
+    pub created: u64,
+    /// What was or is to be made.
+    pub intent: Vec<Intent>,
+    /// The config. Its environment is kept: a loaded container starts processes with it.
+    pub config: Config,
+    /// Steps that the init still has to take when it is started, with their indices: for the error of a start.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub start_steps: Vec<(usize, String)>,
+    /// CRC-32 of all bytes of the record before this key, which is the last one.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub checksum: String,
+}
+
+impl State {
+    /// Where the control group is.
+    pub(crate) fn places(&self) -> &[Place] {
+        let group = self.intent.iter().find_map(|intent| match intent {
+            Intent::Cgroup(places) => Some(places.as_slice()),
+            _ => None,
+        });
+        group.unwrap_or_default()
+    }
+
+    /// The unit, if systemd makes the group.
+    pub(crate) fn unit(&self) -> Option<&UnitRecord> {
+        self.intent.iter().find_map(|intent| match intent {
+            Intent::Unit(unit) => Some(unit),
+            _ => None,
+        })
+    }
+
+    /// Notes where the control group is, under 2014's key too.
+    pub(crate) fn set_places(&mut self, places: Vec<Place>) {
+        self.cgroup_paths.clear();
+        for place in &places {
+            let path = place.path().to_string_lossy().into_owned();
+            // 2014 knew no version 2; later versions gave it the empty name.
+            let names = if place.unified { vec![String::new()] } else { place.controllers.clone() };
+            self.cgroup_paths.extend(names.into_iter().map(|name| (name, path.clone())));
+        }
+        self.intent.retain(|intent| !matches!(intent, Intent::Cgroup(_)));
+        self.intent.push(Intent::Cgroup(places));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_2014_are_fixed() {
+        let numbers = [RunState::Running, RunState::Pausing, RunState::Paused, RunState::Destroyed]
+            .map(|state| state as u8);
+        assert_eq!(numbers, [1, 2, 3, 4]);
+    }
+}

@@ -1,0 +1,72 @@
+//! The account files of a container, read below its root.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::Mode;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+const LIMIT: u64 = 8 * 1024 * 1024;
+
+/// The container's own account files.
+#[derive(Debug, Default)]
+pub(crate) struct Accounts {
+    pub(crate) passwd: Vec<u8>,
+    pub(crate) group: Vec<u8>,
+}
+
+/// For a plan that is only shown: without a rootfs at hand, a named user stands as 65534 and a named group too.
+pub(crate) fn accounts_to_show(config: &Config, spec: &str) -> Accounts {
+    accounts(config).unwrap_or_else(|_| {
+        let mut names = spec.split(':');
+        let (user, group) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+        Accounts {
+            passwd: format!("{user}:x:65534:65534::/:").into_bytes(),
+            group: format!("{group}:x:65534:").into_bytes(),
+        }
+    })
+}
+
+pub(super) fn accounts(config: &Config) -> Result<Accounts> {
+    if config.rootfs.as_os_str().is_empty() {
+        return read_accounts(Path::new("/"));
+    }
+    read_accounts(&config.rootfs)
+}
+
+/// Reads `/etc/passwd` and `/etc/group` of the tree at `root`; links are followed inside of it only. Missing files are empty.
+pub(crate) fn read_accounts(root: &Path) -> Result<Accounts> {
+    let failed =
+        |error: nix::errno::Errno| Error::io(format!("open rootfs {}", root.display()), error.into());
+    let dir = nix::fcntl::open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+        .map_err(failed)?;
+    let read = |name: &str| {
+        read_below(&dir, name)
+            .map_err(|error| Error::io(format!("read /{name} of {}", root.display()), error))
+    };
+    Ok(Accounts { passwd: read("etc/passwd")?, group: read("etc/group")? })
+}
+
+fn read_below(root: &OwnedFd, name: &str) -> io::Result<Vec<u8>> {
+    // O_NONBLOCK: what looks like a file to an image's author may be a FIFO.
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
+        .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let file = match openat2(root, name, how) {
+        Ok(fd) => File::from(fd),
+        Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => return Ok(Vec::new()),
+        Err(errno) => return Err(errno.into()),
+    };
+    let data = file.metadata()?;
+    if !data.is_file() || data.len() > LIMIT {
+        return Err(io::Error::other("not a regular file of at most 8 MiB"));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or(0) + 1);
+    file.take(LIMIT).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,108 @@
+//! From a config to the setup of a new container: looks at the host where only the host can tell.
+
+use libcontainer_mount::IdMapping;
+use libcontainer_plan::Probe;
+use libcontainer_security::IdMaps;
+use libcontainer_security::plan::{Confinement, Identity};
+
+use super::accounts::{Accounts, accounts};
+use super::mounts;
+use super::process::{confinement, process as program};
+use crate::config::{Config, Namespace, NamespaceKind, TimeOffset};
+use crate::error::Result;
+use crate::process::ProcessConfig;
+use crate::setup::{IdMapSetup, NamespaceSetup, ProcessSetup, Setup, StartSetup};
+
+/// The setup of a new container. `process` is the program that becomes pid 1, or `None` for the reaper.
+pub(crate) fn create(
+    config: &Config,
+    process: Option<&ProcessConfig>,
+    start: StartSetup,
+    probe: &Probe,
+    id: &str,
+) -> Result<Setup> {
+    let accounts = if process.is_some() { accounts(config)? } else { Accounts::default() };
+    create_with(config, process.map(|process| (process, &accounts)), start, probe, id)
+}
+
+/// As [`create`], with account files from elsewhere.
+pub(crate) fn create_with(
+    config: &Config,
+    process: Option<(&ProcessConfig, &Accounts)>,
+    start: StartSetup,
+    probe: &Probe,
+    id: &str,
+) -> Result<Setup> {
+    let namespaces = namespaces(config);
+    let id_maps = id_maps(config, probe);
+    let mounts = if namespaces.has(NamespaceKind::Mount) {
+        Some(mounts::setup(config, &namespaces, probe)?)
+    } else {
+        None
+    };
+    // What denies setgroups denies it to the namespaces below too.
+    let denied = id_maps.as_ref().is_some_and(|new| new.maps.setgroups_denied())
+        || probe.nested.as_ref().is_some_and(|own| own.setgroups_denied);
+    let process = match process {
+        Some((process, accounts)) => program(config, process, accounts, probe, denied)?,
+        None => reaper(config, probe, denied),
+    };
+    let line =
+        |(clock, offset): (&String, &TimeOffset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs);
+    Ok(Setup {
+        loopback: namespaces.new & NamespaceKind::Network.flag() != 0
+            && config.networks.iter().any(|network| network.kind == "loopback"),
+        namespaces,
+        id_maps,
+        cgroup: None,
+        oom_score_adj: config.oom_score_adj,
+        keyring: (!config.no_new_keyring).then(|| format!("_ses.{id}")),
+        mounts,
+        hostname: config.hostname.clone(),
+        domainname: config.domainname.clone(),
+        sysctls: config.sysctl.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        time_offsets: config.time_offsets.iter().map(line).collect(),
+        enter_time: !probe.time_namespace_at_exec,
+        process,
+        start,
+    })
+}
+
+fn namespaces(config: &Config) -> NamespaceSetup {
+    let mut setup = NamespaceSetup::default();
+    for (kind, namespace) in config.namespaces.iter() {
+        match namespace {
+            Namespace::New => setup.new |= kind.flag(),
+            Namespace::Join(path) => setup.joined.push((kind.flag(), path.clone())),
+        }
+    }
+    setup
+}
+
+fn id_maps(config: &Config, probe: &Probe) -> Option<IdMapSetup> {
+    let lines = |maps: &[IdMapping]| maps.iter().filter_map(|map| map.line()).collect();
+    config.namespaces.is_new(NamespaceKind::User).then(|| IdMapSetup {
+        maps: IdMaps {
+            uids: lines(&config.uid_mappings),
+            gids: lines(&config.gid_mappings),
+            rootless: probe.euid != 0,
+        },
+        dumpable: !probe.is_root(),
+    })
+}
+
+/// The reaper needs nothing: no capability, no environment.
+fn reaper(config: &Config, probe: &Probe, setgroups_denied: bool) -> ProcessSetup {
+    let bounding = confinement(config, probe);
+    let confinement = Confinement {
+        effective: 0,
+        permitted: 0,
+        inheritable: 0,
+        ambient: 0,
+        no_new_privs: true,
+        parent_death_signal: None,
+        ..bounding
+    };
+    let identity = Identity { setgroups_denied, ..Identity::default() };
+    ProcessSetup { identity, confinement, umask: 0o022, cwd: "/".into(), ..ProcessSetup::default() }
+}

@@ -1,0 +1,24 @@
+//! From a config to the setup of a further process.
+
+use libcontainer_plan::Probe;
+
+use super::accounts::Accounts;
+use super::process::process as program;
+use crate::config::Config;
+use crate::error::Result;
+use crate::process::ProcessConfig;
+use crate::setup::JoinSetup;
+
+/// The setup of a process that joins a running container.
+pub(crate) fn join(
+    config: &Config,
+    process: &ProcessConfig,
+    accounts: &Accounts,
+    namespaces: u32,
+    setgroups_denied: bool,
+    probe: &Probe,
+) -> Result<JoinSetup> {
+    let process = program(config, process, accounts, probe, setgroups_denied)?;
+    let keyring = (!config.no_new_keyring).then(|| "_ses.join".to_owned());
+    Ok(JoinSetup { namespaces, setgroups_denied, keyring, cgroup: None, process })
+}

@@ -1,0 +1,13 @@
+//! From a config to a setup: the only part that looks at the host before a start, by descriptors below the rootfs.
+
+mod accounts;
+mod create;
+mod join;
+mod mounts;
+mod network;
+mod process;
+
+pub(crate) use accounts::{Accounts, accounts_to_show, read_accounts};
+pub(crate) use create::{create, create_with};
+pub(crate) use join::join;
+pub(crate) use network::{network, with_joined_network};

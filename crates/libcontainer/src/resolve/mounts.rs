@@ -1,0 +1,256 @@
+//! The mount table of a container: the system's mounts and the config's, with what the host knows of their sources.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use libcontainer_mount::plan::{Bind, CopyUp, Filesystem, IdMap, Kind, Node, NodeKind, Propagation};
+use libcontainer_mount::{
+    CopiedRoot, DeviceKind, DeviceNode, IdMapping, Mount, MountConfig, Options, default_simple_devices,
+    parse_options,
+};
+use libcontainer_plan::{MountAttr, Probe};
+
+use crate::config::{Config, Namespace, NamespaceKind};
+use crate::error::{Error, Result};
+use crate::setup::{MountItem, MountSetup, NamespaceSetup};
+
+const RDONLY: u32 = 0x1;
+const NOSUID: u32 = 0x2;
+const NODEV: u32 = 0x4;
+const NOEXEC: u32 = 0x8;
+
+/// Kernel filesystems, whose objects the policy labels one by one: they take no `context=`.
+const UNLABELLED: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
+
+/// 2014's restricted paths.
+const RESTRICTED: [&str; 4] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"];
+
+pub(super) fn setup(config: &Config, namespaces: &NamespaceSetup, probe: &Probe) -> Result<MountSetup> {
+    let default = MountConfig::default();
+    let mounts = config.mount_config.as_ref().unwrap_or(&default);
+    let label = (!mounts.mount_label.is_empty()).then(|| mounts.mount_label.clone());
+    let mut items =
+        if mounts.bare { Vec::new() } else { system_mounts(config, namespaces, probe, label.as_deref()) };
+    for (index, mount) in mounts.mounts.iter().enumerate() {
+        let failed = |error| {
+            Error::io(format!("/mount_config/mounts/{index}/source: {}", mount.source.display()), error)
+        };
+        items.push(item(config, mount, label.as_deref()).map_err(failed)?);
+    }
+    let nodes = if mounts.device_nodes.is_empty() {
+        default_simple_devices()
+    } else {
+        with_null(&mounts.device_nodes)
+    };
+    let nodes = nodes.iter().map(node);
+    let (devices, other): (Vec<_>, Vec<_>) =
+        nodes.partition(|node| !mounts.bare && node.path.starts_with("/dev"));
+    let restricted = RESTRICTED.iter().filter(|_| config.restrict_sys).map(PathBuf::from);
+    let kcore = Some(PathBuf::from("/proc/kcore")).filter(|_| config.restrict_sys);
+    let propagation = mounts.propagation();
+    let events = match propagation {
+        // Something must arrive from the host: private mounts would cut it off for good.
+        Some((Propagation::Slave | Propagation::Shared, _)) => Propagation::Slave,
+        _ if mounts.no_pivot_root => Propagation::Slave,
+        _ => Propagation::Private,
+    };
+    Ok(MountSetup {
+        rootfs: config.rootfs.clone(),
+        events,
+        propagation,
+        items,
+        devices,
+        other_devices: if mounts.bare && mounts.device_nodes.is_empty() { Vec::new() } else { other },
+        bind_devices: namespaces.has(NamespaceKind::User) || probe.nested.is_some(),
+        label,
+        hidden: mounts.masked_paths.iter().cloned().chain(kcore).collect(),
+        read_only_paths: mounts.readonly_paths.iter().cloned().chain(restricted).collect(),
+        read_only: mounts.readonly_fs,
+        no_pivot: mounts.no_pivot_root,
+    })
+}
+
+/// A container without `/dev/null` is broken, so it is always there.
+fn with_null(nodes: &[DeviceNode]) -> Vec<DeviceNode> {
+    let mut all = nodes.to_vec();
+    if !nodes.iter().any(|node| node.path == Path::new("/dev/null")) {
+        all.extend(default_simple_devices().into_iter().take(1));
+    }
+    all
+}
+
+fn node(node: &DeviceNode) -> Node {
+    let kind = match node.kind {
+        DeviceKind::Character => NodeKind::Character,
+        DeviceKind::Block => NodeKind::Block,
+        DeviceKind::Fifo => NodeKind::Fifo,
+    };
+    let number = |number: i64| u32::try_from(number).unwrap_or(0);
+    Node {
+        path: node.path.clone(),
+        kind,
+        number: (number(node.major_number), number(node.minor_number)),
+        mode: node.mode(),
+        owner: (node.uid, node.gid),
+    }
+}
+
+/// The system's mounts, in 2014's order: proc, dev, shm, pts, sys.
+fn system_mounts(
+    config: &Config,
+    namespaces: &NamespaceSetup,
+    probe: &Probe,
+    label: Option<&str>,
+) -> Vec<MountItem> {
+    let user = namespaces.has(NamespaceKind::User) || probe.nested.is_some();
+    let strictly = NOSUID | NODEV | NOEXEC;
+    let context = label.map(|label| format!("context={label}"));
+    let labelled = |options: &[&'static str]| -> Vec<String> {
+        options.iter().map(|option| (*option).to_owned()).chain(context.clone()).collect()
+    };
+    let mut items = vec![if user && !namespaces.has(NamespaceKind::Pid) {
+        // The kernel mounts a procfs only for the owner of its pid namespace.
+        host_tree("/proc", 0)
+    } else {
+        filesystem("proc", "proc", "/proc", strictly, &[])
+    }];
+    items.push(MountItem::Devices);
+    items.push(filesystem("tmpfs", "shm", "/dev/shm", strictly, &labelled(&["mode=1777", "size=65536k"])));
+    let gid = mapped(config, probe, 5).then_some("gid=5");
+    let options: Vec<_> = ["ptmxmode=0666", "mode=620"].into_iter().chain(gid).collect();
+    items.push(filesystem("devpts", "devpts", "/dev/pts", NOSUID | NOEXEC, &labelled(&options)));
+    let read_only = if config.restrict_sys { RDONLY } else { 0 };
+    items.push(if user && !namespaces.has(NamespaceKind::Network) {
+        // A sysfs belongs to its network namespace, which is the host's here.
+        host_tree("/sys", RDONLY)
+    } else {
+        filesystem("sysfs", "sysfs", "/sys", strictly | read_only, &[])
+    });
+    items
+}
+
+/// Whether the group has an id in the user namespace to which the mounts belong.
+fn mapped(config: &Config, probe: &Probe, gid: u32) -> bool {
+    match config.namespaces.get(NamespaceKind::User) {
+        None => probe.nested.as_ref().is_none_or(|own| own.has_gid(gid)),
+        Some(Namespace::New) => config.gid_mappings.iter().any(|map| map.has(gid)),
+        // Nothing tells the map of a user namespace that is only a descriptor.
+        Some(Namespace::Join(_)) => false,
+    }
+}
+
+fn host_tree(path: &str, extra: u32) -> MountItem {
+    let set = u64::from(NOSUID | NODEV | NOEXEC | extra);
+    let attributes = MountAttr { set, ..MountAttr::default() };
+    let bind = Bind {
+        source: path.into(),
+        source_nofollow: true,
+        recursive: true,
+        attributes: MountAttr::default(),
+        recursive_attributes: attributes,
+        propagation: None,
+        id_map: None,
+    };
+    MountItem::Bind { bind, to: path.into(), kind: Kind::Directory }
+}
+
+fn filesystem(fstype: &str, source: &str, to: &str, attributes: u32, options: &[String]) -> MountItem {
+    let data = options.iter().filter_map(|option| option.split_once('=')).map(owned).collect();
+    let (kind, source) = (fstype.to_owned(), source.to_owned());
+    let filesystem = Filesystem { fstype: kind, source, data, attributes, copy_up: None };
+    let strict = fstype == "proc" || fstype == "sysfs";
+    MountItem::Filesystem { filesystem, to: to.into(), strict, propagation: None }
+}
+
+fn owned((key, value): (&str, &str)) -> (String, Option<String>) {
+    (key.to_owned(), Some(value.to_owned()))
+}
+
+/// One mount of the config. Looks at the source of a bind: directory, file, or link.
+fn item(config: &Config, mount: &Mount, label: Option<&str>) -> io::Result<MountItem> {
+    let is_bind = mount.is_bind();
+    let texts = mount.options.iter().map(String::as_str).chain(mount.data.split(','));
+    let mut options = parse_options(texts, is_bind).map_err(io::Error::other)?;
+    if mount.private {
+        options.propagation = Some((Propagation::Private, false));
+    }
+    if is_bind { bind(config, mount, &options) } else { Ok(new_filesystem(config, mount, options, label)) }
+}
+
+fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountItem> {
+    let to = mount.destination.clone();
+    let link = mount.source.symlink_metadata()?.is_symlink();
+    if link && options.copy_symlink {
+        return Ok(MountItem::Link { target: mount.source.read_link()?, to });
+    }
+    let directory = if options.source_nofollow {
+        !link && mount.source.is_dir()
+    } else {
+        mount.source.metadata()?.is_dir()
+    };
+    let recursive = options.bind.unwrap_or(true);
+    // Read-only unless told otherwise, as in 2014.
+    let told = mount.writable || (options.clear | options.recursive_clear) & u64::from(RDONLY) != 0;
+    let read_only = if told { 0 } else { u64::from(RDONLY) };
+    let attributes = MountAttr { set: options.set, clear: options.clear, propagation: 0 };
+    let below =
+        MountAttr { set: options.recursive_set | read_only, clear: options.recursive_clear, propagation: 0 };
+    let bind = Bind {
+        source: mount.source.clone(),
+        source_nofollow: options.source_nofollow,
+        recursive,
+        attributes,
+        recursive_attributes: below,
+        propagation: options.propagation,
+        id_map: id_map(config, mount, options),
+    };
+    let kind = match (directory, options.destination_nofollow) {
+        (true, false) => Kind::Directory,
+        (false, false) => Kind::File,
+        (true, true) => Kind::DirectoryItself,
+        (false, true) => Kind::FileItself,
+    };
+    Ok(MountItem::Bind { bind, to, kind })
+}
+
+/// The mount's own map; with the option alone that of the container's new user namespace.
+fn id_map(config: &Config, mount: &Mount, options: &Options) -> Option<IdMap> {
+    let own = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
+    let (uids, gids) = match (own, options.idmap) {
+        (true, _) => (&mount.uid_mappings, &mount.gid_mappings),
+        (false, Some(_)) => (&config.uid_mappings, &config.gid_mappings),
+        (false, None) => return None,
+    };
+    let lines = |maps: &[IdMapping]| maps.iter().filter_map(|map| map.line()).collect();
+    Some(IdMap { uids: lines(uids), gids: lines(gids), recursive: options.idmap == Some(true) })
+}
+
+fn new_filesystem(config: &Config, mount: &Mount, options: Options, label: Option<&str>) -> MountItem {
+    // 2014 mounted tmpfs with these and took no options but its data, which may speak of them.
+    let plain = mount.kind == "tmpfs" && mount.options.is_empty();
+    let base = if plain { u64::from(NOSUID | NODEV | NOEXEC) } else { 0 };
+    let set = base & !(options.clear | options.recursive_clear) | options.set | options.recursive_set;
+    let set = u32::try_from(set).unwrap_or(0);
+    let mut data = options.data;
+    let says = |keys: &[&str]| data.iter().any(|(key, _)| keys.contains(&key.as_str()));
+    let root = CopiedRoot { mode: !says(&["mode"]), owner: !says(&["uid", "gid"]) };
+    let (rootfs, path) = (config.rootfs.clone(), mount.destination.clone());
+    let copy_up = options.copy_up.then_some(CopyUp { rootfs, path, root });
+    if !UNLABELLED.contains(&mount.kind.as_str()) {
+        data.extend(label.map(|label| ("context".to_owned(), Some(label.to_owned()))));
+    }
+    let filesystem = Filesystem {
+        fstype: mount.kind.clone(),
+        source: mount.source.to_string_lossy().into_owned(),
+        data,
+        attributes: set,
+        copy_up,
+    };
+    let strict = mount.kind == "proc" || mount.kind == "sysfs" || options.destination_nofollow;
+    MountItem::Filesystem {
+        filesystem,
+        to: mount.destination.clone(),
+        strict,
+        propagation: options.propagation,
+    }
+}

@@ -1,0 +1,189 @@
+//! What a plan is made of: a config with every question answered that only the host can answer. Made by `resolve`, used by `compile`.
+
+use std::path::PathBuf;
+
+use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, Propagation};
+use libcontainer_security::IdMaps;
+use libcontainer_security::plan::{Confinement, Identity};
+
+use crate::config::NamespaceKind;
+
+/// Everything that the plan of a new container depends on. Pure data: two equal setups compile to equal plans.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Setup {
+    pub(crate) namespaces: NamespaceSetup,
+    pub(crate) id_maps: Option<IdMapSetup>,
+    pub(crate) oom_score_adj: Option<i32>,
+    pub(crate) keyring: Option<String>,
+    pub(crate) loopback: bool,
+    pub(crate) cgroup: Option<CgroupSetup>,
+    pub(crate) mounts: Option<MountSetup>,
+    pub(crate) hostname: String,
+    pub(crate) domainname: String,
+    pub(crate) sysctls: Vec<(String, String)>,
+    pub(crate) time_offsets: Vec<String>,
+    /// The kernel does not enter a new time namespace at exec by itself.
+    pub(crate) enter_time: bool,
+    pub(crate) process: ProcessSetup,
+    pub(crate) start: StartSetup,
+}
+
+const TIME: u32 = NamespaceKind::Time.flag();
+
+impl Setup {
+    /// Namespaces that `clone3` can make at once. A joined user namespace must be entered first, a time namespace can't be
+    /// made for a process that shares memory, and the root of a cgroup namespace is the group in which its maker is.
+    pub(crate) fn clone_flags(&self) -> u32 {
+        let late = if self.cgroup.is_some() { TIME | NamespaceKind::Cgroup.flag() } else { TIME };
+        if self.namespaces.joins(NamespaceKind::User) { 0 } else { self.namespaces.new & !late }
+    }
+
+    /// Those that the init makes, but a time namespace.
+    pub(crate) fn late_namespaces(&self) -> u32 {
+        self.namespaces.new & !self.clone_flags() & !TIME
+    }
+
+    /// Whether the init respawns, because it can't be born into its pid namespace.
+    pub(crate) fn respawns(&self) -> bool {
+        let late = self.late_namespaces() & NamespaceKind::Pid.flag() != 0;
+        late || self.namespaces.joins(NamespaceKind::Pid)
+    }
+
+    /// How many processes a start has at once in its group.
+    pub(crate) fn processes(&self) -> u64 {
+        1 + u64::from(self.respawns())
+    }
+}
+
+/// How the init gets into its control group.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CgroupSetup {
+    /// `tasks` files of version 1, with the path for `explain`.
+    pub(crate) tasks: Vec<PathBuf>,
+    /// Born into it, by `CLONE_INTO_CGROUP`.
+    pub(crate) unified: Option<PathBuf>,
+}
+
+/// Namespaces, by `CLONE_NEW…` bit.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NamespaceSetup {
+    pub(crate) new: u32,
+    /// Namespaces to be joined, with the path for `explain`.
+    pub(crate) joined: Vec<(u32, PathBuf)>,
+}
+
+impl NamespaceSetup {
+    /// Whether the container has a namespace of its own (or joined) of this kind.
+    pub(crate) fn has(&self, kind: NamespaceKind) -> bool {
+        self.new & kind.flag() != 0 || self.joins(kind)
+    }
+
+    /// Whether the init has a new one of this kind from its first instruction on.
+    pub(crate) fn born_with(&self, kind: NamespaceKind) -> bool {
+        self.new & kind.flag() != 0 && !self.joins(NamespaceKind::User)
+    }
+
+    pub(crate) fn joins(&self, kind: NamespaceKind) -> bool {
+        self.joined.iter().any(|(joined, _)| *joined == kind.flag())
+    }
+}
+
+/// A new user namespace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IdMapSetup {
+    pub(crate) maps: IdMaps,
+    /// The host is not the first namespace's root, to whom the files of a process belong that is not dumpable.
+    pub(crate) dumpable: bool,
+}
+
+/// One mount that the config or the defaults ask for.
+#[derive(Clone, Debug)]
+pub(crate) enum MountItem {
+    Filesystem {
+        filesystem: Filesystem,
+        to: PathBuf,
+        strict: bool,
+        propagation: Option<(Propagation, bool)>,
+    },
+    Bind {
+        bind: Bind,
+        to: PathBuf,
+        kind: Kind,
+    },
+    /// A symbolic link in place of a mount (`copy-symlink`).
+    Link {
+        target: PathBuf,
+        to: PathBuf,
+    },
+    /// `/dev` with its nodes.
+    Devices,
+}
+
+/// The mount namespace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MountSetup {
+    pub(crate) rootfs: PathBuf,
+    pub(crate) events: Propagation,
+    pub(crate) propagation: Option<(Propagation, bool)>,
+    pub(crate) items: Vec<MountItem>,
+    /// Nodes below `/dev`.
+    pub(crate) devices: Vec<Node>,
+    /// Nodes elsewhere.
+    pub(crate) other_devices: Vec<Node>,
+    pub(crate) bind_devices: bool,
+    pub(crate) label: Option<String>,
+    pub(crate) hidden: Vec<PathBuf>,
+    pub(crate) read_only_paths: Vec<PathBuf>,
+    pub(crate) read_only: bool,
+    pub(crate) no_pivot: bool,
+}
+
+/// The program.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ProcessSetup {
+    pub(crate) identity: Identity,
+    pub(crate) confinement: Confinement,
+    /// Resource, soft, hard.
+    pub(crate) limits: Vec<(u32, u64, u64)>,
+    pub(crate) umask: u32,
+    pub(crate) cwd: PathBuf,
+    /// Paths to try, in order.
+    pub(crate) candidates: Vec<PathBuf>,
+    pub(crate) args: Vec<Vec<u8>>,
+    pub(crate) env: Vec<Vec<u8>>,
+    /// A terminal of the container's own instead of the three standard descriptors.
+    pub(crate) terminal: bool,
+    /// Descriptors kept from 3 on.
+    pub(crate) preserved: u32,
+}
+
+/// How the container begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum StartSetup {
+    /// The reaper is pid 1.
+    #[default]
+    Reaper,
+    /// The program is pid 1 and waits for the start.
+    Wait,
+    /// The program is pid 1 and runs at once.
+    Run,
+}
+
+/// What the plan of a join depends on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct JoinSetup {
+    /// Namespaces (`CLONE_NEW…` bits) in which the container's first process differs from the host.
+    pub(crate) namespaces: u32,
+    /// A user namespace is among them: become its root before anything else.
+    pub(crate) setgroups_denied: bool,
+    pub(crate) keyring: Option<String>,
+    pub(crate) cgroup: Option<CgroupSetup>,
+    pub(crate) process: ProcessSetup,
+}
+
+impl JoinSetup {
+    /// How many processes a start has at once in its group: the init respawns to get into another pid namespace.
+    pub(crate) fn processes(&self) -> u64 {
+        1 + u64::from(self.namespaces & NamespaceKind::Pid.flag() != 0)
+    }
+}

@@ -1,0 +1,65 @@
+//! `/proc/PID` of a child, held open.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+
+use libcontainer_plan::Pid;
+use nix::fcntl::{OFlag, openat, readlinkat};
+use nix::sys::stat::Mode;
+
+/// Most bytes that a file is believed: room for 65,536 groups.
+const LIMIT: u64 = 1024 * 1024;
+
+/// `/proc/PID` of a process that is the caller's child and was not reaped when it was opened, so that the number was its own. What is
+/// opened later by the descriptor is the same process's, or fails with `ESRCH`.
+#[derive(Debug)]
+pub struct ProcessDir(OwnedFd);
+
+impl ProcessDir {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// That of open(2), with the path.
+    pub fn open(pid: Pid) -> io::Result<Self> {
+        let path = format!("/proc/{pid}");
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let named = |errno: nix::errno::Errno| {
+            io::Error::new(io::Error::from(errno).kind(), format!("open {path}: {errno}"))
+        };
+        nix::fcntl::open(path.as_str(), flags, Mode::empty()).map(Self).map_err(named)
+    }
+
+    /// Writes a file of it by one write(2): the kernel takes a value as a whole or not at all.
+    ///
+    /// # Errors
+    /// Those of openat(2) and write(2).
+    pub fn write(&self, name: &str, text: &str) -> io::Result<()> {
+        let fd =
+            openat(&self.0, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
+        let written = File::from(fd).write(text.as_bytes())?;
+        if written == text.len() { Ok(()) } else { Err(io::Error::other(format!("{name}: short write"))) }
+    }
+
+    /// The first MiB of a file of it.
+    ///
+    /// # Errors
+    /// Those of openat(2) and read(2).
+    pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let fd =
+            openat(&self.0, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
+        // Room for the whole file: the kernel formats it anew for each read.
+        let mut bytes = Vec::with_capacity(4096);
+        File::from(fd).take(LIMIT).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The text of a link of it, such as `ns/net`.
+    ///
+    /// # Errors
+    /// That of readlinkat(2).
+    pub fn link(&self, name: &str) -> io::Result<OsString> {
+        Ok(readlinkat(&self.0, name)?)
+    }
+}

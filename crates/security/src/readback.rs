@@ -1,0 +1,145 @@
+//! A ready init as the host sees it, compared with what the plan wanted: ids, capabilities, `no_new_privs`, namespaces.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io;
+
+use libcontainer_plan::Pid;
+use nix::fcntl::{OFlag, readlinkat};
+use nix::sys::stat::Mode;
+
+use crate::process_dir::ProcessDir;
+use crate::status::{Ids, Status};
+
+/// What the host expects of a ready init, in the host's own ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    /// User id in the host's user namespace; `None` if it has no name there.
+    pub uid: Option<u32>,
+    /// Group id likewise.
+    pub gid: Option<u32>,
+    /// Supplementary groups likewise, sorted.
+    pub groups: Option<Vec<u32>>,
+    /// Inheritable, permitted, effective, bounding, ambient: as masks.
+    pub capabilities: [u64; 5],
+    /// The flag.
+    pub no_new_privs: bool,
+    /// Namespace files in `/proc/PID/ns` that must differ from the host's, and those that must be the same.
+    pub namespaces: Vec<(String, bool)>,
+    /// Namespaces that were joined, each with its kind and inode as `/proc/PID/ns` shows them: `net:[4026531840]`.
+    pub joined: Vec<String>,
+}
+
+const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
+
+/// A process that is about to be read back: what can be looked up before it is ready.
+#[derive(Debug)]
+pub struct ReadBack {
+    dir: ProcessDir,
+    /// Names of the host's own namespaces, in the order of [`Expected::namespaces`].
+    own: Vec<OsString>,
+}
+
+impl ReadBack {
+    /// Opens `/proc/PID` of a child and looks at the host's own namespaces.
+    ///
+    /// # Errors
+    /// Those of open(2) and readlink(2).
+    pub fn prepare(pid: Pid, expected: &Expected) -> io::Result<Self> {
+        let dir = ProcessDir::open(pid)?;
+        let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
+        let ns = nix::fcntl::open("/proc/thread-self/ns", flags, Mode::empty())?;
+        let mut own = Vec::with_capacity(expected.namespaces.len());
+        for (name, _) in &expected.namespaces {
+            own.push(readlinkat(&ns, name.as_str())?);
+            // Only to have the kernel make the entry now: what counts is looked at again when the init is ready.
+            let _ = dir.link(&format!("ns/{name}"));
+        }
+        for file in expected.joined.iter().filter_map(|link| file_of(link)) {
+            let _ = dir.link(&file);
+        }
+        Ok(Self { dir, own })
+    }
+
+    /// Reads `/proc/PID` and compares.
+    ///
+    /// # Errors
+    /// Names the first item that differs, with both values.
+    pub fn compare(&self, expected: &Expected) -> io::Result<()> {
+        let status = Status::parse(&self.dir.read("status")?).map_err(io::Error::other)?;
+        identity(&status, expected)?;
+        privileges(&status, expected)?;
+        namespaces(&self.dir, &self.own, &expected.namespaces)?;
+        joined(&self.dir, &expected.joined)
+    }
+
+    /// The process's directory.
+    #[must_use]
+    pub fn dir(&self) -> &ProcessDir {
+        &self.dir
+    }
+}
+
+fn differs(item: &str, wanted: impl Display, found: impl Display) -> io::Error {
+    io::Error::other(format!("read back {item} of the init: wanted {wanted}, found {found}"))
+}
+
+fn identity(status: &Status, expected: &Expected) -> io::Result<()> {
+    for (item, found, wanted) in [("Uid", status.uids, expected.uid), ("Gid", status.gids, expected.gid)] {
+        if let Some(wanted) = wanted.filter(|wanted| found != Ids::all(*wanted)) {
+            return Err(differs(item, wanted, found));
+        }
+    }
+    let mut found = status.groups.clone();
+    found.sort_unstable();
+    match &expected.groups {
+        Some(wanted) if *wanted != found => {
+            Err(differs("Groups", format!("{wanted:?}"), format!("{found:?}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn privileges(status: &Status, expected: &Expected) -> io::Result<()> {
+    let sets = &status.capabilities;
+    let found = [sets.inheritable, sets.permitted, sets.effective, sets.bounding, sets.ambient];
+    for ((item, found), wanted) in SETS.into_iter().zip(found).zip(expected.capabilities) {
+        if found.bits() != wanted {
+            return Err(differs(item, format!("{wanted:016x}"), format!("{:016x}", found.bits())));
+        }
+    }
+    if status.no_new_privs == expected.no_new_privs {
+        return Ok(());
+    }
+    Err(differs("NoNewPrivs", expected.no_new_privs, status.no_new_privs))
+}
+
+/// The link's text has the inode, as `net:[4026531840]`; following it would make the kernel set up a file for each namespace.
+fn namespaces(dir: &ProcessDir, own: &[OsString], wanted: &[(String, bool)]) -> io::Result<()> {
+    for ((name, own_one), ours) in wanted.iter().zip(own) {
+        let theirs = dir.link(&format!("ns/{name}"))?;
+        if (theirs != *ours) != *own_one {
+            let state = if *own_one { "one of its own" } else { "the host's" };
+            return Err(io::Error::other(format!("read back namespace {name} of the init: wanted {state}")));
+        }
+    }
+    Ok(())
+}
+
+/// No two namespaces that live have one inode, and those that are wanted live: the host or the container's first process holds them.
+fn joined(dir: &ProcessDir, wanted: &[String]) -> io::Result<()> {
+    for link in wanted {
+        let found = match file_of(link) {
+            Some(file) => dir.link(&file)?,
+            None => OsString::new(),
+        };
+        if found != link.as_str() {
+            return Err(differs("namespace", link, found.to_string_lossy()));
+        }
+    }
+    Ok(())
+}
+
+fn file_of(link: &str) -> Option<String> {
+    link.split_once(':').map(|(kind, _)| format!("ns/{kind}"))
+}
