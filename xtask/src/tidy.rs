@@ -14,7 +14,7 @@ const UNSAFE: [(&str, &str); 13] = [
     ("crates/plan/src/launch/clone.rs", "clone3 with a shared address space"),
     ("crates/plan/src/launch/raw.rs", "calls that nix does not wrap"),
     ("crates/plan/src/builder/process.rs", "names the word in a comment only"),
-    ("crates/security/src/thread.rs", "capability calls on the own thread"),
+    ("crates/security/src/raw.rs", "capability calls on the own thread"),
     ("crates/netlink/src/tun.rs", "ioctl of a tun device"),
     ("vmguest/src/port.rs", "writes to the port that ends the machine"),
     ("crates/cgroups/src/devices/kernel.rs", "bpf(2)"),

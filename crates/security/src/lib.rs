@@ -9,10 +9,11 @@ pub mod plan;
 pub mod process;
 mod process_dir;
 mod procfs;
+#[allow(unsafe_code, reason = "bare system calls: those of libc change all threads of the process")]
+mod raw;
 mod readback;
 mod rlimit;
 mod status;
-#[allow(unsafe_code, reason = "bare system calls: those of libc change all threads of the process")]
 pub mod thread;
 
 pub use accounts::{ResolvedUser, UserError, resolve as resolve_user};

@@ -8,8 +8,8 @@ use libcontainer_plan::Pid;
 
 use crate::error::{Named, ThreadError};
 use crate::procfs;
+use crate::raw;
 use crate::rlimit::{Resource, Rlimit};
-use crate::thread::raw;
 
 /// Which process is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 
 use crate::error::{Named, ThreadError};
-use crate::thread::raw;
+use crate::raw;
 
 /// Most bytes that a file is believed: 65536 supplementary groups of eleven bytes each, and the other lines.
 const LIMIT: u64 = 1 << 20;

@@ -1,9 +1,9 @@
 //! The five capability sets of the calling thread.
 #![forbid(unsafe_code)]
 
-use super::raw;
 use crate::capability::{CapSet, Capabilities, Capability};
 use crate::error::{Named, ThreadError};
+use crate::raw;
 
 const PR_CAPBSET_READ: i32 = 23;
 const PR_CAPBSET_DROP: i32 = 24;

@@ -1,10 +1,10 @@
 //! Ids and groups of the calling thread.
 #![forbid(unsafe_code)]
 
-use super::raw;
 use crate::error::{Named, ThreadError};
 use crate::plan::Identity;
 use crate::procfs;
+use crate::raw;
 use crate::status::{Ids, Status};
 
 /// The user ids: getresuid(2), and setfsuid(2) with an id that changes nothing.

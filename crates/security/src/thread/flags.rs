@@ -3,8 +3,8 @@
 
 use std::ffi::CString;
 
-use super::raw;
 use crate::error::{Named, ThreadError};
+use crate::raw;
 
 const PR_SET_PDEATHSIG: i32 = 1;
 const PR_GET_KEEPCAPS: i32 = 7;
