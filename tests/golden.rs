@@ -94,6 +94,7 @@ fn sample_configs() {
 fn a_user_namespace_without_root() {
     let mut config = sample("minimal.json");
     config.user = String::new();
+    config.working_dir = "/srv/app".into();
     config.namespaces.set(libcontainer::NamespaceKind::User, libcontainer::Namespace::New);
     let map = libcontainer::mount::IdMapping { container_id: 0, host_id: 1000, size: 1 };
     (config.uid_mappings, config.gid_mappings) = (vec![map], vec![map]);

@@ -7,13 +7,15 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 8] = [
     "init/main.rs",
     "init/arch.rs",
     "src/wire.rs",
     "src/interpret/mod.rs",
     "src/interpret/numbers.rs",
+    "src/interpret/open.rs",
     "src/interpret/process.rs",
+    "src/interpret/walk.rs",
 ];
 const LIMIT: u64 = 32 * 1024;
 

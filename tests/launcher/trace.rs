@@ -1,6 +1,7 @@
 //! `strace` of the child equals `explain`: the calls, their order, and what `explain` says of their arguments.
 
 use std::fs;
+use std::iter::Peekable;
 use std::path::Path;
 use std::process::Command;
 
@@ -77,7 +78,7 @@ fn compare(mode: &str, plan: &Plan, calls: &[Call]) {
     let names: Vec<_> = calls.iter().take(PROLOGUE.len()).map(|call| call.name.as_str()).collect();
     assert_eq!(names, PROLOGUE, "{mode}");
     let steps: Vec<_> = plan.steps(Lane::Child).collect();
-    let mut left = calls.iter().skip(PROLOGUE.len());
+    let mut left = calls.iter().skip(PROLOGUE.len()).peekable();
     let mut arguments = Arguments::new();
     let mut wrong = Vec::new();
     let mut index = 0;
@@ -92,6 +93,12 @@ fn compare(mode: &str, plan: &Plan, calls: &[Call]) {
         }
         let name = step.call.split(['(', ' ']).next().unwrap();
         let mut result = "";
+        if name == "openat2" {
+            let call = opened(step, &mut left);
+            wrong.extend(arguments.check(&step.call, &call).err().map(|why| format!("{why}: {}", step.call)));
+            index = next(step, &call.result);
+            continue;
+        }
         for _ in 0..step.syscalls {
             let call = left.next().unwrap_or_else(|| panic!("{mode} {index}: {} was not called", step.call));
             let shown = || {
@@ -117,6 +124,34 @@ fn compare(mode: &str, plan: &Plan, calls: &[Call]) {
         arguments.compared,
         arguments.calls
     );
+}
+
+/// The calls of a step that opens, as one: the first of them with the result of all. What is missing is made name by name, until the
+/// whole is opened again; of a file the kind is looked at.
+fn opened<'a>(step: &StepView, left: &mut Peekable<impl Iterator<Item = &'a Call>>) -> Call {
+    let mut left_of = |name: &[&str]| {
+        let call = left.next().unwrap_or_else(|| panic!("{}: not called", step.call));
+        assert!(name.contains(&call.name.as_str()), "{}: {}({})", step.call, call.name, call.arguments);
+        (call, left.peek().map_or("", |next| next.name.as_str()))
+    };
+    let first = loop {
+        let (call, _) = left_of(&["openat2"]);
+        if !call.result.contains("EAGAIN") {
+            break call;
+        }
+    };
+    let mut result = &first.result;
+    while step.call.contains(" made if missing: ") && result.starts_with("-1 ENOENT") {
+        let (call, next) = left_of(&["openat2", "readlinkat", "mkdirat", "mknodat", "close"]);
+        // A parent is opened to look at a name in it.
+        if call.name == "openat2" && next != "readlinkat" {
+            result = &call.result;
+        }
+    }
+    if step.syscalls == 2 {
+        assert_eq!(left_of(&["statx"]).0.result, "0", "{}", step.call);
+    }
+    Call { name: first.name.clone(), arguments: first.arguments.clone(), result: result.clone() }
 }
 
 fn next(step: &StepView, result: &str) -> usize {

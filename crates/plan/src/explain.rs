@@ -135,6 +135,9 @@ impl Plan {
         if step.kind == Kind::Expect {
             let _ = write!(text, " must be {}", step.aux);
         }
+        if step.kind == Kind::Open && step.aux != 0 {
+            let _ = write!(text, " made if missing: {}", mode(step.aux));
+        }
         text
     }
 
@@ -289,6 +292,7 @@ fn mode(value: u32) -> String {
         libc::S_IFBLK => "S_IFBLK|",
         libc::S_IFREG => "S_IFREG|",
         libc::S_IFIFO => "S_IFIFO|",
+        libc::S_IFDIR => "S_IFDIR|",
         _ => "",
     };
     format!("{kind}{:#05o}", value & 0o7777).replace("0o", "0")

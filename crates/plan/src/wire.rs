@@ -13,7 +13,7 @@ pub const INIT_NAME: &core::ffi::CStr = c"(libcontainer)";
 /// First word of an encoded plan.
 pub const MAGIC: u32 = 0x6e61_6c70;
 /// Changes with each change of this file; the embedded init and the encoder are always built together.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Length of the header in bytes.
 pub const HEADER: usize = 64;
 /// Length of one encoded step in bytes.
@@ -64,6 +64,8 @@ pub enum Kind {
     Hook = 9,
     /// Be the reaper: never returns.
     Reap = 10,
+    /// `openat2`, asked again on `EAGAIN`. `aux` is type and mode of what is made at a path that is missing, with its parents; 0 for nothing.
+    Open = 11,
 }
 
 impl Kind {
@@ -82,6 +84,7 @@ impl Kind {
             8 => Self::ResetSignals,
             9 => Self::Hook,
             10 => Self::Reap,
+            11 => Self::Open,
             _ => return None,
         })
     }

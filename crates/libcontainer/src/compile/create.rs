@@ -41,7 +41,7 @@ pub(crate) fn create(setup: &Setup, host: HostSteps) -> Result<Compiled, SealErr
         plan.purpose("bring up lo").loopback_up();
     }
     // The whole tree is built by descriptors before the container's root is entered.
-    let tree = setup.mounts.as_ref().map(|mounts| tree::build(plan, mounts, setup.process.terminal));
+    let tree = setup.mounts.as_ref().map(|mounts| tree::build(plan, mounts, &setup.process));
     // Names and kernel settings before /proc/sys becomes read-only.
     name_host(plan, setup);
     sysctls(plan, &setup.sysctls);

@@ -19,7 +19,7 @@ pub use mask::{hide, make_read_only};
 pub use rootfs::{
     Propagation, Rootfs, enter_by_move, enter_by_pivot, read_only, set_propagation, take_rootfs,
 };
-pub use target::{Kind, Links, components, target};
+pub use target::{Kind, Links, components, make_directory, target};
 
 /// Attributes of mount_setattr(2) and fsmount(2).
 pub mod attr {

@@ -1,16 +1,18 @@
 //! Finding and making the place where something is mounted.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use libcontainer_plan::{Builder, Dir, File, How, Slot};
+
+use super::Rootfs;
 
 /// Whether the place must be a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A directory; missing ones are made with mode 0755.
+    /// A directory (else `ENOTDIR`); missing ones are made with mode 0755.
     Directory,
-    /// A file; a missing one is made empty with mode 0644, its parents as directories.
+    /// Anything but a directory (else `EISDIR`); a missing file is made empty with mode 0644, its parents as directories.
     File,
     /// As `Directory`, but a symbolic link in the last place is refused (`ENOTDIR`).
     DirectoryItself,
@@ -21,6 +23,11 @@ pub enum Kind {
 impl Kind {
     fn is_directory(self) -> bool {
         matches!(self, Self::Directory | Self::DirectoryItself)
+    }
+
+    /// Type and permission bits of what is made.
+    fn made(self) -> u32 {
+        if self.is_directory() { libc::S_IFDIR | 0o755 } else { libc::S_IFREG | 0o644 }
     }
 
     fn is_followed(self) -> bool {
@@ -51,42 +58,31 @@ pub fn components(path: &Path) -> Vec<OsString> {
     names
 }
 
-/// A descriptor of `path` in the rootfs, made if it is missing: for each name `mkdirat` (which follows nothing) and `openat2` from
-/// the root.
+/// A descriptor of `path` in the rootfs, made if it is missing, where links lead if there are any.
 ///
-/// RACE: another process may swap any name for a link at any moment. `mkdirat` then fails with `EEXIST`, and `openat2` either
-/// resolves the link inside the rootfs or fails; neither reaches anything outside.
+/// The init looks for it when it has come there, so that a mount made earlier is seen, and asks the kernel to stay below `root` at every
+/// step: another process may swap any name for a link at any moment, and nothing outside is reached.
 pub fn target(plan: &mut Builder, root: Slot<Dir>, path: &Path, kind: Kind, links: Links) -> Slot<File> {
     let names = components(path);
-    let mut so_far = PathBuf::new();
-    let mut parent: Option<Slot<Dir>> = None;
-    let mut place = None;
-    for (index, name) in names.iter().enumerate() {
-        let last = index + 1 == names.len();
-        let directory = !last || kind.is_directory();
-        make(plan, parent.unwrap_or(root), name, directory);
-        so_far.push(name);
-        if last {
-            let nofollow = if kind.is_followed() { 0 } else { libc::O_NOFOLLOW };
-            let how = how(directory, links);
-            place = Some(plan.openat2(root, &so_far, How { flags: how.flags | nofollow, ..how }));
-        }
-        let next = (!last).then(|| plan.openat2(root, &so_far, how(true, links)));
-        if let Some(done) = std::mem::replace(&mut parent, next) {
-            plan.close(done);
-        }
+    if names.is_empty() {
+        // The root itself: only reached by a caller that did not validate.
+        return plan.openat2(root, ".", how(true, links));
     }
-    // The root itself: only reached by a caller that did not validate.
-    place.unwrap_or_else(|| plan.openat2(root, ".", how(true, links)))
+    let nofollow = if kind.is_followed() { 0 } else { libc::O_NOFOLLOW };
+    let how = how(kind.is_directory(), links);
+    let how = How { flags: how.flags | nofollow, ..how };
+    plan.openat2_or_make(root, names.join(OsStr::new("/")), how, kind.made())
 }
 
-fn make(plan: &mut Builder, parent: Slot<Dir>, name: &OsStr, directory: bool) {
-    if directory {
-        plan.mkdirat(parent, name, 0o755)
-    } else {
-        plan.mknodat(parent, name, libc::S_IFREG | 0o644, 0)
-    };
-    plan.tolerate(libc::EEXIST);
+/// Makes the directory at `path` in the rootfs if it is missing, as [`target`] does. Text is not cleaned: a name before a `..` must be there,
+/// as for any program inside.
+pub fn make_directory(plan: &mut Builder, rootfs: Rootfs, path: &Path) {
+    let end = plan.label();
+    let made: Slot<Dir> = plan.openat2_or_make(rootfs.dir, path, How::DIR_IN_ROOT, Kind::Directory.made());
+    // What is closed to the root of a user namespace may be open to the program's user.
+    plan.on(libc::EACCES, end);
+    plan.close(made);
+    plan.bind(end);
 }
 
 fn how(directory: bool, links: Links) -> How {

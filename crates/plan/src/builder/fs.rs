@@ -55,13 +55,35 @@ impl How {
 }
 
 impl Builder {
-    /// `openat2(at, path, how)`.
+    /// `openat2(at, path, how)`. Below a root it is asked again when the kernel can't tell whether a `..` stays inside (`EAGAIN`).
     pub fn openat2<K: Place>(&mut self, at: impl Into<At>, path: impl AsRef<Path>, how: How) -> Slot<K> {
-        let name = path.as_ref().display().to_string();
+        let scoped = how.resolve.contains(Resolve::IN_ROOT);
+        let kind = if scoped { StepKind::Open } else { StepKind::Call };
+        self.open(kind, at.into(), path.as_ref(), how, 0)
+    }
+
+    /// As [`Builder::openat2`]; a path that is missing is made, a composite of `readlinkat` and `mkdirat` for each name: directories with mode 0755,
+    /// and at the end a file or directory with type and permission bits `made` (`S_IFREG` or `S_IFDIR`). A link that leads nowhere is followed,
+    /// and what is missing is made where it leads, within `root`. With `S_IFREG` a directory in its place is an error (`EISDIR`; looked at by `statx`).
+    pub fn openat2_or_make<K: Place>(
+        &mut self,
+        root: Slot<Dir>,
+        path: impl AsRef<Path>,
+        how: How,
+        made: u32,
+    ) -> Slot<K> {
+        self.open(StepKind::Open, root.into(), path.as_ref(), how, made)
+    }
+
+    fn open<K: Place>(&mut self, kind: StepKind, at: At, path: &Path, how: How, made: u32) -> Slot<K> {
+        let slot = self.new_slot(path.display().to_string());
         let path = self.path(path);
         let flags = u64::from(unsigned(how.flags | libc::O_CLOEXEC));
         let how = self.arena.words(&[Ok(flags), Ok(u64::from(how.mode)), Ok(how.resolve.bits())]);
-        self.out(&sys::OPENAT2, [at.into().into(), path, Arg::Memory(how, Memory::How), 24_u32.into()], name)
+        let args = [at.into(), path, Arg::Memory(how, Memory::How), 24_u32.into()];
+        let step = self.step_of(kind, &sys::OPENAT2, args);
+        (step.out, step.aux) = (Some(slot), made);
+        Slot::new(slot)
     }
 
     /// As [`Builder::openat2`] for reading, following the link of a namespace file such as `self/ns/time_for_children` in a procfs

@@ -8,8 +8,11 @@ use crate::wire::signed;
 use crate::wire::{ArgKind, Header, Kind, NO_SLOT, PRESET, SLOTS, Step, board, word};
 
 mod numbers;
+mod open;
 mod process;
+mod walk;
 
+use numbers::bits;
 pub use numbers::{errno, nr};
 
 /// What the interpreter runs on.
@@ -24,6 +27,25 @@ pub trait Sys {
     fn board_address(&mut self, word: usize) -> usize;
     /// The processor's time stamp counter.
     fn stamp(&mut self) -> u64;
+    /// `openat2(dir, path, how)`. `path` ends with a NUL, here and below.
+    fn open(&mut self, dir: usize, path: &[u8], how: &[u64; 3]) -> isize {
+        let [path, how] = [path.as_ptr().expose_provenance(), how.as_ptr().expose_provenance()];
+        self.call(nr::OPENAT2, [dir, path, how, 24, 0, 0])
+    }
+    /// `readlinkat(dir, name)` into a buffer.
+    fn read_link(&mut self, dir: usize, name: &[u8], into: &mut [u8]) -> isize {
+        let [name, length] = [name.as_ptr().expose_provenance(), into.len()];
+        self.call(nr::READLINKAT, [dir, name, into.as_mut_ptr().expose_provenance(), length, 0, 0])
+    }
+    /// `mkdirat` or `mknodat`, whichever `nr` is.
+    fn make(&mut self, nr: usize, dir: usize, name: &[u8], mode: u32) -> isize {
+        self.call(nr, [dir, name.as_ptr().expose_provenance(), mode as usize, 0, 0, 0])
+    }
+    /// `statx(fd, "", AT_EMPTY_PATH, STATX_TYPE)` into a buffer.
+    fn status(&mut self, fd: usize, into: &mut [u8; bits::STATUS]) -> isize {
+        let [empty, into] = [c"".as_ptr().expose_provenance(), into.as_mut_ptr().expose_provenance()];
+        self.call(nr::STATX, [fd, empty, 0x1000, 1, into, 0])
+    }
     /// Whether the process should go on: false once a call has replaced or ended it (only a test's table says so).
     fn alive(&self) -> bool {
         true
@@ -159,6 +181,7 @@ impl<'a, S: Sys> Machine<'a, S> {
             Kind::ResetSignals => self.reset_signals(args[0]).map(|()| 0),
             Kind::Hook => self.hook(args),
             Kind::Reap => self.reap(args),
+            Kind::Open => self.open(step, args[0]),
         }
     }
 

@@ -14,6 +14,8 @@ fn everything() -> Plan {
         let pipe: Slot<Sock> = plan.preset("pipe");
         plan.respawn();
         let dir: Slot<Dir> = plan.openat2(At::Cwd, "/", How::TRUSTED);
+        let made: Slot<File> = plan.openat2_or_make(dir, "a/../b/c", How::IN_ROOT, libc::S_IFREG | 0o644);
+        plan.close(made);
         plan.send_fd(dir, "dir");
         let given: Slot<Dir> =
             plan.receive_fd("given", FdSource::new("none", |_| Err(std::io::Error::other("none"))));
@@ -123,7 +125,7 @@ fn an_encoded_step_is_decoded_and_nonsense_is_none() {
         let step = Step::decode(&bytes, at).unwrap();
         assert_eq!(step.encode(), bytes[at..at + wire::STEP], "step {index}");
         let mut odd = bytes[at..at + wire::STEP].to_vec();
-        odd[0] = 11;
+        odd[0] = 0xff;
         assert_eq!(Step::decode(&odd, 0), None);
         odd[0] = 0;
         odd[4] = 0x04;

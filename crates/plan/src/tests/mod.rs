@@ -3,9 +3,11 @@
 mod bounds;
 mod damage;
 mod messages;
+mod open;
 mod random;
 mod seal;
 mod steps;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -102,7 +104,11 @@ fn numbered(plan: &Plan) -> Vec<(SlotId, i32)> {
 
 /// Runs `plan` on `table`; returns the step at which it ended, and the error number.
 fn run(plan: &Plan, table: &mut Table) -> (usize, i32) {
-    interpret::run(table, &mut plan.encode(&numbered(plan), None, false))
+    run_on(plan, table)
+}
+
+fn run_on(plan: &Plan, sys: &mut impl Sys) -> (usize, i32) {
+    interpret::run(sys, &mut plan.encode(&numbered(plan), None, false))
 }
 
 /// As [`run`], with a fault at that step.
