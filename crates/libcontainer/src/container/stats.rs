@@ -14,7 +14,7 @@ pub struct ContainerStats {
     /// Processor time, memory, devices …; what the kernel does not tell is left out.
     #[serde(rename = "cgroup_stats")]
     pub cgroup: Stats,
-    /// Processor time since the last call of [`Container::stats`] on this handle, in percent of one processor. `None` the first time.
+    /// Processor time since the last call of [`Container::stats`](crate::Container::stats) on this handle, in percent of one processor. `None` the first time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_percent: Option<f64>,
     /// All interfaces but `lo` together.
