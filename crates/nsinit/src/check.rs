@@ -66,7 +66,7 @@ fn namespaces() -> Item {
         .filter(|file| !Path::new("/proc/self/ns").join(file).exists())
         .collect();
     let found = if missing.is_empty() {
-        "all eight kinds".to_owned()
+        format!("all {} kinds", libcontainer::NamespaceKind::ALL.len())
     } else {
         format!("missing: {}", missing.join(", "))
     };

@@ -220,3 +220,20 @@ fn finish(
         plan.await_exec();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::setup::NamespaceSetup;
+
+    #[test]
+    fn every_kind_of_namespace_is_made_and_named() {
+        for kind in NamespaceKind::ALL {
+            let namespaces = NamespaceSetup { new: kind.flag(), ..NamespaceSetup::default() };
+            let setup = Setup { namespaces, ..Setup::default() };
+            let plan = create(&setup, HostSteps::default()).unwrap().plan;
+            let (text, name) = (plan.explain().to_string(), format!("CLONE_{}", kind.key()));
+            assert!(text.contains(&name), "{name}: {text}");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 mod cgroup;
 mod container;
 mod json;
+mod namespace_kind;
 mod namespaces;
 mod unset;
 mod validate;
@@ -13,6 +14,7 @@ pub(crate) use cgroup::merge;
 pub use container::{CapabilitySets, Config, TimeOffset};
 pub use json::Mode;
 pub use libcontainer_network::{Network, Port, Route};
-pub use namespaces::{Namespace, NamespaceKind, Namespaces};
+pub use namespace_kind::NamespaceKind;
+pub use namespaces::{Namespace, Namespaces};
 pub use validate::Facts;
 pub(crate) use validate::process_problems;

@@ -1,6 +1,5 @@
 //! `namespaces`: 2014's map of keys to booleans, and 2015's list with paths.
 
-use libcontainer_plan::wire::unsigned;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -9,70 +8,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde::{Deserialize, Serialize};
 
-/// The kinds of namespaces: namespaces(7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum NamespaceKind {
-    /// `NEWNS`: mounts.
-    Mount,
-    /// `NEWUTS`: host and domain name.
-    Uts,
-    /// `NEWIPC`: System V IPC and POSIX message queues.
-    Ipc,
-    /// `NEWUSER`: ids and capabilities.
-    User,
-    /// `NEWPID`: process ids.
-    Pid,
-    /// `NEWNET`: network.
-    Network,
-    /// `NEWCGROUP`: cgroup root.
-    Cgroup,
-    /// `NEWTIME`: boot and monotonic clocks.
-    Time,
-}
-
-impl NamespaceKind {
-    /// All kinds.
-    pub const ALL: [Self; 8] =
-        [Self::Mount, Self::Uts, Self::Ipc, Self::User, Self::Pid, Self::Network, Self::Cgroup, Self::Time];
-
-    /// The key in JSON, the name in `/proc/PID/ns`, the `CLONE_NEW…` bit.
-    const fn row(self) -> (&'static str, &'static str, i32) {
-        match self {
-            Self::Mount => ("NEWNS", "mnt", libc::CLONE_NEWNS),
-            Self::Uts => ("NEWUTS", "uts", libc::CLONE_NEWUTS),
-            Self::Ipc => ("NEWIPC", "ipc", libc::CLONE_NEWIPC),
-            Self::User => ("NEWUSER", "user", libc::CLONE_NEWUSER),
-            Self::Pid => ("NEWPID", "pid", libc::CLONE_NEWPID),
-            Self::Network => ("NEWNET", "net", libc::CLONE_NEWNET),
-            Self::Cgroup => ("NEWCGROUP", "cgroup", libc::CLONE_NEWCGROUP),
-            Self::Time => ("NEWTIME", "time", 0x80),
-        }
-    }
-
-    /// The key in JSON, such as `NEWPID`.
-    #[must_use]
-    pub fn key(self) -> &'static str {
-        self.row().0
-    }
-
-    /// The file's name in `/proc/PID/ns`.
-    #[must_use]
-    pub fn file(self) -> &'static str {
-        self.row().1
-    }
-
-    /// The `CLONE_NEW…` bit.
-    #[must_use]
-    pub const fn flag(self) -> u32 {
-        unsigned(self.row().2)
-    }
-
-    /// The kind with that key.
-    #[must_use]
-    pub fn from_key(key: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.key().eq_ignore_ascii_case(key))
-    }
-}
+use super::namespace_kind::NamespaceKind;
 
 /// Where a namespace comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use libcontainer_mount::{IdMapping, id_map_problems};
 use libcontainer_security::{CapSet, Capabilities, rlimit_problems};
 
 use super::container::Config;
-use super::namespaces::{Namespace, NamespaceKind};
+use super::namespace_kind::NamespaceKind;
+use super::namespaces::Namespace;
 use crate::error::Problem;
 
 /// What validation needs to know of the host.
