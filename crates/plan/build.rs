@@ -7,11 +7,13 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 10] = [
     "init/main.rs",
     "init/arch.rs",
     "src/wire.rs",
+    "src/order.rs",
     "src/interpret/mod.rs",
+    "src/interpret/part.rs",
     "src/interpret/numbers.rs",
     "src/interpret/open.rs",
     "src/interpret/process.rs",

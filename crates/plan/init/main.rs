@@ -8,6 +8,8 @@
 
 #[path = "../src/interpret/mod.rs"]
 mod interpret;
+#[path = "../src/order.rs"]
+mod order;
 #[path = "../src/wire.rs"]
 mod wire;
 
@@ -57,6 +59,14 @@ impl Sys for Kernel {
 
     fn stamp(&mut self) -> u64 {
         arch::stamp()
+    }
+
+    fn map(&mut self, fd: usize, len: usize) -> Option<&'static mut [u8]> {
+        // SAFETY: a new private mapping that is never taken away; the host has sealed the file, so it can't shrink.
+        unsafe {
+            let address = arch::syscall(arch::MMAP, [0, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0]);
+            (address > 0).then(|| core::slice::from_raw_parts_mut(address as *mut u8, len))
+        }
     }
 }
 

@@ -80,6 +80,12 @@ pub enum SealError {
         /// Index of the step.
         step: usize,
     },
+    /// A host step of a base that could be run once only.
+    #[error("host step `{text}` is for one launch, but stands in a part of many plans")]
+    ForOneLaunch {
+        /// The step.
+        text: String,
+    },
     /// A slot is used after all descriptors were closed.
     #[error("step {step}: slot s{slot} is used after close_range")]
     AfterCloseRange {

@@ -7,6 +7,7 @@ use std::fmt::{self, Write as _};
 use crate::error::Lane;
 use crate::flags;
 use crate::host::HostOp;
+use crate::part::Part;
 use crate::plan::{Plan, calls};
 use crate::step::{Arg, Memory, Point, Step};
 use crate::syscalls::Fmt;
@@ -52,22 +53,19 @@ impl Plan {
     }
 
     fn child_view(&self, index: usize) -> StepView {
-        let Some(step) = self.steps.get(index) else {
+        let Some((part, step)) = self.step(index) else {
             return StepView { index, ..StepView::empty() };
         };
-        let named = self.targets.get(index).into_iter().flatten();
+        let named = part.targets.get(index - part.first).into_iter().flatten();
         let outcomes = named.map(|(errno, to)| {
             let errno = if *errno == 0 { "ok".to_owned() } else { symbol(i32::from(*errno)) };
-            if usize::from(*to) == index + 1 {
-                format!("{errno} → next")
-            } else {
-                format!("{errno} → {to}")
-            }
+            let to = part.first + usize::from(*to);
+            if to == index + 1 { format!("{errno} → next") } else { format!("{errno} → {to}") }
         });
         StepView {
             index,
-            purpose: self.purposes.get(step.purpose as usize).cloned().unwrap_or_default(),
-            call: self.call(step),
+            purpose: part.purposes.get(step.purpose as usize).cloned().unwrap_or_default(),
+            call: part.call(step),
             outcomes: outcomes.collect(),
             undo: String::new(),
             syscalls: calls(step),
@@ -97,6 +95,7 @@ impl Plan {
             HostOp::Send(point, source) => format!("{}: give to init: {}", source.text, name(point)),
             HostOp::Respawn(_) => "adopt the respawned init, reap the first".to_owned(),
             HostOp::AwaitExec => "wait for exec".to_owned(),
+            HostOp::Place(name) => (*name).to_owned(),
         }
     }
 
@@ -116,6 +115,28 @@ impl Plan {
         flags::render(flags::CLONE, u32::try_from(namespaces).unwrap_or(0))
     }
 
+    /// The plan as JSON: counts, presets, both lanes.
+    ///
+    /// # Errors
+    /// None in practice; those of the JSON writer.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(&Document {
+            namespaces: self.namespace_names(),
+            counts: self.counts(),
+            presets: self.presets().map(|(_, name)| name).collect(),
+            host: self.steps(Lane::Host).collect(),
+            child: self.steps(Lane::Child).collect(),
+        })
+    }
+
+    /// The plan as text; implements `Display`.
+    #[must_use]
+    pub fn explain(&self) -> Explain<'_> {
+        Explain(self)
+    }
+}
+
+impl Part {
     fn call(&self, step: &Step) -> String {
         let formats = step.sys.params.iter().copied().chain(std::iter::repeat(Fmt::Int));
         let args: Vec<String> =
@@ -126,6 +147,8 @@ impl Plan {
             Kind::ResetSignals => "rt_sigaction(1..64, SIG_DFL)".to_owned(),
             Kind::Hook => format!("run hook {list}"),
             Kind::Reap => "reap until SIGTERM".to_owned(),
+            Kind::Next => "go on with the second part".to_owned(),
+            Kind::Continue => "take the second part from the host".to_owned(),
             Kind::Respawn => "clone3(CLONE_PARENT|CLONE_PIDFD), go on in the child".to_owned(),
             _ => format!("{}({list})", step.sys.name),
         };
@@ -203,26 +226,6 @@ impl Plan {
         let words = (0..).map(move |index| at + 8 * index);
         let is_pointer = |place: &u32| self.relocations.contains(place);
         words.take_while(is_pointer).map(move |place| u32::try_from(view.word(place)).unwrap_or(0))
-    }
-
-    /// The plan as JSON: counts, presets, both lanes.
-    ///
-    /// # Errors
-    /// None in practice; those of the JSON writer.
-    pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        serde_json::to_string_pretty(&Document {
-            namespaces: self.namespace_names(),
-            counts: self.counts(),
-            presets: self.presets().map(|(_, name)| name).collect(),
-            host: self.steps(Lane::Host).collect(),
-            child: self.steps(Lane::Child).collect(),
-        })
-    }
-
-    /// The plan as text; implements `Display`.
-    #[must_use]
-    pub fn explain(&self) -> Explain<'_> {
-        Explain(self)
     }
 }
 

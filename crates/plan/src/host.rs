@@ -4,25 +4,46 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ids::Pid;
 use crate::step::Point;
-use crate::undo::UndoList;
+use crate::undo::{Undo, UndoList};
 
-/// Takes back what a host step did. Runs when a later step fails, in reverse order and on past errors, which [`crate::LaunchError`] collects.
-///
-/// After an error it is called again, so it works from what is there: what is missing already is no error.
-pub type Undo = Box<dyn FnMut() -> io::Result<()> + Send>;
+type Run = Work<io::Result<Option<Undo>>>;
+type Source = Work<io::Result<OwnedFd>>;
 
-type Run = Box<dyn FnOnce(&mut HostContext) -> io::Result<Option<Undo>> + Send>;
-type Source = Box<dyn FnOnce(&mut HostContext) -> io::Result<OwnedFd> + Send>;
+type Once<T> = Box<dyn FnOnce(&mut HostContext) -> T + Send>;
+
+/// What a step does: for one launch, or for every launch of a base.
+enum Work<T> {
+    /// The lock is never taken: it lets a step be looked at from several threads.
+    Once(Mutex<Once<T>>),
+    Shared(Arc<dyn Fn(&mut HostContext) -> T + Send + Sync>),
+}
+
+impl<T> Work<T> {
+    fn run(self, context: &mut HostContext) -> T {
+        match self {
+            Self::Once(work) => work.into_inner().unwrap_or_else(PoisonError::into_inner)(context),
+            Self::Shared(work) => work(context),
+        }
+    }
+
+    fn again(&self) -> Option<Self> {
+        match self {
+            Self::Once(_) => None,
+            Self::Shared(work) => Some(Self::Shared(Arc::clone(work))),
+        }
+    }
+}
 
 /// One step of the host lane.
 pub struct HostStep {
     text: String,
     undo: String,
     run: Run,
-    guard: Option<Undo>,
+    guard: Option<Mutex<Undo>>,
     last: bool,
 }
 
@@ -35,7 +56,17 @@ impl HostStep {
         undo: impl Into<String>,
         run: impl FnOnce(&mut HostContext) -> io::Result<Option<Undo>> + Send + 'static,
     ) -> Self {
-        Self { text: text.into(), undo: undo.into(), run: Box::new(run), guard: None, last: false }
+        let run = Work::Once(Mutex::new(Box::new(run)));
+        Self { text: text.into(), undo: undo.into(), run, guard: None, last: false }
+    }
+
+    /// A step without an undo that may be run by many launches: the only kind that a [`crate::Base`] can have.
+    pub fn shared(
+        text: impl Into<String>,
+        run: impl Fn(&mut HostContext) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let run = Work::Shared(Arc::new(move |context: &mut HostContext| run(context).map(|()| None)));
+        Self { text: text.into(), undo: String::new(), run, guard: None, last: false }
     }
 
     /// A step whose undo is known before it runs, and runs also if the step itself fails: for what the kernel may have done although its
@@ -47,7 +78,10 @@ impl HostStep {
         undo: impl FnMut() -> io::Result<()> + Send + 'static,
     ) -> Self {
         let guard: Undo = Box::new(undo);
-        Self { guard: Some(guard), ..Self::new(text, undo_text, move |context| run(context).map(|()| None)) }
+        Self {
+            guard: Some(Mutex::new(guard)),
+            ..Self::new(text, undo_text, move |context| run(context).map(|()| None))
+        }
     }
 
     /// The undo of this step takes away what the others are found by, such as the record of what is to be made: it runs when all others
@@ -73,9 +107,9 @@ impl HostStep {
     pub(crate) fn run(self, context: &mut HostContext, list: &mut UndoList) -> io::Result<()> {
         let Self { text: _, undo: name, run, guard, last } = self;
         if let Some(guard) = guard {
-            list.push(name.clone(), guard, last);
+            list.push(name.clone(), guard.into_inner().unwrap_or_else(PoisonError::into_inner), last);
         }
-        if let Some(undo) = run(context)? {
+        if let Some(undo) = run.run(context)? {
             list.push(name, undo, last);
         }
         Ok(())
@@ -91,7 +125,7 @@ impl fmt::Debug for HostStep {
 /// Makes a descriptor for the init while it runs.
 pub struct FdSource {
     pub(crate) text: String,
-    pub(crate) make: Source,
+    make: Source,
 }
 
 impl FdSource {
@@ -101,7 +135,19 @@ impl FdSource {
         text: impl Into<String>,
         make: impl FnOnce(&mut HostContext) -> io::Result<OwnedFd> + Send + 'static,
     ) -> Self {
-        Self { text: text.into(), make: Box::new(make) }
+        Self { text: text.into(), make: Work::Once(Mutex::new(Box::new(make))) }
+    }
+
+    /// A source that makes a new descriptor for each launch of a [`crate::Base`].
+    pub fn shared(
+        text: impl Into<String>,
+        make: impl Fn(&mut HostContext) -> io::Result<OwnedFd> + Send + Sync + 'static,
+    ) -> Self {
+        Self { text: text.into(), make: Work::Shared(Arc::new(make)) }
+    }
+
+    pub(crate) fn make(self, context: &mut HostContext) -> io::Result<OwnedFd> {
+        self.make.run(context)
     }
 }
 
@@ -121,6 +167,31 @@ pub(crate) enum HostOp {
     Send(Point, FdSource),
     Respawn(Point),
     AwaitExec,
+    /// Steps that each launch of a base brings.
+    Place(&'static str),
+}
+
+impl HostOp {
+    /// The same for another launch; `None` if it is for one only.
+    pub(crate) fn again(&self) -> Option<Self> {
+        Some(match self {
+            Self::Step(step) => {
+                let run = step.run.again().filter(|_| step.guard.is_none())?;
+                let (text, undo) = (step.text.clone(), step.undo.clone());
+                Self::Step(HostStep { text, undo, run, guard: None, last: step.last })
+            }
+            Self::Send(point, source) => {
+                Self::Send(*point, FdSource { text: source.text.clone(), make: source.make.again()? })
+            }
+            Self::Clone => Self::Clone,
+            Self::Await(point) => Self::Await(*point),
+            Self::Notify(point) => Self::Notify(*point),
+            Self::Receive(point) => Self::Receive(*point),
+            Self::Respawn(point) => Self::Respawn(*point),
+            Self::AwaitExec => Self::AwaitExec,
+            Self::Place(name) => Self::Place(name),
+        })
+    }
 }
 
 /// What a host step can see: the init, and descriptors that came from it.

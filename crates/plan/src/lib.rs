@@ -2,18 +2,24 @@
 #![deny(unsafe_code)]
 
 mod arena;
+mod base;
 mod board;
 mod builder;
 mod ended;
 mod errno;
 mod error;
 mod explain;
+mod fault;
 mod flags;
+mod ground;
 mod host;
 mod ids;
 pub mod interpret;
 mod launch;
 mod namespace;
+pub mod order;
+mod part;
+mod passed;
 mod plan;
 mod probe;
 mod seal;
@@ -26,22 +32,25 @@ mod tests;
 mod undo;
 pub mod wire;
 
+pub use base::Base;
 pub use board::BoardFile;
 pub use builder::{Builder, CapMasks, Hook, How, MountAttr, Resolve};
 pub use ended::{End, Ended, Usage, end_of_pidfd, wait_pidfd, wait_readable};
 pub use errno::text as errno_text;
 pub use error::{Cause, Lane, LaunchError, SealError, StepFailure};
 pub use explain::{Explain, StepView};
-pub use host::{FdSource, HostContext, HostStep, Undo};
+pub use fault::Fault;
+pub use host::{FdSource, HostContext, HostStep};
 pub use ids::Pid;
 pub use launch::{
-    INIT_SIZE, Launch, Launched, Stamp, init_image, open_pidfd, reap_left, resize_terminal, signal_pidfd,
-    terminal_size,
+    INIT_SIZE, Launch, Launched, Stamp, StandBy, init_image, open_pidfd, reap_left, resize_terminal,
+    signal_pidfd, terminal_size,
 };
 pub use namespace::{namespace_link, open_namespace};
-pub use plan::{Counts, Fault, Plan};
+pub use plan::{Counts, Plan};
 pub use probe::{Nested, Probe};
 pub use slot::{At, Dir, File, FsContext, Kind, Mount, Ns, Place, Pty, Slot, SlotId, Sock};
 pub use stdio::{OpenStdio, Stdio};
 pub use step::{Label, Point};
+pub use undo::Undo;
 pub use wire::{MAX_ARENA, MAX_STEPS};

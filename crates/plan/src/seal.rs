@@ -3,32 +3,39 @@
 use crate::builder::Builder;
 use crate::error::SealError;
 use crate::host::HostOp;
-use crate::plan::{Plan, SlotInfo};
+use crate::order::Breach;
+use crate::part::{Part, SlotInfo};
+use crate::passed::{Held, Passed};
 use crate::slot::SlotId;
 use crate::step::{Arg, Label, Point, Step, Target};
 use crate::syscalls::Class;
 use crate::wire::{self, Kind};
 
-/// Verifies what `builder` holds and closes it.
-pub(crate) fn seal(builder: Builder) -> Result<Plan, SealError> {
-    bounds(&builder)?;
-    let targets = targets(&builder)?;
-    slots(&builder, &targets)?;
-    order(&builder.steps)?;
-    ends(&builder, &targets)?;
-    lanes(&builder)?;
-    Ok(close(builder, targets))
+/// Verifies what `builder` holds, from what its base has passed on.
+pub(crate) fn verify(builder: &mut Builder) -> Result<(Part, Passed), SealError> {
+    let (mut passed, first) = match &builder.ground {
+        Some(ground) => (ground.passed.clone(), ground.part.end()),
+        None => (Passed { next: 1, ..Passed::default() }, 0),
+    };
+    bounds(builder, first)?;
+    let targets = targets(builder, first)?;
+    slots(builder, &targets, first, &mut passed)?;
+    order(&builder.steps, first, &mut passed)?;
+    ends(builder, &targets, first)?;
+    lanes(builder, &mut passed)?;
+    Ok((close(builder, targets, first), passed))
 }
 
 /// For each step the outcomes with their step numbers.
 type Targets = Vec<Vec<(u8, u16)>>;
 
-fn bounds(builder: &Builder) -> Result<(), SealError> {
+fn bounds(builder: &Builder, first: usize) -> Result<(), SealError> {
     if let Some(text) = builder.arena.inner_nul() {
         return Err(SealError::Nul { text: String::from_utf8_lossy(text).into_owned() });
     }
-    if builder.steps.len() > wire::MAX_STEPS {
-        return Err(SealError::TooManySteps { steps: builder.steps.len() });
+    let steps = first + builder.steps.len();
+    if steps > wire::MAX_STEPS {
+        return Err(SealError::TooManySteps { steps });
     }
     if builder.arena.is_full() {
         return Err(SealError::TooManyBytes);
@@ -39,11 +46,11 @@ fn bounds(builder: &Builder) -> Result<(), SealError> {
     Ok(())
 }
 
-fn targets(builder: &Builder) -> Result<Targets, SealError> {
+fn targets(builder: &Builder, first: usize) -> Result<Targets, SealError> {
     let mut all = Vec::with_capacity(builder.steps.len());
     for (index, step) in builder.steps.iter().enumerate() {
         if step.outcomes.len() > wire::OUTCOMES {
-            return Err(SealError::TooManyOutcomes { step: index });
+            return Err(SealError::TooManyOutcomes { step: first + index });
         }
         let mut found = Vec::new();
         for (errno, target) in &step.outcomes {
@@ -52,9 +59,9 @@ fn targets(builder: &Builder) -> Result<Targets, SealError> {
                 Target::Label(label) => bound(builder, *label).unwrap_or(0),
             };
             if to <= index || to >= builder.steps.len() {
-                return Err(SealError::BackwardJump { step: index });
+                return Err(SealError::BackwardJump { step: first + index });
             }
-            skips_no_message(&builder.steps, index, to)?;
+            skips_no_message(&builder.steps, index, to, first)?;
             found.push((*errno, u16::try_from(to).unwrap_or(u16::MAX)));
         }
         all.push(found);
@@ -71,66 +78,29 @@ fn is_message(step: &Step) -> bool {
         || (step.kind == Kind::Call && step.sys.name == "write")
 }
 
-fn skips_no_message(steps: &[Step], from: usize, to: usize) -> Result<(), SealError> {
+fn skips_no_message(steps: &[Step], from: usize, to: usize, first: usize) -> Result<(), SealError> {
     let between = steps.iter().enumerate().take(to).skip(from + 1);
     let mut skipped = between.filter(|(_, step)| is_message(step)).map(|(past, _)| past);
-    skipped.next().map_or(Ok(()), |past| Err(SealError::SkippedMessage { step: from, past }))
-}
-
-/// Which descriptor each number holds: the life of its slot plus one, or 0 for none.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Held(Vec<u32>);
-
-impl Held {
-    fn has(&self, slot: SlotId) -> bool {
-        self.0.get(usize::from(slot.number)).is_some_and(|held| *held == slot.life + 1)
-    }
-
-    /// The number holds one descriptor: what had it before is no longer there.
-    fn set(&mut self, slot: SlotId) {
-        let number = usize::from(slot.number);
-        if self.0.len() <= number {
-            self.0.resize(number + 1, 0);
-        }
-        if let Some(held) = self.0.get_mut(number) {
-            *held = slot.life + 1;
-        }
-    }
-
-    fn clear(&mut self, slot: SlotId) {
-        let held = self.0.get_mut(usize::from(slot.number)).filter(|held| **held == slot.life + 1);
-        if let Some(held) = held {
-            *held = 0;
-        }
-    }
-
-    /// Keeps what both ways have.
-    fn keep_common(&mut self, other: &Self) {
-        for (number, held) in self.0.iter_mut().enumerate() {
-            if other.0.get(number) != Some(held) {
-                *held = 0;
-            }
-        }
-    }
+    let (step, at) = (first + from, |past: usize| first + past);
+    skipped.next().map_or(Ok(()), |past| Err(SealError::SkippedMessage { step, past: at(past) }))
 }
 
 /// Definite assignment: one forward pass, as jumps lead forward only. A step sees a slot only if every way to it sets it.
-fn slots(builder: &Builder, targets: &Targets) -> Result<(), SealError> {
+fn slots(builder: &Builder, targets: &Targets, first: usize, passed: &mut Passed) -> Result<(), SealError> {
     let mut incoming: Vec<Option<Held>> = vec![None; builder.steps.len() + 1];
-    let mut here = Some(Held::default());
+    let mut held = std::mem::take(&mut passed.held);
     for slot in &builder.presets {
-        here.get_or_insert_default().set(*slot);
+        held.set(*slot);
     }
-    // The lowest number that the real close_range has closed.
-    let mut closed = None;
+    let mut here = Some(held);
     for (index, step) in builder.steps.iter().enumerate() {
         merge(&mut here, incoming.get_mut(index).and_then(Option::take));
         let Some(mut held) = here.take() else { continue };
-        used(builder, index, step, &held, closed)?;
-        if let (Class::CloseRange, Some(Arg::Bits(first)), true) =
+        used(builder, first + index, step, &held, passed.closed)?;
+        if let (Class::CloseRange, Some(Arg::Bits(low)), true) =
             (step.sys.class, step.args.first(), is_zero(step.args.get(2)))
         {
-            closed = Some(closed.map_or(*first, |closed: u32| closed.min(*first)));
+            passed.closed = Some(passed.closed.map_or(*low, |closed| closed.min(*low)));
         }
         if let (Class::Close, Some(Arg::Slot(slot))) = (step.sys.class, step.args.first()) {
             held.clear(*slot);
@@ -148,6 +118,7 @@ fn slots(builder: &Builder, targets: &Targets) -> Result<(), SealError> {
             None => here = Some(held),
         }
     }
+    passed.held = here.unwrap_or_default();
     Ok(())
 }
 
@@ -194,43 +165,37 @@ fn used(
 }
 
 /// Privileges before their loss, `no_new_privs` before seccomp, seccomp before nothing but exec.
-fn order(steps: &[Step]) -> Result<(), SealError> {
-    let (mut dropped, mut filtered, mut no_new_privs) = (None, false, false);
-    for (index, step) in steps.iter().enumerate() {
-        let (class, call) = (step.sys.class, step.sys.name);
-        if filtered && class != Class::Exec {
-            return Err(SealError::AfterSeccomp { step: index, call });
-        }
-        match (class, dropped) {
-            (Class::Privileged, Some(dropped)) if step.kind != Kind::Compare => {
-                return Err(SealError::Unprivileged { step: index, call, dropped });
+fn order(steps: &[Step], first: usize, passed: &mut Passed) -> Result<(), SealError> {
+    for (index, step) in (first..).zip(steps) {
+        let (class, call) = (step.order(), step.sys.name);
+        passed.order.pass(class).map_err(|breach| match breach {
+            Breach::AfterSeccomp => SealError::AfterSeccomp { step: index, call },
+            Breach::Unprivileged => {
+                SealError::Unprivileged { step: index, call, dropped: passed.dropped.unwrap_or(0) }
             }
-            (Class::Drops, _) => dropped = Some(index),
-            (Class::NoNewPrivs, _) => no_new_privs = true,
-            (Class::Seccomp, Some(_)) if !no_new_privs => {
-                return Err(SealError::SeccompUnprivileged { step: index });
-            }
-            (Class::Seccomp, _) => filtered = true,
-            _ => {}
+            Breach::SeccompUnprivileged => SealError::SeccompUnprivileged { step: index },
+        })?;
+        if class == crate::order::Class::Drops {
+            passed.dropped = Some(index);
         }
     }
     Ok(())
 }
 
 fn is_end(step: &Step) -> bool {
-    step.sys.class == Class::Exec || step.kind == Kind::Reap
+    step.sys.class == Class::Exec || matches!(step.kind, Kind::Reap | Kind::Next)
 }
 
 /// The last step ends the plan, and only candidates of the same exec stand before it.
-fn ends(builder: &Builder, targets: &Targets) -> Result<(), SealError> {
+fn ends(builder: &Builder, targets: &Targets, first: usize) -> Result<(), SealError> {
     let last = builder.steps.len().saturating_sub(1);
     if !builder.steps.last().is_some_and(is_end) {
-        return Err(SealError::BadEnd { step: last });
+        return Err(SealError::BadEnd { step: first + last });
     }
     for (index, step) in builder.steps.iter().enumerate().take(last).filter(|(_, step)| is_end(step)) {
         let goes_on = targets.get(index).is_some_and(|outcomes| !outcomes.is_empty());
-        if step.kind == Kind::Reap || !goes_on || !builder.steps.get(index + 1).is_some_and(is_end) {
-            return Err(SealError::BadEnd { step: index });
+        if step.sys.class != Class::Exec || !goes_on || !builder.steps.get(index + 1).is_some_and(is_end) {
+            return Err(SealError::BadEnd { step: first + index });
         }
     }
     Ok(())
@@ -238,53 +203,40 @@ fn ends(builder: &Builder, targets: &Targets) -> Result<(), SealError> {
 
 /// Both lanes carry the same messages in the same order, and the init is started before the first of them. As each lane
 /// is a straight line, that is enough for no wait to last for ever.
-fn lanes(builder: &Builder) -> Result<(), SealError> {
+fn lanes(builder: &Builder, passed: &mut Passed) -> Result<(), SealError> {
     let deadlock = |reason: String| Err(SealError::Deadlock { reason });
     let name = |point: Point| builder.points.get(usize::from(point.0) - 1).cloned().unwrap_or_default();
-    let mut started = 0;
-    let mut next = 1;
+    let Passed { started, next, .. } = passed;
     for op in &builder.host {
         let point = match op {
             HostOp::Clone => {
-                started += 1;
+                *started += 1;
                 continue;
             }
-            HostOp::Step(_) => continue,
-            HostOp::AwaitExec if started == 1 => continue,
+            HostOp::Step(_) | HostOp::Place(_) => continue,
+            HostOp::AwaitExec if *started == 1 => continue,
             HostOp::AwaitExec => return deadlock("the host waits for an init that was not started".into()),
             HostOp::Await(point) | HostOp::Notify(point) | HostOp::Receive(point) => *point,
             HostOp::Send(point, _) | HostOp::Respawn(point) => *point,
         };
-        if started != 1 {
+        if *started != 1 {
             return deadlock(format!("`{}` stands before the init is started", name(point)));
         }
-        if point.0 != next {
+        if point.0 != *next {
             return deadlock(format!("`{}` stands out of order in the host lane", name(point)));
         }
-        next += 1;
+        *next += 1;
     }
-    if started > 1 || (started == 0 && next > 1) {
+    if *started > 1 || (*started == 0 && *next > 1) {
         return deadlock("the host lane starts the init once".into());
     }
     Ok(())
 }
 
-fn close(builder: Builder, targets: Targets) -> Plan {
-    let name = |slot: &SlotId| builder.slot_name(*slot);
-    let slots = builder.presets.iter().map(|slot| SlotInfo { slot: *slot, name: name(slot) }).collect();
-    let (arena, relocations) = builder.arena.finish();
-    Plan {
-        steps: builder.steps,
-        targets,
-        purposes: builder.purposes,
-        slots,
-        numbers: builder.numbers,
-        presets: builder.presets,
-        arena,
-        relocations,
-        host: builder.host,
-        points: builder.points,
-        flags: builder.flags,
-        low: builder.low.max(2),
-    }
+fn close(builder: &mut Builder, targets: Targets, first: usize) -> Part {
+    let name = |slot: &SlotId| SlotInfo { slot: *slot, name: builder.slot_name(*slot) };
+    let presets = builder.presets.iter().map(name).collect();
+    let memory = std::mem::take(&mut builder.arena).finish();
+    let steps = std::mem::take(&mut builder.steps);
+    Part::new(first, (steps, targets), std::mem::take(&mut builder.purposes), presets, memory)
 }

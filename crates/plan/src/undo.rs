@@ -3,7 +3,10 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::host::Undo;
+/// Takes back what a host step did. Runs when a later step fails, in reverse order and on past errors, which [`crate::LaunchError`] collects.
+///
+/// After an error it is called again, so it works from what is there: what is missing already is no error.
+pub type Undo = Box<dyn FnMut() -> io::Result<()> + Send>;
 
 /// Pauses before what failed is tried again: most of what hinders an undo (`EINTR`, `ENOMEM`, `EBUSY`) passes.
 const PAUSES: [Duration; 2] = [Duration::from_millis(1), Duration::from_millis(10)];

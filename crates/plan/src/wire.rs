@@ -3,9 +3,11 @@
 //! This file is compiled twice: into this crate, and into the freestanding init. It therefore uses
 //! `core` only, and all reads are bounds-checked: a damaged plan is an error, never a crash.
 //!
-//! A plan is `header | presets | steps | relocations | arena`, little endian. Addresses never occur in it:
-//! a pointer is an offset into the arena, and the relocation table lists the arena words (of `argv`, `iovec` …)
+//! A plan is one part or two, each of them `header | presets | steps | relocations | arena`, little endian. The slots are common to both.
+//! Addresses never occur in it: a pointer is an offset into the arena, and the relocation table lists the arena words (of `argv`, `iovec` …)
 //! to which the interpreter adds the arena's own address.
+
+use crate::order::Class;
 
 /// What the init calls itself: until exec, the kernel's name of the process is this one.
 pub const INIT_NAME: &core::ffi::CStr = c"(libcontainer)";
@@ -32,6 +34,9 @@ pub const SLOTS: usize = 255;
 pub const OUTCOMES: usize = 4;
 /// Bit 33 of the flags of clone3(2). The constant of libc has the type of an int and the value 0.
 pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// First bit of the class in a step's first byte.
+const CLASS: u8 = 5;
 
 /// Bytes before the address for the child's number in `struct clone_args`: its field `parent_tid`.
 pub const PARENT_TID: usize = 24;
@@ -66,6 +71,11 @@ pub enum Kind {
     Reap = 10,
     /// `openat2`, asked again on `EAGAIN`. `aux` is type and mode of what is made at a path that is missing, with its parents; 0 for nothing.
     Open = 11,
+    /// Go on with the part that follows in memory. No system call.
+    Next = 12,
+    /// Tell the host that the init waits, and go on with the part that it sends: `write`, `recvmsg`, `mmap`, `close`, and two more for each
+    /// descriptor that came with it and has to get out of the way.
+    Continue = 13,
 }
 
 impl Kind {
@@ -85,6 +95,8 @@ impl Kind {
             9 => Self::Hook,
             10 => Self::Reap,
             11 => Self::Open,
+            12 => Self::Next,
+            13 => Self::Continue,
             _ => return None,
         })
     }
@@ -130,6 +142,8 @@ pub struct Outcome {
 pub struct Step {
     /// What to do.
     pub kind: Kind,
+    /// What it means for the order.
+    pub class: Class,
     /// Slot that takes the result, or [`NO_SLOT`].
     pub out: u8,
     /// System call number.
@@ -168,6 +182,12 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_le_bytes(bytes.get(at..end)?.try_into().ok()?))
 }
 
+/// The class of the step encoded at `at`.
+#[must_use]
+pub fn class(bytes: &[u8], at: usize) -> Option<Class> {
+    Class::from_u8(*bytes.get(at)? >> CLASS)
+}
+
 impl Step {
     /// The encoded form.
     #[must_use]
@@ -184,7 +204,20 @@ impl Step {
         let [n0, n1] = self.nr.to_le_bytes();
         let [k0, k1, k2, _] = kinds.to_le_bytes();
         let [a0, a1, a2, a3] = self.aux.to_le_bytes();
-        let fixed = [self.kind as u8, self.out, n0, n1, k0, k1, k2, self.log, a0, a1, a2, a3];
+        let fixed = [
+            self.kind as u8 | (self.class as u8) << CLASS,
+            self.out,
+            n0,
+            n1,
+            k0,
+            k1,
+            k2,
+            self.log,
+            a0,
+            a1,
+            a2,
+            a3,
+        ];
         for (place, value) in bytes.iter_mut().zip(fixed) {
             *place = value;
         }
@@ -213,7 +246,8 @@ impl Step {
             *outcome = Outcome { errno: *bytes.get(at + 12 + index)?, to: half(bytes, at + 16 + index * 2)? };
         }
         Some(Self {
-            kind: Kind::from_u8(*bytes.get(at)?)?,
+            kind: Kind::from_u8(*bytes.get(at)? & ((1 << CLASS) - 1))?,
+            class: class(bytes, at)?,
             out: *bytes.get(at + 1)?,
             nr: half(bytes, at + 2)?,
             log: *bytes.get(at + 7)?,
@@ -241,6 +275,12 @@ pub struct Header {
     pub inject_errno: u32,
     /// 1 if the board has room for a time stamp for each step.
     pub trace: u32,
+    /// Number of the part's first step: the board counts through all parts.
+    pub first: u32,
+    /// 1 if presets name descriptors by the order in which they came with the part, not by number.
+    pub received: u32,
+    /// Highest number that the program's descriptors get.
+    pub low: u32,
 }
 
 impl Header {
@@ -258,6 +298,9 @@ impl Header {
             self.inject_step,
             self.inject_errno,
             self.trace,
+            self.first,
+            self.received,
+            self.low,
         ];
         for (place, value) in bytes.chunks_exact_mut(4).zip(words) {
             place.copy_from_slice(&value.to_le_bytes());
@@ -279,10 +322,20 @@ impl Header {
             inject_step: word(bytes, 24)?,
             inject_errno: word(bytes, 28)?,
             trace: word(bytes, 32)?,
+            first: word(bytes, 36)?,
+            received: word(bytes, 40)?,
+            low: word(bytes, 44)?,
         };
         let bounded = header.steps as usize <= MAX_STEPS && header.arena as usize <= MAX_ARENA;
         let small = header.presets as usize <= SLOTS && header.relocations <= header.arena;
-        (bounded && small && header.arena_at() + header.arena as usize <= bytes.len()).then_some(header)
+        let behind = header.first as usize <= MAX_STEPS;
+        (bounded && small && behind && header.end() <= bytes.len()).then_some(header)
+    }
+
+    /// Length of the part.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.arena_at() + self.arena as usize
     }
 
     /// Offset of the first step.

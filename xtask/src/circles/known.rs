@@ -10,9 +10,6 @@ pub(super) const KNOWN: &[Known] = &[
     ("crates/cgroups/src/lib.rs", "limits", &["(own file)", "v1", "v2"]),
     ("crates/cgroups/src/lib.rs", "stats", &["(own file)", "files", "reader"]),
     ("crates/cgroups/src/lib.rs", "stats", &["io", "list", "memory", "scan", "types"]),
-    ("crates/plan/src/lib.rs", "", &["builder", "seal"]),
-    ("crates/plan/src/lib.rs", "", &["host", "undo"]),
-    ("crates/plan/src/lib.rs", "launch", &["(own file)", "run"]),
     ("crates/network/src/lib.rs", "", &["device", "link", "nat", "pasta", "plan"]),
     (
         "crates/nsinit/src/main.rs",

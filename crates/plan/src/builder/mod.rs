@@ -12,9 +12,10 @@ pub use mount::MountAttr;
 pub use process::Hook;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::arena::Arena;
-use crate::error::SealError;
+use crate::ground::Ground;
 use crate::host::{HostOp, HostStep};
 use crate::slot::{Kind, Slot, SlotId};
 use crate::step::{Arg, Args, Label, Memory, Step, Target};
@@ -49,8 +50,12 @@ pub struct Builder {
     pub(crate) numbered: Vec<(SlotId, u32)>,
     /// Highest number that the program's descriptors get: what the host gives must lie above it.
     pub(crate) low: u32,
-    free: Vec<SlotId>,
+    pub(crate) free: Vec<SlotId>,
     pub(crate) out_of_slots: bool,
+    /// What this goes on behind.
+    pub(crate) ground: Option<Arc<Ground>>,
+    /// Steps for the places of the base.
+    pub(crate) places: Vec<(&'static str, Vec<HostStep>)>,
 }
 
 impl Builder {
@@ -96,8 +101,8 @@ impl Builder {
     }
 
     pub(crate) fn slot_name(&self, slot: SlotId) -> String {
-        let mut named = self.slots.iter().filter(|(known, _)| *known == slot);
-        named.next().map(|(_, name)| name.clone()).unwrap_or_default()
+        let known = self.ground.iter().flat_map(|ground| &ground.slots).chain(&self.slots);
+        known.filter(|(known, _)| *known == slot).map(|(_, name)| name.clone()).next().unwrap_or_default()
     }
 
     fn next_slot(&mut self) -> Option<SlotId> {
@@ -195,6 +200,16 @@ impl Builder {
         self.host.push(HostOp::Step(step));
     }
 
+    /// Adds a place to the host lane, where each launch of a base has steps of its own: [`Builder::put`].
+    pub fn place(&mut self, name: &'static str) {
+        self.host.push(HostOp::Place(name));
+    }
+
+    /// The steps of this launch at that place of the base.
+    pub fn put(&mut self, place: &'static str, steps: Vec<HostStep>) {
+        self.places.push((place, steps));
+    }
+
     /// Adds the start of the init to the host lane. Steps before it run while there is no child.
     pub fn start_init(&mut self) {
         // ORDER: the socket must exist even if no message crosses it: its end tells the host of exec or death.
@@ -205,13 +220,5 @@ impl Builder {
     /// Adds to the host lane: wait until the init has replaced itself by the program.
     pub fn await_exec(&mut self) {
         self.host.push(HostOp::AwaitExec);
-    }
-
-    /// Verifies the plan and closes it.
-    ///
-    /// # Errors
-    /// The first rule of the verifier that the plan breaks; see [`SealError`].
-    pub fn seal(self) -> Result<crate::Plan, SealError> {
-        crate::seal::seal(self)
     }
 }

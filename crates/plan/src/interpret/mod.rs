@@ -4,11 +4,13 @@
 //! crate's tests, where it is a table. It allocates nothing, has no loop over steps but the forward walk, and
 //! indexes nothing unchecked, so a plan that is not what `seal` let through ends with an error number and nothing else.
 
+use crate::order::Order;
 use crate::wire::signed;
-use crate::wire::{ArgKind, Header, Kind, NO_SLOT, PRESET, SLOTS, Step, board, word};
+use crate::wire::{ArgKind, Header, Kind, NO_SLOT, SLOTS, Step, board, word};
 
 mod numbers;
 mod open;
+mod part;
 mod process;
 mod walk;
 
@@ -46,6 +48,11 @@ pub trait Sys {
         let [empty, into] = [c"".as_ptr().expose_provenance(), into.as_mut_ptr().expose_provenance()];
         self.call(nr::STATX, [fd, empty, 0x1000, 1, into, 0])
     }
+    /// The first `len` bytes of a file, as private memory that stays for as long as the process; `None` if that fails, or there are no
+    /// files here.
+    fn map(&mut self, _fd: usize, _len: usize) -> Option<&'static mut [u8]> {
+        None
+    }
     /// Whether the process should go on: false once a call has replaced or ended it (only a test's table says so).
     fn alive(&self) -> bool {
         true
@@ -56,17 +63,27 @@ pub trait Sys {
 #[derive(Debug)]
 pub struct Machine<'a, S> {
     sys: &'a mut S,
+    /// The part that is being run.
     plan: &'a mut [u8],
+    /// What follows it in the same memory.
+    rest: &'a mut [u8],
     header: Header,
     base: usize,
     slots: [i32; SLOTS],
+    order: Order,
+    /// The step that has just run has entered another part.
+    entered: bool,
 }
 
 /// Runs `plan` on `sys`. Returns only when a step failed: with its index and error number, which are on the board too.
 pub fn run<S: Sys>(sys: &mut S, plan: &mut [u8]) -> (usize, i32) {
-    let failure = match Machine::load(sys, plan) {
-        Some(mut machine) => machine.steps(),
-        None => (0, errno::EINVAL),
+    let (header, order) = (Header::default(), Order::default());
+    let slots = [-1; SLOTS];
+    let mut machine =
+        Machine { sys, plan: &mut [], rest: plan, header, base: 0, slots, order, entered: false };
+    let failure = match machine.enter_next() {
+        Ok(()) => machine.steps(),
+        Err(errno) => (0, errno),
     };
     sys.store(board::STEP, failure.0 as u64);
     sys.store(board::ERRNO, u64::from(failure.1.unsigned_abs()));
@@ -74,60 +91,34 @@ pub fn run<S: Sys>(sys: &mut S, plan: &mut [u8]) -> (usize, i32) {
     failure
 }
 
-impl<'a, S: Sys> Machine<'a, S> {
-    /// Checks the header, fills the preset slots and relocates the pointers in the arena.
-    fn load(sys: &'a mut S, plan: &'a mut [u8]) -> Option<Self> {
-        let header = Header::decode(plan)?;
-        let base = plan.as_mut_ptr().expose_provenance() + header.arena_at();
-        let mut machine = Self { sys, plan, header, base, slots: [-1; SLOTS] };
-        for preset in 0..header.presets as usize {
-            let at = crate::wire::HEADER + preset * PRESET;
-            let slot = word(machine.plan, at)? as usize;
-            *machine.slots.get_mut(slot)? = signed(word(machine.plan, at + 4)?);
-        }
-        for index in 0..header.relocations as usize {
-            let at = word(machine.plan, header.relocations_at() + index * 4)?;
-            machine.relocate(at as usize)?;
-        }
-        Some(machine)
-    }
-
-    fn relocate(&mut self, offset: usize) -> Option<()> {
-        let at = self.header.arena_at() + offset;
-        let target = word(self.plan, at)? as usize;
-        if target > self.header.arena as usize {
-            return None;
-        }
-        let address = (self.base + target) as u64;
-        self.plan.get_mut(at..at + 8)?.copy_from_slice(&address.to_le_bytes());
-        Some(())
-    }
-
+impl<S: Sys> Machine<'_, S> {
     fn steps(&mut self) -> (usize, i32) {
         self.sys.store(board::STATE, board::STATE_STEPS);
         let mut index = 0;
+        self.entered = false;
         while index < self.header.steps as usize {
+            let number = self.header.first as usize + index;
             let at = self.header.steps_at() + index * crate::wire::STEP;
-            let Some(step) = Step::decode(self.plan, at) else { return (index, errno::EINVAL) };
-            self.sys.store(board::STEP, index as u64);
+            let Some(step) = Step::decode(self.plan, at) else { return (number, errno::EINVAL) };
+            self.sys.store(board::STEP, number as u64);
             if self.header.trace != 0 {
                 let stamp = self.sys.stamp();
-                self.sys.store(board::STAMPS + index, stamp);
+                self.sys.store(board::STAMPS + number, stamp);
             }
-            let result = self.outcome(index, &step);
+            let result = self.outcome(number, &step);
             if !self.sys.alive() {
-                return (index, 0);
+                return (number, 0);
             }
             match self.next(index, &step, result) {
                 Ok(next) => index = next,
-                Err(errno) => return (index, errno),
+                Err(errno) => return (number, errno),
             }
         }
-        (index, errno::EINVAL)
+        (self.header.first as usize + index, errno::EINVAL)
     }
 
-    fn outcome(&mut self, index: usize, step: &Step) -> Result<usize, i32> {
-        if self.header.inject_step as usize == index + 1 {
+    fn outcome(&mut self, number: usize, step: &Step) -> Result<usize, i32> {
+        if self.header.inject_step as usize == number + 1 {
             return match self.header.inject_errno {
                 0 => Ok(0),
                 errno => Err(signed(errno)),
@@ -158,7 +149,7 @@ impl<'a, S: Sys> Machine<'a, S> {
             }
         }
         if errno == 0 {
-            return Ok(index + 1);
+            return Ok(if core::mem::take(&mut self.entered) { 0 } else { index + 1 });
         }
         self.keep_log(step.log);
         Err(errno)
@@ -182,6 +173,8 @@ impl<'a, S: Sys> Machine<'a, S> {
             Kind::Hook => self.hook(args),
             Kind::Reap => self.reap(args),
             Kind::Open => self.open(step, args[0]),
+            Kind::Next => self.enter_next().map(|()| 0),
+            Kind::Continue => self.enter_received(args).map(|()| 0),
         }
     }
 

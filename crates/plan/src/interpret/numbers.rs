@@ -43,6 +43,8 @@ pub mod nr {
         pub const MKNODAT: usize = 259;
         pub const READLINKAT: usize = 267;
         pub const STATX: usize = 332;
+        pub const WRITE: usize = 1;
+        pub const FCNTL: usize = 72;
         pub const SENDMSG: usize = 46;
         pub const RECVMSG: usize = 47;
         pub const WAIT4: usize = 61;
@@ -61,6 +63,8 @@ pub mod nr {
         pub const MKNODAT: usize = 33;
         pub const READLINKAT: usize = 78;
         pub const STATX: usize = 291;
+        pub const WRITE: usize = 64;
+        pub const FCNTL: usize = 25;
         pub const SENDMSG: usize = 211;
         pub const RECVMSG: usize = 212;
         pub const WAIT4: usize = 260;
@@ -72,8 +76,8 @@ pub mod nr {
         pub const EXIT_GROUP: usize = 94;
     }
     pub use arch::{
-        CLOSE, DUP3, EXECVE, EXIT_GROUP, MKDIRAT, MKNODAT, READ, READLINKAT, RECVMSG, RT_SIGACTION,
-        RT_SIGPROCMASK, RT_SIGTIMEDWAIT, SENDMSG, STATX, WAIT4,
+        CLOSE, DUP3, EXECVE, EXIT_GROUP, FCNTL, MKDIRAT, MKNODAT, READ, READLINKAT, RECVMSG, RT_SIGACTION,
+        RT_SIGPROCMASK, RT_SIGTIMEDWAIT, SENDMSG, STATX, WAIT4, WRITE,
     };
     pub const CLONE3: usize = 435;
     pub const CLOSE_RANGE: usize = 436;

@@ -1,7 +1,7 @@
 //! Messages between host and init over a socket pair: one byte that names the point, and perhaps a descriptor.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -35,14 +35,22 @@ pub(super) fn pair() -> io::Result<(Control, OwnedFd)> {
 
 impl Control {
     pub(super) fn send(&self, point: Point, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
-        let bytes = [point.0];
         let fds: Vec<_> = fd.iter().map(AsRawFd::as_raw_fd).collect();
-        let rights = [ControlMessage::ScmRights(&fds)];
+        self.send_bytes(&[point.0], &fds)
+    }
+
+    /// Sends the length of a part, with its memory file and the descriptors for its presets.
+    pub(super) fn send_part(&self, len: u64, fds: &[RawFd]) -> io::Result<()> {
+        self.send_bytes(&len.to_ne_bytes(), fds)
+    }
+
+    fn send_bytes(&self, bytes: &[u8], fds: &[RawFd]) -> io::Result<()> {
+        let rights = [ControlMessage::ScmRights(fds)];
         let control = if fds.is_empty() { &rights[..0] } else { &rights[..] };
         loop {
             let sent = sendmsg::<()>(
                 self.socket.as_raw_fd(),
-                &[IoSlice::new(&bytes)],
+                &[IoSlice::new(bytes)],
                 control,
                 MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
                 None,

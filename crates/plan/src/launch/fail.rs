@@ -72,7 +72,7 @@ impl Run {
         StepFailure {
             lane: Lane::Child,
             index: seen.step,
-            total: self.launch.plan.steps.len(),
+            total: self.launch.plan.len(Lane::Child),
             purpose: view.purpose,
             call: view.call,
             cause,

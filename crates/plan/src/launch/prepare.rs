@@ -8,13 +8,19 @@ use std::os::unix::fs::FileExt;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 
+use super::request::Gift;
 use super::run::Run;
 use super::{clone, control, image};
 use crate::board::Board;
+use crate::error::Lane;
 use crate::slot::SlotId;
 use crate::wire::board;
 
 const PAGE: usize = 4096;
+/// Highest number that a program's descriptors can have that is handed over later: what the init holds lies above.
+pub(super) const STANDS_BY_LOW: u32 = 40;
+/// Steps of the second part for which a board has room that is made before that part is known.
+const REST: usize = 256;
 
 impl Run {
     pub(super) fn start(&mut self) -> io::Result<()> {
@@ -23,8 +29,13 @@ impl Run {
         let mut inherited = self.inherited(theirs)?;
         let presets: Vec<_> = inherited.iter().map(|(slot, fd)| (*slot, fd.as_raw_fd())).collect();
         let launch = &mut self.launch;
-        let encoded = launch.plan.encode(&presets, launch.fault, launch.trace);
-        let room = board::bytes(launch.plan.steps.len(), launch.trace, page_size());
+        let (fault, trace) = (launch.fault, launch.trace);
+        let (encoded, steps) = if launch.stands_by {
+            (launch.plan.encode_base(&presets, fault, trace), launch.plan.len(Lane::Child) + REST)
+        } else {
+            (launch.plan.encode(&presets, fault, trace), launch.plan.len(Lane::Child))
+        };
+        let room = board::bytes(steps, trace, page_size());
         let file = match launch.board.take() {
             Some(make) => write(make()?, room, &encoded)?,
             None => sealed_memory(room, &encoded)?,
@@ -52,27 +63,24 @@ impl Run {
 
     /// The descriptors for the preset slots, all above the numbers that the init gives to the program's.
     fn inherited(&mut self, control: OwnedFd) -> io::Result<Vec<(SlotId, OwnedFd)>> {
-        if let Some(slot) =
-            self.launch.plan.presets.iter().find(|slot| self.launch.plan.slot_name(**slot) == CONTROL)
-        {
-            self.launch.given.insert(*slot, super::Gift::Fd(control));
-        }
+        let launch = &mut self.launch;
+        let low = if launch.stands_by { STANDS_BY_LOW } else { launch.plan.low };
+        let low = i32::try_from(low).unwrap_or(i32::MAX);
+        let mut control = Some(Gift::Fd(control));
         let mut all = Vec::new();
-        for slot in self.launch.plan.presets.clone() {
-            let Some(gift) = self.launch.given.remove(&slot) else {
-                let name = self.launch.plan.slot_name(slot);
-                return Err(io::Error::new(
-                    io::ErrorKind::NotFound,
-                    format!("no descriptor was given for {name}"),
-                ));
-            };
+        for (slot, name) in launch.plan.presets() {
+            let own = if name == CONTROL { control.take() } else { None };
+            let gift = own.or_else(|| launch.given.remove(&slot)).ok_or_else(|| not_given(name))?;
             let fd = gift.open()?;
-            let low = i32::try_from(self.launch.plan.low).unwrap_or(i32::MAX);
             let fd = if fd.as_raw_fd() <= low { image::duplicate(fd.as_fd(), low + 1)? } else { fd };
             all.push((slot, fd));
         }
         Ok(all)
     }
+}
+
+pub(super) fn not_given(name: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("no descriptor was given for {name}"))
 }
 
 /// Name of the preset that the launcher fills itself.
@@ -92,7 +100,7 @@ fn arguments(fd: i32, board: usize, plan: usize) -> [CString; 3] {
 }
 
 /// A memfd with an empty board and the plan. It can't shrink, so no process can make a reader fault.
-fn sealed_memory(room: usize, encoded: &[u8]) -> io::Result<OwnedFd> {
+pub(super) fn sealed_memory(room: usize, encoded: &[u8]) -> io::Result<OwnedFd> {
     let fd = write(image::memory(c"libcontainer-plan")?, room, encoded)?;
     fcntl(
         &fd,

@@ -4,11 +4,13 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::control::{Control, Message};
-use super::{Launch, Launched, executed, timeline};
+use super::request::{Launch, Launched};
+use super::{executed, left, timeline};
+use crate::base::STANDS_BY;
 use crate::board::Board;
 use crate::error::{Cause, Lane, LaunchError};
+use crate::fault::Fault;
 use crate::host::{HostContext, HostOp};
-use crate::plan::Fault;
 use crate::step::Point;
 use crate::syscalls::Class;
 use crate::undo::UndoList;
@@ -43,8 +45,45 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl Launch {
+    /// Runs the plan: the host lane in order on this thread, with `clone3(CLONE_VM|CLONE_VFORK|CLONE_PIDFD)` and `execveat` of the sealed init
+    /// where the plan starts it. Returns when the host lane is through.
+    ///
+    /// # Errors
+    /// The step of either lane that failed first, after all that was done has been taken back in reverse order, with the errors of that.
+    /// The init is killed and reaped then, or later if it stands in a frozen control group: see [`crate::reap_left`].
+    pub fn run(mut self) -> Result<Launched, Box<LaunchError>> {
+        left::reap_left();
+        let host = std::mem::take(&mut self.plan.host);
+        Run::new(self, host.len()).walk(host, 0)?.finish()
+    }
+}
+
 impl Run {
-    pub(super) fn host_step(&mut self, index: usize, op: HostOp) -> Result<(), Failure> {
+    pub(super) fn new(launch: Launch, total: usize) -> Self {
+        let mut state = State::default();
+        state.timeline.begin(launch.trace);
+        Self { launch, state, total }
+    }
+
+    /// Runs the steps of the host lane, the first of which has the number `from`. Takes everything back if one fails.
+    pub(super) fn walk(mut self, host: Vec<HostOp>, from: usize) -> Result<Self, Box<LaunchError>> {
+        self.state.unadopted |= host.iter().any(|op| matches!(op, HostOp::Respawn(_)));
+        for (index, op) in (from..).zip(host) {
+            // For errors: the step itself is consumed.
+            let text = self.launch.plan.host_text(&op);
+            self.state.timeline.host(index, &text);
+            if let Err(cause) = self.host_step(index, op) {
+                return Err(Box::new(self.fail(index, text, cause)));
+            }
+            if let Some(observer) = &mut self.launch.observer {
+                observer(index);
+            }
+        }
+        Ok(self)
+    }
+
+    fn host_step(&mut self, index: usize, op: HostOp) -> Result<(), Failure> {
         let fault = self.launch.fault.filter(|fault| fault.lane == Lane::Host && fault.step == index);
         if let Some(Fault { errno, .. }) = fault {
             return if errno == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(errno).into()) };
@@ -59,15 +98,16 @@ impl Run {
             HostOp::Notify(point) => Ok(self.control()?.send(point, None)?),
             HostOp::Receive(point) => self.take(point),
             HostOp::Send(point, source) => {
-                let fd = (source.make)(&mut self.state.context)?;
+                let fd = source.make(&mut self.state.context)?;
                 Ok(self.control()?.send(point, Some(fd.as_fd()))?)
             }
             HostOp::Respawn(_) => self.adopt(),
             HostOp::AwaitExec => self.await_exec(),
+            HostOp::Place(_) => Ok(()),
         }
     }
 
-    fn control(&self) -> io::Result<&Control> {
+    pub(super) fn control(&self) -> io::Result<&Control> {
         self.state.control.as_ref().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTCONN))
     }
 
@@ -95,6 +135,11 @@ impl Run {
         }
     }
 
+    /// Waits until the init has run the base.
+    pub(super) fn await_stand_by(&mut self) -> Result<(), Failure> {
+        self.expect(Point(STANDS_BY)).map(drop)
+    }
+
     fn take(&mut self, point: Point) -> Result<(), Failure> {
         let fd = self.expect(point)?.ok_or(Failure::Mismatch)?;
         let name = self.launch.plan.point_name(point).to_owned();
@@ -108,7 +153,7 @@ impl Run {
             Message::Closed => {}
         }
         let seen = self.snapshot()?;
-        let at_exec = self.launch.plan.steps.get(seen.step).is_some_and(|step| step.sys.class == Class::Exec);
+        let at_exec = self.launch.plan.step(seen.step).is_some_and(|(_, step)| step.sys.class == Class::Exec);
         if seen.failed || !at_exec || self.died_at_exec()? { Err(Failure::Init(self.end())) } else { Ok(()) }
     }
 

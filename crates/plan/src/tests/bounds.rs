@@ -30,10 +30,10 @@ fn a_mebibyte_of_strings_is_the_most() {
         })
     };
     // "/bin/true", "true", argv and envp take the rest.
-    let rest = build(0).unwrap().arena.len();
+    let rest = build(0).unwrap().parts[0].arena.len();
     let len = wire::MAX_ARENA - rest;
     let plan = build(len).unwrap();
-    assert_eq!(plan.arena.len(), wire::MAX_ARENA);
+    assert_eq!(plan.parts[0].arena.len(), wire::MAX_ARENA);
     let mut table = Table::default();
     assert_eq!(run(&plan, &mut table), (1, 0));
     assert!(matches!(build(len + 8), Err(SealError::TooManyBytes)));
@@ -118,6 +118,6 @@ fn paths_that_are_no_text_are_kept() {
         exec(plan);
     })
     .unwrap();
-    assert!(plan.arena.windows(4).any(|bytes| bytes == [b'/', 0xff, 0xfe, 0]));
+    assert!(plan.parts[0].arena.windows(4).any(|bytes| bytes == [b'/', 0xff, 0xfe, 0]));
     assert_eq!(plan.steps(Lane::Child).next().unwrap().call, r#"chdir("/\xff\xfe")"#);
 }

@@ -62,7 +62,7 @@ fn sends() -> Plan {
 /// The descriptor's number as the kernel would find it: at the end of the control message.
 fn number_in(plan: &Plan, bytes: &[u8]) -> i32 {
     let header = crate::wire::Header::decode(bytes).unwrap();
-    let place = plan.steps[0].aux as usize + header.arena_at();
+    let place = plan.parts[0].steps[0].aux as usize + header.arena_at();
     i32::from_le_bytes(bytes[place..place + 4].try_into().unwrap())
 }
 
@@ -87,8 +87,8 @@ fn a_descriptor_is_taken_from_the_message() {
         plan.fchdir(dir);
     });
     // The kernel finds the control message by the header; the table is told where it lies from there.
-    let place = plan.steps[0].aux as usize;
-    let header = plan.steps[0].args[1];
+    let place = plan.parts[0].steps[0].aux as usize;
+    let header = plan.parts[0].steps[0].args[1];
     let crate::step::Arg::Memory(header, _) = header else { panic!("{header:?}") };
     assert!(place < header as usize);
     let writing = |number: i32| {
@@ -138,7 +138,7 @@ fn the_parent_of_a_respawn_passes_the_pidfd_on_and_leaves() {
         assert_eq!((table.calls[2].1[0], table.calls[3].1[0]), (CONTROL, code));
         assert_eq!(number_in(&plan, &bytes), 66);
         let header = crate::wire::Header::decode(&bytes).unwrap();
-        let pid = header.arena_at() + plan.steps[0].aux as usize - crate::wire::RESPAWN_PID;
+        let pid = header.arena_at() + plan.parts[0].steps[0].aux as usize - crate::wire::RESPAWN_PID;
         assert_eq!(bytes[pid..pid + 4], 4321_i32.to_le_bytes());
     }
 }

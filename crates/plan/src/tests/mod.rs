@@ -4,6 +4,7 @@ mod bounds;
 mod damage;
 mod messages;
 mod open;
+mod parts;
 mod random;
 mod seal;
 mod steps;
@@ -31,6 +32,8 @@ struct Table {
     /// Status that `wait4` leaves.
     status: u64,
     memory: Option<File>,
+    /// The second part of the plan, as it comes.
+    part: Vec<u8>,
     gone: bool,
 }
 
@@ -90,6 +93,16 @@ impl Sys for Table {
 
     fn stamp(&mut self) -> u64 {
         self.calls.len() as u64 + 1
+    }
+
+    fn map(&mut self, _: usize, len: usize) -> Option<&'static mut [u8]> {
+        // As the kernel does, whole words: a part is looked up at multiples of 8.
+        let words: Vec<u64> = std::mem::take(&mut self.part)
+            .chunks(8)
+            .map(|chunk| u64::from_ne_bytes(std::array::from_fn(|at| chunk.get(at).copied().unwrap_or(0))))
+            .collect();
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        (len == bytes.len() && len != 0).then(|| Box::leak(bytes.into_boxed_slice()))
     }
 
     fn alive(&self) -> bool {

@@ -25,6 +25,8 @@ fn rule(error: &SealError) -> &'static str {
         SealError::AfterCloseRange { .. } => "AfterCloseRange",
         SealError::BadEnd { .. } => "BadEnd",
         SealError::Deadlock { .. } => "Deadlock",
+        // Only of a base: in `parts`.
+        SealError::ForOneLaunch { .. } => "ForOneLaunch",
     }
 }
 

@@ -1,0 +1,24 @@
+//! What a base is made of.
+
+use std::sync::Arc;
+
+use crate::host::HostOp;
+use crate::part::Part;
+use crate::passed::Passed;
+use crate::slot::SlotId;
+
+/// A verified first part, and where a builder goes on behind it.
+#[derive(Debug)]
+pub(crate) struct Ground {
+    pub(crate) part: Arc<Part>,
+    pub(crate) passed: Passed,
+    pub(crate) host: Vec<HostOp>,
+    pub(crate) slots: Vec<(SlotId, String)>,
+    pub(crate) numbers: usize,
+    pub(crate) free: Vec<SlotId>,
+    pub(crate) points: Vec<String>,
+    pub(crate) control: Option<SlotId>,
+    pub(crate) numbered: Vec<(SlotId, u32)>,
+    pub(crate) flags: u64,
+    pub(crate) low: u32,
+}

@@ -1,0 +1,125 @@
+//! A launch that stops behind its base: the init has built everything, and waits to be told which program it is for.
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
+
+use super::request::{Launch, Launched};
+use super::run::{Failure, Run};
+use super::{left, prepare};
+use crate::error::LaunchError;
+use crate::host::HostOp;
+use crate::ids::Pid;
+
+/// An init that has run the base of its plan and waits for the rest. It holds no descriptor of the host's but its end of a socket, and leaves when this
+/// is dropped or this process ends.
+pub struct StandBy {
+    run: Option<Run>,
+    pid: Pid,
+}
+
+impl fmt::Debug for StandBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StandBy").field("pid", &self.pid).finish_non_exhaustive()
+    }
+}
+
+impl Launch {
+    /// Runs the base of the plan: its host steps and the init's. Returns when the init waits for the rest.
+    ///
+    /// # Errors
+    /// As [`Launch::run`].
+    pub fn stand_by(mut self) -> Result<StandBy, Box<LaunchError>> {
+        left::reap_left();
+        self.stands_by = true;
+        let mut host = std::mem::take(&mut self.plan.host);
+        host.truncate(self.plan.base_host);
+        let mut run = Run::new(self, host.len()).walk(host, 0)?;
+        let index = run.total;
+        let waits = run.await_stand_by().and_then(|()| Ok(run.state.context.pid()?));
+        match waits {
+            Ok(pid) => Ok(StandBy { run: Some(run), pid }),
+            Err(failure) => Err(Box::new(run.fail(index, "wait for init: it stands by".to_owned(), failure))),
+        }
+    }
+}
+
+impl StandBy {
+    /// The init's pid in the host's pid namespace.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The init's pidfd: readable once it has ended.
+    ///
+    /// # Errors
+    /// `ESRCH` if there is none.
+    pub fn pidfd(&self) -> io::Result<BorrowedFd<'_>> {
+        let run = self.run.as_ref().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+        run.state.context.pidfd()
+    }
+
+    /// Hands the rest of `launch` over, whose plan goes on from the same base. Descriptors go by message.
+    ///
+    /// # Errors
+    /// As [`Launch::run`]: what was done for the base is taken back too. `EINVAL` for a plan of another base, `E2BIG` for one whose program gets descriptors above 40.
+    pub fn hand_over(mut self, launch: Launch) -> Result<Launched, Box<LaunchError>> {
+        let Some(mut run) = self.run.take() else { return launch.run() };
+        let fits = fits(&run.launch, &launch);
+        run.launch = launch;
+        run.launch.stands_by = true;
+        let base = run.launch.plan.base_host;
+        let mut host = std::mem::take(&mut run.launch.plan.host);
+        run.total = host.len();
+        run.state.timeline.begin(run.launch.trace);
+        if let Err(failure) = fits.and_then(|()| Ok(run.send_rest()?)) {
+            return Err(Box::new(run.fail(base, "give the rest of the plan to init".to_owned(), failure)));
+        }
+        let rest: Vec<HostOp> = host.split_off(base.min(host.len()));
+        run.walk(rest, base)?.finish()
+    }
+}
+
+impl Drop for StandBy {
+    fn drop(&mut self) {
+        let Some(mut run) = self.run.take() else { return };
+        run.state.control = None;
+        if let Some(pidfd) = run.state.context.pidfd.take() {
+            // It leaves by itself when its socket is closed, so there is nothing to tell if it can't be killed.
+            let _ = left::end(pidfd);
+        }
+    }
+}
+
+/// Whether the plan of `next` goes on where that of `first` has stopped.
+fn fits(first: &Launch, next: &Launch) -> Result<(), Failure> {
+    let same = match (first.plan.parts.first(), next.plan.parts.as_slice()) {
+        (Some(base), [other, _]) => Arc::ptr_eq(base, other),
+        _ => false,
+    };
+    let errno = match (same, next.plan.low <= prepare::STANDS_BY_LOW) {
+        (true, true) => return Ok(()),
+        (false, _) => libc::EINVAL,
+        (true, false) => libc::E2BIG,
+    };
+    Err(io::Error::from_raw_os_error(errno).into())
+}
+
+impl Run {
+    fn send_rest(&mut self) -> io::Result<()> {
+        let launch = &mut self.launch;
+        let bytes = launch.plan.encode_rest(launch.fault, launch.trace);
+        let file = prepare::sealed_memory(0, &bytes)?;
+        let slots: Vec<_> = launch.plan.parts.get(1).into_iter().flat_map(|part| &part.presets).collect();
+        let mut given = Vec::with_capacity(slots.len());
+        for preset in slots {
+            let gift = launch.given.remove(&preset.slot);
+            given.push(gift.ok_or_else(|| prepare::not_given(&preset.name))?.open()?);
+        }
+        let mut numbers = vec![file.as_fd().as_raw_fd()];
+        numbers.extend(given.iter().map(AsRawFd::as_raw_fd));
+        self.control()?.send_part(bytes.len() as u64, &numbers)
+    }
+}

@@ -1,0 +1,78 @@
+//! What may follow what: one rule, kept by the verifier on the host and again by the init for each part of a plan that it enters.
+//!
+//! Like [`crate::wire`] this file is compiled into both.
+
+/// What a step means for the order of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Class {
+    /// Allowed anywhere before a seccomp filter.
+    #[default]
+    Plain = 0,
+    /// Needs a capability: not allowed once privileges were dropped.
+    Privileged = 1,
+    /// Gives up user, group or capabilities.
+    Drops = 2,
+    /// Sets `no_new_privs`.
+    NoNewPrivs = 3,
+    /// Loads a filter: nothing but exec may follow.
+    Seccomp = 4,
+    /// Replaces the program.
+    Exec = 5,
+}
+
+impl Class {
+    /// The class with this number, if there is one.
+    #[must_use]
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Plain,
+            1 => Self::Privileged,
+            2 => Self::Drops,
+            3 => Self::NoNewPrivs,
+            4 => Self::Seccomp,
+            5 => Self::Exec,
+            _ => return None,
+        })
+    }
+}
+
+/// How a step breaks the order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breach {
+    /// Something but exec stands after the filter.
+    AfterSeccomp,
+    /// It needs what was given up before.
+    Unprivileged,
+    /// A filter after the loss of privileges needs `no_new_privs`.
+    SeccompUnprivileged,
+}
+
+/// What the steps so far have done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    dropped: bool,
+    filtered: bool,
+    no_new_privs: bool,
+}
+
+impl Order {
+    /// Goes past one more step.
+    ///
+    /// # Errors
+    /// If it may not stand there.
+    pub fn pass(&mut self, class: Class) -> Result<(), Breach> {
+        if self.filtered && class != Class::Exec {
+            return Err(Breach::AfterSeccomp);
+        }
+        match class {
+            Class::Privileged if self.dropped => return Err(Breach::Unprivileged),
+            Class::Seccomp if self.dropped && !self.no_new_privs => return Err(Breach::SeccompUnprivileged),
+            Class::Drops => self.dropped = true,
+            Class::NoNewPrivs => self.no_new_privs = true,
+            Class::Seccomp => self.filtered = true,
+            Class::Plain | Class::Privileged | Class::Exec => {}
+        }
+        Ok(())
+    }
+}
