@@ -5,11 +5,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use libcontainer::mount::MountConfig;
+use libcontainer::mount::{Mount, MountConfig};
 use libcontainer::{Factory, ProcessConfig};
 use libcontainer_tests::text;
 
-use super::{Attack, exchange};
+use super::{Attack, bind, exchange, with_mounts};
 
 /// Ends the swaps, also when an attempt panics: else the scope would wait for ever.
 struct Stop<'a>(&'a AtomicBool);
@@ -66,6 +66,65 @@ fn masks_are_made_of_the_hosts_null_device() {
         }
         attack.unharmed();
     });
+}
+
+/// CVE-2024-45310: places that are missing, in a volume whose directories and links somebody swaps and takes away while they are made.
+#[test]
+fn missing_places_are_made_inside() {
+    let Some(mut attack) = Attack::new("places-race") else { return };
+    let volume = attack.place.join("volume");
+    fs::create_dir_all(volume.join("dir")).unwrap();
+    fs::create_dir_all(volume.join("aside")).unwrap();
+    for (link, target) in [
+        ("out", attack.canary.clone()),
+        ("up", PathBuf::from("../../../../../../../../").join(attack.canary.strip_prefix("/").unwrap())),
+        ("new", attack.canary.join("new")),
+        ("nowhere", "dir/made".into()),
+    ] {
+        symlink(target, volume.join(link)).unwrap();
+    }
+    let tmpfs = |to: &str| Mount { kind: "tmpfs".into(), destination: to.into(), ..Mount::default() };
+    attack.config.working_dir = "/volume/nowhere/cwd".into();
+    attack.config.mount_config = with_mounts(vec![
+        Mount { writable: true, ..bind(&volume, "/volume") },
+        tmpfs("/volume/dir/a/b"),
+        bind(Path::new("/etc/passwd"), "/volume/nowhere/f"),
+        bind(Path::new("/etc/passwd"), "/volume/dir/g"),
+        tmpfs("/volume/new/deep"),
+    ]);
+    let pairs = [
+        ("dir", "out"),
+        ("nowhere", "up"),
+        ("dir", "new"),
+        ("dir/a", "out"),
+        ("aside", "nowhere"),
+        ("dir/made", "aside"),
+    ];
+    let pairs = pairs.map(|(one, other)| (volume.join(one), volume.join(other)));
+    let outside = |attack: &Attack| {
+        let mut names: Vec<_> =
+            fs::read_dir(attack.place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        names
+    };
+    let before = outside(&attack);
+    let (started, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    swapping(&pairs, &|| {
+        // A start may fail; what counts is where it reached.
+        started.fetch_add(usize::from(attack.run("true").is_ok()), Ordering::Relaxed);
+        attack.unharmed();
+        assert_eq!(outside(&attack), before);
+        for dir in ["dir", "aside"].map(|name| volume.join(name)).iter().filter(|dir| !dir.is_symlink()) {
+            for name in ["a", "f", "g", "deep", "made", "cwd"] {
+                let gone = fs::remove_dir_all(dir.join(name)).or_else(|_| fs::remove_file(dir.join(name)));
+                made.fetch_add(usize::from(gone.is_ok()), Ordering::Relaxed);
+            }
+        }
+    });
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(&*attack.place.path().to_string_lossy()), "{mounts}");
+    let (started, made) = (started.into_inner(), made.into_inner());
+    assert!(started > 0 && made > 0, "{started} started, {made} names made");
 }
 
 /// CVE-2025-52565: what the console is made of and where it goes is swapped meanwhile.
