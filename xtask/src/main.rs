@@ -1,10 +1,11 @@
-//! Development tasks: `cargo xtask test | tidy | ci | bench | golden`.
+//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | golden`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
 mod bench;
 mod ci;
 mod circles;
+mod faults;
 mod run;
 mod source;
 mod test;
@@ -27,6 +28,7 @@ const USAGE: &str = "cargo xtask COMMAND
   bench cgroups   measure reading control groups, side by side with libcgroups and cgroups-rs
   bench netlink [ROUNDS]
                   links, addresses, routes and long lists, side by side with rtnetlink and ip
+  faults [--all]  make each system call of nsinit, its children and a library program fail; --help tells how to choose
   golden          write the golden files of explain anew and show what changed";
 
 fn main() -> ExitCode {
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         "tidy" => tidy::run(rest),
         "ci" => ci::run(),
         "bench" => bench::run(rest),
+        "faults" => faults::run(rest),
         "golden" => test::golden(),
         _ => {
             eprintln!("{USAGE}");

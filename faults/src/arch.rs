@@ -1,0 +1,89 @@
+//! What is x86_64's own: registers, and calls that newer architectures do not have. Another architecture is another file like this.
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::sys::ptrace;
+use nix::unistd::Pid;
+
+use crate::call::{Call, FILE, MAKES_FILE, PATH, READ};
+
+/// The registers of a thread that stands at the entry or the exit of a system call.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Registers(libc::user_regs_struct);
+
+/// A number that no call has: the kernel then does nothing.
+const NO_CALL: u64 = u64::MAX;
+
+impl Registers {
+    pub(crate) fn of(thread: Pid) -> Result<Self> {
+        ptrace::getregs(thread).map(Self)
+    }
+
+    pub(crate) fn write(self, thread: Pid) -> Result<()> {
+        ptrace::setregs(thread, self.0)
+    }
+
+    /// The call's number.
+    pub(crate) fn number(&self) -> i64 {
+        i64::from_ne_bytes(self.0.orig_rax.to_ne_bytes())
+    }
+
+    /// The call's arguments.
+    pub(crate) fn arguments(&self) -> [u64; 6] {
+        let regs = &self.0;
+        [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9]
+    }
+
+    /// At the exit: the answer.
+    pub(crate) fn answer(&self) -> i64 {
+        i64::from_ne_bytes(self.0.rax.to_ne_bytes())
+    }
+
+    /// At the entry: the kernel does not execute the call.
+    pub(crate) fn skip(&mut self) {
+        self.0.orig_rax = NO_CALL;
+    }
+
+    /// At the entry: the first argument becomes zero.
+    pub(crate) fn clear_first_argument(&mut self) {
+        self.0.rdi = 0;
+    }
+
+    /// At the exit: the call has failed.
+    pub(crate) fn fail(&mut self, errno: Errno) {
+        self.0.rax = u64::from_ne_bytes((-i64::from(errno as i32)).to_ne_bytes());
+    }
+}
+
+/// Calls that exist here and not on every architecture.
+pub(crate) const OLD: &[Call] = &[
+    Call::new(libc::SYS_open, "open", "EIO ENOMEM EINTR EMFILE ENFILE ENOSPC EPERM").path(0),
+    Call::new(libc::SYS_stat, "stat", PATH).path(0),
+    Call::new(libc::SYS_lstat, "lstat", PATH).path(0),
+    Call::new(libc::SYS_access, "access", PATH).path(0),
+    Call::new(libc::SYS_readlink, "readlink", PATH).path(0),
+    Call::new(libc::SYS_mkdir, "mkdir", MAKES_FILE).path(0).lost("EIO"),
+    Call::new(libc::SYS_rmdir, "rmdir", "EIO ENOMEM EBUSY EPERM").path(0).lost("EIO"),
+    Call::new(libc::SYS_unlink, "unlink", "EIO ENOMEM EBUSY EPERM").path(0).lost("EIO"),
+    Call::new(libc::SYS_rename, "rename", MAKES_FILE).path(0).lost("EIO"),
+    Call::new(libc::SYS_symlink, "symlink", MAKES_FILE).path(1).lost("EIO"),
+    Call::new(libc::SYS_link, "link", MAKES_FILE).path(1).lost("EIO"),
+    Call::new(libc::SYS_mknod, "mknod", MAKES_FILE).path(0).lost("EIO"),
+    Call::new(libc::SYS_chmod, "chmod", FILE).path(0),
+    Call::new(libc::SYS_chown, "chown", FILE).path(0),
+    Call::new(libc::SYS_lchown, "lchown", FILE).path(0),
+    Call::new(libc::SYS_poll, "poll", "ENOMEM EINTR"),
+    Call::new(libc::SYS_select, "select", "ENOMEM EINTR"),
+    Call::new(libc::SYS_dup2, "dup2", "EMFILE EINTR EBUSY"),
+    Call::new(libc::SYS_pipe, "pipe", "EMFILE ENFILE"),
+    Call::new(libc::SYS_fork, "fork", "EAGAIN ENOMEM").lost("ENOMEM"),
+    Call::new(libc::SYS_vfork, "vfork", "EAGAIN ENOMEM").lost("ENOMEM"),
+    Call::new(libc::SYS_getdents, "getdents", READ).fd(0),
+    Call::new(libc::SYS_arch_prctl, "arch_prctl", "EPERM"),
+    Call::new(libc::SYS_time, "time", ""),
+    Call::new(libc::SYS_getpgrp, "getpgrp", ""),
+    Call::new(libc::SYS_getrlimit, "getrlimit", "EPERM"),
+    Call::new(libc::SYS_epoll_wait, "epoll_wait", "EINTR"),
+    Call::new(libc::SYS_epoll_create, "epoll_create", "EMFILE ENFILE ENOMEM"),
+    Call::new(libc::SYS_alarm, "alarm", ""),
+];

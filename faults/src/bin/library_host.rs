@@ -1,0 +1,84 @@
+//! A program that uses the library: `library_host DIR NAME BUNDLE`. Threads, piped stdio, a network; every public way of starting a process.
+#![forbid(unsafe_code)]
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use libcontainer::{Config, Container, Factory, Mode, Process, ProcessConfig, Stdio};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    // Not the main thread: what belongs to a thread must not matter.
+    let done = std::thread::Builder::new().spawn(move || all(&args)).map(std::thread::JoinHandle::join);
+    match done {
+        Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "library_host: start a thread: {error}");
+            ExitCode::FAILURE
+        }
+        Ok(Ok(Err(error))) => {
+            let _ = writeln!(std::io::stderr(), "library_host: {error}");
+            ExitCode::FAILURE
+        }
+        Ok(Err(_)) => ExitCode::from(101),
+    }
+}
+
+fn all(args: &[String]) -> Result<()> {
+    let [dir, name, bundle] = args else { return Err("three arguments".into()) };
+    let bundle = Path::new(bundle);
+    let (mut config, _) = Config::from_file(&bundle.join("container.json"), Mode::Strict)?;
+    config.rootfs = bundle.join("rootfs");
+    let factory = Factory::new()?;
+    let path = Path::new(dir).join(name);
+    let (container, process) = factory.create_with(&path, &config, piped())?;
+    container.run()?;
+    talk(process)?;
+    container.destroy()?;
+    let container = factory.create(&path, &config)?;
+    let told = joined(&container);
+    container.destroy()?;
+    told?;
+    let (container, mut process) = factory.run(&path, &config, ProcessConfig::new(["true"]))?;
+    let status = process.wait()?;
+    container.destroy()?;
+    if status.success() { Ok(()) } else { Err(format!("true: {status:?}").into()) }
+}
+
+fn joined(container: &Container) -> Result<()> {
+    talk(container.start(piped())?)?;
+    container.stats()?;
+    Ok(())
+}
+
+fn piped() -> ProcessConfig {
+    ProcessConfig {
+        stdin: Stdio::Pipe,
+        stdout: Stdio::Pipe,
+        stderr: Stdio::Null,
+        ..ProcessConfig::new(["cat"])
+    }
+}
+
+/// Says something and wants it back.
+fn talk(mut process: Process) -> Result<()> {
+    let mut input = process.stdin.take().ok_or("no standard input")?;
+    let mut output = process.stdout.take().ok_or("no standard output")?;
+    let reader = std::thread::Builder::new().spawn(move || {
+        let mut text = String::new();
+        output.read_to_string(&mut text).map(|_| text)
+    })?;
+    let written = input.write_all(b"echo");
+    drop(input);
+    let read = reader.join().map_err(|_| "the reader panicked")?;
+    written?;
+    let status = process.wait()?;
+    let text = read?;
+    if status.success() && text == "echo" {
+        return Ok(());
+    }
+    Err(format!("cat: {status:?}, {text:?}").into())
+}

@@ -1,0 +1,133 @@
+//! `faults`: what `cargo xtask faults` runs. Each system call of each command fails once, in a run of its own, and the host is compared before and after.
+//!
+//! The coordinator (`pool`) starts workers, each with mounts and a network of its own (`place`). A worker runs a command (`scene`) under ptrace (`tracer`), lets one call
+//! fail (`fault`), and judges (`verdict`) what was said, how the container was confined (`view`) and what is left (`world`).
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
+
+mod arch;
+mod call;
+mod calls;
+mod fault;
+mod options;
+mod place;
+mod pool;
+mod report;
+mod sample;
+mod scene;
+mod tracer;
+mod verdict;
+mod view;
+mod watch;
+mod worker;
+mod world;
+
+use std::collections::BTreeMap;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use fault::Point;
+use options::Options;
+use report::{Report, Trial};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<_> = args.iter().map(String::as_str).collect();
+    let result = match words.as_slice() {
+        ["stage", program, rest @ ..] => stage(program, rest),
+        ["worker", dir, tag] => worker::run(Path::new(dir), tag).map(|()| true),
+        ["--help" | "-h"] => {
+            println!("{}", options::USAGE);
+            Ok(true)
+        }
+        _ => coordinate(&args),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("faults: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Stops until it is traced, then becomes the program.
+fn stage(program: &str, args: &[&str]) -> Result<bool> {
+    nix::sys::signal::raise(nix::sys::signal::Signal::SIGSTOP)?;
+    Err(Command::new(program).args(args).exec()).with_context(|| program.to_owned())
+}
+
+fn coordinate(args: &[String]) -> Result<bool> {
+    let options = Options::parse(args)?;
+    if !nix::unistd::geteuid().is_root() {
+        bail!("needs root: each worker has a network and mounts of its own, and traces what is not dumpable");
+    }
+    let mut report = Report::default();
+    let points = if options.only.is_empty() { counted(&options, &mut report)? } else { options.only.clone() };
+    if options.calls {
+        return Ok(true);
+    }
+    tried(&points, &options, &mut report);
+    let text = report.text();
+    print!("{text}");
+    if let Some(path) = &options.report {
+        std::fs::write(path, &text).with_context(|| path.clone())?;
+        std::fs::write(format!("{path}.kinds"), report.kinds()).with_context(|| path.clone())?;
+    }
+    Ok(report.is_good())
+}
+
+/// Traces each command once, and chooses what to try.
+fn counted(options: &Options, report: &mut Report) -> Result<Vec<Point>> {
+    let scenes = options.scenes();
+    let mut traced = BTreeMap::new();
+    let requests = scenes.iter().map(|scene| format!("trace {}", scene.name)).collect();
+    pool::run(requests, options.jobs, |request, answer| {
+        traced.insert(request.trim_start_matches("trace ").to_owned(), answer.clone());
+    });
+    let mut all = Vec::new();
+    for scene in &scenes {
+        let answer = traced.get(scene.name).context("a command was not traced")?;
+        if let Some(error) = answer.get("error").and_then(Value::as_str) {
+            report.broken.push(format!("{}: {error}", scene.name));
+            all.push(Vec::new());
+            continue;
+        }
+        let calls = sample::read(answer)?;
+        for call in &calls {
+            *report.calls.entry((scene.name.to_owned(), call.who)).or_default() += 1;
+            if options.calls && options.wants(call.who, &call.call) {
+                println!("{}:{}:{}:{}  {}", scene.name, call.who.name(), call.number, call.call, call.object);
+            }
+        }
+        all.push(sample::all(scene.name, &calls, options));
+    }
+    if options.all {
+        return Ok(all.concat());
+    }
+    let sizes: Vec<_> = all.iter().map(Vec::len).collect();
+    let shares = sample::shares(&sizes, options.count);
+    Ok(all.iter().zip(shares).flat_map(|(points, count)| sample::some(points, count)).collect())
+}
+
+fn tried(points: &[Point], options: &Options, report: &mut Report) {
+    let requests: Vec<_> = points.iter().map(Point::to_string).collect();
+    let (total, begin) = (requests.len(), std::time::Instant::now());
+    let mut bad = 0;
+    pool::run(requests, options.jobs, |request, answer| {
+        let Ok(point) = Point::parse(request) else { return };
+        let trial = Trial::read(point, answer);
+        bad += usize::from(!trial.findings.is_empty());
+        report.trials.push(trial);
+        let done = report.trials.len();
+        if done % 100 == 0 || done == total {
+            eprintln!("{done} of {total} trials, {bad} bad, {:.0} s", begin.elapsed().as_secs_f64());
+        }
+    });
+    report.trials.sort_by_cached_key(|trial| trial.point.place());
+}

@@ -1,0 +1,132 @@
+//! From the calls that were counted to the trials.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::calls;
+use crate::fault::{How, Point, Who};
+use crate::options::Options;
+
+/// A call that a command makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) who: Who,
+    pub(crate) call: String,
+    pub(crate) number: u32,
+    creates: bool,
+    pub(crate) object: String,
+}
+
+impl Counted {
+    pub(crate) fn read(value: &Value) -> Option<Self> {
+        let at = |index: usize| value.get(index);
+        Some(Self {
+            who: Who::from_name(at(0)?.as_str()?)?,
+            call: at(1)?.as_str()?.to_owned(),
+            number: u32::try_from(at(2)?.as_u64()?).ok()?,
+            creates: at(3)?.as_bool()?,
+            object: at(4)?.as_str()?.to_owned(),
+        })
+    }
+
+    /// What can happen to it.
+    fn faults(&self) -> Vec<How> {
+        let Some(call) = calls::by_name(&self.call) else {
+            return vec![How::Fails(nix::errno::Errno::EIO), How::KilledBefore];
+        };
+        let mut all = How::all(call);
+        if self.creates {
+            all.extend([How::AnswerLost(nix::errno::Errno::EIO), How::KilledAfter]);
+        }
+        all
+    }
+}
+
+/// The calls in the answer to `trace`.
+pub(crate) fn read(answer: &Value) -> Result<Vec<Counted>> {
+    let calls = answer.get("calls").and_then(Value::as_array).context("no calls")?;
+    calls.iter().map(|call| Counted::read(call).with_context(|| format!("{call}"))).collect()
+}
+
+/// How often the same call of the same object is tried: a loop that waits is not more than that.
+const ALIKE: usize = 30;
+
+/// All trials of a scene.
+pub(crate) fn all(scene: &str, counted: &[Counted], options: &Options) -> Vec<Point> {
+    let mut alike = BTreeMap::<_, usize>::new();
+    let wanted = counted.iter().filter(|one| options.wants(one.who, &one.call)).filter(|one| {
+        let times = alike.entry((one.who, &one.call, &one.object)).or_default();
+        *times += 1;
+        *times <= ALIKE
+    });
+    let of = |one: &Counted| {
+        let faults: Vec<_> = one.faults().into_iter().filter(|how| options.wants_how(*how)).collect();
+        faults.into_iter().map(|how| point(scene, one, how)).collect::<Vec<_>>()
+    };
+    wanted.flat_map(of).collect()
+}
+
+fn point(scene: &str, one: &Counted, how: How) -> Point {
+    Point { scene: scene.to_owned(), who: one.who, number: one.number, call: one.call.clone(), how }
+}
+
+/// `count` of a scene's trials, evenly spread over its calls; each with one of its faults, in turn.
+pub(crate) fn some(points: &[Point], count: usize) -> Vec<Point> {
+    if points.len() <= count || count == 0 {
+        return points.to_vec();
+    }
+    // A step that is prime to the number of faults of nearly every call: neighbours get different ones.
+    let chosen = |index: usize| points.get(index * points.len() / count).cloned();
+    let mut all: Vec<_> = (0..count).filter_map(chosen).collect();
+    all.dedup();
+    all
+}
+
+/// How many trials each scene gets of `count`: by the square root of what it has, so that short commands are looked at too.
+pub(crate) fn shares(sizes: &[usize], count: usize) -> Vec<usize> {
+    let roots: Vec<_> = sizes.iter().map(|size| size.isqrt()).collect();
+    let sum = roots.iter().sum::<usize>().max(1);
+    roots.iter().map(|root| (root * count).div_ceil(sum)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn counted() -> Vec<Counted> {
+        let answer = json!({"calls": [
+            ["loader", "openat", 1, false, "/lib"], ["tool", "openat", 1, true, "/x"], ["tool", "getpid", 1, false, ""],
+            ["init", "mkdirat", 1, false, "/y"]
+        ]});
+        read(&answer).unwrap()
+    }
+
+    #[test]
+    fn each_call_gets_what_can_happen_to_it() {
+        let options = Options::default();
+        let all: Vec<_> = all("run", &counted(), &options).iter().map(Point::to_string).collect();
+        assert!(all.contains(&"run:tool:1:openat:LOST-EIO".to_owned()), "{all:?}");
+        assert!(all.contains(&"run:tool:1:getpid:KILL".to_owned()));
+        assert!(all.contains(&"run:init:1:mkdirat:ENOSPC".to_owned()));
+        assert!(!all.iter().any(|point| point.contains("loader")));
+    }
+
+    #[test]
+    fn a_selection_is_spread_evenly() {
+        let points = all("run", &counted(), &Options::default());
+        let some = some(&points, 5);
+        assert_eq!(some.len(), 5);
+        assert_eq!(some.first(), points.first());
+        assert!(some.iter().any(|point| point.who == Who::Init));
+        assert_eq!(shares(&[10_000, 100], 110), [100, 10]);
+    }
+
+    #[test]
+    fn damaged_answers_are_refused() {
+        assert!(read(&json!({"calls": [["tool", "read"]]})).is_err());
+        assert!(read(&json!({})).is_err());
+    }
+}

@@ -1,0 +1,152 @@
+//! At a system call: counting it, and the fault.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use anyhow::Result;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::state::{InCall, Seen, Tracer};
+use crate::arch::Registers;
+use crate::call::Call;
+use crate::calls;
+use crate::fault::{How, Who};
+
+/// Longest text that is read of an argument.
+const TEXT: usize = 256;
+
+impl Tracer<'_> {
+    pub(super) fn at_call(&mut self, thread: Pid) -> Result<()> {
+        let result = match self.threads.get_mut(&thread) {
+            None => Ok(()),
+            Some(tracee) => match tracee.in_call.take() {
+                None => self.at_entry(thread),
+                Some(call) => self.at_exit(thread, call),
+            },
+        };
+        self.go_on(thread, None);
+        match result {
+            // It was killed while it stood there.
+            Err(Errno::ESRCH) => Ok(()),
+            other => Ok(other?),
+        }
+    }
+
+    fn at_entry(&mut self, thread: Pid) -> nix::Result<()> {
+        let registers = Registers::of(thread)?;
+        let who = self.threads.get(&thread).and_then(|tracee| tracee.who);
+        let seen = who.map(|who| self.count(who, thread, &registers));
+        let hit = seen.as_ref().filter(|seen| self.hit.is_none() && self.is_wanted(seen)).cloned();
+        let how = self.job.fault.filter(|_| hit.is_some()).map(|fault| fault.how);
+        if self.job.fault.is_none() {
+            self.seen.extend(seen);
+        }
+        let Some(tracee) = self.threads.get_mut(&thread) else { return Ok(()) };
+        let ends_loader = who == Some(Who::Loader)
+            && registers.number() == libc::SYS_sigaltstack
+            && registers.arguments().first() != Some(&0);
+        tracee.in_call = Some(InCall { how, ends_loader });
+        let group = tracee.group;
+        self.hit = hit.or(self.hit.take());
+        how.map_or(Ok(()), |how| strike(thread, group, registers, how))
+    }
+
+    fn at_exit(&mut self, thread: Pid, call: InCall) -> nix::Result<()> {
+        let Some(tracee) = self.threads.get_mut(&thread) else { return Ok(()) };
+        if call.ends_loader {
+            tracee.who = Some(Who::Tool);
+        }
+        let mut registers = Registers::of(thread)?;
+        match call.how {
+            Some(How::Fails(errno)) if registers.number() != libc::SYS_brk => registers.fail(errno),
+            Some(How::AnswerLost(errno)) if registers.answer() >= 0 => registers.fail(errno),
+            Some(How::KilledAfter) => return kill(tracee.group, Signal::SIGKILL),
+            _ => return Ok(()),
+        }
+        registers.write(thread)
+    }
+
+    fn count(&mut self, who: Who, thread: Pid, registers: &Registers) -> Seen {
+        let call = registers.number();
+        let number = self.counts.entry((who, call)).or_default();
+        *number += 1;
+        let number = *number;
+        let mut seen = Seen { who, call, number, object: String::new(), creates: false };
+        if self.job.fault.is_none() || self.is_wanted(&seen) {
+            seen.object =
+                calls::by_number(call).map(|call| object(call, thread, registers)).unwrap_or_default();
+            seen.creates = creates(thread, registers);
+        }
+        seen
+    }
+
+    fn is_wanted(&self, seen: &Seen) -> bool {
+        self.job.fault.is_some_and(|fault| {
+            fault.who == seen.who && fault.number == seen.number && fault.call_number() == seen.call
+        })
+    }
+}
+
+fn strike(thread: Pid, group: Pid, mut registers: Registers, how: How) -> nix::Result<()> {
+    match how {
+        // brk(2) of the kernel has no errors: it answers where the end is, and that of zero is where it was.
+        How::Fails(_) if registers.number() == libc::SYS_brk => registers.clear_first_argument(),
+        How::Fails(_) => registers.skip(),
+        // KERNEL(5.14): a thread that is killed at the entry does not execute the call.
+        How::KilledBefore => return kill(group, Signal::SIGKILL),
+        How::AnswerLost(_) | How::KilledAfter => return Ok(()),
+    }
+    registers.write(thread)
+}
+
+/// What a call is about.
+fn object(call: &Call, thread: Pid, registers: &Registers) -> String {
+    let argument = |index: Option<usize>| index.and_then(|index| registers.arguments().get(index).copied());
+    let path = argument(call.path).map(|address| text(thread, address)).unwrap_or_default();
+    if path.starts_with('/') {
+        return path;
+    }
+    let fd = argument(call.fd).and_then(|fd| u32::try_from(fd & 0xffff_ffff).ok());
+    let link = fd.and_then(|fd| std::fs::read_link(format!("/proc/{thread}/fd/{fd}")).ok());
+    let link = link.map(|link| link.display().to_string()).unwrap_or_default();
+    match (link.is_empty(), path.is_empty()) {
+        (_, true) => link,
+        (true, false) => path,
+        (false, false) => format!("{link}/{path}"),
+    }
+}
+
+/// Bytes of a thread's memory, as many as are there.
+fn memory(thread: Pid, address: u64, length: usize) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    let Ok(file) = File::open(format!("/proc/{thread}/mem")) else { return Vec::new() };
+    // A page's end: what lies behind may not be there.
+    let read = file.read_at(&mut bytes, address).unwrap_or(0);
+    bytes.truncate(read);
+    bytes
+}
+
+fn text(thread: Pid, address: u64) -> String {
+    let bytes = memory(thread, address, TEXT);
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
+}
+
+/// `O_CREAT`.
+const CREATE: u64 = 0o100;
+
+/// Whether an open may make its file.
+fn creates(thread: Pid, registers: &Registers) -> bool {
+    let third = registers.arguments().get(2).copied().unwrap_or(0);
+    let flags = match registers.number() {
+        libc::SYS_openat => third,
+        libc::SYS_openat2 => {
+            let bytes = memory(thread, third, 8);
+            bytes.try_into().map_or(0, u64::from_ne_bytes)
+        }
+        _ => return false,
+    };
+    flags & CREATE != 0
+}

@@ -1,0 +1,57 @@
+//! What `/proc` says of a process that is traced.
+
+use std::fs;
+
+use nix::unistd::Pid;
+
+/// A field of `/proc/PID/status`.
+fn field(thread: Pid, name: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
+}
+
+/// The process that a thread belongs to; `None` if it has gone.
+pub(super) fn group(thread: Pid) -> Option<Pid> {
+    field(thread, "Tgid")?.parse().ok().map(Pid::from_raw)
+}
+
+/// Whether it stands still for its tracer.
+pub(super) fn is_stopped(thread: Pid) -> bool {
+    field(thread, "State").is_some_and(|state| state.starts_with('t'))
+}
+
+/// Whether it executes the sealed init.
+pub(super) fn executes_init(thread: Pid) -> bool {
+    let link = fs::read_link(format!("/proc/{thread}/exe"));
+    link.is_ok_and(|link| link.to_string_lossy().contains("memfd:libcontainer-init"))
+}
+
+/// What the descriptors lead to, without the numbers of what has no name.
+pub(super) fn descriptors(process: Pid) -> Vec<String> {
+    let entries = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    let links = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let mut all: Vec<_> = links.map(|link| unnumbered(&link.display().to_string())).collect();
+    all.sort();
+    all
+}
+
+/// `socket:[4711]` is a socket, `anon_inode:[pidfd]` stays.
+fn unnumbered(link: &str) -> String {
+    match link.split_once(":[") {
+        Some((kind, rest)) if rest.starts_with(|first: char| first.is_ascii_digit()) => kind.to_owned(),
+        _ => link.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_without_a_name_are_told_by_kind() {
+        assert_eq!(unnumbered("socket:[4711]"), "socket");
+        assert_eq!(unnumbered("anon_inode:[pidfd]"), "anon_inode:[pidfd]");
+        assert_eq!(unnumbered("/etc/x"), "/etc/x");
+    }
+}

@@ -1,0 +1,218 @@
+//! What a trial shows, from what was seen: pure.
+
+use std::fmt;
+
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
+
+use crate::call::errno_name;
+use crate::fault::{How, Point, Who};
+use crate::tracer::End;
+use crate::view;
+
+/// A kind of bad end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Bad {
+    /// Something stays after one delete, or the name can't be used again.
+    Leaked,
+    /// Success was told, and the container is less confined.
+    FailOpen,
+    /// The program was aborted.
+    Panic,
+    /// It did not end in time.
+    Hang,
+    /// What was said is not so, or does not say what failed.
+    Untrue,
+}
+
+impl Bad {
+    pub(crate) const ALL: [Self; 5] = [Self::Leaked, Self::FailOpen, Self::Panic, Self::Hang, Self::Untrue];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Leaked => "leaked",
+            Self::FailOpen => "fail-open",
+            Self::Panic => "panic",
+            Self::Hang => "hang",
+            Self::Untrue => "untrue",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|bad| bad.name() == name)
+    }
+}
+
+/// One thing that is wrong, with the particulars.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) bad: Bad,
+    pub(crate) text: String,
+}
+
+impl Finding {
+    pub(crate) fn new(bad: Bad, text: impl Into<String>) -> Self {
+        Self { bad, text: text.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.bad.name(), self.text)
+    }
+}
+
+/// What the command did and said.
+#[derive(Clone, Debug)]
+pub(crate) struct Said {
+    pub(crate) end: End,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) began: bool,
+    pub(crate) hung: Option<String>,
+    /// What the container's programs were confined by.
+    pub(crate) confined: Vec<String>,
+    /// What stood on the host afterwards.
+    pub(crate) host: Vec<String>,
+    pub(crate) descriptors: Vec<String>,
+    /// Its standard error is what failed.
+    pub(crate) mute: bool,
+}
+
+/// What may be seen if nothing fails: lines that are always there, and lines that may be.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Normal {
+    always: Vec<String>,
+    ever: Vec<String>,
+}
+
+impl Normal {
+    /// Of two runs.
+    pub(crate) fn of(one: &[String], two: &[String]) -> Self {
+        let always = one.iter().filter(|line| two.contains(line)).cloned().collect();
+        let ever = one.iter().chain(two).cloned().collect();
+        Self { always, ever }
+    }
+
+    /// What is missing, and what is there and never is otherwise.
+    pub(crate) fn compare(&self, found: &[String]) -> Vec<String> {
+        let differences = view::differences(&self.always, found);
+        let known = |line: &String| {
+            line.strip_prefix("with: ").is_some_and(|line| self.ever.iter().any(|one| one == line))
+        };
+        differences.into_iter().filter(|line| !known(line)).collect()
+    }
+}
+
+/// What is normal for a scene.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Baseline {
+    pub(crate) begins: bool,
+    /// A program that uses the library: it must have closed what the library opened.
+    pub(crate) library: bool,
+    pub(crate) confined: Normal,
+    pub(crate) host: Normal,
+    pub(crate) stdout: Normal,
+    pub(crate) descriptors: Normal,
+}
+
+/// Everything that is wrong with what a command did and said when this fault happened.
+pub(crate) fn judge(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Finding> {
+    if let Some(place) = &said.hung {
+        return vec![Finding::new(Bad::Hang, place.clone())];
+    }
+    if let Some(finding) = panicked(said) {
+        return vec![finding];
+    }
+    let of_tool = matches!(point.who, Who::Tool | Who::Loader);
+    let mut all = descriptors(point, said, baseline);
+    match said.end {
+        End::Code(0) => all.extend(success(said, baseline)),
+        End::Code(_) if said.mute => {}
+        End::Code(code) => all.extend(failure(point, code, &said.stderr)),
+        End::Signal(Signal::SIGKILL) if of_tool && point.how.errno().is_none() => {}
+        End::Signal(signal) => all.push(Finding::new(Bad::Panic, format!("ended by {signal}"))),
+    }
+    all
+}
+
+/// A panic, an abort, a failed allocation.
+fn panicked(said: &Said) -> Option<Finding> {
+    let aborted =
+        matches!(said.end, End::Code(101) | End::Signal(Signal::SIGABRT | Signal::SIGSEGV | Signal::SIGBUS));
+    let line = said
+        .stderr
+        .lines()
+        .position(|line| line.contains("panicked at") || line.contains("memory allocation of"));
+    if !aborted && line.is_none() {
+        return None;
+    }
+    let lines = said.stderr.lines().skip(line.unwrap_or(0)).take(2).collect::<Vec<_>>().join(" ");
+    let text = if lines.is_empty() { format!("{:?}", said.end) } else { lines };
+    Some(Finding::new(Bad::Panic, text))
+}
+
+/// An answer that was lost leaves its descriptor open: that one is ours.
+fn descriptors(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Finding> {
+    if matches!(point.how, How::AnswerLost(_)) || !baseline.library || matches!(said.end, End::Signal(_)) {
+        return Vec::new();
+    }
+    let more: Vec<_> = baseline.descriptors.compare(&said.descriptors);
+    let more = more.iter().filter_map(|line| line.strip_prefix("with: "));
+    more.map(|line| Finding::new(Bad::Leaked, format!("a descriptor at the end of the program: {line}")))
+        .collect()
+}
+
+fn success(said: &Said, baseline: &Baseline) -> Vec<Finding> {
+    let mut all = Vec::new();
+    if baseline.begins && !said.began {
+        all.push(Finding::new(Bad::Untrue, "success, but no program began"));
+    } else if baseline.begins {
+        let differences = baseline.confined.compare(&said.confined);
+        all.extend(differences.into_iter().map(|line| Finding::new(Bad::FailOpen, line)));
+    }
+    for line in baseline.host.compare(&said.host) {
+        let bad = if line.starts_with("with: ") { Bad::Untrue } else { Bad::FailOpen };
+        all.push(Finding::new(bad, format!("after success {line}")));
+    }
+    let shape = shape(&said.stdout);
+    all.extend(
+        baseline
+            .stdout
+            .compare(&shape)
+            .into_iter()
+            .map(|line| Finding::new(Bad::Untrue, format!("success, but it prints {line}"))),
+    );
+    all
+}
+
+fn failure(point: &Point, code: i32, stderr: &str) -> Option<Finding> {
+    let message = stderr.trim();
+    if message.is_empty() {
+        return Some(Finding::new(Bad::Untrue, format!("exit code {code} and not a word")));
+    }
+    let errno = point.how.errno()?;
+    let wrong_class = [("already exists", Errno::EEXIST), ("does not exist", Errno::ENOENT)];
+    if wrong_class.iter().any(|(words, of)| message.contains(words) && *of != errno) {
+        return Some(Finding::new(Bad::Untrue, format!("another error: {message}")));
+    }
+    let told = [errno_name(errno), errno.desc().to_owned(), format!("os error {}", errno as i32)];
+    if told.iter().any(|text| message.contains(text)) {
+        return None;
+    }
+    Some(Finding::new(Bad::Untrue, format!("does not say {}: {message}", errno_name(errno))))
+}
+
+/// Output without its numbers, line by line. Words with several colons are hardware addresses, addresses and times.
+pub(crate) fn shape(text: &str) -> Vec<String> {
+    let word = |word: &str| {
+        let address = word.matches(':').count() > 1 && !word.contains(['"', '/', '{']);
+        let network = word.contains("::") || word.matches('.').count() > 2;
+        if address || network { "#".to_owned() } else { view::blank(word) }
+    };
+    text.lines().map(|line| line.split_whitespace().map(word).collect::<Vec<_>>().join(" ")).collect()
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

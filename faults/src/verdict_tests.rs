@@ -1,0 +1,98 @@
+use super::*;
+
+fn point(text: &str) -> Point {
+    Point::parse(text).unwrap()
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
+
+fn said(code: i32, stderr: &str) -> Said {
+    Said {
+        end: End::Code(code),
+        stdout: "web running\n".to_owned(),
+        stderr: stderr.to_owned(),
+        began: true,
+        hung: None,
+        confined: lines("NoNewPrivs: 1\nSeccomp: 0"),
+        host: lines("group a\nprocess sleep"),
+        descriptors: Vec::new(),
+        mute: false,
+    }
+}
+
+fn baseline() -> Baseline {
+    let normal = |text: &str| Normal::of(&lines(text), &lines(text));
+    Baseline {
+        begins: true,
+        library: false,
+        confined: normal("NoNewPrivs: 1\nSeccomp: 0"),
+        host: normal("group a\nprocess sleep"),
+        stdout: normal("web running"),
+        descriptors: Normal::default(),
+    }
+}
+
+fn kinds(text: &str, said: &Said) -> Vec<Bad> {
+    judge(&point(text), said, &baseline()).into_iter().map(|finding| finding.bad).collect()
+}
+
+const FAULT: &str = "run:tool:1:openat:EIO";
+
+#[test]
+fn an_error_must_say_its_errno_and_a_success_may_say_nothing() {
+    assert_eq!(kinds(FAULT, &said(0, "")), []);
+    assert_eq!(kinds(FAULT, &said(1, "nsinit: open /x: EIO: I/O error")), []);
+    assert_eq!(kinds(FAULT, &said(1, "nsinit: open /x: Input/output error (os error 5)")), []);
+    assert_eq!(kinds(FAULT, &said(1, "nsinit: it does not work")), [Bad::Untrue]);
+    assert_eq!(kinds(FAULT, &said(1, "nsinit: EIO: \"web\" already exists")), [Bad::Untrue]);
+    assert_eq!(kinds(FAULT, &said(1, "")), [Bad::Untrue]);
+    assert_eq!(kinds(FAULT, &Said { mute: true, ..said(1, "") }), []);
+    assert_eq!(kinds("run:init:1:openat:KILL", &said(1, "nsinit: the init was killed")), []);
+}
+
+#[test]
+fn panics_and_hangs_come_before_everything_else() {
+    assert_eq!(kinds(FAULT, &said(101, "thread 'main' panicked at x.rs")), [Bad::Panic]);
+    assert_eq!(kinds(FAULT, &said(0, "thread 'pump' panicked at x.rs")), [Bad::Panic]);
+    let killed = |signal| Said { end: End::Signal(signal), ..said(0, "") };
+    assert_eq!(kinds(FAULT, &killed(Signal::SIGABRT)), [Bad::Panic]);
+    assert_eq!(kinds(FAULT, &killed(Signal::SIGKILL)), [Bad::Panic]);
+    assert_eq!(kinds("run:tool:1:openat:KILL", &killed(Signal::SIGKILL)), []);
+    assert_eq!(kinds(FAULT, &Said { hung: Some("main in read".to_owned()), ..said(0, "") }), [Bad::Hang]);
+}
+
+#[test]
+fn a_success_must_be_as_strong_as_without_the_fault() {
+    let weaker = Said { confined: lines("NoNewPrivs: 0\nSeccomp: 0"), ..said(0, "") };
+    assert_eq!(kinds(FAULT, &weaker), [Bad::FailOpen, Bad::FailOpen]);
+    assert_eq!(kinds(FAULT, &Said { began: false, ..said(0, "") }), [Bad::Untrue]);
+    assert_eq!(kinds(FAULT, &Said { host: lines("process sleep"), ..said(0, "") }), [Bad::FailOpen]);
+    assert_eq!(kinds(FAULT, &Said { stdout: "web stopped\n".to_owned(), ..said(0, "") }), [Bad::Untrue; 2]);
+    assert_eq!(kinds(FAULT, &Said { stdout: String::new(), ..said(1, "EIO") }), []);
+}
+
+#[test]
+fn what_changes_by_itself_is_neither_wanted_nor_refused() {
+    let normal = Normal::of(&lines("a\nb"), &lines("a\nc"));
+    for (found, wanted) in [("a", 0), ("a\nb", 0), ("a\nc", 0), ("b", 1), ("a\nd", 1)] {
+        assert_eq!(normal.compare(&lines(found)).len(), wanted, "{found:?}");
+    }
+}
+
+#[test]
+fn a_library_program_must_have_closed_what_it_had() {
+    let library = Baseline { library: true, ..baseline() };
+    let open = Said { descriptors: lines("/x"), ..said(1, "EIO") };
+    let of = |text: &str| judge(&point(text), &open, &library).len();
+    assert_eq!(of("library:tool:1:read:EIO"), 1);
+    assert_eq!(of("library:tool:1:openat:LOST-EIO"), 0);
+    assert_eq!(kinds(FAULT, &open), []);
+}
+
+#[test]
+fn output_is_compared_by_its_shape() {
+    assert_eq!(shape("web  12 running\n"), ["web # running"]);
+    assert_eq!(shape("eth0 02:42:ac:11:00:65 10.0.0.2/24 fe80::1"), ["eth# # # #"]);
+}

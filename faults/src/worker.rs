@@ -1,0 +1,356 @@
+//! A worker: a host of its own on which it tries one fault after the other.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, Write};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use serde_json::json;
+
+use crate::fault::{Point, call_name};
+use crate::place::Place;
+use crate::scene::{self, Scene, Tool};
+use crate::tracer::{self, End, Job, Outcome};
+use crate::verdict::{self, Bad, Baseline, Finding, Normal, Said};
+use crate::view;
+use crate::watch::Watch;
+use crate::world::World;
+
+/// How long a command may take, also on a busy machine.
+const LIMIT: Duration = Duration::from_secs(25);
+/// How long the kernel may take to take things down.
+const SETTLE: Duration = Duration::from_secs(5);
+
+pub(crate) struct Worker {
+    place: Place,
+    watch: Watch,
+    before: World,
+    baselines: BTreeMap<&'static str, Baseline>,
+    /// The scene whose container stands.
+    standing: Option<&'static str>,
+    /// Something could not be taken away: what comes next would be blamed for it.
+    spoiled: bool,
+}
+
+/// Serves requests, a line each, until there are none.
+pub(crate) fn run(dir: &Path, tag: &str) -> Result<()> {
+    let mut worker = Worker::new(dir, tag)?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        let answer = match line.strip_prefix("trace ") {
+            Some(name) => worker.counted(name),
+            None => worker.trial(&Point::parse(&line)?),
+        };
+        let answer = answer.unwrap_or_else(|error| {
+            worker.spoiled = true;
+            json!({"error": format!("{error:#}")})
+        });
+        let mut answer = answer;
+        if let Some(fields) = answer.as_object_mut() {
+            fields.insert("spoiled".to_owned(), worker.spoiled.into());
+        }
+        writeln!(std::io::stdout(), "{answer}")?;
+    }
+    worker.scrub();
+    Ok(())
+}
+
+impl Worker {
+    fn new(dir: &Path, tag: &str) -> Result<Self> {
+        set_child_subreaper(true)?;
+        let place = Place::make(dir, tag)?;
+        let (baselines, standing) = (BTreeMap::new(), None);
+        let mut this = Self {
+            place,
+            watch: Watch::new(),
+            before: World::default(),
+            baselines,
+            standing,
+            spoiled: false,
+        };
+        for name in ["run", "run+tty", "run+user"] {
+            // Mount points in the rootfs stay: that is no leak.
+            let scene = scene::by_name(name).context("a scene")?;
+            this.must(scene, scene.command).with_context(|| name.to_owned())?;
+        }
+        this.before = this.look();
+        Ok(this)
+    }
+
+    fn look(&self) -> World {
+        World::look(&self.place.dir, &self.place.tag)
+    }
+
+    /// Runs a command without a fault; its end and what it said.
+    fn plain(&self, scene: &Scene, text: &str) -> Result<(End, String)> {
+        let mut command = self.place.command(scene, Tool::Nsinit, text, false)?;
+        let (end, hung) = reap(&mut command, &self.watch)?;
+        let hung = hung.map(|place| format!("hangs: {place}")).unwrap_or_default();
+        Ok((end, format!("{hung}{}{}", self.place.written("stdout"), self.place.written("stderr"))))
+    }
+
+    fn must(&self, scene: &Scene, text: &str) -> Result<()> {
+        match self.plain(scene, text)? {
+            (End::Code(0), _) => Ok(()),
+            (end, said) => bail!("{text}: {end:?}: {}", said.trim()),
+        }
+    }
+
+    /// Runs the scene's command, traced.
+    fn traced(&mut self, scene: &'static Scene, fault: Option<&Point>) -> Result<(Outcome, Said)> {
+        let mut confined = Vec::new();
+        let (pty, command) = self.command(scene)?;
+        let job = Job {
+            command,
+            fault,
+            inits: if scene.name.starts_with("start") { waiting_inits() } else { Vec::new() },
+            limit: LIMIT,
+            begins: scene.begins,
+            look: &mut |pid| confined.extend(view::of_process(pid)),
+        };
+        let outcome = tracer::run(job, &self.watch)?;
+        drop(pty);
+        let said = Said {
+            end: outcome.end,
+            stdout: self.place.written("stdout"),
+            stderr: self.place.written("stderr"),
+            began: outcome.began,
+            hung: outcome.hung.clone(),
+            confined: confined.iter().map(|line| view::blank(line)).collect(),
+            host: Vec::new(),
+            descriptors: outcome.descriptors.clone(),
+            mute: outcome.hit.as_ref().is_some_and(tracer::Seen::mutes),
+        };
+        Ok((outcome, said))
+    }
+
+    fn command(&self, scene: &Scene) -> Result<(Option<nix::pty::OpenptyResult>, Command)> {
+        let mut command = self.place.command(scene, scene.tool, scene.command, true)?;
+        if !scene.name.ends_with("+tty") {
+            return Ok((None, command));
+        }
+        let pty = nix::pty::openpty(None, None).context("openpty")?;
+        command.stdin(pty.slave.try_clone()?);
+        Ok((Some(pty), command))
+    }
+
+    fn host(&self, scene: &Scene) -> Vec<String> {
+        drain();
+        view::of_host(&self.place.state(scene.bundle), &self.place.tag)
+    }
+
+    /// Makes what the command needs, unless it stands.
+    fn set_up(&mut self, scene: &'static Scene) -> Result<()> {
+        if self.standing == Some(scene.name) {
+            return Ok(());
+        }
+        self.clear_standing()?;
+        for text in scene.setup {
+            self.must(scene, text)?;
+        }
+        self.standing = Some(scene.name);
+        Ok(())
+    }
+
+    fn clear_standing(&mut self) -> Result<()> {
+        let Some(scene) = self.standing.take().and_then(scene::by_name) else { return Ok(()) };
+        match self.clean(scene)?.as_slice() {
+            [] => Ok(()),
+            [first, ..] => bail!("after {} without a fault: {first}", scene.name),
+        }
+    }
+
+    /// What is normal for a scene.
+    fn baseline(&mut self, scene: &'static Scene) -> Result<&Baseline> {
+        if !self.baselines.contains_key(scene.name) {
+            let (_, one) = self.undisturbed(scene)?;
+            let (_, two) = self.undisturbed(scene)?;
+            let baseline = Baseline {
+                begins: scene.begins,
+                library: scene.tool == Tool::Library,
+                confined: Normal::of(&one.confined, &two.confined),
+                host: Normal::of(&one.host, &two.host),
+                stdout: Normal::of(&verdict::shape(&one.stdout), &verdict::shape(&two.stdout)),
+                descriptors: Normal::of(&one.descriptors, &two.descriptors),
+            };
+            self.baselines.insert(scene.name, baseline);
+        }
+        self.baselines.get(scene.name).context("a baseline")
+    }
+
+    /// A run without a fault, cleaned up.
+    fn undisturbed(&mut self, scene: &'static Scene) -> Result<(Outcome, Said)> {
+        self.set_up(scene)?;
+        let (outcome, mut said) = self.traced(scene, None)?;
+        if outcome.end != End::Code(0) {
+            bail!("{} without a fault: {:?}: {}", scene.name, outcome.end, said.stderr.trim());
+        }
+        std::thread::sleep(Duration::from_millis(60));
+        said.host = self.host(scene);
+        self.clear_standing()?;
+        Ok((outcome, said))
+    }
+
+    /// The calls of a command in which nothing fails.
+    fn counted(&mut self, name: &str) -> Result<serde_json::Value> {
+        let scene = scene::by_name(name).with_context(|| format!("{name:?}: no such command"))?;
+        let mut traced = self.undisturbed(scene);
+        for _ in 0..2 {
+            if traced.is_err() {
+                self.clear_standing()?;
+                traced = self.undisturbed(scene);
+            }
+        }
+        let (outcome, _) = traced?;
+        let call = |seen: &tracer::Seen| {
+            json!([seen.who.name(), call_name(seen.call), seen.number, seen.creates, seen.object])
+        };
+        Ok(json!({"calls": outcome.seen.iter().map(call).collect::<Vec<_>>()}))
+    }
+
+    fn trial(&mut self, point: &Point) -> Result<serde_json::Value> {
+        let scene =
+            scene::by_name(&point.scene).with_context(|| format!("{:?}: no such command", point.scene))?;
+        self.baseline(scene)?;
+        self.set_up(scene)?;
+        let (outcome, said) = self.traced(scene, Some(point))?;
+        let said = self.settled(scene, said);
+        let baseline = self.baselines.get(scene.name).context("a baseline")?;
+        let mut findings = verdict::judge(point, &said, baseline);
+        let same = baseline.host.compare(&said.host).is_empty();
+        if !(scene.reads && same) {
+            self.standing = None;
+            let succeeded = said.end == End::Code(0);
+            findings.extend(self.aftermath(scene, succeeded)?);
+        }
+        let bad: Vec<_> = findings.iter().map(|finding| json!([finding.bad.name(), finding.text])).collect();
+        Ok(json!({
+            "point": point.to_string(),
+            "hit": outcome.hit.is_some(),
+            "object": outcome.hit.map(|seen| seen.object),
+            "end": format!("{:?}", said.end),
+            "stderr": said.stderr.trim(),
+            "bad": bad,
+        }))
+    }
+
+    /// With the host as it is when it has come to rest: what a success promises may come a moment later.
+    fn settled(&self, scene: &Scene, said: Said) -> Said {
+        let until = Instant::now() + Duration::from_secs(2);
+        let normal = self.baselines.get(scene.name).map(|baseline| baseline.host.clone()).unwrap_or_default();
+        loop {
+            let host = self.host(scene);
+            if said.end != End::Code(0) || normal.compare(&host).is_empty() || Instant::now() > until {
+                return Said { host, ..said };
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// One delete, and then nothing is left; and the name can be used again.
+    fn aftermath(&mut self, scene: &Scene, succeeded: bool) -> Result<Vec<Finding>> {
+        let mut findings = self.clean(scene)?;
+        if findings.is_empty() && !succeeded {
+            let (end, said) = self.plain(scene, "run --bundle BUNDLE ID true")?;
+            if end != End::Code(0) {
+                let text = format!("the next run: {end:?}: {}", said.trim());
+                findings.push(Finding::new(Bad::Leaked, text));
+            }
+            findings.extend(
+                self.left()
+                    .into_iter()
+                    .map(|line| Finding::new(Bad::Leaked, format!("by the next run: {line}"))),
+            );
+        }
+        if !findings.is_empty() {
+            self.spoiled = true;
+            self.scrub();
+        }
+        Ok(findings)
+    }
+
+    fn clean(&self, scene: &Scene) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        let (end, said) = self.plain(scene, "delete --force ID")?;
+        if end != End::Code(0) {
+            findings.push(Finding::new(Bad::Leaked, format!("delete: {end:?}: {}", said.trim())));
+        }
+        findings.extend(self.left().into_iter().map(|line| Finding::new(Bad::Leaked, line)));
+        Ok(findings)
+    }
+
+    /// What differs from the beginning when the kernel has had its time.
+    fn left(&self) -> Vec<String> {
+        let until = Instant::now() + SETTLE;
+        loop {
+            drain();
+            let differences = self.look().differences(&self.before);
+            if differences.is_empty() || Instant::now() > until {
+                return differences;
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+    }
+
+    /// Ends all processes and removes all groups: the rest goes with the namespaces.
+    fn scrub(&self) {
+        let until = Instant::now() + SETTLE;
+        while Instant::now() < until {
+            for group in crate::world::groups(&self.place.tag) {
+                for (file, text) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
+                    // Only one of them is there.
+                    let _ = std::fs::write(group.join(file), text);
+                }
+            }
+            for (pid, _) in crate::world::processes() {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            }
+            drain();
+            for group in crate::world::groups(&self.place.tag) {
+                let _ = std::fs::remove_dir(group);
+            }
+            if crate::world::groups(&self.place.tag).is_empty() && crate::world::processes().is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+/// Runs a command to its end, and reaps whatever else ends meanwhile. Tells where it stood if it had to be killed.
+fn reap(command: &mut Command, watch: &Watch) -> Result<(End, Option<String>)> {
+    let child = command.spawn().with_context(|| format!("{command:?}"))?;
+    let pid = Pid::from_raw(i32::try_from(child.id())?);
+    let guard = watch.begin(pid, LIMIT);
+    loop {
+        let end = match waitpid(None, Some(WaitPidFlag::__WALL)) {
+            Ok(WaitStatus::Exited(ended, code)) if ended == pid => End::Code(code),
+            Ok(WaitStatus::Signaled(ended, signal, _)) if ended == pid => End::Signal(signal),
+            Ok(_) | Err(Errno::EINTR | Errno::EINVAL) => continue,
+            Err(errno) => return Err(errno).context("wait for a command"),
+        };
+        return Ok((end, guard.end()));
+    }
+}
+
+/// Reaps all that has ended.
+fn drain() {
+    while let Ok(status) = waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG)) {
+        if status == WaitStatus::StillAlive {
+            return;
+        }
+    }
+}
+
+/// Sealed inits among our descendants.
+fn waiting_inits() -> Vec<Pid> {
+    let is_init = |(pid, name): (i32, String)| (name == "(libcontainer)").then_some(Pid::from_raw(pid));
+    crate::world::processes().into_iter().filter_map(is_init).collect()
+}
