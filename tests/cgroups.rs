@@ -7,6 +7,8 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "cgroups/descriptors.rs"]
+mod descriptors;
 #[path = "cgroups/refused.rs"]
 mod refused;
 #[path = "cgroups/room.rs"]

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -14,7 +15,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A directory couldn't be opened, made, listed or removed.
-    #[error("{call} {}: {source}", path.display())]
+    #[error("{call} {}: {source}{}", path.display(), remedy(source))]
     Directory {
         /// The system call.
         call: &'static str,
@@ -24,7 +25,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A control file couldn't be read.
-    #[error("read {}: {source}", path.display())]
+    #[error("read {}: {source}{}", path.display(), remedy(source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -32,7 +33,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A value was refused.
-    #[error("write {value:?} to {}: {source}{hint}", path.display())]
+    #[error("write {value:?} to {}: {source}{hint}{}", path.display(), remedy(source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -96,12 +97,12 @@ pub enum Error {
         /// The bus's or the manager's words.
         problem: String,
     },
-    /// A value was refused, and not all that had been written before it could be taken back.
-    #[error("{cause}; what was written before could not be taken back: {}", list(.left))]
+    /// Something failed, and not all that had been done before could be taken back.
+    #[error("{cause}; what was done before could not be taken back: {}", list(.left))]
     NotRolledBack {
         /// Why the change failed.
         cause: Box<Error>,
-        /// Which old values could not be written again.
+        /// What could not be undone: old values that could not be written again, directories that could not be removed.
         left: Vec<Error>,
     },
     /// Several steps of taking something down failed; all were tried.
@@ -124,14 +125,39 @@ impl Error {
         }
     }
 
-    /// True when the control group or file is not there (any more): ENOENT, or ENODEV, which a file of a removed group answers.
+    /// True when the control group or file is not there (any more): ENOENT, or ENODEV, which a file answers when its group was removed
+    /// after it had been opened. A refused value is no such error, nor are several of which one is another.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        matches!(self.errno(), Some(libc::ENOENT | libc::ENODEV))
+        match self {
+            Self::Directory { source, .. } | Self::Read { source, .. } => {
+                matches!(source.raw_os_error(), Some(libc::ENOENT | libc::ENODEV))
+            }
+            Self::Several(all) => !all.is_empty() && all.iter().all(Self::is_gone),
+            _ => false,
+        }
+    }
+
+    /// True for what reading a file that is only to be written answers: EINVAL, and EACCES of its mode.
+    pub(crate) fn is_write_only(&self) -> bool {
+        matches!(self.errno(), Some(libc::EINVAL | libc::EACCES | libc::EPERM))
     }
 
     pub(crate) fn directory(call: &'static str, path: impl Into<PathBuf>, errno: Errno) -> Self {
         Self::Directory { call, path: path.into(), source: errno.into() }
+    }
+
+    /// This error, with what could not be undone after it.
+    pub(crate) fn with_left(self, left: Vec<Self>) -> Self {
+        if left.is_empty() { self } else { Self::NotRolledBack { cause: Box::new(self), left } }
+    }
+
+    /// The one error, or all of them; none is success.
+    pub(crate) fn any_of(mut all: Vec<Self>) -> Result<()> {
+        match all.len() {
+            0 | 1 => all.pop().map_or(Ok(()), Err),
+            _ => Err(Self::Several(all)),
+        }
     }
 
     /// What is no message of D-Bus, or can't be one.
@@ -141,6 +167,21 @@ impl Error {
 
     pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), problem: problem.into() }
+    }
+}
+
+/// What to raise when there are no descriptors left.
+fn remedy(source: &io::Error) -> String {
+    match source.raw_os_error() {
+        Some(libc::EMFILE) => {
+            let limit = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, _)| format!(", now {soft}"));
+            // Without the number it is still the right limit.
+            format!("; raise the limit of open files (RLIMIT_NOFILE{})", limit.unwrap_or_default())
+        }
+        Some(libc::ENFILE) => {
+            "; raise the limit of open files of the machine (sysctl fs.file-max)".to_owned()
+        }
+        _ => String::new(),
     }
 }
 

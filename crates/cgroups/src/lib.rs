@@ -14,6 +14,8 @@ pub mod systemd;
 
 mod dir;
 mod error;
+#[allow(unsafe_code, reason = "no safe wrapper in nix")]
+mod syscall;
 
 pub use dir::Dir;
 pub use discovery::Layout;

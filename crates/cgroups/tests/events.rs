@@ -218,5 +218,13 @@ fn what_a_version_lacks_is_said() {
     assert_eq!(level(&nothing), "mountpoint for memory not found");
     let unified = Sources { v2: Some(Arc::new(Dir::open("/").unwrap())), ..Sources::default() };
     assert!(level(&unified).contains("pressure triggers"));
-    assert_eq!(OomEvents::new(&unified).unwrap_err().to_string(), "mountpoint for memory not found");
+    // No group at all has no controllers either, but that isn't known of one that was removed.
+    assert!(OomEvents::new(&unified).unwrap_err().is_gone());
+    let bare = std::env::temp_dir().join(format!("libcontainer-events-{}", std::process::id()));
+    std::fs::create_dir(&bare).unwrap();
+    std::fs::write(bare.join("cgroup.procs"), "").unwrap();
+    let bare_group = Sources { v2: Some(Arc::new(Dir::open(&bare).unwrap())), ..Sources::default() };
+    let error = OomEvents::new(&bare_group).unwrap_err();
+    std::fs::remove_dir_all(&bare).unwrap();
+    assert_eq!(error.to_string(), "mountpoint for memory not found");
 }

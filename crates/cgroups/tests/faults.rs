@@ -130,7 +130,7 @@ fn changing_limits_and_devices() {
     let test = "changing_limits_and_devices";
     let Some(ground) = Ground::new(test, &["memory", "pids", "cpu", "cpuset", "devices"]) else { return };
     let mut second = resources(SECOND);
-    if ground.group.unified().is_some_and(|dir| dir.has("cgroup.max.depth")) {
+    if ground.group.unified().is_some_and(|dir| dir.has("cgroup.max.depth").unwrap()) {
         second.unified.insert("cgroup.max.depth".to_owned(), "3".to_owned());
     }
     update(&ground.group, &resources(FIRST), OnRefusal::RollBack).unwrap();

@@ -116,7 +116,10 @@ fn values_that_only_the_kernel_can_refuse() {
             "unified" => ground.group.unified().is_some(),
             name => ground.group.controller(name).is_some(),
         };
-        if !there || (json.contains("cpu.pressure") && !ground.group.unified().unwrap().has("cpu.pressure")) {
+        if !there
+            || (json.contains("cpu.pressure")
+                && !ground.group.unified().unwrap().has("cpu.pressure").unwrap())
+        {
             continue;
         }
         let asked = serde_json::from_str(json).unwrap();

@@ -16,7 +16,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-#[allow(unsafe_code, reason = "bpf(2) has no safe wrapper")]
 mod kernel;
 pub mod model;
 mod program;

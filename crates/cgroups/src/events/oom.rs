@@ -43,7 +43,7 @@ impl OomEvents {
     pub fn new(sources: &Sources) -> Result<Self> {
         let origin = match (sources.v1.get("memory"), &sources.v2) {
             (Some(dir), _) => Origin::V1(Notifier::new(dir, "memory.oom_control", "")?),
-            (None, Some(dir)) if dir.has("memory.events") => Origin::V2(Watch::new(dir, "memory.events")?),
+            (None, Some(dir)) if dir.has("memory.events")? => Origin::V2(Watch::new(dir, "memory.events")?),
             _ => return Err(Error::NotFound { controller: "memory".to_owned() }),
         };
         let mut new = Self { origin, first: Oom::default(), seen: Oom::default(), ended: false };

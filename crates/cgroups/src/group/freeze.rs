@@ -3,13 +3,16 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::uio::pread;
 
-use super::wait::Patience;
+use super::wait::{Patience, is_forbidden};
 use super::{Group, Pid, walk};
-use crate::dir::Dir;
+use crate::dir::{Dir, patient};
 use crate::error::{Error, Result};
+use crate::faults;
 
 /// What the freezer says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,9 +31,6 @@ pub(super) enum Freezer<'g> {
     V2(&'g Dir),
 }
 
-/// How long a thaw that is refused is tried again.
-const AGAIN: Duration = Duration::from_secs(2);
-
 /// How many looks at a version 1 group that won't freeze, before it may run for an instant.
 const LOOKS: u32 = 32;
 
@@ -44,7 +44,7 @@ impl Group {
     /// [`Error::Read`], [`Error::Write`].
     pub fn freeze(&self, timeout: Duration) -> Result<()> {
         let freezer = self.freezer()?;
-        if self.everywhere()?.contains(&Pid::own()) {
+        if self.look().all()?.contains(&Pid::own()) {
             return Err(Error::invalid("freeze", "this process is in the group"));
         }
         // On every way out but the good one the group must not stay half frozen.
@@ -61,7 +61,7 @@ impl Group {
     /// As [`Group::freeze`].
     pub fn begin_freeze(&self) -> Result<()> {
         let freezer = self.freezer()?;
-        if self.everywhere()?.contains(&Pid::own()) {
+        if self.look().all()?.contains(&Pid::own()) {
             return Err(Error::invalid("freeze", "this process is in the group"));
         }
         freezer.ask()
@@ -110,9 +110,9 @@ impl Group {
         if let Some(node) = nodes.iter().find(|node| !node.place.unified && node.place.has("freezer")) {
             return Ok(Freezer::V1(&node.dir));
         }
-        match nodes.iter().find(|node| node.place.unified && node.dir.has("cgroup.freeze")) {
-            Some(node) => Ok(Freezer::V2(&node.dir)),
-            None => Err(Error::NotFound { controller: "freezer".to_owned() }),
+        match nodes.iter().find(|node| node.place.unified) {
+            Some(node) if node.dir.has("cgroup.freeze")? => Ok(Freezer::V2(&node.dir)),
+            _ => Err(Error::NotFound { controller: "freezer".to_owned() }),
         }
     }
 }
@@ -172,8 +172,10 @@ impl Freezer<'_> {
     fn is_asked(&self) -> Result<bool> {
         Ok(match self {
             // KERNEL(3.9): before that there was no freezing from above, and the state said it all.
-            Self::V1(dir) if dir.has("freezer.self_freezing") => dir.read("freezer.self_freezing")? == "1",
-            Self::V1(_) => self.state()? != FreezerState::Thawed,
+            Self::V1(dir) => match dir.read_if_there("freezer.self_freezing")? {
+                Some(own) => own == "1",
+                None => self.state()? != FreezerState::Thawed,
+            },
             Self::V2(dir) => dir.read("cgroup.freeze")? == "1",
         })
     }
@@ -193,18 +195,16 @@ impl Freezer<'_> {
 
     /// [`Self::release`] for the groups below too, which the container may have frozen on its own.
     pub(super) fn release_all(&self) -> Result<()> {
-        self.release()?;
+        let mut errors: Vec<Error> = self.release().err().into_iter().collect();
         let (dir, file, value) = match self {
             Self::V1(dir) => (dir, "freezer.state", "THAWED"),
             Self::V2(dir) => (dir, "cgroup.freeze", "0"),
         };
         for path in walk::tree(dir)? {
-            match walk::descend(dir, &path).and_then(|group| group.write(file, value)) {
-                Err(error) if !error.is_gone() => return Err(error),
-                _ => {}
-            }
+            let released = walk::descend(dir, &path).and_then(|group| group.write(file, value));
+            errors.extend(released.err().filter(|error| !error.is_gone()));
         }
-        Ok(())
+        Error::any_of(errors)
     }
 
     fn state(&self) -> Result<FreezerState> {
@@ -228,19 +228,8 @@ impl Freezer<'_> {
 }
 
 /// Lets something go, and tries it again for a while unless it is forbidden. What is gone is let go.
-pub(super) fn again(mut let_go: impl FnMut() -> Result<()>) -> Result<()> {
-    let mut patience = Patience::new(AGAIN);
-    loop {
-        match let_go() {
-            Err(error) if error.is_gone() => return Ok(()),
-            Err(error) if matches!(error.errno(), Some(libc::EACCES | libc::EPERM | libc::EROFS)) => {
-                return Err(error);
-            }
-            Err(error) if !patience.pause() => return Err(error),
-            Err(_) => {}
-            Ok(()) => return Ok(()),
-        }
-    }
+pub(super) fn again(let_go: impl FnMut() -> Result<()>) -> Result<()> {
+    Patience::to_undo().again(let_go, is_forbidden)
 }
 
 fn still_frozen(mut error: Error) -> Error {
@@ -268,15 +257,14 @@ pub(super) fn await_event(
     patience: &Patience,
     what: &'static str,
 ) -> Result<()> {
-    let failed = |errno: nix::errno::Errno| Error::Read {
-        path: dir.path().join("cgroup.events"),
-        source: errno.into(),
-    };
+    let failed = |errno: Errno| Error::Read { path: dir.path().join("cgroup.events"), source: errno.into() };
     let file = dir.file("cgroup.events", OFlag::O_RDONLY)?;
     let mut text = [0_u8; 256];
     loop {
         // ORDER: the read arms the poll: what changes after it wakes us.
-        let count = nix::sys::uio::pread(&file, &mut text, 0).map_err(failed)?;
+        let count = faults::of("pread64", dir.path(), "cgroup.events")
+            .and_then(|()| patient(|| pread(&file, &mut text, 0)))
+            .map_err(failed)?;
         let now = String::from_utf8_lossy(text.get(..count).unwrap_or_default()).into_owned();
         let value = now.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
         if value == Some(if wanted { "1" } else { "0" }) {
@@ -288,8 +276,10 @@ pub(super) fn await_event(
         }
         let millis = i32::try_from(left.as_millis().max(1)).unwrap_or(i32::MAX);
         let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLPRI)];
-        match poll(&mut polled, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)) {
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+        let polled = faults::of("poll", dir.path(), "cgroup.events")
+            .and_then(|()| poll(&mut polled, PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX)));
+        match polled {
+            Ok(_) | Err(Errno::EINTR) => {}
             Err(errno) => return Err(failed(errno)),
         }
     }

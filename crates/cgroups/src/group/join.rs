@@ -1,6 +1,6 @@
 //! Getting processes into a group.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use nix::fcntl::OFlag;
 
@@ -27,16 +27,8 @@ impl Group {
         let mut join = Join { tasks: Vec::new(), unified: None };
         for node in &self.nodes {
             if node.place.unified {
-                if !node.dir.has("cgroup.procs") {
-                    return Err(Error::directory("openat", node.dir.path(), nix::errno::Errno::ENOENT));
-                }
-                let fd = node.dir.as_fd().try_clone_to_owned();
-                let fd = fd.map_err(|source| Error::Directory {
-                    call: "fcntl",
-                    path: node.dir.path().to_owned(),
-                    source,
-                })?;
-                join.unified = Some(fd);
+                node.dir.has("cgroup.procs")?;
+                join.unified = Some(node.dir.again()?.into());
             } else {
                 join.tasks.push(node.dir.file("tasks", OFlag::O_WRONLY)?);
             }

@@ -5,10 +5,11 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 
-use super::freeze::again;
+use super::freeze::{Freezer, again};
 use super::wait::Patience;
 use super::{Group, Pid, processes};
 use crate::error::{Error, Result};
+use crate::faults;
 
 /// How long a round may wait for a group to freeze: freezing only makes it certain that nothing is born while we kill.
 const FREEZE_AT_MOST: Duration = Duration::from_millis(200);
@@ -23,81 +24,102 @@ impl Group {
     /// # Errors
     /// [`Error::Invalid`] when this process is in the group, [`Error::Timeout`], [`Error::Read`], [`Error::Write`].
     pub fn kill(&self, timeout: Duration) -> Result<()> {
-        let mut patience = Patience::new(timeout);
+        let (mut patience, mut short) = (Patience::new(timeout), Patience::to_undo());
         loop {
-            let pids = self.everywhere()?;
-            if pids.is_empty() {
+            let seen = self.look();
+            if seen.is_empty() {
                 return Ok(());
             }
-            if pids.contains(&Pid::own()) {
+            if seen.pids.contains(&Pid::own()) {
                 return Err(Error::invalid("kill", "this process is in the group"));
             }
-            self.kill_round(&patience)?;
-            if !self.await_deaths(&mut patience)? {
-                let left = self.everywhere()?;
-                if left.is_empty() {
-                    return Ok(());
-                }
-                let mut error = patience.timeout("kill", self.name());
-                if let Error::Timeout { path, .. } = &mut error {
-                    path.as_mut_os_string().push(format!(" ({} left)", processes::list(&left)));
-                }
-                return Err(error);
+            let mut errors = self.kill_round(&patience);
+            if !self.await_deaths(&mut patience) {
+                return self.survived(&patience);
+            }
+            // What can't be seen, or not be killed, is tried again for a while, and not for all the time that dying may take.
+            if seen.pids.is_empty() {
+                errors.extend(seen.unseen);
+            }
+            if !errors.is_empty() && !short.pause() && !self.look().is_empty() {
+                return Error::any_of(errors);
             }
         }
     }
 
-    fn kill_round(&self, patience: &Patience) -> Result<()> {
-        let unified = self.unified();
-        let by_kernel = unified.is_some_and(|dir| dir.write("cgroup.kill", "1").is_ok());
+    /// The end of a kill whose time is up.
+    fn survived(&self, patience: &Patience) -> Result<()> {
+        let left = self.look().all()?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        let mut name = self.name();
+        name.as_mut_os_string().push(format!(" ({} left)", processes::list(&left)));
+        Err(patience.timeout("kill", name))
+    }
+
+    /// Kills who is there. Goes on past errors, and returns them.
+    fn kill_round(&self, patience: &Patience) -> Vec<Error> {
+        let mut errors = Vec::new();
+        // KERNEL(5.14): without it, or when it fails, what is left is killed one by one.
+        let by_kernel = self.unified().is_some_and(|dir| dir.write("cgroup.kill", "1").is_ok());
         // A frozen process of version 1 dies only once it is thawed.
-        let freezer = self.freezer().ok();
-        if by_kernel {
-            if let Some(freezer) = &freezer {
-                again(|| freezer.release_all())?;
+        let freezer = match self.freezer() {
+            Ok(freezer) => Some(freezer),
+            Err(Error::NotFound { .. }) => None,
+            Err(error) => {
+                errors.push(error);
+                None
             }
-            if self.everywhere()?.is_empty() {
-                return Ok(());
+        };
+        if by_kernel {
+            errors.extend(thaw(freezer.as_ref()).err());
+            if self.look().is_empty() {
+                return errors;
             }
         }
         if let Some(freezer) = &freezer {
-            // Killing goes on when it doesn't freeze in time: the next round finds who was born meanwhile.
+            // Killing goes on when it doesn't freeze, or not in time: the next round finds who was born meanwhile.
             let _ = freezer.freeze(patience.left().min(FREEZE_AT_MOST));
         }
-        let signalled = self.signal_all(Signal::SIGKILL);
-        // ORDER: thaw before any error is told: nothing stays frozen behind a failed kill.
-        if let Some(freezer) = &freezer {
-            again(|| freezer.release_all())?;
-        }
-        signalled
+        errors.extend(self.signal_all(Signal::SIGKILL));
+        // ORDER: thaw whatever the errors: nothing stays frozen behind a failed kill.
+        errors.extend(thaw(freezer.as_ref()).err());
+        errors
     }
 
-    /// Sends `signal` to every process there is now.
-    fn signal_all(&self, signal: Signal) -> Result<()> {
-        let own = Pid::own();
+    /// Sends `signal` to every process there is now, and returns what kept it from being sent.
+    fn signal_all(&self, signal: Signal) -> Vec<Error> {
+        let (own, seen, name) = (Pid::own(), self.look(), self.name());
+        let mut errors = seen.unseen;
         // RACE: only a frozen group keeps its numbers. Where there is no freezer, or it was too slow, a process may die and its
         // number be given away between this look and the signal: they follow each other at once.
-        for pid in self.everywhere()?.into_iter().filter(|pid| *pid != own) {
-            match kill(nix::unistd::Pid::from_raw(pid.get()), signal) {
+        for pid in seen.pids.into_iter().filter(|pid| *pid != own) {
+            let sent = faults::of("kill", &name, "")
+                .and_then(|()| kill(nix::unistd::Pid::from_raw(pid.get()), signal));
+            match sent {
                 Ok(()) | Err(Errno::ESRCH) => {}
-                Err(errno) => {
-                    return Err(Error::Directory { call: "kill", path: self.name(), source: errno.into() });
-                }
+                Err(errno) => errors.push(Error::directory("kill", &name, errno)),
             }
         }
-        Ok(())
+        errors
     }
 
     /// Waits a while for the group to get empty. False when all time is up.
-    fn await_deaths(&self, patience: &mut Patience) -> Result<bool> {
+    fn await_deaths(&self, patience: &mut Patience) -> bool {
         for _ in 0..6 {
-            if self.everywhere()?.is_empty() {
-                return Ok(true);
+            if self.look().is_empty() {
+                return true;
             }
             if !patience.pause() {
-                return Ok(false);
+                return false;
             }
         }
-        Ok(true)
+        true
     }
+}
+
+/// Lets everything run, and tries that again for a while.
+fn thaw(freezer: Option<&Freezer<'_>>) -> Result<()> {
+    freezer.map_or(Ok(()), |freezer| again(|| freezer.release_all()))
 }

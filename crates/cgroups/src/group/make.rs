@@ -1,14 +1,16 @@
 //! Making the directories of a [`Plan`].
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::sync::Arc;
 
 use nix::errno::Errno;
 
 use super::place::Place;
 use super::plan::{Plan, Select, may_leave_out};
-use super::{Group, Node, walk};
+use super::wait::Patience;
+use super::way::Way;
+use super::{Group, Node};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 
@@ -25,102 +27,77 @@ pub enum Existing {
 /// How often a way is gone again, when others remove its directories while we make ours.
 const ATTEMPTS: u32 = 16;
 
-/// Directories made, with what is needed to take each away again.
-type Made = Vec<(Arc<Dir>, OsString)>;
-
 impl Plan {
     /// Makes the directories. Version 1's `cpuset` gets the processors and nodes of the group above, from the top down; on
     /// version 2 the controllers are switched on in `cgroup.subtree_control` of each group above, and stay on later.
     ///
-    /// All or nothing: on error what was made is removed again.
+    /// All or nothing: on error what was made is removed again, for which no descriptor is needed.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a group that has processes or is frozen ([`Existing::Refuse`]), that somebody else made since the
     /// plan, or that is threaded; [`Error::Directory`], [`Error::Write`] (EBUSY: a group above has processes of its own).
+    /// [`Error::NotRolledBack`] when a directory that was made couldn't be removed again: [`Group::open`] and [`Group::destroy`]
+    /// find it by [`Plan::places`].
     pub fn make(mut self, existing: Existing) -> Result<Group> {
-        let mut made = Made::new();
         let mut group = Group { nodes: Vec::new(), places: Vec::new(), missing: BTreeMap::new() };
-        for (place, mount) in
-            std::mem::take(&mut self.places).into_iter().zip(std::mem::take(&mut self.mounts.0))
-        {
-            let before = made.len();
+        let mut ways = Vec::new();
+        let (places, mounts) = (std::mem::take(&mut self.places), std::mem::take(&mut self.mounts.0));
+        for (place, mount) in places.into_iter().zip(mounts) {
             let controllers = place.controllers.clone();
-            match self.make_place(place, &mount, existing, &mut made) {
-                Ok(node) => {
+            match self.make_place(&place, &mount, existing) {
+                Ok((node, way)) => {
                     group.places.push(node.place.clone());
                     group.nodes.push(node);
+                    ways.push(way);
                 }
                 Err(error) if self.select == Select::Usable && is_refusal(&error) => {
-                    unmake(&mut made, before);
                     self.leave_out(&controllers, &error.to_string());
                 }
-                Err(error) => {
-                    unmake(&mut made, 0);
-                    return Err(error);
-                }
+                Err(error) => return Err(take_back(ways, error)),
             }
         }
         group.missing = self.missing;
         Ok(group)
     }
 
-    fn make_place(
-        &mut self,
-        mut place: Place,
-        mount: &Arc<Dir>,
-        existing: Existing,
-        made: &mut Made,
-    ) -> Result<Node> {
-        let before = made.len();
-        for attempt in 1.. {
-            // RACE: whoever shares a directory above may remove it when the last group below goes.
-            match self.make_way(&place, mount, existing, made) {
-                Err(error) if error.is_gone() && attempt < ATTEMPTS => unmake(made, before),
-                Err(error) => return Err(error),
-                Ok((parent, dir)) => {
-                    place.inode = Some(walk::inode(&dir)?);
-                    if self.of_unit {
-                        place.new = (made.len() - before).max(1);
-                    }
-                    return Node::new(place, parent, dir);
-                }
+    fn make_place(&mut self, place: &Place, mount: &Arc<Dir>, existing: Existing) -> Result<(Node, Way)> {
+        let levels = place.below.components().count();
+        for _ in 1..ATTEMPTS {
+            let mut way = Way::new(Arc::clone(mount), levels);
+            match self.make_node(place.clone(), &mut way, existing) {
+                Ok(node) => return Ok((node, way)),
+                Err(error) => match take_back(vec![way], error) {
+                    // RACE: whoever shares a directory above may remove it when the last group below goes.
+                    error if error.is_gone() && !matches!(error, Error::NotRolledBack { .. }) => {}
+                    error => return Err(error),
+                },
             }
         }
         Err(Error::invalid("cgroupsPath", "the directories above vanish again and again"))
     }
 
-    fn make_way(
-        &mut self,
-        place: &Place,
-        mount: &Arc<Dir>,
-        existing: Existing,
-        made: &mut Made,
-    ) -> Result<(Arc<Dir>, Dir)> {
-        let mut parent = Arc::clone(mount);
-        let components: Vec<&OsStr> = place.below.iter().collect();
+    fn make_node(&mut self, mut place: Place, way: &mut Way, existing: Existing) -> Result<Node> {
+        let components: Vec<OsString> = place.below.iter().map(ToOwned::to_owned).collect();
         let old = components.len() - place.new.min(components.len());
-        for (index, name) in components.iter().enumerate() {
+        let mut is_new = false;
+        for (level, name) in components.iter().enumerate() {
+            let above = Arc::clone(way.dir());
             if place.unified {
-                self.enable(&parent)?;
+                self.enable(&above)?;
             }
-            let is_new = index >= old && parent.make(name)?;
-            let dir = parent.child(name)?;
-            if is_new {
-                made.push((Arc::clone(&parent), (*name).to_owned()));
-            }
+            is_new = way.down(name, level >= old)?;
             if place.has("cpuset") && !place.unified {
-                inherit_cpuset(place, &parent, &dir)?;
+                inherit_cpuset(&place, &above, way.dir())?;
             }
-            if index + 1 == components.len() {
-                if existing == Existing::Refuse && !is_new {
-                    refuse_used(place, &dir, index >= old)?;
-                }
-                refuse_threaded(place, &dir)?;
-                return Ok((parent, dir));
-            }
-            parent = Arc::new(dir);
         }
-        Err(Error::invalid("cgroupsPath", "the root of a hierarchy is no group to make"))
+        if existing == Existing::Refuse && !is_new {
+            refuse_used(&place, way.dir(), place.new > 0)?;
+        }
+        refuse_threaded(&place, way.dir())?;
+        if self.of_unit {
+            place.new = way.made().max(1);
+        }
+        Node::new(place, Arc::clone(way.dir()))
     }
 
     /// Switches version 2's controllers on for the groups below `dir`.
@@ -128,7 +105,7 @@ impl Plan {
         let (available, enabled) = (dir.read("cgroup.controllers")?, dir.read("cgroup.subtree_control")?);
         // Some controllers could be switched on in spite of processes, but that makes this group a threaded one, in which no
         // container can be. The root of the hierarchy, which alone has no type, may have processes.
-        let used = dir.has("cgroup.type") && has_processes(dir)?;
+        let used = dir.has("cgroup.type")? && has_processes(dir)?;
         for name in available.split_whitespace() {
             let wanted = match &self.select {
                 Select::Usable => true,
@@ -200,20 +177,19 @@ fn refuse_used(place: &Place, dir: &Dir, planned_as_new: bool) -> Result<()> {
     if !pids.is_empty() {
         return refuse(format!("has processes ({})", super::processes::list(&pids)));
     }
-    let state = |file: &str| if dir.has(file) { dir.read(file) } else { Ok(String::new()) };
-    if state("cgroup.freeze")? == "1" || matches!(state("freezer.state")?.as_str(), "FROZEN" | "FREEZING") {
-        return refuse("is frozen".to_owned());
+    // One of them at most is there: a hierarchy of version 1 without a freezer has neither.
+    let states = [dir.read_if_there("cgroup.freeze")?, dir.read_if_there("freezer.state")?];
+    match states.iter().flatten().any(|state| matches!(state.as_str(), "1" | "FROZEN" | "FREEZING")) {
+        true => refuse("is frozen".to_owned()),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// A threaded group takes threads of one process only; a process can't be born into it.
 fn refuse_threaded(place: &Place, dir: &Dir) -> Result<()> {
-    if !place.unified || !dir.has("cgroup.type") {
-        return Ok(());
-    }
-    match dir.read("cgroup.type")?.as_str() {
-        kind @ ("threaded" | "domain invalid") => {
+    let kind = if place.unified { dir.read_if_there("cgroup.type")? } else { None };
+    match kind.as_deref() {
+        Some(kind @ ("threaded" | "domain invalid")) => {
             let problem =
                 format!("{} is of the type {kind}, which takes no processes", place.path().display());
             Err(Error::invalid("cgroupsPath", problem))
@@ -226,21 +202,22 @@ fn is_refusal(error: &Error) -> bool {
     !matches!(error, Error::Invalid { .. } | Error::Content { .. }) && may_leave_out(error)
 }
 
-/// Removes what was made from `from` on, the last first. Errors are passed over: this is on the way of another one.
-fn unmake(made: &mut Made, from: usize) {
-    for (parent, name) in made.drain(from..).rev() {
-        let _ = parent.remove(name);
-    }
+/// Takes back what was made on these ways, the last first, and returns why with what is left.
+fn take_back(ways: Vec<Way>, cause: Error) -> Error {
+    let mut patience = Patience::to_undo();
+    let left = ways.into_iter().rev().filter_map(|way| way.take_back(&mut patience));
+    cause.with_left(left.collect())
 }
 
 impl Node {
-    pub(super) fn new(place: Place, parent: Arc<Dir>, dir: Dir) -> Result<Self> {
+    /// The group in `dir`.
+    pub(super) fn new(mut place: Place, dir: Arc<Dir>) -> Result<Self> {
+        place.inode = Some(dir.inode_and_links()?.0);
         let usable = if place.unified {
             dir.read("cgroup.controllers")?.split_whitespace().map(str::to_owned).collect()
         } else {
             place.controllers.clone()
         };
-        let name = walk::last(&place.below)?.to_owned();
-        Ok(Self { place, parent, name, dir: Arc::new(dir), usable })
+        Ok(Self { place, dir, usable })
     }
 }

@@ -27,9 +27,9 @@ mod remove;
 mod room;
 mod wait;
 mod walk;
+mod way;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,8 +65,6 @@ pub struct Group {
 #[derive(Debug)]
 struct Node {
     place: Place,
-    parent: Arc<Dir>,
-    name: OsString,
     dir: Arc<Dir>,
     /// Controllers that have files here.
     usable: Vec<String>,
@@ -91,14 +89,12 @@ impl Group {
         Ok(group)
     }
 
+    /// None when another directory has the name by now.
     fn open_node(place: &Place) -> Result<Option<Node>> {
-        let parent = place.open_parent()?;
-        let dir = parent.child(walk::last(&place.below)?)?;
-        let inode = walk::inode(&dir)?;
-        if place.inode.is_some_and(|recorded| recorded != inode) {
-            return Ok(None);
-        }
-        Node::new(Place { inode: Some(inode), ..place.clone() }, Arc::new(parent), dir).map(Some)
+        let dir = place.open_parent()?.child(walk::last(&place.below)?)?;
+        let node = Node::new(place.clone(), Arc::new(dir))?;
+        let is_other = place.inode.is_some_and(|recorded| Some(recorded) != node.place.inode);
+        Ok((!is_other).then_some(node))
     }
 
     /// The group in each hierarchy, with inode numbers: what to write down once it is made.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, fstatfs};
+use nix::sys::statfs::{CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC};
 use serde::{Deserialize, Serialize};
 
 use super::walk;
@@ -75,16 +75,23 @@ impl Place {
         Ok((place, mount))
     }
 
-    /// Opens the mount point, if a hierarchy of the right kind is there.
+    /// Opens the mount point, if a hierarchy of the right kind is there. That it isn't says nothing about the group, which a hierarchy
+    /// keeps when it is unmounted: such an error is none of a group that is gone.
     pub(super) fn open_mount(&self) -> Result<Dir> {
-        let dir = Dir::open(&self.mountpoint)?;
-        let is = fstatfs(&dir).map_err(|errno| Error::directory("fstatfs", &self.mountpoint, errno))?;
+        let dir = match Dir::open(&self.mountpoint) {
+            Err(error) if error.is_gone() => return Err(self.unmounted()),
+            dir => dir?,
+        };
         let expected = if self.unified { CGROUP2_SUPER_MAGIC } else { CGROUP_SUPER_MAGIC };
-        if is.filesystem_type() != expected {
-            let problem = "no control group hierarchy of the expected version is mounted here";
-            return Err(Error::Content { path: self.mountpoint.clone(), problem: problem.to_owned() });
-        }
-        Ok(dir)
+        if dir.kind()? == expected { Ok(dir) } else { Err(self.unmounted()) }
+    }
+
+    fn unmounted(&self) -> Error {
+        let problem = format!(
+            "no control group hierarchy of version {} is mounted here (any more); mount it again",
+            if self.unified { 2 } else { 1 }
+        );
+        Error::Content { path: self.mountpoint.clone(), problem }
     }
 
     /// Opens the directory above the group's.

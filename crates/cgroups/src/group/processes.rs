@@ -57,17 +57,35 @@ impl Group {
         Ok(best.or(nodes.first()).map(|node| &node.dir))
     }
 
-    /// The processes of every hierarchy, together. What is gone has none.
-    pub(crate) fn everywhere(&self) -> Result<Vec<Pid>> {
-        let mut found = Vec::new();
+    /// Looks for processes in every hierarchy. What is gone has none; what can't be read doesn't keep the rest from being seen.
+    pub(crate) fn look(&self) -> Seen {
+        let mut seen = Seen::default();
         for node in &self.nodes {
-            match add(&node.dir, &mut found) {
-                Err(error) if !error.is_gone() => return Err(error),
-                _ => {}
-            }
+            seen.unseen.extend(add(&node.dir, &mut seen.pids).err().filter(|error| !error.is_gone()));
         }
-        tidy(&mut found);
-        Ok(found)
+        tidy(&mut seen.pids);
+        seen
+    }
+}
+
+/// Which processes are in a group, as far as that can be known.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// Those that were found.
+    pub(super) pids: Vec<Pid>,
+    /// Why there may be more.
+    pub(super) unseen: Vec<Error>,
+}
+
+impl Seen {
+    /// True only if it is known that there is none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pids.is_empty() && self.unseen.is_empty()
+    }
+
+    /// All processes, or why that can't be said.
+    pub(crate) fn all(self) -> Result<Vec<Pid>> {
+        Error::any_of(self.unseen).map(|()| self.pids)
     }
 }
 
@@ -116,7 +134,7 @@ fn add(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
 }
 
 fn add_below(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
-    if !walk::has_groups(dir) {
+    if !walk::has_groups(dir)? {
         return Ok(());
     }
     for path in walk::tree(dir)? {

@@ -1,17 +1,13 @@
 //! Taking a group down.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use nix::sys::stat::fstatat;
-
 use super::place::Place;
-use super::wait::Patience;
+use super::wait::{Patience, is_forbidden};
+use super::way::is_used;
 use super::{Group, Node, processes, walk};
-use crate::dir::Dir;
 use crate::error::{Error, Result};
 
 impl Group {
@@ -25,18 +21,15 @@ impl Group {
     /// The one error, or [`Error::Several`]: [`Error::Directory`] with EBUSY and the processes that are left, [`Error::Invalid`] when
     /// the directory was replaced by another one.
     pub fn remove(&self, timeout: Duration) -> Result<()> {
-        let mut patience = Patience::new(timeout);
+        let (mut patience, mut short) = (Patience::new(timeout), Patience::to_undo());
         let mut errors = Vec::new();
         for node in &self.nodes {
-            errors.extend(node.remove(&mut patience).err());
+            errors.extend(node.remove(&mut patience, &mut short).err());
         }
         for place in &self.places {
-            errors.extend(remove_above(place).err());
+            errors.extend(short.again(|| remove_above(place), is_settled).err());
         }
-        match errors.len() {
-            0 | 1 => errors.pop().map_or(Ok(()), Err),
-            _ => Err(Error::Several(errors)),
-        }
+        Error::any_of(errors)
     }
 
     /// [`Self::kill`], then [`Self::remove`], each with `timeout`.
@@ -56,7 +49,7 @@ impl Group {
 }
 
 /// Removes a group at `places` that is known to be at its end, by one rmdir in each hierarchy. False when that is not enough: something
-/// is in it or below it, or it isn't what was recorded; then [`Group::open`] and [`Group::destroy`] are the way.
+/// is in it or below it, or it isn't what was recorded, or a rmdir failed; then [`Group::open`] and [`Group::destroy`] are the way.
 ///
 /// # Errors
 /// Those of the directories above.
@@ -73,30 +66,25 @@ pub fn remove_empty(places: &[Place]) -> Result<bool> {
 fn remove_one(place: &Place) -> Result<bool> {
     let name = walk::last(&place.below)?;
     let parent = match place.open_parent() {
+        // Without a directory above there is none below it.
         Err(error) if error.is_gone() => return Ok(true),
         parent => parent?,
     };
     // RACE: as in `remove_once`.
-    match fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Err(Errno::ENOENT) => Ok(true),
-        Ok(found) if place.inode == Some(found.st_ino) => Ok(parent.remove(name).is_ok()),
-        _ => Ok(false),
+    match parent.inode_above(0, name)? {
+        None => Ok(true),
+        // Whatever the rmdir answers, the long way finds out and tells.
+        Some(found) if place.inode == Some(found) => Ok(parent.remove(name).is_ok()),
+        Some(_) => Ok(false),
     }
 }
 
 impl Node {
-    fn remove(&self, patience: &mut Patience) -> Result<()> {
-        loop {
-            match self.remove_once() {
-                Err(error) if error.errno() == Some(libc::EBUSY) => {
-                    if !patience.pause() {
-                        return Err(self.busy(error));
-                    }
-                }
-                Err(error) if error.is_gone() => return Ok(()),
-                other => return other,
-            }
-        }
+    /// Removes the group: for as long as `patience` lasts while it is busy, and as `short` does after other errors.
+    fn remove(&self, patience: &mut Patience, short: &mut Patience) -> Result<()> {
+        let once = || short.again(|| self.remove_once(), |error| is_used(error) || is_settled(error));
+        let removed = patience.again(once, |error| !is_used(error));
+        removed.map_err(|error| if is_used(&error) { self.busy(error) } else { error })
     }
 
     fn remove_once(&self) -> Result<()> {
@@ -111,16 +99,16 @@ impl Node {
         if failed.is_err() || self.place.new == 0 {
             return failed;
         }
+        let name = walk::last(&self.place.below)?;
         // RACE: between the look and the rmdir a namesake could be put in place; rmdir takes only an empty group of it.
-        match self.parent.child(&self.name) {
-            Ok(found) if Some(walk::inode(&found)?) != self.place.inode => {
+        match self.dir.inode_above(1, name)? {
+            Some(found) if Some(found) == self.place.inode => self.dir.remove_above(1, name).map(drop),
+            Some(_) => {
                 let problem =
-                    format!("{} is another directory than the one that was made", found.path().display());
+                    format!("{} is another directory than the one that was made", self.dir.path().display());
                 Err(Error::invalid("cgroupsPath", problem))
             }
-            Ok(_) => self.parent.remove(&self.name).map(drop),
-            Err(error) if error.is_gone() => self.gone_or_renamed(),
-            Err(error) => Err(error),
+            None => self.gone_or_renamed(),
         }
     }
 
@@ -134,10 +122,9 @@ impl Node {
     }
 
     fn find_renamed(&self) -> Result<()> {
-        for name in self.parent.groups()? {
-            let found = self.parent.child(&name);
-            if found.is_ok_and(|found| walk::inode(&found).ok() == self.place.inode) {
-                return self.parent.remove(&name).map(drop);
+        for name in self.dir.above()?.groups()? {
+            if self.dir.inode_above(1, &name)? == self.place.inode {
+                return self.dir.remove_above(1, &name).map(drop);
             }
         }
         let problem = format!("{} was moved away and isn't found", self.place.path().display());
@@ -146,6 +133,7 @@ impl Node {
 
     /// Says who is in the way.
     fn busy(&self, error: Error) -> Error {
+        // What can't be listed is not named: that the group is busy is told all the same.
         let pids = self.processes().unwrap_or_default();
         match error {
             Error::Directory { call, mut path, source } if !pids.is_empty() => {
@@ -157,24 +145,29 @@ impl Node {
     }
 }
 
+/// Whether what has failed so would fail again: it is forbidden, or the kernel has no part in it.
+fn is_settled(error: &Error) -> bool {
+    is_forbidden(error) || error.errno().is_none()
+}
+
 /// Removes our directories above the group, as far as nobody else uses them.
 fn remove_above(place: &Place) -> Result<()> {
     let names: Vec<&OsStr> = place.below.iter().collect();
     let ours = place.new.min(names.len());
-    for kept in (names.len() - ours..names.len().saturating_sub(1)).rev() {
-        let above: std::path::PathBuf = names.iter().take(kept).collect();
+    if ours < 2 {
+        return Ok(());
+    }
+    let mount = place.open_mount()?;
+    for kept in (names.len() - ours..names.len() - 1).rev() {
+        let above: PathBuf = names.iter().take(kept).collect();
         let Some(name) = names.get(kept) else { return Ok(()) };
-        let removed = open_above(place, &above).and_then(|dir| dir.remove(name));
-        match removed {
+        match walk::descend(&mount, &above).and_then(|dir| dir.remove(name)) {
             Ok(_) => {}
+            // Without a directory above there is none below it.
             Err(error) if error.is_gone() => {}
-            Err(error) if matches!(error.errno(), Some(libc::EBUSY | libc::ENOTEMPTY)) => return Ok(()),
+            Err(error) if is_used(&error) => return Ok(()),
             Err(error) => return Err(error),
         }
     }
     Ok(())
-}
-
-fn open_above(place: &Place, above: &Path) -> Result<Dir> {
-    walk::descend(&place.open_mount()?, above)
 }

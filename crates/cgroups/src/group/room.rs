@@ -78,14 +78,17 @@ fn room_above(place: &Place, count: u64) -> Result<()> {
 fn room_in(dir: &Dir, place: &Place, count: u64) -> Result<()> {
     let file = place.file("pids.max");
     // The root of a hierarchy has none.
-    if !dir.has(file) {
-        return Ok(());
+    let Some(max) = dir.read_if_there(file)?.filter(|max| max != "max") else { return Ok(()) };
+    let (max, now) = (number(dir, file, &max)?, place.file("pids.current"));
+    let current = number(dir, now, &dir.read(now)?)?;
+    match current.saturating_add(count) > max {
+        true => Err(Error::Full { path: dir.path().join(file), current, max, needed: count }),
+        false => Ok(()),
     }
-    let Ok(max) = dir.read(file)?.parse::<u64>() else { return Ok(()) };
-    match dir.read(place.file("pids.current"))?.parse::<u64>() {
-        Ok(current) if current.saturating_add(count) > max => {
-            Err(Error::Full { path: dir.path().join(file), current, max, needed: count })
-        }
-        _ => Ok(()),
-    }
+}
+
+fn number(dir: &Dir, file: &str, text: &str) -> Result<u64> {
+    let not_understood =
+        |_| Error::Content { path: dir.path().join(file), problem: format!("{text:?} is no number") };
+    text.parse().map_err(not_understood)
 }

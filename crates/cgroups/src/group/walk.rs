@@ -1,28 +1,22 @@
 //! Ways through a tree of groups, without a descriptor per level: a container may have made the tree as deep as it liked.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::fstat;
 use nix::sys::uio::pread;
 
-use crate::dir::Dir;
+use crate::dir::{Dir, patient};
 use crate::error::{Error, Result};
+use crate::faults;
 
 /// Longest path for one lookup; the kernel takes 4095 bytes.
 const LOOKUP: usize = 3000;
 
-/// What tells a directory from one of the same name that was made later: the kernel never gives the number again.
-pub(super) fn inode(dir: &Dir) -> Result<u64> {
-    Ok(fstat(dir.as_fd()).map_err(|errno| Error::directory("fstat", dir.path(), errno))?.st_ino)
-}
-
-/// True when there may be groups below. A control group file system counts them as links; another one is to be listed.
-pub(super) fn has_groups(dir: &Dir) -> bool {
-    fstat(dir.as_fd()).is_ok_and(|stat| stat.st_nlink != 2)
+/// Whether there may be groups below. A control group file system counts them as links; another one is to be listed.
+pub(super) fn has_groups(dir: &Dir) -> Result<bool> {
+    Ok(dir.inode_and_links()?.1 != 2)
 }
 
 /// Opens the group `below`, however long the way.
@@ -45,14 +39,14 @@ pub(super) fn descend(top: &Dir, below: &Path) -> Result<Dir> {
 /// The groups below `top`, each before those below it, as paths from `top`. What vanishes meanwhile is left out.
 pub(super) fn tree(top: &Dir) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    if has_groups(top) {
+    if has_groups(top)? {
         found.extend(top.groups()?.into_iter().map(PathBuf::from));
     }
     let mut at = 0;
     while let Some(path) = found.get(at).cloned() {
         at += 1;
-        match descend(top, &path).and_then(|dir| if has_groups(&dir) { dir.groups() } else { Ok(Vec::new()) })
-        {
+        let below = |dir: Dir| if has_groups(&dir)? { dir.groups() } else { Ok(Vec::new()) };
+        match descend(top, &path).and_then(below) {
             Ok(names) => found.extend(names.into_iter().map(|name| path.join(name))),
             Err(error) if error.is_gone() => {}
             Err(error) => return Err(error),
@@ -64,7 +58,8 @@ pub(super) fn tree(top: &Dir) -> Result<Vec<PathBuf>> {
 /// Calls `each` with the numbers in `file` (`cgroup.procs`), without allocating; 0 stands for a process of an outer pid namespace.
 pub(super) fn numbers(dir: &Dir, file: &str, each: impl FnMut(i32)) -> Result<()> {
     let fd = dir.file(file, OFlag::O_RDONLY)?;
-    numbers_in(&fd, each).map_err(|errno| Error::Read { path: dir.path().join(file), source: errno.into() })
+    let read = faults::of("pread64", dir.path(), file).and_then(|()| numbers_in(&fd, each));
+    read.map_err(|errno| Error::Read { path: dir.path().join(file), source: errno.into() })
 }
 
 /// Longest line of such a file, with room to spare.
@@ -76,11 +71,7 @@ pub(super) fn numbers_in(fd: &OwnedFd, mut each: impl FnMut(i32)) -> nix::Result
     let mut number: Option<i32> = None;
     let mut offset = 0;
     loop {
-        let count = match pread(fd, &mut buffer, offset) {
-            Ok(count) => count,
-            Err(Errno::EINTR) => continue,
-            Err(errno) => return Err(errno),
-        };
+        let count = patient(|| pread(fd, &mut buffer, offset))?;
         for byte in buffer.iter().take(count) {
             match byte {
                 b'0'..=b'9' => {

@@ -114,9 +114,9 @@ impl Undo {
     fn old(&self, dir: &Dir, file: &str) -> Result<Option<String>> {
         let text = match dir.read(file) {
             Ok(text) => text,
-            Err(error) if error.is_gone() => return Err(error),
             // A file that is only to be written does something rather than holding it.
-            Err(_) => return Ok(None),
+            Err(error) if error.is_write_only() => return Ok(None),
+            Err(error) => return Err(error),
         };
         let line = |key: &str| {
             let mut lines = text.lines();

@@ -242,18 +242,17 @@ impl Facts {
 
     fn read(&mut self, dir: &crate::Dir, file: String, name: &str) -> Result<()> {
         // A name that the validation refuses is not looked up.
-        if name.contains(['/', '\0']) || !dir.has(name) {
+        if name.contains(['/', '\0']) {
             return Ok(());
         }
-        let text = match dir.read(name) {
-            Ok(text) => text,
-            Err(error) if error.is_gone() => return Err(error),
+        match dir.read_if_there(name) {
+            Ok(None) => {}
+            Ok(Some(text)) => drop(self.files.insert(file, text)),
             // Switched off at boot: accounting of swap (`swapaccount=0`).
-            Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => return Ok(()),
-            // Only to be written.
-            Err(_) => String::new(),
-        };
-        self.files.insert(file, text);
+            Err(error) if error.errno() == Some(libc::EOPNOTSUPP) => {}
+            Err(error) if error.is_write_only() => drop(self.files.insert(file, String::new())),
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 }

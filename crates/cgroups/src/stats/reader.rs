@@ -113,9 +113,7 @@ impl Reader {
         pages: &'static [File],
         (parts, hugetlb): (Parts, bool),
     ) -> Result<()> {
-        if !dir.has("cgroup.procs") {
-            return Err(Error::directory("open", dir.path(), Errno::ENOENT));
-        }
+        dir.has("cgroup.procs")?;
         let at = self.dirs.len();
         self.dirs.push(Arc::clone(dir));
         let entry = |file, name, size| Entry { dir: at, file, name, size, state: State::Unknown };
@@ -193,7 +191,7 @@ impl Reader {
                     entry.state = if *keep == Keep::Open { State::Open(fd) } else { State::Present };
                     read
                 }
-                Err(error) if error.errno() == Some(libc::ENOENT) && entry.absent(dir) => return Ok(()),
+                Err(error) if error.errno() == Some(libc::ENOENT) => return entry.absent(dir, error),
                 Err(error) => return Err(error),
             },
         };
@@ -215,12 +213,13 @@ impl Reader {
 
 impl Entry {
     /// The file isn't there: remembers that, unless it was there before or the whole group is gone.
-    fn absent(&mut self, dir: &Dir) -> bool {
-        if matches!(self.state, State::Present) || !dir.has("cgroup.procs") {
-            return false;
+    fn absent(&mut self, dir: &Dir, error: Error) -> Result<()> {
+        if matches!(self.state, State::Present) {
+            return Err(error);
         }
+        dir.has("cgroup.procs")?;
         self.state = State::Absent;
-        true
+        Ok(())
     }
 }
 
@@ -243,18 +242,8 @@ fn read_all(fd: &OwnedFd, buffer: &mut Vec<u8>) -> nix::Result<usize> {
 
 /// Names of the files of huge pages, sorted so that the sizes come in one order.
 fn names(dir: &Dir) -> Result<Vec<String>> {
-    let fail = |errno| Error::directory("getdents64", dir.path(), errno);
-    // The descriptor of `dir` keeps its own offset: list through a fresh one.
-    let fresh = dir.file(".", OFlag::O_DIRECTORY | OFlag::O_RDONLY)?;
-    let mut listed = nix::dir::Dir::from_fd(fresh).map_err(fail)?;
-    let mut names = Vec::new();
-    for entry in listed.iter() {
-        let entry = entry.map_err(fail)?;
-        match entry.file_name().to_str() {
-            Ok(name) if name.starts_with("hugetlb.") => names.push(name.to_owned()),
-            _ => {}
-        }
-    }
+    let all = dir.entries()?.into_iter().filter_map(|entry| entry.name.into_string().ok());
+    let mut names: Vec<String> = all.filter(|name| name.starts_with("hugetlb.")).collect();
     names.sort_unstable();
     Ok(names)
 }

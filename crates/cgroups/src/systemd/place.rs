@@ -17,7 +17,7 @@ impl Plan {
     pub fn for_unit(layout: &Layout, root: &Path, placement: &Placement) -> Result<Self> {
         let path = Path::new("/").join(root).join(placement.path());
         let mut plan = Self::new(layout, &GroupPath::new(&path)?, &Select::Usable)?;
-        let used = Group::open(plan.places())?.everywhere()?;
+        let used = Group::open(plan.places())?.look().all()?;
         if !used.is_empty() {
             let problem = format!("{} has processes already ({used:?})", path.display());
             return Err(Error::invalid("cgroupsPath", problem));

@@ -76,7 +76,7 @@ fn huge_pages_are_limited_where_the_controller_is() {
     let test = "huge_pages_are_limited_where_the_controller_is";
     let Some(ground) = Ground::new(test, &["hugetlb"]) else { return };
     let file = ground.either("hugetlb", "hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max");
-    if !ground.group.controller("hugetlb").unwrap().0.has(file) {
+    if !ground.group.controller("hugetlb").unwrap().0.has(file).unwrap() {
         return skip(test, "no huge pages of 2MB");
     }
     limit(&ground, r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4194304}]}"#);

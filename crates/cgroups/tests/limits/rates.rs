@@ -93,7 +93,7 @@ fn a_writer_keeps_to_its_bytes_per_second() {
         return skip(test, "no usable controller io or blkio");
     };
     let file = ground.either(controller, "blkio.throttle.write_bps_device", "io.max");
-    if !ground.group.controller(controller).unwrap().0.has(file) {
+    if !ground.group.controller(controller).unwrap().0.has(file).unwrap() {
         return skip(test, &format!("this kernel has no {file}"));
     }
     let dir = std::env::temp_dir();

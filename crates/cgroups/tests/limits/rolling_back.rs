@@ -32,7 +32,7 @@ fn a_fault_at_every_write_leaves_the_old_values() {
     let burst = ground.either("cpu", "cpu.cfs_burst_us", "cpu.max.burst");
     let (dir, _) = group.controller("cpu").unwrap();
     // KERNEL(5.14): before, there is no burst.
-    let bursts = dir.has(burst);
+    let bursts = dir.has(burst).unwrap();
     let second = if bursts { SECOND.to_owned() } else { SECOND.replace(r#","burst":1000"#, "") };
     update(group, &resources(FIRST), OnRefusal::RollBack).unwrap();
     let writes = plan(&resources(&second), &Facts::of(group, &resources(&second)).unwrap()).unwrap();

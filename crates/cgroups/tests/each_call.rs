@@ -1,0 +1,150 @@
+//! Each system call fails once, with each errno: a group that is made leaves nothing, and one that is destroyed is gone after one more destroy.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "group/ground.rs"]
+mod ground;
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use ground::{Ground, LONG, name};
+use libcontainer_cgroups::{Error, Existing, Group, GroupPath, Layout, Plan, Result, Select, faults};
+
+const ERRNOS: &[i32] = &[libc::EIO, libc::ENOMEM, libc::EINTR, libc::EMFILE, libc::EPERM];
+
+/// A call that failed.
+#[derive(Debug, Clone)]
+struct Hit {
+    call: &'static str,
+    path: PathBuf,
+}
+
+/// Runs `work` with each of its calls failing in turn, with each errno, until it has no more. The calls that failed.
+fn each_call(errnos: &[i32], mut work: impl FnMut(i32, &dyn Fn() -> Option<Hit>)) -> BTreeSet<&'static str> {
+    let mut calls = BTreeSet::new();
+    for errno in errnos.iter().copied() {
+        for number in 0_u32.. {
+            assert!(number < 3000, "no end");
+            let hit = Rc::new(RefCell::new(None));
+            let (put, mut left) = (Rc::clone(&hit), number);
+            let injected = faults::inject_calls(move |call| {
+                if left == 0 && put.borrow().is_none() {
+                    *put.borrow_mut() = Some(Hit { call: call.name, path: call.path.to_owned() });
+                    return Some(errno);
+                }
+                left = left.saturating_sub(1);
+                // Without it every process is signalled on its own.
+                (call.name == "write" && call.path.ends_with("cgroup.kill")).then_some(libc::EINVAL)
+            });
+            work(errno, &|| hit.borrow().clone());
+            drop(injected);
+            let Some(hit) = hit.borrow().clone() else { break };
+            calls.insert(hit.call);
+        }
+    }
+    calls
+}
+
+fn plan(path: &str, select: &Select) -> Result<Plan> {
+    Plan::new(&Layout::of_this_process()?, &GroupPath::new(path)?, select)
+}
+
+/// Controllers that a group here can have.
+fn all(test: &str) -> Option<Select> {
+    let ground = Ground::new(test, &[])?;
+    let layout = Layout::of_this_process().unwrap();
+    let all = layout.all().flat_map(|hierarchy| hierarchy.controllers.clone());
+    let all: BTreeSet<String> = all.filter(|name| ground.group.controller(name).is_some()).collect();
+    Some(Select::Only(all))
+}
+
+/// The message names the object, the errno and, for want of descriptors, the limit.
+fn says(error: &Error, errno: i32, hit: &Hit) {
+    let text = error.to_string();
+    assert_eq!(error.errno(), Some(errno), "{hit:?}: {text}");
+    let name = hit.path.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(name == ".." || text.contains(&name), "{hit:?}: {text}");
+    assert_eq!(errno == libc::EMFILE, text.contains("RLIMIT_NOFILE, now "), "{text}");
+}
+
+#[test]
+fn making() {
+    let Some(select) = all("making") else { return };
+    let calls = each_call(ERRNOS, |errno, hit| {
+        let planned = plan(&format!("{}/a/b", name()), &select);
+        let directories = planned.as_ref().map(Plan::directories).unwrap_or_default();
+        match (planned.and_then(|plan| plan.make(Existing::Refuse)), hit()) {
+            (Err(error), Some(hit)) => says(&error, errno, &hit),
+            // Interrupted calls are made again, and so is what failed for a moment on the way back.
+            (Ok(group), _) => apart(|| group.destroy(LONG).unwrap()),
+            (made, hit) => panic!("{made:?} {hit:?}"),
+        }
+        assert!(directories.iter().all(|dir| !dir.exists()), "{:?}: {directories:?}", hit());
+    });
+    assert!(
+        calls.is_superset(&BTreeSet::from(["openat", "openat2", "mkdirat", "fstat", "read"])),
+        "{calls:?}"
+    );
+}
+
+/// A failure behind the last directory: everything is taken back, and each call of that fails once.
+#[test]
+fn taking_back() {
+    let Some(select) = all("taking_back") else { return };
+    let calls = each_call(&ERRNOS[..2], |_, hit| {
+        let planned = apart(|| plan(&format!("{}/a/b", name()), &select).unwrap());
+        let (directories, places) = (planned.directories(), planned.places().to_vec());
+        // The last hierarchy has it already: refused when all others are made.
+        std::fs::create_dir_all(places.last().unwrap().path()).unwrap();
+        let theirs: BTreeSet<PathBuf> = places.last().unwrap().made().into_iter().collect();
+        let error = planned.make(Existing::Refuse).unwrap_err();
+        let left: Vec<_> = directories.iter().filter(|dir| !theirs.contains(*dir) && dir.exists()).collect();
+        assert!(left.is_empty(), "{:?}: {left:?}: {error}", hit());
+        for dir in places.last().unwrap().made().iter().rev() {
+            std::fs::remove_dir(dir).unwrap();
+        }
+    });
+    assert!(calls.contains("unlinkat"), "{calls:?}");
+}
+
+#[test]
+fn destroying() {
+    let Some(select) = all("destroying") else { return };
+    let calls = each_call(&ERRNOS[2..], |_, hit| {
+        let (group, mut child) = apart(|| {
+            let group = plan(&format!("{}/a/b", name()), &select).unwrap().make(Existing::Refuse).unwrap();
+            let child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+            let pid = libcontainer_cgroups::Pid::new(i32::try_from(child.id()).unwrap()).unwrap();
+            ground::enter(&group, pid);
+            if group.frozen_state().is_ok() {
+                group.freeze(LONG).unwrap();
+            }
+            (group, child)
+        });
+        let directories: Vec<PathBuf> = group.places().iter().flat_map(|place| place.made()).collect();
+        // Who waits for the container reaps it; here nobody does before it is dead.
+        let reaper = std::thread::spawn(move || child.wait().unwrap());
+        let destroyed = Group::open(group.places()).and_then(|group| group.destroy(LONG));
+        let gone = |directories: &[PathBuf]| directories.iter().all(|dir| !dir.exists());
+        match destroyed {
+            Ok(()) => assert!(gone(&directories), "{:?} said to be gone: {directories:?}", hit()),
+            Err(_) => Group::open(group.places()).unwrap().destroy(LONG).unwrap(),
+        }
+        assert!(gone(&directories), "{:?}: {directories:?}", hit());
+        reaper.join().unwrap();
+    });
+    assert!(calls.is_superset(&BTreeSet::from(["openat2", "unlinkat", "kill", "pread64"])), "{calls:?}");
+}
+
+/// In another thread, where no call fails.
+fn apart<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(work).join().unwrap())
+}
