@@ -6,8 +6,8 @@ mod container;
 mod json;
 mod namespace_kind;
 mod namespaces;
+mod rules;
 mod unset;
-mod validate;
 
 pub use cgroup::Cgroup;
 pub(crate) use cgroup::merge;
@@ -16,5 +16,5 @@ pub use json::Mode;
 pub use libcontainer_network::{Network, Port, Route};
 pub use namespace_kind::NamespaceKind;
 pub use namespaces::{Namespace, Namespaces};
-pub use validate::Facts;
-pub(crate) use validate::process_problems;
+pub use rules::Facts;
+pub(crate) use rules::process_problems;

@@ -1,0 +1,10 @@
+//! Cross-field rules of a config: pure, and all problems at once.
+
+mod all;
+mod namespaces;
+mod problems;
+mod process;
+mod tree;
+
+pub use problems::Facts;
+pub(crate) use process::process_problems;
