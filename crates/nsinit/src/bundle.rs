@@ -1,21 +1,56 @@
 //! Bundles: a directory with `container.json` and by default `rootfs/`.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use libcontainer::{Config, Factory, Mode, ProcessConfig};
 
+use crate::arguments::{ExplainArgs, FileArgs};
+use crate::failure::{Failure, Named, Outcome};
 use crate::output::say;
 use crate::root::State;
-use crate::{ExplainArgs, Failure, FileArgs, Outcome};
+use crate::streams::note;
+
+const FILE: &str = "container.json";
+const MADE_OF: &str = "a bundle is a directory with container.json and, unless that names another, rootfs/";
 
 /// Reads the config of a bundle; tells of keys that were left out.
 pub(crate) fn load(bundle: &Path, strict: bool) -> Result<Config, Failure> {
     let bundle = absolute(bundle)?;
-    let file = if bundle.is_dir() { bundle.join("container.json") } else { bundle.clone() };
+    let kind = fs::metadata(&bundle).named(Shown("stat", &bundle))?;
+    if !kind.is_dir() {
+        return Err(Failure::new(format!("bundle {}: not a directory ({MADE_OF})", bundle.display())));
+    }
+    in_directory(&bundle, strict)
+}
+
+/// Reads a config file, or that of a bundle.
+fn load_file(path: &Path, strict: bool) -> Result<Config, Failure> {
+    let path = absolute(path)?;
+    let kind = fs::metadata(&path).named(Shown("stat", &path))?;
+    if kind.is_dir() { in_directory(&path, strict) } else { read(&path, strict) }
+}
+
+fn in_directory(bundle: &Path, strict: bool) -> Result<Config, Failure> {
+    let file = bundle.join(FILE);
+    fs::metadata(&file).named(Shown("stat container.json", bundle))?;
+    read(&file, strict)
+}
+
+/// A call on a bundle that fails.
+struct Shown<'a>(&'a str, &'a Path);
+
+impl std::fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "bundle {} ({MADE_OF}): {}", self.1.display(), self.0)
+    }
+}
+
+fn read(file: &Path, strict: bool) -> Result<Config, Failure> {
     let mode = if strict { Mode::Strict } else { Mode::Lenient };
-    let (mut config, unknown) = Config::from_file(&file, mode)?;
+    let (mut config, unknown) = Config::from_file(file, mode)?;
     for pointer in unknown {
-        eprintln!("nsinit: {}: {pointer}: unknown key, left out", file.display());
+        note(format_args!("{}: {pointer}: unknown key, left out", file.display()));
     }
     let dir = file.parent().unwrap_or(Path::new("/"));
     if config.rootfs.as_os_str().is_empty() {
@@ -27,39 +62,40 @@ pub(crate) fn load(bundle: &Path, strict: bool) -> Result<Config, Failure> {
 }
 
 /// Joined to the working directory as text: no link is resolved.
-pub(crate) fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path).map_err(|error| Failure::new(1, format!("{}: {error}", path.display())))
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).named(format_args!("{path:?}: make it absolute: getcwd"))
 }
 
 /// `config`: checks and prints.
 pub(crate) fn print(root: &State, args: &FileArgs) -> Outcome {
-    let mut config = load(&args.path, args.strict)?;
+    let mut config = load_file(&args.path, args.strict)?;
     root.adapt(&mut config);
-    say!("{}", config.to_json()?);
+    let printed = say!("{}", config.to_json()?);
     let facts = libcontainer::Facts { euid: nix::unistd::geteuid().as_raw(), allow_unsupported: false };
     let problems = config.problems(&facts);
     for problem in &problems {
-        eprintln!("nsinit: {problem}");
+        note(format_args!("{problem}"));
     }
-    Ok(u8::from(!problems.is_empty()))
+    // A config that is wrong is so for a reader too that has seen enough.
+    if problems.is_empty() { printed.map(|()| 0) } else { Ok(1) }
 }
 
 /// `explain`: prints the plan.
 pub(crate) fn explain(root: &State, args: &ExplainArgs) -> Outcome {
-    let mut config = load(&args.file.path, args.file.strict)?;
+    let mut config = load_file(&args.file.path, args.file.strict)?;
     root.adapt(&mut config);
     let program = if config.args.is_empty() { vec!["sh".to_owned()] } else { config.args.clone() };
     let process = ProcessConfig { terminal: config.tty, ..ProcessConfig::new(program) };
     // As root: the plan is that of the operator who will run it, not of whoever looks at it.
-    let mut probe = libcontainer::Probe::current()?;
+    let mut probe = libcontainer::Probe::current().named("look at this kernel")?;
     if !config.namespaces.contains(libcontainer::NamespaceKind::User) {
         (probe.euid, probe.egid) = (0, 0);
     }
     let plan = Factory::with_probe(probe).explain(&config, (!args.reaper).then_some(&process))?;
     if args.json {
-        say!("{}", plan.to_json()?);
+        say!("{}", plan.to_json().named("the plan as JSON")?)?;
     } else {
-        say!("{}", plan.explain());
+        say!("{}", plan.explain())?;
     }
     Ok(0)
 }

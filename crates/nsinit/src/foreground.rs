@@ -2,16 +2,18 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
+use std::path::Path;
 
-use libcontainer::{ExitStatus, Process};
+use libcontainer::{ExitStatus, Process, Terminal};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
-use crate::Failure;
+use crate::failure::{Failure, Named, Outcome, both};
+use crate::streams::{self, note};
 
 /// Signals that are taken and forwarded. Block them before the process is started, so that none is lost.
 #[derive(Debug)]
@@ -36,8 +38,10 @@ impl Signals {
         for stop in [Signal::SIGTSTP, Signal::SIGTTIN, Signal::SIGTTOU, Signal::SIGCHLD, Signal::SIGPIPE] {
             set.remove(stop);
         }
-        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
-        Ok(Self { fd: SignalFd::with_flags(&set, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)? })
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None).named("block signals: sigprocmask")?;
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let fd = SignalFd::with_flags(&set, flags).named("take signals: signalfd")?;
+        Ok(Self { fd })
     }
 }
 
@@ -47,57 +51,143 @@ struct Raw {
 }
 
 impl Raw {
+    /// None if standard input is no terminal. One that can't be set stays as it is: what is typed is then shown twice.
     fn enter() -> Option<Self> {
-        let before = tcgetattr(io::stdin()).ok()?;
+        let told = |errno: Errno| note(format_args!("raw mode of standard input: {errno}"));
+        let before = match tcgetattr(io::stdin()) {
+            Err(Errno::ENOTTY) => return None,
+            before => before.map_err(told).ok()?,
+        };
         let mut raw = before.clone();
         cfmakeraw(&mut raw);
-        tcsetattr(io::stdin(), SetArg::TCSANOW, &raw).ok()?;
+        tcsetattr(io::stdin(), SetArg::TCSANOW, &raw).map_err(told).ok()?;
         Some(Self { before })
     }
 }
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // Nothing to be done if the terminal is gone.
-        let _ = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &self.before);
+        if let Err(errno) = tcsetattr(io::stdin(), SetArg::TCSADRAIN, &self.before) {
+            note(format_args!("restore the terminal: tcsetattr: {errno}"));
+        }
     }
 }
 
 /// Control-D.
 const END_OF_FILE: u8 = 4;
 
-/// Waits for the process, forwarding signals, and copying its terminal if it has one.
-pub(crate) fn wait(signals: &Signals, process: &mut Process) -> Result<ExitStatus, Failure> {
-    let terminal = process.terminal.take();
-    let raw = terminal.as_ref().and_then(|_| Raw::enter());
-    if let Some(terminal) = &terminal {
-        resize(terminal);
+/// Waits for the process, forwarding signals, and copying its terminal if it has one. Returns the exit code that tells its end.
+pub(crate) fn wait(signals: &Signals, process: &mut Process) -> Outcome {
+    let mut copied = Copied::new(process.terminal.take());
+    if let Err((call, errno)) = attend(signals, process, &mut copied) {
+        // What goes on is the wait. Nobody reads the terminal any more: its end tells the program.
+        note(format_args!("{call}: {errno}: signals are not forwarded any more"));
+        copied.hang_up();
     }
-    let mut input_open = terminal.is_some();
-    let mut output_open = terminal.is_some();
-    loop {
-        let ready = ready(signals, process, terminal.as_ref().map(AsFd::as_fd), input_open, output_open)?;
-        if ready.signal {
-            forward(signals, process, terminal.as_ref())?;
+    let lost = copied.lost;
+    drop(copied);
+    let code = code_of(process.wait()?);
+    both(code, lost.map_or(Ok(()), Err).named("write standard output"))
+}
+
+/// The program's own code, or 128 and its signal.
+fn code_of(status: ExitStatus) -> Outcome {
+    if status.code().is_none() && status.signal().is_none() {
+        return Err(Failure::new("the process has ended, and its status is known to its parent only"));
+    }
+    Ok(status.shell_code())
+}
+
+/// The terminal of a process, copied from and to ours.
+struct Copied {
+    terminal: Option<Terminal>,
+    raw: Option<Raw>,
+    input: bool,
+    output: bool,
+    /// Why output is thrown away.
+    lost: Option<Errno>,
+}
+
+impl Copied {
+    fn new(terminal: Option<Terminal>) -> Self {
+        let open = terminal.is_some();
+        let raw = if open { Raw::enter() } else { None };
+        let this = Self { terminal, raw, input: open, output: open, lost: None };
+        this.resize();
+        this
+    }
+
+    /// As when a terminal's line is cut: its processes get SIGHUP, and errors when they read or write.
+    fn hang_up(&mut self) {
+        (self.terminal, self.raw, self.input, self.output) = (None, None, false, false);
+    }
+
+    fn resize(&self) {
+        let size = libcontainer::terminal_size(io::stdin().as_fd());
+        if let (Some(terminal), Some((rows, columns))) = (&self.terminal, size) {
+            if let Err(error) = terminal.resize(rows, columns) {
+                note(format_args!("{error}"));
+            }
         }
-        if let Some(terminal) = &terminal {
-            if ready.input {
-                input_open = copy(&mut io::stdin().lock(), &mut terminal.file());
-                if !input_open && raw.is_none() {
-                    // The end of a file or pipe, as it is typed.
-                    let _ = terminal.file().write_all(&[END_OF_FILE]);
+    }
+
+    /// From our standard input to the terminal. Without raw mode the end of a file or pipe is passed on as it is typed.
+    fn take_input(&mut self) {
+        let Some(terminal) = &self.terminal else { return };
+        let mut buffer = [0; 16 * 1024];
+        let ended = match nix::unistd::read(io::stdin(), &mut buffer) {
+            Err(Errno::EINTR | Errno::EAGAIN) => return,
+            Err(_) | Ok(0) => true,
+            Ok(count) => {
+                let written = terminal.file().write_all(buffer.get(..count).unwrap_or_default());
+                written.is_err()
+            }
+        };
+        if ended && self.raw.is_none() {
+            // A terminal that takes nothing is one that nobody reads.
+            let _ = terminal.file().write_all(&[END_OF_FILE]);
+        }
+        self.input = !ended;
+    }
+
+    /// From the terminal to our standard output. If nobody reads that any more, as with `| head`, the terminal hangs up; if the disk is full, the rest is thrown away, so
+    /// that the program can end.
+    fn give_output(&mut self) {
+        let Some(terminal) = &self.terminal else { return };
+        let mut buffer = [0; 16 * 1024];
+        match terminal.file().read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // EIO: no process has it open any more.
+            Ok(0) | Err(_) => self.output = false,
+            Ok(count) if self.lost.is_none() => {
+                match streams::output(buffer.get(..count).unwrap_or_default()) {
+                    Ok(()) => {}
+                    Err(Errno::EPIPE) => self.hang_up(),
+                    Err(errno) => self.lost = Some(errno),
                 }
             }
-            if ready.output {
-                output_open = copy(&mut terminal.file(), &mut io::stdout().lock());
-            }
-        }
-        if ready.ended && !(output_open && ready.output) {
-            break;
+            Ok(_) => {}
         }
     }
-    drop(raw);
-    Ok(process.wait()?)
+}
+
+/// Until the process has ended and its output is read.
+fn attend(signals: &Signals, process: &Process, copied: &mut Copied) -> Result<(), (&'static str, Errno)> {
+    loop {
+        let ready = ready(signals, process, copied).map_err(|errno| ("poll", errno))?;
+        if ready.signal {
+            forward(signals, process, copied).map_err(|errno| ("read a signal", errno))?;
+        }
+        if ready.input {
+            copied.take_input();
+        }
+        if ready.output {
+            copied.give_output();
+        }
+        if ready.ended && !(copied.output && ready.output) {
+            return Ok(());
+        }
+    }
 }
 
 #[allow(clippy::struct_excessive_bools, reason = "one for each descriptor that was polled")]
@@ -108,79 +198,53 @@ struct Ready {
     output: bool,
 }
 
-fn ready(
-    signals: &Signals,
-    process: &Process,
-    terminal: Option<BorrowedFd<'_>>,
-    input: bool,
-    output: bool,
-) -> Result<Ready, Failure> {
+fn ready(signals: &Signals, process: &Process, copied: &Copied) -> nix::Result<Ready> {
     let stdin = io::stdin();
-    let when = |wanted: bool| if wanted { PollFlags::POLLIN } else { PollFlags::empty() };
-    let mut polled = vec![
-        PollFd::new(signals.fd.as_fd(), PollFlags::POLLIN),
-        PollFd::new(process.as_fd(), PollFlags::POLLIN),
-    ];
-    if let Some(terminal) = terminal {
-        polled.push(PollFd::new(stdin.as_fd(), when(input)));
-        polled.push(PollFd::new(terminal, when(output)));
-    }
+    let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
+    let mut polled = vec![readable(signals.fd.as_fd()), readable(process.as_fd())];
+    // An end is reported also to those who do not ask for it: what has ended is left out.
+    let input = copied.input.then_some(polled.len());
+    polled.extend(input.map(|_| readable(stdin.as_fd())));
+    let output = copied.terminal.as_ref().filter(|_| copied.output).map(|terminal| (polled.len(), terminal));
+    polled.extend(output.map(|(_, terminal)| readable(terminal.as_fd())));
     while let Err(errno) = poll(&mut polled, PollTimeout::NONE) {
         if errno != Errno::EINTR {
-            return Err(errno.into());
+            return Err(errno);
         }
     }
-    let any = |index: usize| polled.get(index).and_then(PollFd::any).unwrap_or(false);
-    Ok(Ready { signal: any(0), ended: any(1), input: input && any(2), output: output && any(3) })
+    // An event that nix does not know is one.
+    let any = |index: usize| polled.get(index).is_some_and(|polled| polled.any().unwrap_or(true));
+    let (input, output) = (input.is_some_and(any), output.is_some_and(|(index, _)| any(index)));
+    Ok(Ready { signal: any(0), ended: any(1), input, output })
 }
 
-fn forward(
-    signals: &Signals,
-    process: &Process,
-    terminal: Option<&libcontainer::Terminal>,
-) -> Result<(), Failure> {
+fn forward(signals: &Signals, process: &Process, copied: &Copied) -> nix::Result<()> {
     while let Some(info) = signals.fd.read_signal()? {
-        let number = i32::try_from(info.ssi_signo).unwrap_or(0);
-        match terminal {
-            Some(terminal) if number == libc_signal(Signal::SIGWINCH) => resize(terminal),
-            // The process may have ended a moment ago; its status comes next.
-            _ => drop(process.signal(number)),
+        // Numbers of signals fit.
+        let Ok(number) = i32::try_from(info.ssi_signo) else { continue };
+        if copied.terminal.is_some() && number == Signal::SIGWINCH as i32 {
+            copied.resize();
+            continue;
+        }
+        match process.signal(number) {
+            // It has ended a moment ago; its status comes next.
+            Err(error) if error.errno() != Some(Errno::ESRCH as i32) => note(format_args!("{error}")),
+            _ => {}
         }
     }
     Ok(())
 }
 
-fn libc_signal(signal: Signal) -> i32 {
-    signal as i32
-}
-
-fn resize(terminal: &libcontainer::Terminal) {
-    if let Some((rows, columns)) = terminal_size() {
-        let _ = terminal.resize(rows, columns);
-    }
-}
-
-/// The size of our own terminal, as `stty` tells it; `None` without one.
-fn terminal_size() -> Option<(u16, u16)> {
-    libcontainer::terminal_size(io::stdin().as_fd())
-}
-
-/// Copies what is there; false at the end.
-fn copy(from: &mut impl Read, to: &mut impl Write) -> bool {
-    let mut buffer = [0; 16 * 1024];
-    match from.read(&mut buffer) {
-        Ok(0) => false,
-        Ok(len) => {
-            buffer.get(..len).is_some_and(|bytes| to.write_all(bytes).and_then(|()| to.flush()).is_ok())
-        }
-        Err(error) => error.kind() == io::ErrorKind::Interrupted,
-    }
-}
-
 /// Writes a pid file: under another name, renamed into place.
-pub(crate) fn write_pid(path: &std::path::Path, pid: libcontainer::Pid) -> io::Result<()> {
+pub(crate) fn write_pid(path: &Path, pid: libcontainer::Pid) -> Result<(), Failure> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}", std::process::id()));
-    File::create(&temporary)?.write_all(pid.to_string().as_bytes())?;
-    std::fs::rename(&temporary, path)
+    let written = File::create(&temporary)
+        .and_then(|mut file| file.write_all(pid.to_string().as_bytes()))
+        .and_then(|()| std::fs::rename(&temporary, path));
+    if written.is_err() {
+        // If it was not made there is nothing to remove, and else the first error is the one that counts.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written.named(format_args!("--pid-file {}", path.display()))
 }

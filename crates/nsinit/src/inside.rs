@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Read;
 
-use crate::Outcome;
+use crate::failure::{Named, Outcome, shown};
 use crate::output::say;
 
 /// Variable that carries the host's namespaces to the inside.
@@ -20,25 +20,30 @@ const KINDS: [(&str, &str); 8] = [
     ("time", "clocks"),
 ];
 
-/// The namespaces of this process as one word.
+/// The namespaces of this process as one word; one that can't be read is `?`.
 pub(crate) fn namespaces() -> String {
     let inode = |(name, _): &(&str, &str)| {
-        fs::read_link(format!("/proc/self/ns/{name}"))
-            .map(|link| link.display().to_string())
-            .unwrap_or_default()
+        let link = fs::read_link(format!("/proc/self/ns/{name}"));
+        link.map_or_else(|_| UNKNOWN.to_owned(), |link| link.display().to_string())
     };
     KINDS.iter().map(inode).collect::<Vec<_>>().join(",")
 }
 
+const UNKNOWN: &str = "?";
+
 pub(crate) fn run() -> Outcome {
-    say!("This is a container: this program, its shared libraries, and nothing else.\n");
-    let host = std::env::var(HOST).unwrap_or_default();
+    say!("This is a container: this program, its shared libraries, and nothing else.\n")?;
+    let host = std::env::var(HOST).unwrap_or_else(|_| [UNKNOWN; KINDS.len()].join(","));
     for ((name, what), (theirs, ours)) in KINDS.iter().zip(host.split(',').zip(namespaces().split(','))) {
-        let state = if theirs == ours { "shared with the host" } else { "its own" };
-        say!("  {name:<8} {state:<22} {what}");
+        let state = match (theirs, ours) {
+            (UNKNOWN, _) | (_, UNKNOWN) => "not known",
+            (theirs, ours) if theirs == ours => "shared with the host",
+            _ => "its own",
+        };
+        say!("  {name:<8} {state:<22} {what}")?;
     }
-    say!("");
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    say!("")?;
+    let status = read("/proc/self/status");
     for (label, field) in [
         ("pid", "NSpid"),
         ("user", "Uid"),
@@ -46,53 +51,58 @@ pub(crate) fn run() -> Outcome {
         ("can be gained", "CapBnd"),
         ("no new privileges", "NoNewPrivs"),
     ] {
-        say!("  {label:<18} {}", field_of(&status, field));
+        say!("  {label:<18} {}", field_of(&status, field))?;
     }
-    say!("  {:<18} {}", "host name", read("/proc/sys/kernel/hostname"));
-    say!("  {:<18} {}", "processes", entries("/proc", |name| name.bytes().all(|byte| byte.is_ascii_digit())));
-    say!("  {:<18} {}", "mounts", read("/proc/self/mountinfo").lines().count());
-    say!("  {:<18} {}", "interfaces", names("/sys/class/net"));
-    say!("  {:<18} {}", "devices", names("/dev"));
-    say!("  {:<18} {}", "root directory", names("/"));
-    say!("  {:<18} {}", "descriptors", descriptors());
+    let mounts = read("/proc/self/mountinfo").lines().count();
+    for (label, text) in [
+        ("host name", read("/proc/sys/kernel/hostname")),
+        (
+            "processes",
+            list("/proc", |name| name.bytes().all(|byte| byte.is_ascii_digit()))
+                .split(' ')
+                .count()
+                .to_string(),
+        ),
+        ("mounts", mounts.to_string()),
+        ("interfaces", list("/sys/class/net", |_| true)),
+        ("devices", list("/dev", |_| true)),
+        ("root directory", list("/", |_| true)),
+        ("descriptors", list("/proc/self/fd", is_open)),
+    ] {
+        say!("  {label:<18} {text}")?;
+    }
     let mut stages = String::new();
-    std::io::stdin().lock().take(64 * 1024).read_to_string(&mut stages)?;
-    say!("\nHow long the start took:\n\n{stages}");
-    say!("Next: nsinit try -- sh");
+    std::io::stdin().lock().take(64 * 1024).read_to_string(&mut stages).named("read standard input")?;
+    say!("\nHow long the start took:\n\n{stages}")?;
+    say!("Next: nsinit try -- sh")?;
     Ok(0)
 }
 
 fn field_of<'a>(status: &'a str, name: &str) -> &'a str {
     let value = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    value.unwrap_or("?").trim()
+    value.unwrap_or(UNKNOWN).trim()
 }
 
+/// The text of a file, or why there is none.
 fn read(path: &str) -> String {
-    fs::read_to_string(path).map_or_else(|error| error.to_string(), |text| text.trim().to_owned())
+    fs::read_to_string(path).map_or_else(|error| shown(&error), |text| text.trim().to_owned())
 }
 
-fn list(dir: &str) -> Vec<String> {
-    let mut names: Vec<_> = fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names
+/// Names in a directory, or why there are none.
+fn list(dir: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let name = |entry: std::io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
+    let names: std::io::Result<Vec<_>> = fs::read_dir(dir).and_then(|entries| entries.map(name).collect());
+    names.map_or_else(
+        |error| shown(&error),
+        |mut names| {
+            names.retain(|name| wanted(name));
+            names.sort();
+            names.join(" ")
+        },
+    )
 }
 
-fn names(dir: &str) -> String {
-    list(dir).join(" ")
-}
-
-fn entries(dir: &str, wanted: impl Fn(&str) -> bool) -> usize {
-    list(dir).iter().filter(|name| wanted(name)).count()
-}
-
-/// All but the one by which they are read.
-fn descriptors() -> String {
-    let all = list("/proc/self/fd");
-    let open = |name: &&String| fs::read_link(format!("/proc/self/fd/{name}")).is_ok();
-    all.iter().filter(open).cloned().collect::<Vec<_>>().join(" ")
+/// All but the one by which they are read: it is closed by now, and can't be looked at.
+fn is_open(descriptor: &str) -> bool {
+    fs::symlink_metadata(format!("/proc/self/fd/{descriptor}")).is_ok()
 }

@@ -4,9 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use libcontainer::{Container, ErrorKind, Factory, Process, ProcessConfig, RunState, Stdio};
+use nix::errno::Errno;
+use nix::sys::signal::Signal;
 
+use crate::arguments::{CreateArgs, ExecArgs, RunArgs};
+use crate::failure::{Failure, Named, Outcome, both};
 use crate::root::State;
-use crate::{CreateArgs, ExecArgs, Failure, Outcome, RunArgs, bundle, foreground, program, trial};
+use crate::{bundle, foreground, program, trial};
 
 pub(crate) fn run(root: &State, args: RunArgs) -> Outcome {
     let signals = foreground::Signals::take()?;
@@ -19,11 +23,8 @@ pub(crate) fn run(root: &State, args: RunArgs) -> Outcome {
     if detach {
         return Ok(0);
     }
-    let status = foreground::wait(&signals, &mut process);
-    if !keep {
-        container.destroy()?;
-    }
-    Ok(status?.shell_code())
+    let outcome = foreground::wait(&signals, &mut process);
+    both(outcome, if keep { Ok(()) } else { container.destroy().map_err(Failure::from) })
 }
 
 pub(crate) fn create(root: &State, args: CreateArgs) -> Outcome {
@@ -48,53 +49,57 @@ fn make(root: &State, args: CreateArgs, detached: bool, make: Make) -> Result<(C
     root.adapt(&mut config);
     let program = if args.args.is_empty() { config.args.iter().map(Into::into).collect() } else { args.args };
     if program.is_empty() {
-        return Err(Failure::new(
-            1,
-            "no program: give one behind the name, or as \"args\" in container.json",
-        ));
+        return Err(Failure::new("no program: give one behind the name, or as \"args\" in container.json"));
     }
     if config.tty && detached {
         let text = "\"tty\" in container.json: nobody would hold the terminal of a container that is left alone; \
                     use run without --detach, or exec --tty";
-        return Err(Failure::new(1, text));
+        return Err(Failure::new(text));
     }
     let process = ProcessConfig { terminal: config.tty, ..ProcessConfig::new(program).inherited() };
     root.ready()?;
     let factory = Factory::new()?;
-    make(&factory, path, &config, process).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::new(1, format!("container {:?} already exists", args.id)),
-        _ => Failure::new(1, program::text(&error)),
+    make(&factory, path.clone(), &config, process).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => match there(&path) {
+            Ok(true) => {
+                let (id, path) = (&args.id, path.display());
+                Failure::new(format!("container {id:?} already exists ({path}; nsinit delete removes it)"))
+            }
+            // Something else exists that the container was to have, or it can't be told.
+            _ => error.into(),
+        },
+        _ => program::failure(&error),
     })
 }
 
 fn pid_file_or_destroy(path: &Path, container: &Container, process: &Process) -> Result<(), Failure> {
-    foreground::write_pid(path, process.pid()).map_err(|error| {
-        let text = format!("--pid-file {}: {error}", path.display());
-        match container.destroy() {
-            Ok(()) => Failure::new(1, text),
-            Err(left) => Failure::new(1, format!("{text}; {left}")),
-        }
-    })
+    match foreground::write_pid(path, process.pid()) {
+        Ok(()) => Ok(()),
+        Err(failure) => both(Err(failure), container.destroy().map_err(Failure::from)).map(drop),
+    }
 }
 
 pub(crate) fn load(root: &State, id: &str) -> Result<Container, Failure> {
     let path = root.container(id)?;
-    Factory::new()?.load(path).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => Failure::new(1, format!("container {id:?} does not exist")),
+    Factory::new()?.load(&path).map_err(|error| match there(&path) {
+        Ok(false) if error.kind() == ErrorKind::NotFound => {
+            let path = path.display();
+            Failure::new(format!(
+                "container {id:?} does not exist (no {path}; nsinit list shows those that do)"
+            ))
+        }
         _ => error.into(),
     })
 }
 
 pub(crate) fn start(root: &State, id: &str) -> Outcome {
-    load(root, id)?.run().map_err(|error| Failure::new(1, program::text(&error)))?;
+    load(root, id)?.run().map_err(|error| program::failure(&error))?;
     Ok(0)
 }
 
 pub(crate) fn exec(root: &State, args: ExecArgs) -> Outcome {
     let signals = foreground::Signals::take()?;
-    // 255 for what is not the process's own code, as runc does.
-    let failed = |failure: Failure| Failure { code: 255, ..failure };
-    let container = load(root, &args.id).map_err(failed)?;
+    let container = load(root, &args.id)?;
     let config = container.config();
     let mut env: Vec<std::ffi::OsString> = config.environment.iter().map(Into::into).collect();
     env.extend(args.env);
@@ -109,20 +114,34 @@ pub(crate) fn exec(root: &State, args: ExecArgs) -> Outcome {
         stderr: Stdio::Inherit,
         ..ProcessConfig::new(args.args)
     };
-    let mut process = container.start(process).map_err(|error| Failure::new(255, program::text(&error)))?;
+    let mut process = container.start(process).map_err(|error| program::failure(&error))?;
     if let Some(path) = &args.pid_file {
-        let named = |error| Failure::new(255, format!("--pid-file {}: {error}", path.display()));
-        foreground::write_pid(path, process.pid()).map_err(named)?;
+        if let Err(failure) = foreground::write_pid(path, process.pid()) {
+            // Whoever can't learn its number has no way to end it.
+            return both(Err(failure), end(&mut process));
+        }
     }
     if args.detach {
         return Ok(0);
     }
-    Ok(foreground::wait(&signals, &mut process)?.shell_code())
+    foreground::wait(&signals, &mut process)
+}
+
+/// Kills a process and waits for it.
+fn end(process: &mut Process) -> Result<(), Failure> {
+    match process.signal(Signal::SIGKILL as i32) {
+        // It has ended by itself.
+        Err(error) if error.errno() == Some(Errno::ESRCH as i32) => {}
+        result => result?,
+    }
+    process.wait()?;
+    Ok(())
 }
 
 pub(crate) fn kill(root: &State, id: &str, signal: &str) -> Outcome {
-    let number =
-        signal_number(signal).ok_or_else(|| Failure::new(1, format!("unknown signal {signal:?}")))?;
+    let unknown =
+        || Failure::usage(format!("unknown signal {signal:?}: a name such as TERM or SIGTERM, or 1 to 64"));
+    let number = signal_number(signal).ok_or_else(unknown)?;
     load(root, id)?.signal(number)?;
     Ok(0)
 }
@@ -144,7 +163,7 @@ fn signal_number(text: &str) -> Option<i32> {
     }
     let upper = text.to_ascii_uppercase();
     let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
-    name.parse::<nix::sys::signal::Signal>().ok().map(|signal| signal as i32)
+    Signal::iterator().find(|signal| signal.as_str() == name).map(|signal| signal as i32)
 }
 
 pub(crate) fn delete(root: &State, id: &str, force: bool) -> Outcome {
@@ -152,17 +171,32 @@ pub(crate) fn delete(root: &State, id: &str, force: bool) -> Outcome {
     if force {
         Factory::new()?.destroy(&path)?;
     } else {
-        let container = load(root, id)?;
-        match container.run_state()? {
-            RunState::Stopped | RunState::Destroyed => container.destroy()?,
-            state => {
-                let text = format!("container {id:?} is {state:?}: kill it first, or use --force");
-                return Err(Failure::new(1, text));
-            }
+        match load(root, id) {
+            // A trial that was killed at its very beginning has no container yet.
+            Err(_) if !there(&path)? && trial::has_left(&path)? => {}
+            container => delete_ended(&container?)?,
         }
     }
     trial::remove_left(&path)?;
     Ok(0)
+}
+
+fn delete_ended(container: &Container) -> Result<(), Failure> {
+    match container.run_state()? {
+        RunState::Stopped | RunState::Destroyed => Ok(container.destroy()?),
+        state => {
+            let text = format!("container {:?} is {state:?}: kill it first, or use --force", container.id());
+            Err(Failure::new(text))
+        }
+    }
+}
+
+/// Whether a container's directory is there.
+fn there(path: &Path) -> Result<bool, Failure> {
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        found => found.named(format_args!("lstat {}", path.display())).map(|_| true),
+    }
 }
 
 #[cfg(test)]

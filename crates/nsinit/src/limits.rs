@@ -7,10 +7,12 @@ use std::path::Path;
 use libcontainer::cgroups::Resources;
 use libcontainer::cgroups::resources::{BlockIo, Cpu, Memory, Pids};
 
+use crate::arguments::UpdateArgs;
+use crate::failure::{Failure, Named, Outcome};
 use crate::lifecycle::load;
 use crate::root::State;
-use crate::{Failure, Outcome, UpdateArgs};
 
+/// Bytes that a file of limits may have.
 const LIMIT: u64 = 1024 * 1024;
 
 pub(crate) fn update(root: &State, args: UpdateArgs) -> Outcome {
@@ -18,21 +20,24 @@ pub(crate) fn update(root: &State, args: UpdateArgs) -> Outcome {
     let given = args.resources.as_deref().map(read).transpose()?.unwrap_or_default();
     let resources = over(given, args);
     if resources == Resources::default() {
-        return Err(Failure::new(1, "no limit is given: see nsinit update --help"));
+        return Err(Failure::usage("no limit is given: see nsinit update --help"));
     }
     container.update(&resources)?;
     Ok(0)
 }
 
 fn read(path: &Path) -> Result<Resources, Failure> {
-    let named = |error: io::Error| Failure::new(1, format!("--resources {}: {error}", path.display()));
+    let name = format!("--resources {}", path.display());
     let mut text = String::new();
-    if path == Path::new("-") {
-        io::stdin().lock().take(LIMIT).read_to_string(&mut text).map_err(named)?;
+    let count = if path == Path::new("-") {
+        io::stdin().lock().take(LIMIT + 1).read_to_string(&mut text)
     } else {
-        File::open(path).and_then(|file| file.take(LIMIT).read_to_string(&mut text)).map_err(named)?;
+        File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_string(&mut text))
+    };
+    if count.named(&name)? as u64 > LIMIT {
+        return Err(Failure::new(format!("{name}: more than {LIMIT} bytes")));
     }
-    serde_json::from_str(&text).map_err(|error| named(error.into()))
+    serde_json::from_str(&text).named(name)
 }
 
 /// The options laid over what the file says.
@@ -63,38 +68,5 @@ fn over(given: Resources, args: UpdateArgs) -> Resources {
         pids: Some(pids).filter(|pids| *pids != Pids::default()),
         block_io: Some(block_io).filter(|block_io| *block_io != BlockIo::default()),
         ..given
-    }
-}
-
-/// Bytes, with k, m or g behind the number.
-pub(crate) fn bytes(text: &str) -> Result<i64, String> {
-    let lower = text.to_ascii_lowercase();
-    let (digits, shift) = match lower.strip_suffix(['k', 'm', 'g']) {
-        Some(digits) if lower.ends_with('k') => (digits, 10),
-        Some(digits) if lower.ends_with('m') => (digits, 20),
-        Some(digits) => (digits, 30),
-        None => (lower.as_str(), 0),
-    };
-    let number: i64 = digits.parse().map_err(|_| format!("{text:?} is no size"))?;
-    number.checked_mul(1 << shift).ok_or_else(|| format!("{text}: too large"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bytes;
-
-    #[test]
-    fn sizes() {
-        for (text, wanted) in [
-            ("5", Some(5)),
-            ("2k", Some(2048)),
-            ("1G", Some(1 << 30)),
-            ("-1", Some(-1)),
-            ("", None),
-            ("k", None),
-            ("9999999999g", None),
-        ] {
-            assert_eq!(bytes(text).ok(), wanted, "{text}");
-        }
     }
 }

@@ -1,16 +1,21 @@
 //! list and state.
 
+use std::fs::DirEntry;
+use std::path::Path;
+
 use libcontainer::{Container, Factory, RunState};
 use serde_json::{Value, json};
 
+use crate::arguments::ListArgs;
+use crate::failure::{Failure, Named, Outcome, shown};
 use crate::lifecycle::load;
-use crate::output::say;
+use crate::output::{say, table};
 use crate::root::State;
-use crate::{ListArgs, Outcome};
+use crate::trial;
 
 pub(crate) fn state(root: &State, id: &str) -> Outcome {
     let container = load(root, id)?;
-    say!("{}", serde_json::to_string_pretty(&describe(&container)?)?);
+    say!("{:#}", describe(&container)?)?;
     Ok(0)
 }
 
@@ -49,50 +54,65 @@ fn time(seconds: u64) -> String {
 }
 
 pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
-    let mut all = Vec::new();
+    let called = |call: &str| format!("state directory {}: {call}", root.dir().display());
     let entries = match root.dir().read_dir() {
+        // No container was ever made.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        entries => entries?.collect::<Result<Vec<_>, _>>()?,
+        entries => entries.and_then(Iterator::collect).named(called("read"))?,
     };
     let factory = Factory::new()?;
-    for entry in entries {
-        let id = entry.file_name().to_string_lossy().into_owned();
-        if !entry.path().is_dir() || id.ends_with(".tree") {
-            continue;
-        }
-        // One damaged entry must not hide the others.
-        let described = factory.load(entry.path()).and_then(|container| describe(&container));
-        all.push(described.unwrap_or_else(
-            |error| json!({"id": id, "status": "broken", "pid": 0, "error": error.to_string()}),
-        ));
-    }
+    let mut all: Vec<_> = entries.iter().filter_map(|entry| item(&factory, entry)).collect();
     all.sort_by_key(|item| item["id"].to_string());
-    print(&all, args)
+    print(&all, args)?;
+    Ok(0)
 }
 
-fn print(all: &[Value], args: &ListArgs) -> Outcome {
+/// What is shown of an entry; nothing of a file. One damaged entry must not hide the others.
+fn item(factory: &Factory, entry: &DirEntry) -> Option<Value> {
+    let path = entry.path();
+    let id = entry.file_name().to_string_lossy().into_owned();
+    let broken = |error: String| Some(json!({"id": id, "status": "broken", "pid": 0, "error": error}));
+    match entry.file_type() {
+        Err(error) => return broken(format!("{}: {}", path.display(), shown(&error))),
+        Ok(kind) if !kind.is_dir() => return None,
+        Ok(_) => {}
+    }
+    match trial::owner_of(&path) {
+        Err(failure) => return broken(failure.to_string()),
+        // It is shown by its container; one that was killed earlier has none.
+        Ok(Some(container)) => return abandoned(&container),
+        Ok(None) => {}
+    }
+    let described = factory.load(&path).and_then(|container| describe(&container));
+    described.map_or_else(|error| broken(error.to_string()), Some)
+}
+
+fn abandoned(container: &Path) -> Option<Value> {
+    let id = container.file_name()?.to_string_lossy();
+    let told = |error: String| Some(json!({"id": id, "status": "broken", "pid": 0, "error": error}));
+    match container.try_exists() {
+        Ok(true) => None,
+        Ok(false) => told("a trial that was killed before it had a container".to_owned()),
+        Err(error) => told(format!("{}: {}", container.display(), shown(&error))),
+    }
+}
+
+fn print(all: &[Value], args: &ListArgs) -> Result<(), Failure> {
     let text = |item: &Value, key: &str| match &item[key] {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
         other => other.to_string(),
     };
     if args.format == "json" {
-        say!("{}", serde_json::to_string_pretty(all)?);
-    } else if args.quiet {
-        all.iter().for_each(|item| say!("{}", text(item, "id")));
-    } else {
-        let keys = ["id", "pid", "status", "created", "rootfs"];
-        let width =
-            |key: &str| all.iter().map(|item| text(item, key).len()).max().unwrap_or(0).max(key.len());
-        let widths = keys.map(width);
-        let row = |cells: [String; 5]| {
-            let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
-            say!("{}", padded.collect::<Vec<_>>().join("  ").trim_end());
-        };
-        row(keys.map(str::to_uppercase));
-        all.iter().for_each(|item| row(keys.map(|key| text(item, key))));
+        return say!("{:#}", json!(all));
     }
-    Ok(0)
+    if args.quiet {
+        return all.iter().try_for_each(|item| say!("{}", text(item, "id")));
+    }
+    let keys = ["id", "pid", "status", "created", "rootfs"];
+    let mut lines = vec![keys.map(str::to_uppercase).to_vec()];
+    lines.extend(all.iter().map(|item| keys.map(|key| text(item, key)).to_vec()));
+    table(&lines)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! stats, ps and events: what a container uses, and what happens to it.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -11,10 +12,12 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::json;
 
+use crate::arguments::{EventsArgs, PsArgs, StatsArgs};
+use crate::failure::{Failure, Named, Outcome};
 use crate::lifecycle::load;
 use crate::output::{say, table};
 use crate::root::State;
-use crate::{EventsArgs, Failure, Outcome, PsArgs, StatsArgs};
+use crate::size;
 
 pub(crate) fn stats(root: &State, args: &StatsArgs) -> Outcome {
     let containers: Result<Vec<_>, _> = args.ids.iter().map(|id| load(root, id)).collect();
@@ -24,21 +27,21 @@ pub(crate) fn stats(root: &State, args: &StatsArgs) -> Outcome {
         let rows: Vec<_> = containers.iter().map(Container::id).zip(all?).collect();
         if args.format == "json" {
             for (id, stats) in &rows {
-                say!("{}", json!({"id": id, "data": stats}));
+                say!("{}", json!({"id": id, "data": stats}))?;
             }
         } else {
-            show(&rows);
+            show(&rows)?;
         }
         let Some(seconds) = args.watch else { return Ok(0) };
         std::thread::sleep(Duration::from_secs(seconds.max(1)));
     }
 }
 
-fn show(rows: &[(String, ContainerStats)]) {
+fn show(rows: &[(String, ContainerStats)]) -> Result<(), Failure> {
     let header = ["ID", "CPU %", "CPU TIME", "MEMORY", "LIMIT", "PIDS", "READ", "WRITTEN", "OOM KILLS"];
     let mut lines = vec![header.map(str::to_owned).to_vec()];
     lines.extend(rows.iter().map(|(id, stats)| row(id, stats)));
-    table(&lines);
+    table(&lines)
 }
 
 fn row(id: &str, stats: &ContainerStats) -> Vec<String> {
@@ -49,18 +52,18 @@ fn row(id: &str, stats: &ContainerStats) -> Vec<String> {
         id.to_owned(),
         or_dash(stats.cpu_percent.map(|percent| format!("{percent:.1}"))),
         or_dash(group.cpu.usage.map(seconds)),
-        or_dash(group.memory.total.usage.map(size)),
+        or_dash(group.memory.total.usage.map(size::show)),
         or_dash(group.memory.total.limit.map(limit)),
         or_dash(group.pids.current.map(|count| count.to_string())),
-        or_dash(read.map(size)),
-        or_dash(written.map(size)),
+        or_dash(read.map(size::show)),
+        or_dash(written.map(size::show)),
         or_dash(group.memory.events.oom_kill.map(|count| count.to_string())),
     ]
 }
 
 fn limit(limit: Limit) -> String {
     match limit {
-        Limit::At(bytes) => size(bytes),
+        Limit::At(bytes) => size::show(bytes),
         Limit::Max => "none".to_owned(),
     }
 }
@@ -79,50 +82,49 @@ fn seconds(nanoseconds: u64) -> String {
     format!("{}.{:02}s", hundredths / 100, hundredths % 100)
 }
 
-/// Bytes in the largest unit of which there is one, with one decimal.
-pub(crate) fn size(bytes: u64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let power = (bytes.max(1).ilog2() / 10) as usize;
-    let unit = units.get(power).unwrap_or(&"B");
-    if power == 0 {
-        return format!("{bytes} B");
-    }
-    let tenths = (u128::from(bytes) * 10) >> (10 * power);
-    format!("{}.{} {unit}", tenths / 10, tenths % 10)
-}
-
 pub(crate) fn ps(root: &State, args: &PsArgs) -> Outcome {
     let mut pids = load(root, &args.id)?.processes()?;
     pids.sort_unstable();
     if args.format == "json" {
-        say!("{}", json!(pids.iter().map(|pid| pid.as_raw()).collect::<Vec<_>>()));
+        say!("{}", json!(pids.iter().map(|pid| pid.as_raw()).collect::<Vec<_>>()))?;
         return Ok(0);
     }
     let mut lines = vec![["PID", "PPID", "UID", "STATE", "COMMAND"].map(str::to_owned).to_vec()];
-    // A process that has ended meanwhile has no line.
-    lines.extend(pids.into_iter().filter_map(process));
-    table(&lines);
+    for pid in pids {
+        lines.extend(process(pid)?);
+    }
+    table(&lines)?;
     Ok(0)
 }
 
-fn process(pid: Pid) -> Option<Vec<String>> {
-    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+/// The line of a process; none if it has ended meanwhile.
+fn process(pid: Pid) -> Result<Option<Vec<String>>, Failure> {
+    let (Some(status), Some(line)) = (file(pid, "status")?, file(pid, "cmdline")?) else { return Ok(None) };
     let status = String::from_utf8_lossy(&status).into_owned();
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.and_then(|line| line.split_whitespace().next()).unwrap_or("-").to_owned()
     };
-    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
     let words: Vec<_> = words.map(|word| word.escape_ascii().to_string()).collect();
     let command = if words.is_empty() { format!("[{}]", field("Name")) } else { words.join(" ") };
-    Some(vec![pid.to_string(), field("PPid"), field("Uid"), field("State"), command])
+    Ok(Some(vec![pid.to_string(), field("PPid"), field("Uid"), field("State"), command]))
+}
+
+/// A file of `/proc/PID`; none if the process has ended.
+fn file(pid: Pid, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let path = format!("/proc/{pid}/{name}");
+    match fs::read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => Ok(None),
+        read => read.map(Some).named(path),
+    }
 }
 
 pub(crate) fn events(root: &State, args: &EventsArgs) -> Outcome {
     let container = load(root, &args.id)?;
     if args.stats {
-        say!("{}", json!({"type": "stats", "id": args.id, "data": container.stats()?}));
+        say!("{}", json!({"type": "stats", "id": args.id, "data": container.stats()?}))?;
         return Ok(0);
     }
     let mut sources = container.events()?;
@@ -136,10 +138,10 @@ pub(crate) fn events(root: &State, args: &EventsArgs) -> Outcome {
         )?;
         report(&args.id, &mut sources.oom, &mut sources.group)?;
         if ended {
-            say!("{}", json!({"type": "exit", "id": args.id}));
+            say!("{}", json!({"type": "exit", "id": args.id}))?;
             return Ok(0);
         }
-        say!("{}", json!({"type": "stats", "id": args.id, "data": container.stats()?}));
+        say!("{}", json!({"type": "stats", "id": args.id, "data": container.stats()?}))?;
     }
 }
 
@@ -155,34 +157,36 @@ fn wait(
 ) -> Result<bool, Failure> {
     let mut polled: Vec<_> = sources.iter().flatten().cloned().collect();
     polled.push(PollFd::new(process.as_fd(), PollFlags::POLLIN));
-    match poll(&mut polled, PollTimeout::try_from(every).unwrap_or(PollTimeout::MAX)) {
-        Ok(_) | Err(Errno::EINTR) => Ok(polled.last().and_then(PollFd::any).unwrap_or(false)),
-        Err(errno) => Err(errno.into()),
+    // A longer one than poll can wait for is weeks.
+    let limit = PollTimeout::try_from(every).unwrap_or(PollTimeout::MAX);
+    match poll(&mut polled, limit) {
+        // An event that nix does not know is one.
+        Ok(_) => Ok(polled.last().is_some_and(|process| process.any().unwrap_or(true))),
+        Err(Errno::EINTR) => Ok(false),
+        Err(errno) => Err(errno).named("wait for events: poll"),
     }
 }
 
 fn report(id: &str, oom: &mut Option<OomEvents>, group: &mut Option<GroupEvents>) -> Result<(), Failure> {
-    while let Some(Next::Event(event)) = oom.as_mut().map(EventSource::try_next).transpose()? {
-        say!("{}", json!({"type": "oom", "id": id, "data": {"kills": event.kills}}));
+    let failed = |error: libcontainer::cgroups::Error| Failure::new(format!("events of {id:?}: {error}"));
+    while let Some(Next::Event(event)) =
+        oom.as_mut().map(EventSource::try_next).transpose().map_err(failed)?
+    {
+        say!("{}", json!({"type": "oom", "id": id, "data": {"kills": event.kills}}))?;
     }
-    while let Some(Next::Event(event)) = group.as_mut().map(EventSource::try_next).transpose()? {
+    while let Some(Next::Event(event)) =
+        group.as_mut().map(EventSource::try_next).transpose().map_err(failed)?
+    {
         let data = json!({"populated": event.populated, "frozen": event.frozen});
-        say!("{}", json!({"type": "group", "id": id, "data": data}));
+        say!("{}", json!({"type": "group", "id": id, "data": data}))?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{seconds, size};
-
     #[test]
-    fn sizes_and_times() {
-        for (bytes, wanted) in
-            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (1 << 30, "1.0 GiB"), (u64::MAX, "15.9 EiB")]
-        {
-            assert_eq!(size(bytes), wanted);
-        }
-        assert_eq!(seconds(1_239_999_999), "1.23s");
+    fn times() {
+        assert_eq!(super::seconds(1_239_999_999), "1.23s");
     }
 }

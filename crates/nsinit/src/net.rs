@@ -6,11 +6,12 @@ use libcontainer::{Container, NamespaceKind, Port};
 use nix::sched::{CloneFlags, setns};
 use serde_json::{Value, json};
 
+use crate::arguments::NetArgs;
+use crate::failure::{Failure, Named, Outcome};
 use crate::lifecycle::load;
-use crate::measure::size;
 use crate::output::{say, table};
 use crate::root::State;
-use crate::{Failure, NetArgs, Outcome};
+use crate::size;
 
 pub(crate) fn net(root: &State, args: &NetArgs) -> Outcome {
     let container = load(root, &args.id)?;
@@ -20,17 +21,17 @@ pub(crate) fn net(root: &State, args: &NetArgs) -> Outcome {
     if args.format == "json" {
         let links: Vec<_> = view.links.iter().map(|link| describe(&view, &record, link)).collect();
         let routes: Vec<_> = view.routes.iter().map(|route| json!(route_text(&view, route))).collect();
-        say!("{}", serde_json::to_string_pretty(&json!({"interfaces": links, "routes": routes}))?);
+        say!("{:#}", json!({"interfaces": links, "routes": routes}))?;
         return Ok(0);
     }
     let header = ["INTERFACE", "STATE", "MAC", "MTU", "ADDRESSES", "RECEIVED", "SENT"];
     let mut lines = vec![header.map(str::to_owned).to_vec()];
     lines.extend(view.links.iter().map(|link| row(&view, link)));
-    table(&lines);
+    table(&lines)?;
     for route in &view.routes {
-        say!("{}", route_text(&view, route));
+        say!("{}", route_text(&view, route))?;
     }
-    host_table(&record);
+    host_table(&record)?;
     Ok(0)
 }
 
@@ -40,21 +41,19 @@ fn look(container: &Container) -> Result<View, Failure> {
     let through =
         !nix::unistd::geteuid().is_root() && container.config().namespaces.contains(NamespaceKind::User);
     let Some(pid) = container.init_pid()?.filter(|_| through) else { return Ok(container.network()?) };
-    let namespaces = libcontainer::plan::open_pidfd(pid)?;
+    let called = |call: &str| format!("network of {:?}: {call}", container.id());
+    let namespaces = libcontainer::plan::open_pidfd(pid).named(called("pidfd_open"))?;
     // RACE: the number may have been given to another process before it was opened; the container then knows it no more.
     if container.init_pid()? != Some(pid) {
         return Ok(container.network()?);
     }
-    let failed = |errno: nix::errno::Errno| {
-        format!("network of {:?}: enter its user namespace: setns: {errno}", container.id())
-    };
     setns(namespaces, CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET)
-        .map_err(|errno| Failure::new(1, failed(errno)))?;
-    Ok(libcontainer::network::look_here()?)
+        .named(called("enter its user namespace: setns"))?;
+    libcontainer::network::look_here().map_err(|error| Failure::new(called(&error.to_string())))
 }
 
 /// What the host has for interfaces whose other end it holds; nothing if there are none.
-fn host_table(record: &NetworkState) {
+fn host_table(record: &NetworkState) -> Result<(), Failure> {
     let mut lines =
         vec![["INTERFACE", "HOST", "BRIDGE", "NAT", "FORWARD", "PORTS"].map(str::to_owned).to_vec()];
     let word = |set: bool| if set { "yes" } else { "no" }.to_owned();
@@ -64,10 +63,11 @@ fn host_table(record: &NetworkState) {
         let (name, host, bridge) = (one.name.clone(), one.host_name.clone(), one.bridge.clone());
         lines.push(vec![name, host, bridge, word(one.nat), word(one.forward), ports]);
     }
-    if lines.len() > 1 {
-        say!("");
-        table(&lines);
+    if lines.len() == 1 {
+        return Ok(());
     }
+    say!("")?;
+    table(&lines)
 }
 
 /// A published port as `docker ps` has it.
@@ -100,8 +100,8 @@ fn row(view: &View, link: &Link) -> Vec<String> {
         link.mac.map_or_else(|| "-".to_owned(), |mac| mac.to_string()),
         link.mtu.to_string(),
         if found.is_empty() { "-".to_owned() } else { found.join(",") },
-        size(link.stats.rx_bytes),
-        size(link.stats.tx_bytes),
+        size::show(link.stats.rx_bytes),
+        size::show(link.stats.tx_bytes),
     ]
 }
 

@@ -1,40 +1,65 @@
-//! Standard output: a reader that goes away is no error, a full disk is.
+//! What commands print.
 
 use std::fmt::Arguments;
-use std::io::{self, Write};
-use std::sync::OnceLock;
+use std::io::IsTerminal;
+use std::{env, io};
 
-use crate::Failure;
+use nix::errno::Errno;
 
-static FAILED: OnceLock<io::Error> = OnceLock::new();
+use crate::failure::{Failure, Named, Outcome};
+use crate::streams;
 
-/// Writes a line. An error is kept for [`check`].
-pub(crate) fn line(text: Arguments<'_>) {
-    let result = writeln!(io::stdout().lock(), "{text}").and_then(|()| io::stdout().flush());
-    if let Some(error) = result.err().filter(|error| error.kind() != io::ErrorKind::BrokenPipe) {
-        // Only the first one matters.
-        let _ = FAILED.set(error);
+/// Writes a line to standard output.
+///
+/// # Errors
+/// [`Failure::Unread`] if nobody reads it; what failed, such as a full disk.
+pub(crate) fn line(text: Arguments<'_>) -> Result<(), Failure> {
+    told(format!("{text}\n").as_bytes())
+}
+
+fn told(bytes: &[u8]) -> Result<(), Failure> {
+    match streams::output(bytes) {
+        Err(Errno::EPIPE) => Err(Failure::Unread),
+        result => result.named("write standard output"),
     }
 }
 
-/// The error that a write has met, if one has.
-pub(crate) fn check() -> Result<(), Failure> {
-    FAILED.get().map_or(Ok(()), |error| Err(Failure::new(1, format!("write standard output: {error}"))))
+/// What clap has to say: help and version, or what is wrong with the command line.
+pub(crate) fn answer(answer: &clap::Error) -> Outcome {
+    let text = answer.render();
+    let shown =
+        |terminal: bool| if terminal && coloured() { text.ansi().to_string() } else { text.to_string() };
+    if answer.use_stderr() {
+        streams::error(shown(io::stderr().is_terminal()).as_bytes());
+    } else {
+        told(shown(io::stdout().is_terminal()).as_bytes())?;
+    }
+    // clap's codes are 0 and 2.
+    u8::try_from(answer.exit_code()).map_err(|_| Failure::usage("the command line is wrong"))
+}
+
+fn coloured() -> bool {
+    let is = |name: &str, value: &str| env::var_os(name).is_some_and(|found| found == value);
+    env::var_os("NO_COLOR").is_none() && !is("TERM", "dumb")
 }
 
 /// Writes lines in columns, each as wide as its widest cell.
-pub(crate) fn table(lines: &[Vec<String>]) {
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn table(lines: &[Vec<String>]) -> Result<(), Failure> {
     let columns = lines.first().map_or(0, Vec::len);
     let wide =
         |column: usize| lines.iter().filter_map(|line| line.get(column)).map(String::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(wide).collect();
     for cells in lines {
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        line(format_args!("{}", padded.collect::<Vec<_>>().join("  ").trim_end()));
+        line(format_args!("{}", padded.collect::<Vec<_>>().join("  ").trim_end()))?;
     }
+    Ok(())
 }
 
-/// Writes a line to standard output.
+/// Writes a line to standard output; its result is [`line`]'s.
 macro_rules! say {
     ($($part:tt)*) => { $crate::output::line(format_args!($($part)*)) };
 }

@@ -1,10 +1,11 @@
 //! The directory that holds the containers' directories.
 
 use std::fs::DirBuilder;
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use crate::Failure;
+use crate::failure::{Failure, Named};
 
 /// Where containers are kept.
 #[derive(Debug)]
@@ -39,25 +40,23 @@ impl State {
 
     /// Makes the directory if it is missing, and makes sure that it is ours alone.
     pub(crate) fn ready(&self) -> Result<&Path, Failure> {
-        let named =
-            |error: std::io::Error| Failure::new(1, format!("--root {}: {error}", self.dir.display()));
+        let called =
+            |call: &str| format!("state directory {} (--root names another): {call}", self.dir.display());
         match DirBuilder::new().mode(0o700).recursive(false).create(&self.dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                DirBuilder::new().mode(0o700).recursive(true).create(&self.dir).map_err(named)?;
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let all = DirBuilder::new().mode(0o700).recursive(true).create(&self.dir);
+                all.named(called("mkdir"))?;
             }
-            result => result.map_err(named)?,
+            result => result.named(called("mkdir"))?,
         }
-        let data = self.dir.symlink_metadata().map_err(named)?;
+        let data = self.dir.symlink_metadata().named(called("lstat"))?;
         let ours = data.uid() == nix::unistd::geteuid().as_raw() && data.mode() & 0o022 == 0;
         if data.is_dir() && ours {
             return Ok(&self.dir);
         }
-        let text = format!(
-            "--root {}: must be a directory that belongs to the caller and that others can't write to",
-            self.dir.display()
-        );
-        Err(Failure::new(1, text))
+        let wanted = "it must be a directory that belongs to the caller and that others can't write to";
+        Err(Failure::new(called(wanted)))
     }
 
     /// The directory of a container, whose name may not be used to leave the root.
@@ -68,9 +67,8 @@ impl State {
         if fits {
             return Ok(self.dir.join(id));
         }
-        let text = format!(
+        Err(Failure::usage(format!(
             "container name {id:?}: letters, digits and _ + - . only, not beginning with - or ., at most 255 bytes"
-        );
-        Err(Failure::new(1, text))
+        )))
     }
 }

@@ -1,6 +1,5 @@
 //! The start-up as text and as a drawing.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use libcontainer::plan::{Lane, Stamp};
@@ -41,12 +40,8 @@ pub(crate) fn stages(stamps: &[Stamp]) -> String {
     let mut text = String::from("   begins    takes\n");
     for Stage { lane, text: name, from, to } in grouped(stamps) {
         let lane = if lane == Lane::Host { "host" } else { "init" };
-        let _ = writeln!(
-            text,
-            "{:>6} µs {:>5} µs  {lane}  {name}",
-            micros(from),
-            micros(to.saturating_sub(from))
-        );
+        let (begins, takes) = (micros(from), micros(to.saturating_sub(from)));
+        text += &format!("{begins:>6} µs {takes:>5} µs  {lane}  {name}\n");
     }
     text
 }
@@ -62,9 +57,8 @@ pub(crate) fn svg(stamps: &[Stamp]) -> String {
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"1240\" height=\"{height}\" font-family=\"sans-serif\" font-size=\"11\">\n"
     );
-    let _ = writeln!(
-        text,
-        "<rect width=\"100%\" height=\"100%\" fill=\"white\"/><text x=\"8\" y=\"14\">start-up, {:.0} µs; blue: host, orange: init</text>",
+    text += &format!(
+        "<rect width=\"100%\" height=\"100%\" fill=\"white\"/><text x=\"8\" y=\"14\">start-up, {:.0} µs; blue: host, orange: init</text>\n",
         end * 1e6
     );
     for (row, stage) in stages.iter().enumerate() {
@@ -73,9 +67,8 @@ pub(crate) fn svg(stamps: &[Stamp]) -> String {
             (LEFT + WIDTH * stage.from.as_secs_f64() / end, LEFT + WIDTH * stage.to.as_secs_f64() / end);
         let colour = if stage.lane == Lane::Host { "#3a6ea5" } else { "#e08020" };
         let name: String = stage.text.chars().take(70).collect();
-        let _ = writeln!(
-            text,
-            "<text x=\"{:.0}\" y=\"{}\" text-anchor=\"end\">{}</text><rect x=\"{x:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"{}\" fill=\"{colour}\"/>",
+        text += &format!(
+            "<text x=\"{:.0}\" y=\"{}\" text-anchor=\"end\">{}</text><rect x=\"{x:.1}\" y=\"{y}\" width=\"{:.1}\" height=\"{}\" fill=\"{colour}\"/>\n",
             LEFT - 8.0,
             y + 10,
             escape(&name),
