@@ -76,11 +76,11 @@ fn a_life_by_commands() {
         "inside",
         "",
     );
-    check(&place, &["exec", "web", "nope"], 255, "", "ENOENT");
-    check(&place, &["exec", "none", "true"], 255, "", "does not exist");
+    check(&place, &["exec", "web", "nope"], 127, "", "ENOENT");
+    check(&place, &["exec", "none", "true"], 1, "", "does not exist");
     check(&place, &["exec", "--user", "u", "web", "id", "-u"], 0, "1000", "");
     check(&place, &["delete", "web"], 1, "", "kill it first");
-    check(&place, &["kill", "web", "BOGUS"], 1, "", "unknown signal");
+    check(&place, &["kill", "web", "BOGUS"], 2, "", "unknown signal");
     check(&place, &["kill", "web", "KILL"], 0, "", "");
     for _ in 0..500 {
         if String::from_utf8_lossy(&nsinit(&place, &["state", "web"]).stdout).contains("stopped") {
@@ -99,7 +99,7 @@ fn a_life_by_commands() {
         "hi",
         "",
     );
-    check(&place, &["run", "--bundle", &bundle, "../x", "true"], 1, "", "container name");
+    check(&place, &["run", "--bundle", &bundle, "../x", "true"], 2, "", "container name");
     check(&place, &["run", "--bundle", "/no/such", "x", "true"], 1, "", "/no/such");
     check(&place, &["config", &bundle], 0, "\"hostname\": \"inside\"", "");
     check(&place, &["explain", &bundle], 0, "make the rootfs the root", "");

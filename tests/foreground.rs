@@ -13,98 +13,14 @@
 mod terminal;
 
 use std::fs;
-use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use libcontainer::Config;
-use libcontainer_tests::{Place, able, config, skip};
+use libcontainer_tests::operator::{Operator, until};
+use libcontainer_tests::skip;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
-
-/// A bundle with a state directory, and the program beside the tests' own directory.
-struct Operator {
-    place: Place,
-    program: PathBuf,
-    config: Config,
-}
-
-impl Operator {
-    fn new(name: &str) -> Option<Self> {
-        let program = std::env::current_exe().unwrap().parent()?.parent()?.join("nsinit");
-        if !able(name) {
-            return None;
-        }
-        if !program.exists() {
-            skip(name, "nsinit is not built: cargo build -p nsinit");
-            return None;
-        }
-        let place = Place::new(name);
-        let mut config = config(&place.rootfs().unwrap());
-        symlink("busybox", config.rootfs.join("bin/stty")).unwrap();
-        config.args = ["sleep", "300"].map(str::to_owned).to_vec();
-        let operator = Self { place, program, config };
-        operator.write();
-        Some(operator)
-    }
-
-    fn write(&self) {
-        fs::write(self.place.join("container.json"), self.config.to_json().unwrap()).unwrap();
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.arg("--root").arg(self.place.join("state")).args(args).current_dir(self.place.path());
-        command.stdin(Stdio::null());
-        command
-    }
-
-    /// Output goes to files: a container that goes on keeps what it was given open.
-    fn run(&self, args: &[&str]) -> Output {
-        let (out, err) = (self.place.join("out"), self.place.join("err"));
-        let file = |path: &PathBuf| fs::File::create(path).unwrap();
-        let status = self.command(args).stdout(file(&out)).stderr(file(&err)).status().unwrap();
-        Output { status, stdout: fs::read(out).unwrap(), stderr: fs::read(err).unwrap() }
-    }
-
-    fn check(&self, args: &[&str], code: i32, wanted: &str) {
-        let found = self.run(args);
-        let text =
-            format!("{}{}", String::from_utf8_lossy(&found.stdout), String::from_utf8_lossy(&found.stderr));
-        assert_eq!(found.status.code(), Some(code), "{args:?}: {text}");
-        assert!(text.contains(wanted), "{args:?}: wanted {wanted:?}, found {text}");
-    }
-
-    /// Starts one that stays in the foreground, and waits until what it runs has made the file `tmp/ready`.
-    fn started(&self, args: &[&str]) -> Child {
-        let _ = fs::remove_file(self.config.rootfs.join("tmp/ready"));
-        let child = self.command(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        until("the program runs", || self.config.rootfs.join("tmp/ready").exists());
-        child
-    }
-
-    /// Pids of processes whose root is this test's rootfs.
-    fn inside(&self) -> Vec<i32> {
-        let dir = self.place.path().file_name().unwrap().to_string_lossy().into_owned();
-        let root = |pid: i32| {
-            let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-            let first = mounts.lines().find(|line| line.split(' ').nth(4) == Some("/"));
-            first.is_some_and(|line| line.split(' ').nth(3).is_some_and(|root| root.contains(&dir)))
-        };
-        let entries = fs::read_dir("/proc").unwrap().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(|pid| root(*pid)).collect()
-    }
-}
-
-fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
-    while !done() {
-        assert!(Instant::now() < end, "{what}: not within 20 s");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
 
 /// The exit code of a command that must end by itself.
 fn code_of(mut child: Child) -> Option<i32> {
@@ -123,40 +39,6 @@ fn send(child: &Child, signal: Signal) {
 }
 
 const SLEEP: &str = "touch /tmp/ready; exec sleep 300";
-
-#[test]
-fn exit_codes_are_the_programs_own_or_tell_what_failed() {
-    let Some(operator) = Operator::new("codes") else { return };
-    let shell = |script: &'static str| ["run", "x", "sh", "-c", script];
-    operator.check(&shell("exit 0"), 0, "");
-    operator.check(&shell("exit 255"), 255, "");
-    // The first process of a pid namespace survives its own signals, so that a child tells.
-    for (script, code) in
-        [("sh -c 'kill -9 $$'; exit $?", 137), ("sh -c 'kill -TERM $$'; exit $?", 143), ("exit 64", 64)]
-    {
-        operator.check(&shell(script), code, "");
-    }
-    operator.check(&["run", "-d", "web"], 0, "");
-    for (script, code) in [("exit 3", 3), ("kill -9 $$", 137), ("kill -INT $$", 130), ("kill -63 $$", 191)] {
-        operator.check(&["exec", "web", "sh", "-c", script], code, "");
-    }
-    // As runc: 1 where a container can't be made, 255 where a process can't be started.
-    operator.check(&["run", "x", "foo"], 1, "exec: \"foo\": executable file not found in $PATH");
-    operator.check(&["exec", "web", "foo"], 255, "exec: \"foo\": executable file not found in $PATH");
-    operator.check(&["run", "x", "/bin/foo"], 1, "No such file or directory");
-    operator.check(&["exec", "web", "/etc/passwd"], 255, "Permission denied");
-    operator.check(&["create", "y", "foo"], 0, "");
-    operator.check(&["start", "y"], 1, "exec: \"foo\": executable file not found in $PATH");
-    operator.check(&["delete", "--force", "y"], 0, "");
-    operator.check(&["delete", "--force", "web"], 0, "");
-    // As shells, for what stands in place of a shell's command.
-    operator.check(&["try", "--", "foo"], 127, "exec: \"foo\": executable file not found in $PATH");
-    operator.check(&["try", "--", "/bin/foo"], 127, "No such file or directory");
-    operator.check(&["try", "--", "/etc/passwd"], 126, "Permission denied");
-    operator.check(&["try", "--timeline", "/no/such/file.svg", "--", "true"], 125, "/no/such/file.svg");
-    operator.check(&["try", "--", "sh", "-c", "sh -c 'kill -TERM $$'; exit $?"], 143, "");
-    assert_eq!(fs::read_dir(operator.place.join("state")).unwrap().count(), 0, "nothing is left");
-}
 
 #[test]
 fn signals_reach_the_program() {

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 
-use crate::{Operator, SLEEP, until};
+use libcontainer_tests::operator::{Operator, until};
+
+use crate::SLEEP;
 
 /// `nsinit` as leader of a session on a pseudoterminal, and what was printed there.
 struct Session {
@@ -95,7 +97,7 @@ fn exec_types_prints_and_restores() {
     operator.check(&["exec", "-t", "web", "tty"], 0, "/dev/pts/");
     operator.check(&["exec", "web", "tty"], 1, "not a tty");
     // Errors leave the terminal alone too.
-    Session::start(&operator, &["exec", "-t", "web", "foo"]).ends_with(255);
+    Session::start(&operator, &["exec", "-t", "web", "foo"]).ends_with(127);
     operator.check(&["delete", "--force", "web"], 0, "");
 }
 

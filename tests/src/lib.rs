@@ -1,6 +1,8 @@
 //! What the end-to-end tests share: a place to work in, a rootfs, configs, and a look at what remains.
 #![forbid(unsafe_code)]
 
+pub mod operator;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;

@@ -6,9 +6,13 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::size;
 
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 it could not be done; 2 the command line is wrong; 126 the program is there and can't be executed; 127 it is \
+not there; 128+n signal n ended it; else the program's own.";
+
 /// Create and run Linux containers.
 #[derive(Debug, Parser)]
-#[command(name = "nsinit", version, max_term_width = 100)]
+#[command(name = "nsinit", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     /// Directory of the containers' state [default: /run/nsinit; without root nsinit in XDG_RUNTIME_DIR, else /tmp/nsinit-UID]
     #[arg(long, global = true, value_name = "DIR")]

@@ -1,9 +1,7 @@
 //! Waiting for a process in the foreground: signals forwarded, the terminal in raw mode and restored.
 
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::path::Path;
 
 use libcontainer::{ExitStatus, Process, Terminal};
 use nix::errno::Errno;
@@ -157,7 +155,7 @@ impl Copied {
         let mut buffer = [0; 16 * 1024];
         match terminal.file().read(&mut buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // EIO: no process has it open any more.
+            // With EIO no process has it open any more.
             Ok(0) | Err(_) => self.output = false,
             Ok(count) if self.lost.is_none() => {
                 match streams::output(buffer.get(..count).unwrap_or_default()) {
@@ -233,18 +231,4 @@ fn forward(signals: &Signals, process: &Process, copied: &Copied) -> nix::Result
         }
     }
     Ok(())
-}
-
-/// Writes a pid file: under another name, renamed into place.
-pub(crate) fn write_pid(path: &Path, pid: libcontainer::Pid) -> Result<(), Failure> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}", std::process::id()));
-    let written = File::create(&temporary)
-        .and_then(|mut file| file.write_all(pid.to_string().as_bytes()))
-        .and_then(|()| std::fs::rename(&temporary, path));
-    if written.is_err() {
-        // If it was not made there is nothing to remove, and else the first error is the one that counts.
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written.named(format_args!("--pid-file {}", path.display()))
 }

@@ -9,17 +9,14 @@ use nix::sys::signal::Signal;
 
 use crate::arguments::{CreateArgs, ExecArgs, RunArgs};
 use crate::failure::{Failure, Named, Outcome, both};
+use crate::pid_file::PidFile;
 use crate::root::State;
 use crate::{bundle, foreground, program, trial};
 
 pub(crate) fn run(root: &State, args: RunArgs) -> Outcome {
     let signals = foreground::Signals::take()?;
     let RunArgs { detach, keep, create } = args;
-    let pid_file = create.pid_file.clone();
     let (container, mut process) = make(root, create, detach, Factory::run)?;
-    if let Some(path) = &pid_file {
-        pid_file_or_destroy(path, &container, &process)?;
-    }
     if detach {
         return Ok(0);
     }
@@ -28,11 +25,7 @@ pub(crate) fn run(root: &State, args: RunArgs) -> Outcome {
 }
 
 pub(crate) fn create(root: &State, args: CreateArgs) -> Outcome {
-    let pid_file = args.pid_file.clone();
-    let (container, process) = make(root, args, true, Factory::create_with)?;
-    if let Some(path) = &pid_file {
-        pid_file_or_destroy(path, &container, &process)?;
-    }
+    make(root, args, true, Factory::create_with)?;
     Ok(0)
 }
 
@@ -57,25 +50,28 @@ fn make(root: &State, args: CreateArgs, detached: bool, make: Make) -> Result<(C
         return Err(Failure::new(text));
     }
     let process = ProcessConfig { terminal: config.tty, ..ProcessConfig::new(program).inherited() };
+    let pid_file = args.pid_file.as_deref().map(PidFile::prepare).transpose()?;
     root.ready()?;
     let factory = Factory::new()?;
-    make(&factory, path.clone(), &config, process).map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => match there(&path) {
+    let made =
+        make(&factory, path.clone(), &config, process).map_err(|error| not_made(&path, &args.id, error))?;
+    match pid_file.map_or(Ok(()), |file| file.write(made.1.pid())) {
+        Ok(()) => Ok(made),
+        Err(failure) => both(Err(failure), made.0.destroy().map_err(Failure::from)).map(|_| made),
+    }
+}
+
+fn not_made(path: &Path, id: &str, error: libcontainer::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::AlreadyExists => match there(path) {
             Ok(true) => {
-                let (id, path) = (&args.id, path.display());
+                let path = path.display();
                 Failure::new(format!("container {id:?} already exists ({path}; nsinit delete removes it)"))
             }
             // Something else exists that the container was to have, or it can't be told.
             _ => error.into(),
         },
         _ => program::failure(&error),
-    })
-}
-
-fn pid_file_or_destroy(path: &Path, container: &Container, process: &Process) -> Result<(), Failure> {
-    match foreground::write_pid(path, process.pid()) {
-        Ok(()) => Ok(()),
-        Err(failure) => both(Err(failure), container.destroy().map_err(Failure::from)).map(drop),
     }
 }
 
@@ -114,12 +110,11 @@ pub(crate) fn exec(root: &State, args: ExecArgs) -> Outcome {
         stderr: Stdio::Inherit,
         ..ProcessConfig::new(args.args)
     };
+    let pid_file = args.pid_file.as_deref().map(PidFile::prepare).transpose()?;
     let mut process = container.start(process).map_err(|error| program::failure(&error))?;
-    if let Some(path) = &args.pid_file {
-        if let Err(failure) = foreground::write_pid(path, process.pid()) {
-            // Whoever can't learn its number has no way to end it.
-            return both(Err(failure), end(&mut process));
-        }
+    if let Err(failure) = pid_file.map_or(Ok(()), |file| file.write(process.pid())) {
+        // Whoever can't learn its number has no way to end it.
+        return both(Err(failure), end(&mut process));
     }
     if args.detach {
         return Ok(0);

@@ -16,13 +16,13 @@ use crate::root::State;
 const LIMIT: u64 = 1024 * 1024;
 
 pub(crate) fn update(root: &State, args: UpdateArgs) -> Outcome {
-    let container = load(root, &args.id)?;
+    let id = args.id.clone();
     let given = args.resources.as_deref().map(read).transpose()?.unwrap_or_default();
     let resources = over(given, args);
     if resources == Resources::default() {
         return Err(Failure::usage("no limit is given: see nsinit update --help"));
     }
-    container.update(&resources)?;
+    load(root, &id)?.update(&resources)?;
     Ok(0)
 }
 

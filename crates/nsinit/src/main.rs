@@ -13,6 +13,7 @@ mod listing;
 mod measure;
 mod net;
 mod output;
+mod pid_file;
 mod program;
 mod root;
 mod size;

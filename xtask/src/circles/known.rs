@@ -11,23 +11,4 @@ pub(super) const KNOWN: &[Known] = &[
     ("crates/cgroups/src/lib.rs", "stats", &["(own file)", "files", "reader"]),
     ("crates/cgroups/src/lib.rs", "stats", &["io", "list", "memory", "scan", "types"]),
     ("crates/network/src/lib.rs", "", &["device", "link", "nat", "pasta", "plan"]),
-    (
-        "crates/nsinit/src/main.rs",
-        "",
-        &[
-            "(own file)",
-            "bundle",
-            "check",
-            "foreground",
-            "inside",
-            "lifecycle",
-            "limits",
-            "listing",
-            "measure",
-            "net",
-            "output",
-            "root",
-            "trial",
-        ],
-    ),
 ];

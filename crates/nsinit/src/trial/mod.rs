@@ -4,7 +4,7 @@ mod made_of;
 mod network;
 mod scratch;
 
-use std::fs;
+use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
@@ -22,12 +22,18 @@ pub(crate) use scratch::{has_left, owner_of, remove_left};
 
 pub(crate) fn run(root: &State, args: &TryArgs) -> Outcome {
     let signals = foreground::Signals::take()?;
+    let drawing = args.timeline.as_deref().map(open).transpose()?;
     let scratch = Scratch::new(root)?;
-    let outcome = tried(&scratch, args, &signals);
+    let outcome = tried(&scratch, args, &signals, drawing);
     both(outcome, scratch.remove())
 }
 
-fn tried(scratch: &Scratch, args: &TryArgs, signals: &foreground::Signals) -> Outcome {
+fn tried(
+    scratch: &Scratch,
+    args: &TryArgs,
+    signals: &foreground::Signals,
+    drawing: Option<Drawing>,
+) -> Outcome {
     let shown = args.command.is_empty();
     let (mut config, process) = if shown { itself(scratch)? } else { host(scratch, args)? };
     if args.net {
@@ -37,7 +43,7 @@ fn tried(scratch: &Scratch, args: &TryArgs, signals: &foreground::Signals) -> Ou
     let factory = Factory::new()?.trace(shown || args.timeline.is_some());
     let (container, mut process) =
         factory.run(&scratch.container, &config, process).map_err(|error| program::failure(&error))?;
-    let drawn = args.timeline.as_deref().map_or(Ok(()), |file| draw(file, &process));
+    let drawn = drawing.map_or(Ok(()), |drawing| draw(drawing, &process));
     let outcome = drawn.and_then(|()| {
         if shown {
             tell(&mut process);
@@ -47,8 +53,21 @@ fn tried(scratch: &Scratch, args: &TryArgs, signals: &foreground::Signals) -> Ou
     both(outcome, container.destroy().map_err(Failure::from))
 }
 
-fn draw(file: &Path, process: &Process) -> Result<(), Failure> {
-    fs::write(file, timeline::svg(&process.timeline)).named(format_args!("--timeline {}", file.display()))
+/// The file of a drawing, and its name for errors.
+type Drawing = (File, String);
+
+/// Opened before there is anything to draw, so that a wrong path is told first. What is in the file stays until then.
+fn open(path: &Path) -> Result<Drawing, Failure> {
+    let name = format!("--timeline {}", path.display());
+    let file = File::options().write(true).create(true).truncate(false).open(path).named(&name)?;
+    Ok((file, name))
+}
+
+fn draw((mut file, name): Drawing, process: &Process) -> Result<(), Failure> {
+    let text = timeline::svg(&process.timeline);
+    // Also to what can't be cut, as a pipe.
+    let cut = if file.metadata().named(&name)?.is_file() { file.set_len(0) } else { Ok(()) };
+    cut.and_then(|()| file.write_all(text.as_bytes())).named(name)
 }
 
 /// Passes the times of the start to the program inside, by its standard input.

@@ -1,0 +1,135 @@
+//! The table of docs/exit-codes.md, command by command.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use libcontainer_tests::operator::Operator;
+
+/// Programs that end by themselves or by a signal. Inside, the first process of a pid namespace survives its own signals, so that a child tells.
+const ENDS: [(&str, i32); 8] = [
+    ("exit 0", 0),
+    ("exit 1", 1),
+    ("exit 64", 64),
+    ("exit 126", 126),
+    ("exit 255", 255),
+    ("sh -c 'kill -9 $$'; exit $?", 137),
+    ("sh -c 'kill -TERM $$'; exit $?", 143),
+    ("sh -c 'kill -63 $$'; exit $?", 191),
+];
+
+/// Programs that can't be executed.
+const REFUSED: [(&str, i32, &str); 6] = [
+    ("foo", 127, "exec: \"foo\": executable file not found in $PATH"),
+    ("/bin/foo", 127, "ENOENT: No such file or directory"),
+    ("/etc/passwd/foo", 127, "ENOTDIR: Not a directory"),
+    ("/etc/passwd", 126, "EACCES: Permission denied"),
+    ("/etc", 126, "EACCES: Permission denied"),
+    ("/etc/text", 126, "ENOEXEC: Exec format error"),
+];
+
+fn operator(name: &str) -> Option<Operator> {
+    let operator = Operator::new(name)?;
+    let text = operator.config.rootfs.join("etc/text");
+    fs::write(&text, "neither a script nor a program\n").unwrap();
+    fs::set_permissions(text, fs::Permissions::from_mode(0o755)).unwrap();
+    Some(operator)
+}
+
+#[test]
+fn a_programs_own_code_or_128_and_its_signal() {
+    let Some(operator) = operator("own-codes") else { return };
+    operator.check(&["run", "-d", "web"], 0, "");
+    for (script, code) in ENDS {
+        operator.check(&["run", "x", "sh", "-c", script], code, "");
+        operator.check(&["exec", "web", "sh", "-c", script], code, "");
+        operator.check(&["try", "--", "sh", "-c", script], code, "");
+    }
+    for (script, code) in [("kill -9 $$", 137), ("kill -INT $$", 130), ("kill -63 $$", 191)] {
+        operator.check(&["exec", "web", "sh", "-c", script], code, "");
+    }
+    operator.check(&["delete", "--force", "web"], 0, "");
+}
+
+#[test]
+fn a_program_that_cant_be_executed() {
+    let Some(operator) = operator("refused") else { return };
+    operator.check(&["run", "-d", "web"], 0, "");
+    for (program, code, text) in REFUSED {
+        operator.check(&["run", "x", program], code, text);
+        operator.check(&["run", "-d", "x", program], code, text);
+        operator.check(&["exec", "web", program], code, text);
+        operator.check(&["exec", "-d", "web", program], code, text);
+        operator.check(&["create", "y", program], 0, "");
+        operator.check(&["start", "y"], code, text);
+        operator.check(&["delete", "--force", "y"], 0, "");
+    }
+    for (program, code, text) in [REFUSED[0], REFUSED[1], REFUSED[2], REFUSED[3], REFUSED[4]] {
+        operator.check(&["try", "--", program], code, text);
+    }
+    // What fails before the program is our own error.
+    operator.check(&["exec", "--cwd", "/no/dir", "web", "true"], 1, "/no/dir");
+    operator.check(&["exec", "--user", "nobody-here", "web", "true"], 1, "nobody-here");
+    operator.check(&["delete", "--force", "web"], 0, "");
+    assert_eq!(fs::read_dir(operator.place.join("state")).unwrap().count(), 0, "nothing is left");
+}
+
+/// Every command that takes a name: 1 if there is no such container, 2 if it is no name.
+#[test]
+fn commands_on_a_container_that_is_not_there() {
+    let Some(operator) = operator("not-there") else { return };
+    let commands: [(&str, &[&str]); 11] = [
+        ("start", &[]),
+        ("exec", &["true"]),
+        ("state", &[]),
+        ("kill", &[]),
+        ("pause", &[]),
+        ("resume", &[]),
+        ("stats", &[]),
+        ("ps", &[]),
+        ("net", &[]),
+        ("events", &[]),
+        ("delete", &[]),
+    ];
+    for (command, more) in commands {
+        let args = |id| [&[command, id][..], more].concat();
+        operator.check(&args("none"), 1, "container \"none\" does not exist");
+        operator.check(&args("a/b"), 2, "container name \"a/b\"");
+    }
+    operator.check(&["update", "--memory", "1g", "none"], 1, "container \"none\" does not exist");
+    operator.check(&["update", "--memory", "1g", "a/b"], 2, "container name");
+    operator.check(&["create", "a/b"], 2, "container name");
+    operator.check(&["run", "a/b"], 2, "container name");
+    operator.check(&["delete", "--force", "none"], 0, "");
+}
+
+#[test]
+fn a_wrong_command_line_is_2_and_an_answer_is_0() {
+    let Some(operator) = operator("usage") else { return };
+    for args in [
+        &[][..],
+        &["bogus"],
+        &["run"],
+        &["run", "--bogus", "x"],
+        &["exec", "web"],
+        &["list", "--format", "yaml"],
+        &["update", "--memory", "3q", "web"],
+        &["stats"],
+        &["kill", "web", "BOGUS"],
+        &["kill", "web", "99"],
+    ] {
+        operator.check(args, 2, "");
+    }
+    operator.check(&["--help"], 0, "Exit codes");
+    operator.check(&["--version"], 0, "nsinit ");
+    operator.check(&["run", "--help"], 0, "--bundle");
+    operator.check(&["list"], 0, "ID");
+    operator.check(&["config"], 0, "\"hostname\"");
+    operator.check(&["explain"], 0, "execve");
+}

@@ -1,0 +1,222 @@
+//! `nsinit` whose standard output or error can't be written to: no panic, the right exit code, and no process is lost.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command, Stdio};
+
+use libcontainer_tests::operator::{Operator, until};
+
+/// A command line, what has to be done before and after it, its code, and whether it prints.
+struct Case {
+    before: &'static [&'static str],
+    args: &'static [&'static str],
+    after: &'static [&'static str],
+    code: i32,
+    prints: bool,
+}
+
+const fn silent(args: &'static [&'static str], code: i32) -> Case {
+    Case { before: &[], args, after: &[], code, prints: false }
+}
+
+const fn prints(args: &'static [&'static str]) -> Case {
+    Case { before: &[], args, after: &[], code: 0, prints: true }
+}
+
+const CASES: &[Case] = &[
+    prints(&["--version"]),
+    prints(&["--help"]),
+    prints(&["help", "run"]),
+    prints(&["try"]),
+    silent(&["try", "--", "sh", "-c", "exit 7"], 7),
+    silent(&["try", "--", "no-such-program"], 127),
+    silent(&["run", "x", "sh", "-c", "exit 7"], 7),
+    silent(&["run", "x", "no-such-program"], 127),
+    Case { after: &["delete", "--force", "made"], ..silent(&["create", "made"], 0) },
+    Case {
+        before: &["create", "made"],
+        after: &["delete", "--force", "made"],
+        ..silent(&["start", "made"], 0)
+    },
+    silent(&["exec", "web", "sh", "-c", "exit 7"], 7),
+    silent(&["exec", "none", "true"], 1),
+    prints(&["list"]),
+    prints(&["list", "--format", "json"]),
+    prints(&["state", "web"]),
+    silent(&["state", "none"], 1),
+    silent(&["kill", "web", "CONT"], 0),
+    Case { after: &["resume", "web"], ..silent(&["pause", "web"], 0) },
+    Case { before: &["pause", "web"], ..silent(&["resume", "web"], 0) },
+    prints(&["stats", "web"]),
+    prints(&["stats", "--format", "json", "web"]),
+    prints(&["ps", "web"]),
+    prints(&["ps", "--format", "json", "web"]),
+    prints(&["net", "web"]),
+    prints(&["net", "--format", "json", "web"]),
+    silent(&["update", "--memory", "300m", "web"], 0),
+    prints(&["events", "--stats", "web"]),
+    Case { before: &["create", "made"], ..silent(&["delete", "--force", "made"], 0) },
+    prints(&["config"]),
+    prints(&["explain"]),
+    prints(&["check"]),
+    prints(&["check", "--json"]),
+    silent(&["bogus"], 2),
+];
+
+/// A running container with a control group, and a config with a key that every command that reads it has to complain of.
+fn operator(name: &str) -> Option<Operator> {
+    let mut operator = Operator::new(name)?;
+    operator.config.cgroups = Some(operator.place.cgroup());
+    operator.write();
+    operator.check(&["run", "--detach", "web"], 0, "");
+    // The group is that of the first container alone.
+    operator.config.cgroups = None;
+    let text = operator.config.to_json().unwrap().replacen('{', "{\"bogus\": 1,", 1);
+    fs::write(operator.place.join("container.json"), text).unwrap();
+    Some(operator)
+}
+
+/// Runs a case with its streams as a shell would redirect them; the code, and what came on standard error.
+fn run(operator: &Operator, case: &Case, redirection: &str) -> (Option<i32>, String) {
+    let step = |args: &[&str]| assert!(args.is_empty() || operator.run(args).status.success(), "{args:?}");
+    step(case.before);
+    let err = operator.place.join("err");
+    let plain = operator.command(case.args);
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(format!("exec \"$0\" \"$@\" {redirection}")).arg(plain.get_program());
+    command.args(plain.get_args()).current_dir(operator.place.path()).stdin(Stdio::null());
+    let out = if redirection.is_empty() {
+        unread()
+    } else {
+        File::create(operator.place.join("out")).unwrap().into()
+    };
+    let status = command.stdout(out).stderr(File::create(&err).unwrap()).status().unwrap();
+    step(case.after);
+    (status.code(), fs::read_to_string(err).unwrap())
+}
+
+/// A pipe that nobody reads.
+fn unread() -> Stdio {
+    let (_, write): (OwnedFd, OwnedFd) = nix::unistd::pipe().unwrap();
+    write.into()
+}
+
+#[test]
+fn every_command_with_streams_that_fail() {
+    let Some(operator) = operator("streams") else { return };
+    for redirection in [">/dev/full", ">&-", "", "2>&-", "2>/dev/full", ">/dev/full 2>/dev/full", ">&- 2>&-"]
+    {
+        for case in CASES {
+            let fails = case.prints && redirection.starts_with(">/dev/full");
+            let (code, err) = run(&operator, case, redirection);
+            let what = format!("{:?} {redirection}: {err}", case.args);
+            assert_eq!(code, Some(if fails { 1 } else { case.code }), "{what}");
+            assert!(!err.contains("panicked"), "{what}");
+            let told = "write standard output: ENOSPC";
+            assert_eq!(err.contains(told), fails && !redirection.contains("2>"), "{what}");
+            // Nothing but the first container is left.
+            assert_eq!(fs::read_dir(operator.place.join("state")).unwrap().count(), 1, "{what}");
+        }
+    }
+    assert_eq!(operator.inside().len(), 1);
+    operator.check(&["delete", "--force", "web"], 0, "");
+}
+
+/// A command without a row would not be tested.
+#[test]
+fn every_command_has_its_rows() {
+    let Some(operator) = Operator::new("rows") else { return };
+    let help = String::from_utf8(operator.run(&["--help"]).stdout).unwrap();
+    let rows: BTreeSet<_> = CASES.iter().map(|case| case.args[0]).collect();
+    let commands =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // Names are indented less than what goes on in the next line.
+    let names: Vec<_> = commands
+        .filter_map(|line| line.strip_prefix("  ")?.split_once("  ")?.0.split(' ').next())
+        .filter(|name| !name.is_empty())
+        .collect();
+    assert!(names.len() > 15, "{help}");
+    assert_eq!(names.iter().filter(|name| !rows.contains(*name)).collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+fn ends(mut child: Child) -> Option<i32> {
+    let mut status = None;
+    until("the end", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    status.unwrap().code()
+}
+
+/// What would go on for ever ends with its reader.
+#[test]
+fn watchers_end_with_their_reader() {
+    let Some(operator) = operator("watchers") else { return };
+    for args in [&["stats", "--watch=1", "web"][..], &["events", "--interval", "1", "web"]] {
+        let err = operator.place.join("watched");
+        let mut command = operator.command(args);
+        let mut child = command.stdout(Stdio::piped()).stderr(File::create(&err).unwrap()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "{args:?}");
+        assert_eq!(ends(child), Some(0), "{args:?}");
+        assert_eq!(fs::read_to_string(err).unwrap(), "", "{args:?}");
+    }
+    operator.check(&["delete", "--force", "web"], 0, "");
+}
+
+/// The output of a terminal is ours to write: a full disk is told, and the program goes on to its end; without a reader the terminal hangs up.
+#[test]
+fn terminals_whose_output_goes_nowhere() {
+    let Some(operator) = operator("nowhere") else { return };
+    let full = || Stdio::from(fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let exec = |script: &str, out: Stdio| {
+        let err = operator.place.join("told");
+        let mut command = operator.command(&["exec", "-t", "web", "sh", "-c", script]);
+        let child = command.stdout(out).stderr(File::create(&err).unwrap()).spawn().unwrap();
+        (ends(child), fs::read_to_string(err).unwrap())
+    };
+    let told = "nsinit: write standard output: ENOSPC: No space left on device\n".to_owned();
+    // More than the terminal holds.
+    let much = "i=0; while [ $i -lt 20000 ]; do echo $i; i=$((i + 1)); done";
+    assert_eq!(exec(&format!("{much}; exit 3"), full()), (Some(3), told.clone()));
+    assert_eq!(exec(much, full()), (Some(1), told));
+    assert_eq!(exec("while :; do echo y; done", unread()), (Some(129), String::new()));
+    assert_eq!(exec("exit 4", unread()), (Some(4), String::new()));
+    operator.check(&["delete", "--force", "web"], 0, "");
+}
+
+/// A process whose number can't be told is ended.
+#[test]
+fn a_pid_file_that_cant_be_written() {
+    let Some(operator) = operator("pid-file") else { return };
+    for (args, detach) in [
+        (&["exec"][..], "--detach"),
+        (&["exec"], "--cwd=/"),
+        (&["run"], "--detach"),
+        (&["create"], "--strict"),
+    ] {
+        let name = if args == ["exec"] { "web" } else { "x" };
+        let all: Vec<_> =
+            args.iter().copied().chain([detach, "--pid-file", "/no/dir/pid", name, "sleep", "300"]).collect();
+        let all: Vec<_> = all.into_iter().filter(|arg| *arg != "--strict").collect();
+        operator.check(&all, 1, "--pid-file /no/dir/pid: ENOENT");
+        until("it is gone", || operator.inside().len() == 1);
+    }
+    operator.check(&["state", "x"], 1, "does not exist");
+    // A name that is taken by a directory: nothing is left beside it.
+    fs::create_dir(operator.place.join("taken")).unwrap();
+    operator.check(&["exec", "--pid-file", "taken", "web", "sleep", "300"], 1, "--pid-file taken: EISDIR");
+    let beside = fs::read_dir(operator.place.path()).unwrap().flatten();
+    assert_eq!(beside.filter(|entry| entry.file_name().to_string_lossy().starts_with("taken")).count(), 1);
+    operator.check(&["delete", "--force", "web"], 0, "");
+}
