@@ -28,7 +28,12 @@ impl Registers {
         i64::from_ne_bytes(self.0.orig_rax.to_ne_bytes())
     }
 
-    /// The call's arguments.
+    /// The call's first argument.
+    pub(crate) fn first_argument(&self) -> u64 {
+        self.0.rdi
+    }
+
+    /// All of them.
     pub(crate) fn arguments(&self) -> [u64; 6] {
         let regs = &self.0;
         [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9]
@@ -44,9 +49,9 @@ impl Registers {
         self.0.orig_rax = NO_CALL;
     }
 
-    /// At the entry: the first argument becomes zero.
-    pub(crate) fn clear_first_argument(&mut self) {
-        self.0.rdi = 0;
+    /// The first argument. Programs rely on finding it behind the call as it was.
+    pub(crate) fn set_first_argument(&mut self, value: u64) {
+        self.0.rdi = value;
     }
 
     /// At the exit: the call has failed.

@@ -49,6 +49,7 @@ fn an_error_must_say_its_errno_and_a_success_may_say_nothing() {
     assert_eq!(kinds(FAULT, &said(1, "nsinit: EIO: \"web\" already exists")), [Bad::Untrue]);
     assert_eq!(kinds(FAULT, &said(1, "")), [Bad::Untrue]);
     assert_eq!(kinds(FAULT, &Said { mute: true, ..said(1, "") }), []);
+    assert_eq!(kinds("run:tool:1:clone3:ENOMEM", &said(1, "start a thread: os error 11")), []);
     assert_eq!(kinds("run:init:1:openat:KILL", &said(1, "nsinit: the init was killed")), []);
 }
 

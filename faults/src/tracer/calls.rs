@@ -46,8 +46,8 @@ impl Tracer<'_> {
         let Some(tracee) = self.threads.get_mut(&thread) else { return Ok(()) };
         let ends_loader = who == Some(Who::Loader)
             && registers.number() == libc::SYS_sigaltstack
-            && registers.arguments().first() != Some(&0);
-        tracee.in_call = Some(InCall { how, ends_loader });
+            && registers.first_argument() != 0;
+        tracee.in_call = Some(InCall { how, ends_loader, first: registers.first_argument() });
         let group = tracee.group;
         self.hit = hit.or(self.hit.take());
         how.map_or(Ok(()), |how| strike(thread, group, registers, how))
@@ -60,7 +60,10 @@ impl Tracer<'_> {
         }
         let mut registers = Registers::of(thread)?;
         match call.how {
-            Some(How::Fails(errno)) if registers.number() != libc::SYS_brk => registers.fail(errno),
+            Some(How::Fails(_)) if registers.number() == libc::SYS_brk => {
+                registers.set_first_argument(call.first)
+            }
+            Some(How::Fails(errno)) => registers.fail(errno),
             Some(How::AnswerLost(errno)) if registers.answer() >= 0 => registers.fail(errno),
             Some(How::KilledAfter) => return kill(tracee.group, Signal::SIGKILL),
             _ => return Ok(()),
@@ -92,7 +95,7 @@ impl Tracer<'_> {
 fn strike(thread: Pid, group: Pid, mut registers: Registers, how: How) -> nix::Result<()> {
     match how {
         // brk(2) of the kernel has no errors: it answers where the end is, and that of zero is where it was.
-        How::Fails(_) if registers.number() == libc::SYS_brk => registers.clear_first_argument(),
+        How::Fails(_) if registers.number() == libc::SYS_brk => registers.set_first_argument(0),
         How::Fails(_) => registers.skip(),
         // KERNEL(5.14): a thread that is killed at the entry does not execute the call.
         How::KilledBefore => return kill(group, Signal::SIGKILL),

@@ -27,13 +27,29 @@ pub(super) fn executes_init(thread: Pid) -> bool {
     link.is_ok_and(|link| link.to_string_lossy().contains("memfd:libcontainer-init"))
 }
 
-/// What the descriptors lead to, without the numbers of what has no name.
+/// What the descriptors lead to, without the numbers of what has no name. Those of processes that have ended are left out: a child that is traced can't be
+/// reaped before its tracer has seen its end, so a parent that looks at once has to keep it for later.
 pub(super) fn descriptors(process: Pid) -> Vec<String> {
     let entries = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
-    let links = entries.filter_map(|entry| fs::read_link(entry.path()).ok());
-    let mut all: Vec<_> = links.map(|link| unnumbered(&link.display().to_string())).collect();
+    let link = |entry: fs::DirEntry| {
+        let link = fs::read_link(entry.path()).ok()?.display().to_string();
+        let name = entry.file_name();
+        let ended = link.contains("pidfd") && is_of_ended(process, &name.to_string_lossy());
+        (!ended).then(|| unnumbered(&link))
+    };
+    let mut all: Vec<_> = entries.filter_map(link).collect();
     all.sort();
     all
+}
+
+/// Whether a pidfd is that of a process that has ended.
+fn is_of_ended(process: Pid, number: &str) -> bool {
+    let info = fs::read_to_string(format!("/proc/{process}/fdinfo/{number}")).unwrap_or_default();
+    let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    match pid {
+        Some(pid) if pid > 0 => field(Pid::from_raw(pid), "State").is_none_or(|state| state.starts_with('Z')),
+        _ => true,
+    }
 }
 
 /// `socket:[4711]` is a socket, `anon_inode:[pidfd]` stays.

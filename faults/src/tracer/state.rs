@@ -79,12 +79,14 @@ pub(super) struct Tracee {
 pub(super) struct InCall {
     pub(super) how: Option<How>,
     pub(super) ends_loader: bool,
+    /// Its first argument.
+    pub(super) first: u64,
 }
 
 impl InCall {
     /// One whose entry was not seen.
     pub(super) fn begun() -> Self {
-        Self { how: None, ends_loader: false }
+        Self { how: None, ends_loader: false, first: 0 }
     }
 
     /// Whether the fault happens to it.
