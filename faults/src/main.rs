@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
 mod arch;
+mod bundle;
 mod call;
 mod calls;
 mod fault;
@@ -85,6 +86,10 @@ fn coordinate(args: &[String]) -> Result<bool> {
 /// Traces each command once, and chooses what to try.
 fn counted(options: &Options, report: &mut Report) -> Result<Vec<Point>> {
     let scenes = options.scenes();
+    for (scene, why) in scenes.iter().filter_map(|scene| Some((scene, scene.bundle.missing()?))) {
+        println!("left out: {}: {why}", scene.name);
+    }
+    let scenes: Vec<_> = scenes.into_iter().filter(|scene| scene.bundle.missing().is_none()).collect();
     let mut traced = BTreeMap::new();
     let requests = scenes.iter().map(|scene| format!("trace {}", scene.name)).collect();
     pool::run(requests, options.jobs, |request, answer| {
@@ -123,6 +128,9 @@ fn tried(points: &[Point], options: &Options, report: &mut Report) {
         let Ok(point) = Point::parse(request) else { return };
         let trial = Trial::read(point, answer);
         bad += usize::from(!trial.findings.is_empty());
+        if options.verbose {
+            print!("{}", trial.describe());
+        }
         report.trials.push(trial);
         let done = report.trials.len();
         if done % 100 == 0 || done == total {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 
 use crate::fault::{How, Point, Who};
-use crate::scene::{self, Bundle, SCENES, Scene};
+use crate::scene::{self, SCENES, Scene};
 
 pub(crate) const USAGE: &str = "cargo xtask faults [OPTION...]
 
@@ -19,6 +19,7 @@ pub(crate) const USAGE: &str = "cargo xtask faults [OPTION...]
   --only TRIAL     COMMAND:WHO:NUMBER:CALL:ERRNO, as the report tells; may be given more than once
   --jobs NUMBER    workers at once [default: one per processor]
   --report FILE    writes the report there too
+  --verbose        tells of each trial, not only of the bad ones
   --calls          prints the calls of the commands and tries nothing";
 
 /// The command line.
@@ -35,6 +36,7 @@ pub(crate) struct Options {
     pub(crate) jobs: usize,
     pub(crate) report: Option<String>,
     pub(crate) calls: bool,
+    pub(crate) verbose: bool,
 }
 
 const COUNT: usize = 900;
@@ -49,6 +51,7 @@ impl Options {
             match arg.as_str() {
                 "--all" => options.all = true,
                 "--rootless" => options.rootless = true,
+                "--verbose" => options.verbose = true,
                 "--calls" => options.calls = true,
                 "--count" => options.count = value()?.parse().context("--count wants a number")?,
                 "--jobs" => options.jobs = value()?.parse().context("--jobs wants a number")?,
@@ -78,7 +81,7 @@ impl Options {
             true => self.commands.is_empty() || self.commands.iter().any(|name| name == scene.name),
             false => self.only.iter().any(|point| point.scene == scene.name),
         };
-        let wanted = |scene: &&Scene| named(scene) && (!self.rootless || scene.bundle == Bundle::User);
+        let wanted = |scene: &&Scene| named(scene) && (!self.rootless || scene.bundle.is_user());
         SCENES.iter().filter(wanted).collect()
     }
 
@@ -112,7 +115,7 @@ mod tests {
             options.wants_how(How::Fails(nix::errno::Errno::EIO)) && !options.wants_how(How::KilledBefore)
         );
         assert!(!parse("").unwrap().wants(Who::Loader, "read"));
-        assert!(parse("--rootless").unwrap().scenes().iter().all(|scene| scene.name.ends_with("+user")));
+        assert!(parse("--rootless").unwrap().scenes().iter().all(|scene| scene.bundle.is_user()));
     }
 
     #[test]

@@ -7,15 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use libcontainer::network::netlink::{Index, LinkChange, Netlink, nft::Nft};
+use libcontainer::network::netlink::{Index, LinkChange, Netlink};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use serde_json::{Value, json};
 
-use crate::scene::{Bundle, Scene, Tool};
+use crate::bundle::{self, Bundle, RANGE, USER};
+use crate::scene::{Scene, Tool};
 
-/// The ordinary user.
-pub(crate) const USER: u32 = 4321;
 const BUSYBOX: &str = "/usr/bin/busybox";
 /// The programs that are run, as they are called in the place.
 const PROGRAMS: [&str; 3] = ["nsinit", "library_host", "faults"];
@@ -58,7 +56,7 @@ impl Place {
 
     /// Where the containers of a bundle are recorded.
     pub(crate) fn state(&self, bundle: Bundle) -> PathBuf {
-        self.path(if bundle == Bundle::User { "user/state" } else { "state" })
+        self.path(if bundle.is_user() { "user/state" } else { "state" })
     }
 
     fn fill(&self) -> Result<()> {
@@ -71,12 +69,31 @@ impl Place {
         for bundle in Bundle::ALL {
             let dir = self.path(bundle.name());
             rootfs(&dir.join("rootfs"))?;
-            fs::write(dir.join("container.json"), self.config(bundle).to_string())?;
+            fs::write(dir.join("container.json"), bundle::config(bundle, &self.dir, &self.tag).to_string())?;
         }
         for dir in ["user", "user/state", "user/tmp"] {
             chown(self.path(dir), Some(USER), Some(USER))?;
         }
-        give(&self.path("user/rootfs"))
+        give(&self.path("user/rootfs"))?;
+        give(&self.path("ids/rootfs"))?;
+        self.accounts()
+    }
+
+    /// Gives the ordinary user a name and a range of ids, for this place only.
+    fn accounts(&self) -> Result<()> {
+        let (first, count) = RANGE;
+        let files = [
+            ("/etc/passwd", format!("faults:x:{USER}:{USER}::/:/bin/sh\n")),
+            ("/etc/subuid", format!("faults:{first}:{count}\n")),
+            ("/etc/subgid", format!("faults:{first}:{count}\n")),
+        ];
+        for (target, line) in files.iter().filter(|(target, _)| Path::new(target).exists()) {
+            let copy = self.dir.join(Path::new(target).file_name().context("a name")?);
+            fs::write(&copy, fs::read_to_string(target)? + line)?;
+            mount(Some(&copy), *target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+                .with_context(|| format!("bind {target}"))?;
+        }
+        Ok(())
     }
 
     /// The words of a command.
@@ -109,7 +126,7 @@ impl Place {
         };
         command.args(self.words(text, scene.bundle)).env_clear().current_dir(&self.dir);
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-        let user = scene.bundle == Bundle::User;
+        let user = scene.bundle.is_user();
         command.env("TMPDIR", self.path(if user { "user/tmp" } else { "tmp" }));
         if user {
             command.uid(USER).gid(USER);
@@ -123,89 +140,6 @@ impl Place {
     /// What the last command wrote.
     pub(crate) fn written(&self, name: &str) -> String {
         String::from_utf8_lossy(&fs::read(self.path(name)).unwrap_or_default()).into_owned()
-    }
-
-    fn config(&self, bundle: Bundle) -> Value {
-        let mut config = json!({
-            "hostname": "inside",
-            "namespaces": {"NEWNS": true, "NEWUTS": true, "NEWIPC": true, "NEWPID": true, "NEWNET": true},
-            "environment": ["PATH=/bin", "HOME=/home/u"],
-            "capabilities": ["CHOWN", "KILL", "NET_BIND_SERVICE"],
-            "no_new_privileges": true,
-            "restrict_sys": true,
-            "umask": 27,
-            "oom_score_adj": 100,
-            "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 256, "hard": 512}],
-            "mount_config": {
-                "mounts": [
-                    {"type": "tmpfs", "destination": "/tmp", "options": ["size=1m", "nosuid", "nodev"]},
-                    {"type": "bind", "source": self.path("shared"), "destination": "/mnt/shared", "options": ["ro", "nodev"]},
-                    {"type": "bind", "source": self.path("shared/file"), "destination": "/etc/file"}
-                ],
-                "masked_paths": ["/proc/keys"],
-                "readonly_paths": ["/etc"]
-            }
-        });
-        let parts = match bundle {
-            Bundle::Full => vec![self.privileged(), network()],
-            Bundle::Terminal => vec![self.privileged(), json!({"tty": true})],
-            Bundle::User => vec![user()],
-        };
-        parts.into_iter().for_each(|part| merge(&mut config, part));
-        config
-    }
-
-    fn privileged(&self) -> Value {
-        json!({
-            "user": "u",
-            "additional_groups": ["wheel"],
-            "mount_config": {"device_nodes": [
-                {"type": "c", "path": "/dev/net/tun", "major_number": 10, "minor_number": 200, "uid": 5}
-            ]},
-            "cgroups": {
-                "path": format!("/{}/web", self.tag),
-                "memory": 67_108_864,
-                "cpu_shares": 512,
-                "cpu_quota": 50_000,
-                "cpu_period": 100_000,
-                "resources": {"pids": {"limit": 64}}
-            }
-        })
-    }
-}
-
-fn network() -> Value {
-    let nat = Nft::open().and_then(|mut nft| nft.generation()).is_ok();
-    let mut veth = json!({
-        "type": "veth", "bridge": "br-faults", "create_bridge": true, "bridge_addresses": ["10.77.0.1/24"],
-        "veth_prefix": "vf", "address": "10.77.0.2/24", "gateway": "10.77.0.1", "mtu": 1400
-    });
-    if nat {
-        let port = json!([{"host_port": 8080, "port": 80}]);
-        merge(&mut veth, json!({"nat": true, "forward": true, "ports": port}));
-    }
-    json!({"networks": [{"type": "loopback"}, veth]})
-}
-
-fn user() -> Value {
-    let map = json!([{"container_id": 0, "host_id": USER, "size": 1}]);
-    json!({
-        "namespaces": {"NEWUSER": true},
-        "uid_mappings": map,
-        "gid_mappings": map,
-        "networks": [{"type": "loopback"}]
-    })
-}
-
-/// Objects are laid one over the other.
-fn merge(into: &mut Value, from: Value) {
-    match (into, from) {
-        (Value::Object(into), Value::Object(from)) => {
-            for (key, value) in from {
-                merge(into.entry(key).or_insert(Value::Null), value);
-            }
-        }
-        (into, from) => *into = from,
     }
 }
 
@@ -231,16 +165,4 @@ fn give(path: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_of_a_config_are_laid_over() {
-        let mut all = json!({"a": {"b": 1}, "c": [1]});
-        merge(&mut all, json!({"a": {"d": 2}, "c": [2]}));
-        assert_eq!(all, json!({"a": {"b": 1, "d": 2}, "c": [2]}));
-    }
 }

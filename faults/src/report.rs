@@ -42,6 +42,17 @@ impl Trial {
         }
     }
 
+    /// What happened, and how to see it again.
+    pub(crate) fn describe(&self) -> String {
+        let mut out = format!("cargo xtask faults --only {}  ({}) {}\n", self.point, self.object, self.end);
+        let said = self.message.lines().map(|line| format!("    | {line}\n"));
+        let findings = self.findings.iter().map(|finding| format!("    {finding}\n"));
+        let error = self.error.iter().map(|error| format!("    the trial failed: {error}\n"));
+        out.extend(findings.chain(error).take(12));
+        out.extend(said.take(4));
+        out
+    }
+
     fn is_bad(&self, bad: Bad) -> bool {
         self.findings.iter().any(|finding| finding.bad == bad)
     }
@@ -125,7 +136,7 @@ impl Report {
             let _ = writeln!(out, "not tried, as it fails without a fault: {line}");
         }
         for trial in self.trials.iter().filter(|trial| trial.error.is_some() || !trial.findings.is_empty()) {
-            out.push_str(&describe(trial));
+            out.push_str(&trial.describe());
         }
         out
     }
@@ -171,17 +182,6 @@ fn row<'a, I: Iterator<Item = &'a Trial>>(
     }
     cells.push(count(&|trial| trial.error.is_some() || (!trial.hit && trial.findings.is_empty())));
     cells
-}
-
-/// What happened, and how to see it again.
-fn describe(trial: &Trial) -> String {
-    let mut out = format!("cargo xtask faults --only {}  ({}) {}\n", trial.point, trial.object, trial.end);
-    let said = trial.message.lines().map(|line| format!("    | {line}\n"));
-    let findings = trial.findings.iter().map(|finding| format!("    {finding}\n"));
-    let error = trial.error.iter().map(|error| format!("    the trial failed: {error}\n"));
-    out.extend(findings.chain(error).take(12));
-    out.extend(said.take(4));
-    out
 }
 
 #[cfg(test)]

@@ -1,27 +1,6 @@
 //! The commands under test: what is set up before, what is run, and what it may change.
 
-/// Which config a scene's container has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Bundle {
-    /// Bridge, addresses, port, user, limits, mounts, a device.
-    Full,
-    /// The same with a terminal and without a network.
-    Terminal,
-    /// Of an ordinary user, in a user namespace.
-    User,
-}
-
-impl Bundle {
-    pub(crate) const ALL: [Self; 3] = [Self::Full, Self::Terminal, Self::User];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Terminal => "terminal",
-            Self::User => "user",
-        }
-    }
-}
+use crate::bundle::Bundle;
 
 /// Which program is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +24,9 @@ pub(crate) struct Scene {
 }
 
 const RUNNING: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000"];
+const SHORT: &[&str] = &["run --detach --bundle BUNDLE ID sleep 0.4"];
 const CREATED: &[&str] = &["create --bundle BUNDLE ID sleep 1000"];
+const UPDATE: &str = "update --memory 64m --memory-swap 128m --pids-limit 50 --cpu-quota 20000 ID";
 const PAUSED: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000", "pause ID"];
 
 const fn scene(name: &'static str, setup: &'static [&'static str], command: &'static str) -> Scene {
@@ -74,13 +55,14 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("kill", RUNNING, "kill ID KILL"),
     scene("pause", RUNNING, "pause ID"),
     scene("resume", PAUSED, "resume ID"),
-    scene("update", RUNNING, "update --memory 64m --memory-swap 128m --pids-limit 50 --cpu-quota 20000 ID"),
+    scene("update", RUNNING, UPDATE),
     reading(scene("stats", RUNNING, "stats --format json ID")),
     reading(scene("ps", RUNNING, "ps ID")),
     reading(scene("net", RUNNING, "net ID")),
     reading(scene("list", RUNNING, "list")),
     reading(scene("state", RUNNING, "state ID")),
     reading(scene("events", RUNNING, "events --stats ID")),
+    scene("events-to-the-end", SHORT, "events ID"),
     scene("delete", RUNNING, "delete --force ID"),
     scene("delete-created", CREATED, "delete --force ID"),
     reading(scene("explain", &[], "explain BUNDLE")),
@@ -97,6 +79,15 @@ pub(crate) const SCENES: &[Scene] = &[
     of(Bundle::User, reading(scene("list+user", RUNNING, "list"))),
     of(Bundle::User, reading(scene("state+user", RUNNING, "state ID"))),
     of(Bundle::User, scene("delete+user", RUNNING, "delete --force ID")),
+    of(Bundle::Ids, beginning(scene("run+ids", &[], "run --bundle BUNDLE ID true"))),
+    of(Bundle::Ids, beginning(scene("exec+ids", RUNNING, "exec ID true"))),
+    of(Bundle::Ids, scene("delete+ids", RUNNING, "delete --force ID")),
+    of(Bundle::Systemd, beginning(scene("run+systemd", &[], "run --bundle BUNDLE ID true"))),
+    of(Bundle::Systemd, scene("create+systemd", &[], "create --bundle BUNDLE ID sleep 1000")),
+    of(Bundle::Systemd, beginning(scene("exec+systemd", RUNNING, "exec ID true"))),
+    of(Bundle::Systemd, scene("pause+systemd", RUNNING, "pause ID")),
+    of(Bundle::Systemd, scene("update+systemd", RUNNING, UPDATE)),
+    of(Bundle::Systemd, scene("delete+systemd", RUNNING, "delete --force ID")),
 ];
 
 /// A container of the full config: one with a terminal can't be left alone.

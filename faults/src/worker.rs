@@ -75,9 +75,12 @@ impl Worker {
             standing,
             spoiled: false,
         };
-        for name in ["run", "run+tty", "run+user"] {
+        for name in ["run", "run+tty", "run+user", "run+ids", "run+systemd"] {
             // Mount points in the rootfs stay: that is no leak.
             let scene = scene::by_name(name).context("a scene")?;
+            if scene.bundle.missing().is_some() {
+                continue;
+            }
             this.must(scene, scene.command).with_context(|| name.to_owned())?;
         }
         this.before = this.look();

@@ -35,21 +35,21 @@ fn all(args: &[String]) -> Result<()> {
     let factory = Factory::new()?;
     let path = Path::new(dir).join(name);
     let (container, process) = factory.create_with(&path, &config, piped())?;
-    ended(container, |container| {
+    ended(&container, |container| {
         container.run()?;
         talk(process)
     })?;
-    ended(factory.create(&path, &config)?, joined)?;
+    ended(&factory.create(&path, &config)?, joined)?;
     let (container, mut process) = factory.run(&path, &config, ProcessConfig::new(["true"]))?;
-    ended(container, |_| match process.wait()? {
+    ended(&container, |_| match process.wait()? {
         status if status.success() => Ok(()),
         status => Err(format!("true: {status:?}").into()),
     })
 }
 
 /// Does something with a container, and ends it whatever comes of that.
-fn ended(container: Container, work: impl FnOnce(&Container) -> Result<()>) -> Result<()> {
-    let done = work(&container);
+fn ended(container: &Container, work: impl FnOnce(&Container) -> Result<()>) -> Result<()> {
+    let done = work(container);
     match (done, container.destroy()) {
         (Ok(()), destroyed) => Ok(destroyed?),
         (Err(error), Ok(())) => Err(error),

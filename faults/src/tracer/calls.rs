@@ -61,7 +61,7 @@ impl Tracer<'_> {
         let mut registers = Registers::of(thread)?;
         match call.how {
             Some(How::Fails(_)) if registers.number() == libc::SYS_brk => {
-                registers.set_first_argument(call.first)
+                registers.set_first_argument(call.first);
             }
             Some(How::Fails(errno)) => registers.fail(errno),
             Some(How::AnswerLost(errno)) if registers.answer() >= 0 => registers.fail(errno),

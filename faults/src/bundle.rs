@@ -1,0 +1,164 @@
+//! The configs of the containers.
+
+use std::path::Path;
+
+use libcontainer::network::netlink::nft::Nft;
+use serde_json::{Value, json};
+
+/// The ordinary user.
+pub(crate) const USER: u32 = 4321;
+/// First of the user's further ids, and how many there are.
+pub(crate) const RANGE: (u32, u32) = (200_000, 65_536);
+
+/// Which config a container has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Bundle {
+    /// Bridge, addresses, port, user, limits, mounts, a device.
+    Full,
+    /// The same with a terminal and without a network.
+    Terminal,
+    /// The same in a scope of systemd, without a network.
+    Systemd,
+    /// Of an ordinary user, in a user namespace with one id.
+    User,
+    /// The same with a range of ids, which newuidmap(1) maps.
+    Ids,
+}
+
+impl Bundle {
+    pub(crate) const ALL: [Self; 5] = [Self::Full, Self::Terminal, Self::Systemd, Self::User, Self::Ids];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Terminal => "terminal",
+            Self::Systemd => "systemd",
+            Self::User => "user",
+            Self::Ids => "ids",
+        }
+    }
+
+    /// Whether it is an ordinary user's.
+    pub(crate) fn is_user(self) -> bool {
+        matches!(self, Self::User | Self::Ids)
+    }
+
+    /// Why there can be no such container here.
+    pub(crate) fn missing(self) -> Option<&'static str> {
+        match self {
+            Self::Systemd if !Path::new("/run/systemd/system").exists() => {
+                Some("systemd does not run this machine")
+            }
+            Self::Ids if !Path::new("/usr/bin/newuidmap").exists() => Some("newuidmap is not installed"),
+            _ => None,
+        }
+    }
+}
+
+/// The config of a bundle in `dir`. Control groups have `tag` in their path.
+pub(crate) fn config(bundle: Bundle, dir: &Path, tag: &str) -> Value {
+    let mut config = json!({
+        "hostname": "inside",
+        "namespaces": {"NEWNS": true, "NEWUTS": true, "NEWIPC": true, "NEWPID": true, "NEWNET": true},
+        "environment": ["PATH=/bin", "HOME=/home/u"],
+        "capabilities": ["CHOWN", "KILL", "NET_BIND_SERVICE"],
+        "no_new_privileges": true,
+        "restrict_sys": true,
+        "umask": 27,
+        "oom_score_adj": 100,
+        "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 256, "hard": 512}],
+        "networks": [{"type": "loopback"}],
+        "mount_config": {
+            "mounts": [
+                {"type": "tmpfs", "destination": "/tmp", "options": ["size=1m", "nosuid", "nodev"]},
+                {"type": "tmpfs", "destination": "/home", "options": ["size=1m", "tmpcopyup"]},
+                {"type": "bind", "source": dir.join("shared"), "destination": "/mnt/shared", "options": ["ro", "nodev"]},
+                {"type": "bind", "source": dir.join("shared/file"), "destination": "/etc/file"}
+            ],
+            "masked_paths": ["/proc/keys"],
+            "readonly_paths": ["/etc"]
+        }
+    });
+    let group = json!({"cgroups": {"path": format!("/{tag}/web")}});
+    let scope = json!({"cgroups": {"systemd": true, "parent": tag}});
+    let parts = match bundle {
+        Bundle::Full => vec![privileged(), group, network()],
+        Bundle::Terminal => vec![privileged(), group, json!({"tty": true})],
+        Bundle::Systemd => vec![privileged(), scope],
+        Bundle::User => vec![user(&[(0, USER, 1)])],
+        Bundle::Ids => vec![user(&[(0, USER, 1), (1, RANGE.0, RANGE.1 - 1)]), json!({"user": "u"})],
+    };
+    parts.into_iter().for_each(|part| merge(&mut config, part));
+    config
+}
+
+fn privileged() -> Value {
+    json!({
+        "user": "u",
+        "additional_groups": ["wheel"],
+        "mount_config": {"device_nodes": [
+            {"type": "c", "path": "/dev/net/tun", "major_number": 10, "minor_number": 200, "uid": 5}
+        ]},
+        "cgroups": {
+            "memory": 67_108_864,
+            "cpu_shares": 512,
+            "cpu_quota": 50_000,
+            "cpu_period": 100_000,
+            "resources": {"pids": {"limit": 64}}
+        }
+    })
+}
+
+fn network() -> Value {
+    let nat = Nft::open().and_then(|mut nft| nft.generation()).is_ok();
+    let mut veth = json!({
+        "type": "veth", "bridge": "br-faults", "create_bridge": true, "bridge_addresses": ["10.77.0.1/24"],
+        "veth_prefix": "vf", "address": "10.77.0.2/24", "gateway": "10.77.0.1", "mtu": 1400
+    });
+    if nat {
+        let port = json!([{"host_port": 8080, "port": 80}]);
+        merge(&mut veth, json!({"nat": true, "forward": true, "ports": port}));
+    }
+    json!({"networks": [{"type": "loopback"}, veth]})
+}
+
+fn user(maps: &[(u32, u32, u32)]) -> Value {
+    let map = |(container, host, size): &(u32, u32, u32)| json!({"container_id": container, "host_id": host, "size": size});
+    let maps: Vec<_> = maps.iter().map(map).collect();
+    json!({"namespaces": {"NEWUSER": true}, "uid_mappings": maps, "gid_mappings": maps})
+}
+
+/// Objects are laid one over the other.
+fn merge(into: &mut Value, from: Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use libcontainer::Config;
+
+    #[test]
+    fn parts_of_a_config_are_laid_over() {
+        let mut all = json!({"a": {"b": 1}, "c": [1]});
+        merge(&mut all, json!({"a": {"d": 2}, "c": [2]}));
+        assert_eq!(all, json!({"a": {"b": 1, "d": 2}, "c": [2]}));
+    }
+
+    #[test]
+    fn every_config_is_understood_without_a_rest() {
+        for bundle in Bundle::ALL {
+            let text = config(bundle, Path::new("/place"), "tag").to_string();
+            let (config, unknown) = Config::from_json(text.as_bytes()).unwrap();
+            assert!(unknown.is_empty() && config.restrict_sys, "{bundle:?}: {unknown:?}");
+            assert_eq!(config.cgroups.is_some(), !bundle.is_user(), "{bundle:?}");
+        }
+    }
+}
