@@ -1,17 +1,19 @@
 //! Copying a tree by descriptors: no link is followed, no path is resolved over more than one name.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
+use std::fmt::Display;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fchmod, fstat, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchownat, setfsgid, setfsuid, symlinkat};
+
+use crate::listing::names;
 
 /// Deepest directory that is copied: each level holds three descriptors.
 const DEPTH: usize = 100;
@@ -35,11 +37,12 @@ pub struct Root {
 /// # Errors
 /// The name of the object, the call, and its errno; `ELOOP` for a tree of more than 100 levels. What was copied stays.
 pub(crate) fn copy_tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, root: Root) -> io::Result<()> {
-    let owner = fstat(target)?;
-    let data = fstat(source)?;
+    let owner = fstat(target).map_err(named(b"/", "fstat"))?;
+    let data = fstat(source).map_err(named(b"/", "fstat"))?;
     let copy = || {
         let copier = Copier { uid: Uid::from_raw(owner.st_uid), gid: Gid::from_raw(owner.st_gid) };
-        let (from, to) = (open_directory(source)?, open_directory(target)?);
+        copier.check_ids()?;
+        let (from, to) = (open_directory(source, b"/")?, open_directory(target, b"/")?);
         let mut path = Vec::new();
         copier.directory(&from, &to, &mut path, 0)?;
         copier.settle_root(&to, &data, root)
@@ -56,25 +59,18 @@ struct Copier {
     gid: Gid,
 }
 
-fn open_directory(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    Ok(openat(fd, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
+fn open_directory(fd: BorrowedFd<'_>, path: &[u8]) -> io::Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    openat(fd, ".", flags, Mode::empty()).map_err(named(path, "openat"))
 }
 
 /// Names the object and the call in an error.
-fn named(path: &[u8], call: &'static str) -> impl Fn(Errno) -> io::Error {
+fn named<E: Into<io::Error> + Display>(path: &[u8], call: &'static str) -> impl Fn(E) -> io::Error {
     let path = String::from_utf8_lossy(path).into_owned();
-    move |errno| io::Error::new(io::Error::from(errno).kind(), format!("copy {path}: {call}: {errno}"))
-}
-
-fn names(dir: &OwnedFd) -> Result<Vec<CString>, Errno> {
-    let mut all = Vec::new();
-    for entry in Dir::openat(dir, ".", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?.iter() {
-        let name = entry?.file_name().to_owned();
-        if name.as_bytes() != b"." && name.as_bytes() != b".." {
-            all.push(name);
-        }
+    move |error| {
+        let text = format!("copy {path}: {call}: {error}");
+        io::Error::new(error.into().kind(), text)
     }
-    Ok(all)
 }
 
 impl Copier {
@@ -111,7 +107,7 @@ impl Copier {
         match SFlag::from_bits_truncate(data.st_mode & SFlag::S_IFMT.bits()) {
             SFlag::S_IFDIR => {
                 let made = self.make_directory(to, name).map_err(named(path, "mkdirat"))?;
-                self.directory(&open_directory(source.as_fd())?, &made, path, depth + 1)?;
+                self.directory(&open_directory(source.as_fd(), path)?, &made, path, depth + 1)?;
             }
             SFlag::S_IFREG => self.file(&source, to, name).map_err(|error| {
                 let text = format!("copy {}: {error}", String::from_utf8_lossy(path));
@@ -131,6 +127,18 @@ impl Copier {
             }
         }
         self.settle(to, name, &data).map_err(named(path, "set owner, mode and times"))
+    }
+
+    /// The calls that set filesystem ids tell no failure; what they set is asked for.
+    fn check_ids(&self) -> io::Result<()> {
+        let now = || (setfsuid(Uid::from_raw(u32::MAX)), setfsgid(Gid::from_raw(u32::MAX)));
+        let before = now();
+        let (within, after) = (self.create(now), now());
+        if within == (self.uid, self.gid) && after == before {
+            return Ok(());
+        }
+        let text = format!("setfsuid and setfsgid to {} and {} have no effect: EPERM", self.uid, self.gid);
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, text))
     }
 
     /// Runs `make` with the filesystem ids of the owner of the target.
@@ -204,4 +212,28 @@ fn mode(data: &FileStat, owner_kept: bool) -> Mode {
 
 fn times(data: &FileStat) -> (TimeSpec, TimeSpec) {
     (TimeSpec::new(data.st_atime, data.st_atime_nsec), TimeSpec::new(data.st_mtime, data.st_mtime_nsec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Without the right to it the kernel leaves the filesystem ids as they are, and says nothing.
+    #[test]
+    fn ids_that_can_not_be_taken_are_an_error() {
+        use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+        let found = std::thread::spawn(|| {
+            if nix::unistd::geteuid().is_root() {
+                let (uid, gid) = (rustix::fs::Uid::from_raw(1000), rustix::fs::Gid::from_raw(1000));
+                set_thread_res_gid(gid, gid, gid).unwrap();
+                set_thread_res_uid(uid, uid, uid).unwrap();
+            }
+            let check = |uid, gid| Copier { uid, gid }.check_ids().map_err(|error| error.to_string());
+            let own = (setfsuid(Uid::from_raw(u32::MAX)), setfsgid(Gid::from_raw(u32::MAX)));
+            (check(own.0, own.1), check(Uid::from_raw(0), own.1), check(own.0, Gid::from_raw(0)))
+        });
+        let (own, user, group) = found.join().unwrap();
+        assert_eq!(own, Ok(()));
+        assert!(user.unwrap_err().contains("EPERM") && group.unwrap_err().contains("EPERM"));
+    }
 }

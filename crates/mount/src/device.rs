@@ -1,10 +1,15 @@
 //! Device nodes: the config type, 2014's default lists, and reading the host's nodes.
 
+use std::ffi::OsStr;
+use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::listing::names;
 
 /// Number that stands for any in an allow list.
 pub const WILDCARD: i64 = -1;
@@ -142,16 +147,22 @@ impl DeviceNode {
     /// # Errors
     /// That of lstat(2); `InvalidInput` if it is no device.
     pub fn from_path(path: &Path, permissions: &str) -> io::Result<Self> {
-        let data = path.symlink_metadata()?;
+        Self::of(path, &path.symlink_metadata()?, permissions).ok_or_else(|| {
+            let text = format!("{}: not a device node", path.display());
+            io::Error::new(io::ErrorKind::InvalidInput, text)
+        })
+    }
+
+    /// `None` if it is no device.
+    fn of(path: &Path, data: &Metadata, permissions: &str) -> Option<Self> {
         let kind = if data.file_type().is_char_device() {
             DeviceKind::Character
         } else if data.file_type().is_block_device() {
             DeviceKind::Block
         } else {
-            let text = format!("{}: not a device node", path.display());
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            return None;
         };
-        Ok(Self {
+        Some(Self {
             kind,
             path: path.to_owned(),
             major_number: i64::from(libc::major(data.rdev())),
@@ -167,23 +178,33 @@ impl DeviceNode {
 /// The host's device nodes below `/dev`, without those in directories called `pts`, `shm` or `fd`.
 ///
 /// # Errors
-/// That of reading `/dev`; nodes that vanish meanwhile are left out.
+/// Those of open(2), getdents64(2) and lstat(2), with the path; what vanishes meanwhile is left out.
 pub fn host_devices() -> io::Result<Vec<DeviceNode>> {
     let mut found = Vec::new();
     let mut left = vec![PathBuf::from("/dev")];
     while let Some(dir) = left.pop() {
-        for entry in dir.read_dir()? {
-            let entry = entry?;
-            let Ok(kind) = entry.file_type() else { continue };
-            let skipped = ["pts", "shm", "fd"].iter().any(|name| entry.file_name() == *name);
-            if kind.is_dir() && !skipped {
-                left.push(entry.path());
-            } else if let Ok(node) = DeviceNode::from_path(&entry.path(), "rwm") {
-                found.push(node);
+        for name in there(&dir, File::open(&dir).and_then(names))?.unwrap_or_default() {
+            let path = dir.join(OsStr::from_bytes(name.as_bytes()));
+            // RACE: removed since it was listed.
+            let Some(data) = there(&path, path.symlink_metadata())? else { continue };
+            let skipped = [c"pts", c"shm", c"fd"].contains(&name.as_c_str());
+            if data.is_dir() && !skipped {
+                left.push(path);
+            } else {
+                found.extend(DeviceNode::of(&path, &data, "rwm"));
             }
         }
     }
     Ok(found)
+}
+
+/// `None` if there is nothing; any other error with the path.
+fn there<T>(path: &Path, result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io::Error::new(error.kind(), format!("{}: {error}", path.display()))),
+    }
 }
 
 /// The six nodes that every container has: null, zero, full, tty, urandom, random.

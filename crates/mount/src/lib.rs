@@ -5,6 +5,7 @@ mod config;
 mod copy;
 mod defaults;
 mod device;
+mod listing;
 mod mountinfo;
 mod options;
 pub mod plan;

@@ -64,6 +64,7 @@ impl MountConfig {
     /// The propagation of the rootfs, and whether for all mounts in it.
     #[must_use]
     pub fn propagation(&self) -> Option<(crate::plan::Propagation, bool)> {
+        // What is no option is no propagation: `problems` says so.
         parse_options([self.rootfs_propagation.as_str()], false).ok()?.propagation
     }
 }

@@ -68,20 +68,28 @@ fn namespace(map: &IdMap) -> io::Result<OwnedFd> {
 /// Writes the map of a child that was not reaped, and opens its user namespace.
 fn mapped(pid: Pid, map: &IdMap) -> io::Result<OwnedFd> {
     let path = format!("/proc/{pid}");
+    let named = |call: &'static str| {
+        let path = path.clone();
+        move |error: io::Error| io::Error::new(error.kind(), format!("{call} of {path}: {error}"))
+    };
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let process = nix::fcntl::open(path.as_str(), flags, Mode::empty())?;
+    let opened = nix::fcntl::open(path.as_str(), flags, Mode::empty());
+    let process = opened.map_err(io::Error::from).map_err(named("open"))?;
+    let open = |name: &'static str, flags: OFlag| {
+        let opened = openat(&process, name, flags | OFlag::O_CLOEXEC, Mode::empty());
+        opened.map_err(io::Error::from).map_err(named(name))
+    };
     for (name, lines) in [("uid_map", &map.uids), ("gid_map", &map.gids)] {
         let text: String =
             lines.iter().map(|[inside, outside, count]| format!("{inside} {outside} {count}\n")).collect();
-        let named = |error: io::Error| io::Error::new(error.kind(), format!("write {name}: {error}"));
-        let file = openat(&process, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        let file = open(name, OFlag::O_WRONLY)?;
         // One write: the kernel takes a map as a whole or not at all.
-        let written = File::from(file).write(text.as_bytes()).map_err(named)?;
+        let written = File::from(file).write(text.as_bytes()).map_err(named(name))?;
         if written != text.len() {
-            return Err(io::Error::other(format!("write {name}: short write")));
+            return Err(io::Error::other(format!("{name} of {path}: short write")));
         }
     }
-    Ok(openat(&process, "ns/user", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)
+    open("ns/user", OFlag::O_RDONLY)
 }
 
 /// Runs a helper to its end. It leaves when the pipe is closed: also if this process dies.
