@@ -276,11 +276,13 @@ fn links_at_the_source() {
     for (to, option, wanted) in [
         ("/a", "nodev", "host"),
         ("/b", "src-nofollow", "inside"),
+        ("/d/x/..", "copy-symlink", "inside"),
         ("/c", "copy-symlink", "inside"),
         ("/c", "copy-symlink", "inside"),
     ] {
         setup.mounts(vec![mount("bind", &link, to, &["bind", option])]);
-        assert_eq!(setup.run(&format!("cat {to}")).unwrap(), wanted, "{option}");
+        let at = to.trim_end_matches("/x/..");
+        assert_eq!(setup.run(&format!("cat {at}")).unwrap(), wanted, "{option}");
     }
     // One that leads there stays the same one; one that only begins or ends like it is replaced.
     let made = fs::symlink_metadata(setup.rootfs("c")).unwrap();

@@ -19,6 +19,8 @@ fn unsafe_code_is_for_few_files() {
     assert_eq!(unsafety(&file("crates/plan/src/launch/raw.rs", code)).len(), 1);
     let argued = format!("// SAFETY: y\n{code}");
     assert!(unsafety(&file("crates/plan/src/launch/raw.rs", &argued)).is_empty());
+    let complaints = |text: &str| listed_for_nothing(&[file("crates/plan/src/launch/raw.rs", text)]).len();
+    assert_eq!((complaints(&argued), complaints("safe {}\n")), (UNSAFE.len() - 1, UNSAFE.len()));
 }
 
 #[test]

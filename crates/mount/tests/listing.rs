@@ -1,5 +1,11 @@
 //! The host's devices while the kernel answers with errors: strace makes one kind of call fail.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test ends by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test ends by panicking"
+)]
 
 use std::io::Write;
 use std::path::Path;

@@ -27,6 +27,7 @@ mod slot;
 mod stdio;
 mod step;
 mod syscalls;
+mod terminal;
 #[cfg(test)]
 mod tests;
 mod undo;
@@ -43,8 +44,8 @@ pub use fault::Fault;
 pub use host::{FdSource, HostContext, HostStep};
 pub use ids::Pid;
 pub use launch::{
-    INIT_SIZE, Launch, Launched, Stamp, StandBy, init_image, open_pidfd, reap_left, resize_terminal,
-    signal_pidfd, terminal_size,
+    INIT_SIZE, Launch, Launched, Stamp, StandBy, init_image, join_session_keyring, open_pidfd,
+    parent_death_signal, prlimit, reap_left, set_parent_death_signal, signal_pidfd,
 };
 pub use namespace::{namespace_link, open_namespace};
 pub use plan::{Counts, Plan};
@@ -52,5 +53,6 @@ pub use probe::{Nested, Probe};
 pub use slot::{At, Dir, File, FsContext, Kind, Mount, Ns, Place, Pty, Slot, SlotId, Sock};
 pub use stdio::{OpenStdio, Stdio};
 pub use step::{Label, Point};
+pub use terminal::{resize_terminal, terminal_size};
 pub use undo::Undo;
 pub use wire::{MAX_ARENA, MAX_STEPS};

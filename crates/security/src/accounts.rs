@@ -60,6 +60,7 @@ fn users(passwd: &[u8]) -> impl Iterator<Item = User<'_>> {
         let mut fields = line.split(|byte| *byte == b':');
         let name = fields.next().filter(|name| !name.is_empty())?;
         let (uid, gid) = (number(fields.nth(1)?)?, number(fields.next()?)?);
+        // A line that ends before it: no home.
         let home = fields.nth(1).unwrap_or_default();
         Some(User { name, uid, gid, home })
     })
@@ -70,6 +71,7 @@ fn groups(group: &[u8]) -> impl Iterator<Item = Group<'_>> {
         let mut fields = line.split(|byte| *byte == b':');
         let name = fields.next().filter(|name| !name.is_empty())?;
         let gid = number(fields.nth(1)?)?;
+        // A line that ends before them: no members.
         Some(Group { name, gid, members: fields.next().unwrap_or_default() })
     })
 }

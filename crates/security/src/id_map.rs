@@ -1,8 +1,8 @@
 //! Id maps of a user namespace: user_namespaces(7).
 
-use std::io;
-use std::path::Path;
-use std::process::Command;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use libcontainer_plan::Pid;
 
@@ -10,6 +10,9 @@ use crate::process_dir::ProcessDir;
 
 /// Places where the setuid helpers of shadow-utils are looked for. Absolute: nothing that an image or an environment names is run.
 const HELPER_DIRS: [&str; 3] = ["/usr/bin", "/bin", "/usr/local/bin"];
+
+/// Most bytes of a helper's complaint that are read.
+const SAID: u64 = 4096;
 
 /// Id maps of a new user namespace, as the lines of `uid_map` and `gid_map`: first id inside, first id outside, count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -81,23 +84,45 @@ fn lines(map: &[[u32; 3]]) -> String {
 }
 
 fn helper(name: &str, pid: Pid, map: &[[u32; 3]]) -> io::Result<()> {
-    let found = HELPER_DIRS.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.exists());
-    let path = found.ok_or_else(|| {
-        let text =
-            format!("{name} is not installed (package uidmap or shadow-utils); it maps more than the own id");
-        io::Error::new(io::ErrorKind::NotFound, text)
-    })?;
+    let path = installed(name)?;
+    let failed = |call: &'static str| {
+        let path = path.display();
+        move |error: io::Error| io::Error::new(error.kind(), format!("{call} {path}: {error}"))
+    };
     let mut command = Command::new(&path);
     command.arg(pid.to_string()).args(map.iter().flatten().map(u32::to_string)).env_clear();
-    let output = command.stdin(std::process::Stdio::null()).output()?;
-    if output.status.success() {
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(failed("run"))?;
+    // Not by `Command::output`, which panics when a read fails.
+    let mut text = Vec::new();
+    let read = child.stderr.take().map_or(Ok(0), |pipe| pipe.take(SAID).read_to_end(&mut text));
+    // ORDER: reaped whatever the read has said; with its pipe closed it writes to nobody, and ends.
+    let status = child.wait().map_err(failed("wait for"))?;
+    if status.success() {
         return Ok(());
     }
-    let text = String::from_utf8_lossy(&output.stderr);
+    read.map_err(failed("read what is said by"))?;
+    let text = String::from_utf8_lossy(&text);
     Err(io::Error::new(
         io::ErrorKind::PermissionDenied,
-        format!("{}: {}: {}", path.display(), output.status, text.trim()),
+        format!("{}: {status}: {}", path.display(), text.trim()),
     ))
+}
+
+/// The first place where it is; a place that can't be looked at is an error.
+fn installed(name: &str) -> io::Result<PathBuf> {
+    for dir in HELPER_DIRS {
+        let path = Path::new(dir).join(name);
+        let there = path.try_exists();
+        if there
+            .map_err(|error| io::Error::new(error.kind(), format!("look for {}: {error}", path.display())))?
+        {
+            return Ok(path);
+        }
+    }
+    let text =
+        format!("{name} is not installed (package uidmap or shadow-utils); it maps more than the own id");
+    Err(io::Error::new(io::ErrorKind::NotFound, text))
 }
 
 #[cfg(test)]

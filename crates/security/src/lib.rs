@@ -1,5 +1,5 @@
 #![doc = include_str!("../README.md")]
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
 mod accounts;
 mod capability;
@@ -9,8 +9,6 @@ pub mod plan;
 pub mod process;
 mod process_dir;
 mod procfs;
-#[allow(unsafe_code, reason = "bare system calls: those of libc change all threads of the process")]
-mod raw;
 mod readback;
 mod rlimit;
 mod status;

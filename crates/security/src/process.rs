@@ -4,11 +4,10 @@
 
 use std::fmt;
 
-use libcontainer_plan::Pid;
+use libcontainer_plan::{Pid, prlimit};
 
 use crate::error::{Named, ThreadError};
 use crate::procfs;
-use crate::raw;
 use crate::rlimit::{Resource, Rlimit};
 
 /// Which process is meant.
@@ -35,7 +34,7 @@ impl fmt::Display for Target {
 /// # Errors
 /// `ESRCH` if there is no such process; `EPERM` if its ids differ from the caller's and the caller lacks `CAP_SYS_RESOURCE`.
 pub fn limit(target: Target, resource: Resource) -> Result<Rlimit, ThreadError> {
-    let [soft, hard] = raw::prlimit(number(target), resource.number(), None)
+    let [soft, hard] = prlimit(number(target), resource.number(), None)
         .named(|| format!("prlimit64({target}, {resource})"))?;
     Ok(Rlimit { resource, soft, hard })
 }
@@ -47,7 +46,7 @@ pub fn limit(target: Target, resource: Resource) -> Result<Rlimit, ThreadError> 
 /// `RLIMIT_NOFILE` above `fs.nr_open`, and as for [`limit`].
 pub fn set_limit(target: Target, wanted: Rlimit) -> Result<Rlimit, ThreadError> {
     let Rlimit { resource, soft, hard } = wanted;
-    let [old_soft, old_hard] = raw::prlimit(number(target), resource.number(), Some([soft, hard]))
+    let [old_soft, old_hard] = prlimit(number(target), resource.number(), Some([soft, hard]))
         .named(|| format!("prlimit64({target}, {resource}, {{{soft}, {hard}}})"))?;
     Ok(Rlimit { resource, soft: old_soft, hard: old_hard })
 }

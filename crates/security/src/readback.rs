@@ -56,6 +56,7 @@ impl ReadBack {
             let _ = dir.link(&format!("ns/{name}"));
         }
         for file in expected.joined.iter().filter_map(|link| file_of(link)) {
+            // Likewise.
             let _ = dir.link(&file);
         }
         Ok(Self { dir, own })
@@ -116,6 +117,9 @@ fn privileges(status: &Status, expected: &Expected) -> io::Result<()> {
 
 /// The link's text has the inode, as `net:[4026531840]`; following it would make the kernel set up a file for each namespace.
 fn namespaces(dir: &ProcessDir, own: &[OsString], wanted: &[(String, bool)]) -> io::Result<()> {
+    if own.len() != wanted.len() {
+        return Err(differs("namespaces", wanted.len(), own.len()));
+    }
     for ((name, own_one), ours) in wanted.iter().zip(own) {
         let theirs = dir.link(&format!("ns/{name}"))?;
         if (theirs != *ours) != *own_one {

@@ -1,7 +1,7 @@
 //! The calling thread: its capabilities, ids, flags and keyring.
 //!
 //! Every function here acts on the thread that calls it and on no other. The kernel keeps credentials for each thread; the wrappers of
-//! libc(3) change those of all threads of the process (nptl(7)), so the bare system calls stand here instead. What a thread has given up
+//! libc(3) change those of all threads of the process (nptl(7)), so the bare system calls are made instead (rustix). What a thread has given up
 //! it passes on to the threads and processes that it makes afterwards. A thread of a pool should therefore not be confined: make one
 //! for the purpose.
 //!

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use libcontainer_plan::{At, Builder, Dir, File, How, Mount, Pty, Slot};
 
 use super::filesystem::{Filesystem, attach, mount, open_dir};
-use super::target::{Kind, Links, components, target};
+use super::target::{Kind, Links, components, parent_and_name, target};
 use super::{Rootfs, attr};
 
 /// Kind of a device node.
@@ -133,13 +133,12 @@ pub fn device_node(plan: &mut Builder, rootfs: Rootfs, node: &Node, by_bind: boo
         return bind_node(plan, rootfs, node);
     }
     plan.purpose(format!("make {}", node.path.display()));
-    let parent = node.path.parent().unwrap_or(Path::new("/"));
-    let place = target(plan, rootfs.dir, parent, Kind::Directory, Links::InRoot);
+    // The root itself: only reached by a caller that did not validate.
+    let Some((parent, name)) = parent_and_name(&node.path) else { return };
+    let place = target(plan, rootfs.dir, &parent, Kind::Directory, Links::InRoot);
     let directory = plan.as_dir(place);
-    if let Some(name) = node.path.file_name() {
-        plan.unlinkat(directory, name).tolerate(libc::ENOENT);
-        make_node(plan, directory, name, node);
-    }
+    plan.unlinkat(directory, &name).tolerate(libc::ENOENT);
+    make_node(plan, directory, &name, node);
     plan.close(place);
 }
 

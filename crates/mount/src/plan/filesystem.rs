@@ -6,7 +6,7 @@ use libcontainer_plan::{At, Builder, Dir, How, Mount, MountAttr, Slot};
 
 use super::copy_up::{CopyUp, copy_up};
 use super::idmap::{IdMap, idmapped};
-use super::target::{Kind, Links, target};
+use super::target::{Kind, Links, parent_and_name, target};
 use super::{Propagation, Rootfs, attr, set_propagation};
 
 const AT_RECURSIVE: u32 = 0x8000;
@@ -102,23 +102,22 @@ pub fn attach(plan: &mut Builder, rootfs: Rootfs, mount: Slot<Mount>, path: &Pat
 /// Makes a symbolic link at `path` in the rootfs. One that leads there already stays, another link is replaced, and anything else is
 /// an error (`EEXIST`).
 pub fn link(plan: &mut Builder, rootfs: Rootfs, to: &Path, path: &Path) {
-    let parent = path.parent().unwrap_or(Path::new("/"));
-    let place = target(plan, rootfs.dir, parent, Kind::Directory, Links::InRoot);
-    if let Some(name) = path.file_name() {
-        let directory = plan.as_dir(place);
-        let (check, in_the_way, replace, end) = (plan.label(), plan.label(), plan.label(), plan.label());
-        plan.symlinkat(to, directory, name).on(libc::EEXIST, check).on_success(end);
-        plan.bind(check);
-        // ORDER: looked at before it is touched: a start that fails further on has not taken away what an earlier one made.
-        plan.expect_link(to, directory, name, [replace, in_the_way]).on_success(end);
-        plan.bind(in_the_way);
-        // Fails, and so names what is in the way.
-        plan.symlinkat(to, directory, name).on_success(end);
-        plan.bind(replace);
-        plan.unlinkat(directory, name).tolerate(libc::ENOENT);
-        plan.symlinkat(to, directory, name);
-        plan.bind(end);
-    }
+    // The root itself: only reached by a caller that did not validate.
+    let Some((parent, name)) = parent_and_name(path) else { return };
+    let place = target(plan, rootfs.dir, &parent, Kind::Directory, Links::InRoot);
+    let directory = plan.as_dir(place);
+    let (check, in_the_way, replace, end) = (plan.label(), plan.label(), plan.label(), plan.label());
+    plan.symlinkat(to, directory, &name).on(libc::EEXIST, check).on_success(end);
+    plan.bind(check);
+    // ORDER: looked at before it is touched: a start that fails further on has not taken away what an earlier one made.
+    plan.expect_link(to, directory, &name, [replace, in_the_way]).on_success(end);
+    plan.bind(in_the_way);
+    // Fails, and so names what is in the way.
+    plan.symlinkat(to, directory, &name).on_success(end);
+    plan.bind(replace);
+    plan.unlinkat(directory, &name).tolerate(libc::ENOENT);
+    plan.symlinkat(to, directory, &name);
+    plan.bind(end);
     plan.close(place);
 }
 

@@ -1,7 +1,7 @@
 //! Finding and making the place where something is mounted.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use libcontainer_plan::{Builder, Dir, File, How, Slot};
 
@@ -56,6 +56,13 @@ pub fn components(path: &Path) -> Vec<OsString> {
         }
     }
     names
+}
+
+/// The directory in which `path` is, and its name there; `None` for the root.
+pub(super) fn parent_and_name(path: &Path) -> Option<(PathBuf, OsString)> {
+    let mut names = components(path);
+    let name = names.pop()?;
+    Some((names.into_iter().collect(), name))
 }
 
 /// A descriptor of `path` in the rootfs, made if it is missing, where links lead if there are any.

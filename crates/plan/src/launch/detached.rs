@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 use super::raw;
 
@@ -25,9 +26,9 @@ const ATTEMPTS: u32 = 200;
 /// # Errors
 /// Those of fsopen(2), fsconfig(2), fsmount(2), openat(2), write(2) and mount_setattr(2): `EPERM` without `CAP_SYS_ADMIN`.
 pub(super) fn image(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let context = raw::fsopen(c"tmpfs")?;
-    raw::fsconfig_create(&context)?;
-    let mount = raw::fsmount(&context)?;
+    let context = fsopen(c"tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    let mount = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     File::from(openat(&mount, NAME, flags, Mode::S_IRUSR | Mode::S_IXUSR)?).write_all(bytes)?;
     for _ in 0..ATTEMPTS {

@@ -9,7 +9,7 @@ mod fail;
 mod image;
 mod left;
 mod prepare;
-#[allow(unsafe_code, reason = "calls that nix does not wrap")]
+#[allow(unsafe_code, reason = "calls that neither nix nor rustix wraps")]
 pub(crate) mod raw;
 mod request;
 mod respawn;
@@ -19,7 +19,9 @@ mod timeline;
 
 pub use image::{INIT_SIZE, init_image};
 pub use left::reap_left;
-pub use raw::{open_pidfd, resize_terminal, signal_pidfd, terminal_size};
+pub use raw::{
+    join_session_keyring, open_pidfd, parent_death_signal, prlimit, set_parent_death_signal, signal_pidfd,
+};
 pub use request::{Launch, Launched};
 pub use stand_by::StandBy;
 pub use timeline::Stamp;

@@ -1,4 +1,4 @@
-//! Calls on pidfds, mounts, namespaces and terminals that nix does not wrap.
+//! Calls that neither nix nor rustix wraps: the only ones of the library that are made raw beside `clone3` and bpf(2).
 
 use std::ffi::CStr;
 use std::io;
@@ -26,8 +26,8 @@ pub fn signal_pidfd(pidfd: impl AsFd, signal: i32) -> io::Result<()> {
 /// # Errors
 /// That of the call: `ESRCH` if there is no such process, `EINVAL` if the number is that of a thread.
 pub fn open_pidfd(pid: Pid) -> io::Result<OwnedFd> {
-    // SAFETY: no pointer.
-    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })
+    let pid = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
 }
 
 /// Waits until the child is gone and takes its status.
@@ -58,26 +58,6 @@ pub(super) fn own(number: i32) -> std::os::fd::OwnedFd {
     unsafe { std::os::fd::FromRawFd::from_raw_fd(number) }
 }
 
-/// `fsopen(fstype, FSOPEN_CLOEXEC)`.
-pub(super) fn fsopen(fstype: &CStr) -> io::Result<OwnedFd> {
-    // SAFETY: the string lives across the call.
-    owned(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), 1) })
-}
-
-/// `fsconfig(context, FSCONFIG_CMD_CREATE)`.
-pub(super) fn fsconfig_create(context: &OwnedFd) -> io::Result<()> {
-    let none = std::ptr::null::<libc::c_char>();
-    // SAFETY: the descriptor is open for the length of the call; the command takes neither key nor value.
-    let result = unsafe { libc::syscall(libc::SYS_fsconfig, context.as_raw_fd(), 6, none, none, 0) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-/// `fsmount(context, FSMOUNT_CLOEXEC, 0)`: a mount that is attached nowhere.
-pub(super) fn fsmount(context: &OwnedFd) -> io::Result<OwnedFd> {
-    // SAFETY: no pointer.
-    owned(unsafe { libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), 1, 0) })
-}
-
 /// `mount_setattr(mount, "", AT_EMPTY_PATH, {set})`.
 pub(super) fn mount_setattr(mount: &OwnedFd, set: u64) -> io::Result<()> {
     let attributes: [u64; 4] = [set, 0, 0, 0];
@@ -88,13 +68,6 @@ pub(super) fn mount_setattr(mount: &OwnedFd, set: u64) -> io::Result<()> {
         libc::syscall(libc::SYS_mount_setattr, fd, empty, libc::AT_EMPTY_PATH, attributes.as_ptr(), size)
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
-fn owned(result: libc::c_long) -> io::Result<OwnedFd> {
-    match i32::try_from(result) {
-        Ok(number) if number >= 0 => Ok(own(number)),
-        _ => Err(io::Error::last_os_error()),
-    }
 }
 
 /// Waits until the process is dead, at most `limit`; its status stays to be taken.
@@ -171,22 +144,48 @@ pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> io::Result<u32> {
     u32::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
-/// Sets rows and columns of a terminal: `ioctl(TIOCSWINSZ)`.
+/// `prctl(PR_GET_PDEATHSIG)`: the signal that the calling thread gets when the thread that made its process ends; 0 for none.
 ///
 /// # Errors
-/// That of ioctl_tty(2).
-pub fn resize_terminal(terminal: BorrowedFd<'_>, rows: u16, columns: u16) -> io::Result<()> {
-    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the structure is the one that TIOCSWINSZ reads.
-    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+/// That of prctl(2).
+pub fn parent_death_signal() -> io::Result<i32> {
+    let (mut signal, none) = (0_i32, 0_u64);
+    // SAFETY: the kernel writes one int to the address, which is that of one.
+    let result =
+        unsafe { libc::syscall(libc::SYS_prctl, libc::PR_GET_PDEATHSIG, &raw mut signal, none, none, none) };
+    if result == 0 { Ok(signal) } else { Err(io::Error::last_os_error()) }
+}
+
+/// `prctl(PR_SET_PDEATHSIG, signal)`, of the calling thread; 0 for none. Real-time signals too.
+///
+/// # Errors
+/// `EINVAL` for a number that is no signal.
+pub fn set_parent_death_signal(signal: u32) -> io::Result<()> {
+    let (signal, none) = (libc::c_ulong::from(signal), 0_u64);
+    // SAFETY: no argument is an address.
+    let result = unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, signal, none, none, none) };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Rows and columns of a terminal: `ioctl(TIOCGWINSZ)`. `None` if it is none.
-#[must_use]
-pub fn terminal_size(terminal: BorrowedFd<'_>) -> Option<(u16, u16)> {
-    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the structure is the one that TIOCGWINSZ writes.
-    let result = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
-    (result == 0).then_some((size.ws_row, size.ws_col))
+/// `keyctl(KEYCTL_JOIN_SESSION_KEYRING, name)` of the calling thread; no name makes one without a name. Returns its serial number.
+///
+/// # Errors
+/// Those of keyctl_join_session_keyring(3).
+pub fn join_session_keyring(name: Option<&CStr>) -> io::Result<i32> {
+    let name = name.map_or(std::ptr::null(), CStr::as_ptr);
+    // SAFETY: a null pointer or a string that ends in NUL and outlives the call.
+    let key = unsafe { libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING, name) };
+    if key < 0 { Err(io::Error::last_os_error()) } else { i32::try_from(key).map_err(io::Error::other) }
+}
+
+/// `prlimit64`: sets soft and hard limit of a process (0: the caller) if they are given, and returns those before.
+///
+/// # Errors
+/// Those of prlimit(2).
+pub fn prlimit(pid: i32, resource: u32, new: Option<[u64; 2]>) -> io::Result<[u64; 2]> {
+    let mut old = [0_u64; 2];
+    let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: struct rlimit64 is two words of 64 bits; a null pointer means "no change".
+    let result = unsafe { libc::syscall(libc::SYS_prlimit64, pid, resource, new, &raw mut old) };
+    if result == 0 { Ok(old) } else { Err(io::Error::last_os_error()) }
 }

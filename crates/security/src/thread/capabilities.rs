@@ -1,17 +1,11 @@
 //! The five capability sets of the calling thread.
-#![forbid(unsafe_code)]
+
+use std::io;
+
+use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
 use crate::capability::{CapSet, Capabilities, Capability};
 use crate::error::{Named, ThreadError};
-use crate::raw;
-
-const PR_CAPBSET_READ: i32 = 23;
-const PR_CAPBSET_DROP: i32 = 24;
-const PR_CAP_AMBIENT: i32 = 47;
-const IS_SET: u32 = 1;
-const RAISE: u32 = 2;
-const LOWER: u32 = 3;
-const CLEAR_ALL: u32 = 4;
 
 /// The last capability that the running kernel knows: asks `prctl(PR_CAPBSET_READ)` upwards until it answers `EINVAL`, so that it
 /// needs no procfs.
@@ -34,12 +28,13 @@ pub fn last_capability() -> Result<Capability, ThreadError> {
 /// # Errors
 /// The call that failed. A failure is never taken for an empty set.
 pub fn capabilities() -> Result<Capabilities, ThreadError> {
-    let data = raw::capget().named(|| "capget(v3, self)".to_owned())?;
-    let [effective, permitted, inheritable, high_effective, high_permitted, high_inheritable] = data;
+    let found =
+        thread::capabilities(None).map_err(io::Error::from).named(|| "capget(v3, self)".to_owned())?;
+    let set = |set: CapabilitySet| CapSet::from_bits(set.bits());
     let mut sets = Capabilities {
-        effective: joined(effective, high_effective),
-        permitted: joined(permitted, high_permitted),
-        inheritable: joined(inheritable, high_inheritable),
+        effective: set(found.effective),
+        permitted: set(found.permitted),
+        inheritable: set(found.inheritable),
         ..Capabilities::default()
     };
     for capability in every() {
@@ -48,7 +43,8 @@ pub fn capabilities() -> Result<Capabilities, ThreadError> {
         if held {
             sets.bounding = sets.bounding.or(one);
         }
-        if ambient(IS_SET, "PR_CAP_AMBIENT_IS_SET", Some(capability))? == 1 {
+        let held = thread::capability_is_in_ambient_set(one_of(capability));
+        if ambient(held, "IS_SET", capability)? {
             sets.ambient = sets.ambient.or(one);
         }
     }
@@ -65,9 +61,13 @@ pub fn set_capabilities(
     permitted: CapSet,
     inheritable: CapSet,
 ) -> Result<(), ThreadError> {
-    let (e, p, i) = (effective.bits(), permitted.bits(), inheritable.bits());
-    let data = [low(e), low(p), low(i), low(e >> 32), low(p >> 32), low(i >> 32)];
-    raw::capset(data).named(|| {
+    let set = |set: CapSet| CapabilitySet::from_bits_retain(set.bits());
+    let sets = CapabilitySets {
+        effective: set(effective),
+        permitted: set(permitted),
+        inheritable: set(inheritable),
+    };
+    thread::set_capabilities(None, sets).map_err(io::Error::from).named(|| {
         format!("capset(effective {{{effective}}}, permitted {{{permitted}}}, inheritable {{{inheritable}}})")
     })
 }
@@ -77,9 +77,9 @@ pub fn set_capabilities(
 /// # Errors
 /// `EPERM` without `CAP_SETPCAP`, `EINVAL` for a capability that the running kernel doesn't know.
 pub fn drop_bounding(capability: Capability) -> Result<(), ThreadError> {
-    raw::prctl(PR_CAPBSET_DROP, capability.number(), 0)
+    thread::remove_capability_from_bounding_set(one_of(capability))
+        .map_err(io::Error::from)
         .named(|| format!("prctl(PR_CAPBSET_DROP, {capability})"))
-        .map(drop)
 }
 
 /// Drops from the bounding set every capability of the running kernel that is not in `keep`, also those that this library has no
@@ -104,7 +104,8 @@ pub fn keep_bounding(keep: CapSet) -> Result<(), ThreadError> {
 /// `EPERM` unless it is permitted and inheritable, or with [`super::SecureBits::NO_CAP_AMBIENT_RAISE`]; `EINVAL` for a capability
 /// that the running kernel doesn't know.
 pub fn raise_ambient(capability: Capability) -> Result<(), ThreadError> {
-    ambient(RAISE, "PR_CAP_AMBIENT_RAISE", Some(capability)).map(drop)
+    let raised = thread::configure_capability_in_ambient_set(one_of(capability), true);
+    ambient(raised, "RAISE", capability)
 }
 
 /// Takes one capability out of the ambient set: `PR_CAP_AMBIENT_LOWER`.
@@ -112,7 +113,8 @@ pub fn raise_ambient(capability: Capability) -> Result<(), ThreadError> {
 /// # Errors
 /// `EINVAL` for a capability that the running kernel doesn't know.
 pub fn lower_ambient(capability: Capability) -> Result<(), ThreadError> {
-    ambient(LOWER, "PR_CAP_AMBIENT_LOWER", Some(capability)).map(drop)
+    let lowered = thread::configure_capability_in_ambient_set(one_of(capability), false);
+    ambient(lowered, "LOWER", capability)
 }
 
 /// Empties the ambient set: `PR_CAP_AMBIENT_CLEAR_ALL`.
@@ -120,7 +122,9 @@ pub fn lower_ambient(capability: Capability) -> Result<(), ThreadError> {
 /// # Errors
 /// None that a supported kernel has; a seccomp filter may deny the call.
 pub fn clear_ambient() -> Result<(), ThreadError> {
-    ambient(CLEAR_ALL, "PR_CAP_AMBIENT_CLEAR_ALL", None).map(drop)
+    thread::clear_ambient_capability_set()
+        .map_err(io::Error::from)
+        .named(|| "prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)".to_owned())
 }
 
 /// Makes the five sets what `wanted` says, in the one order that works, and reads all of them back: bounding drop, ambient clear,
@@ -159,24 +163,24 @@ fn every() -> impl Iterator<Item = Capability> {
 
 /// `None` if the kernel doesn't know the capability.
 fn in_bounding(capability: Capability) -> Result<Option<bool>, ThreadError> {
-    match raw::prctl(PR_CAPBSET_READ, capability.number(), 0) {
-        Ok(held) => Ok(Some(held == 1)),
+    match thread::capability_is_in_bounding_set(one_of(capability)).map_err(io::Error::from) {
+        Ok(held) => Ok(Some(held)),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(None),
         Err(error) => Err(ThreadError::call(format!("prctl(PR_CAPBSET_READ, {capability})"), &error)),
     }
 }
 
-fn ambient(operation: u32, name: &str, capability: Option<Capability>) -> Result<u32, ThreadError> {
-    raw::prctl(PR_CAP_AMBIENT, operation, capability.map_or(0, Capability::number)).named(|| {
-        let which = capability.map_or(String::new(), |capability| format!(", {capability}"));
-        format!("prctl(PR_CAP_AMBIENT, {name}{which})")
-    })
+fn ambient<T>(
+    result: rustix::io::Result<T>,
+    operation: &str,
+    capability: Capability,
+) -> Result<T, ThreadError> {
+    result
+        .map_err(io::Error::from)
+        .named(|| format!("prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_{operation}, {capability})"))
 }
 
-fn joined(low: u32, high: u32) -> CapSet {
-    CapSet::from_bits(u64::from(high) << 32 | u64::from(low))
-}
-
-fn low(bits: u64) -> u32 {
-    u32::try_from(bits & u64::from(u32::MAX)).unwrap_or(0)
+/// Also those that rustix has no name for.
+fn one_of(capability: Capability) -> CapabilitySet {
+    CapabilitySet::from_bits_retain(1 << capability.number())
 }

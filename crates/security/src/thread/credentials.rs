@@ -1,10 +1,12 @@
 //! Ids and groups of the calling thread.
-#![forbid(unsafe_code)]
+
+use std::io;
+
+use nix::unistd::{Gid, Uid};
 
 use crate::error::{Named, ThreadError};
 use crate::plan::Identity;
 use crate::procfs;
-use crate::raw;
 use crate::status::{Ids, Status};
 
 /// The user ids: getresuid(2), and setfsuid(2) with an id that changes nothing.
@@ -12,7 +14,10 @@ use crate::status::{Ids, Status};
 /// # Errors
 /// None that a supported kernel has; a seccomp filter may deny the call.
 pub fn user_ids() -> Result<Ids, ThreadError> {
-    ids(libc::SYS_getresuid, "getresuid", libc::SYS_setfsuid)
+    let ids = nix::unistd::getresuid().map_err(io::Error::from).named(|| "getresuid()".to_owned())?;
+    let filesystem = nix::unistd::setfsuid(Uid::from_raw(u32::MAX)).as_raw();
+    let [real, effective, saved] = [ids.real, ids.effective, ids.saved].map(Uid::as_raw);
+    Ok(Ids { real, effective, saved, filesystem: told(filesystem, "setfsuid")? })
 }
 
 /// The group ids: getresgid(2), and setfsgid(2) with an id that changes nothing.
@@ -20,12 +25,18 @@ pub fn user_ids() -> Result<Ids, ThreadError> {
 /// # Errors
 /// None that a supported kernel has; a seccomp filter may deny the call.
 pub fn group_ids() -> Result<Ids, ThreadError> {
-    ids(libc::SYS_getresgid, "getresgid", libc::SYS_setfsgid)
+    let ids = nix::unistd::getresgid().map_err(io::Error::from).named(|| "getresgid()".to_owned())?;
+    let filesystem = nix::unistd::setfsgid(Gid::from_raw(u32::MAX)).as_raw();
+    let [real, effective, saved] = [ids.real, ids.effective, ids.saved].map(Gid::as_raw);
+    Ok(Ids { real, effective, saved, filesystem: told(filesystem, "setfsgid")? })
 }
 
-fn ids(call: libc::c_long, name: &str, filesystem: libc::c_long) -> Result<Ids, ThreadError> {
-    let [real, effective, saved] = raw::get_ids(call).named(|| format!("{name}()"))?;
-    Ok(Ids { real, effective, saved, filesystem: raw::filesystem_id(filesystem) })
+/// A filesystem id, which is never -1: that is what stands for a call that was denied.
+fn told(id: u32, call: &str) -> Result<u32, ThreadError> {
+    if id == u32::MAX {
+        return Err(ThreadError::call(format!("{call}(-1)"), &io::Error::last_os_error()));
+    }
+    Ok(id)
 }
 
 /// Sets real, effective and saved user id: setresuid(2), of this thread alone. The filesystem id follows the effective one.
@@ -37,7 +48,10 @@ fn ids(call: libc::c_long, name: &str, filesystem: libc::c_long) -> Result<Ids, 
 /// `EPERM` without `CAP_SETUID`; `EINVAL` for an id that the user namespace has no mapping for, and for 4294967295, which the kernel
 /// would take for "leave this one as it is"; `EAGAIN` for lack of memory.
 pub fn set_user_ids(real: u32, effective: u32, saved: u32) -> Result<(), ThreadError> {
-    set_ids(libc::SYS_setresuid, "setresuid", [real, effective, saved])
+    let ids = checked("setresuid", [real, effective, saved])?.map(rustix::thread::Uid::from_raw);
+    rustix::thread::set_thread_res_uid(ids[0], ids[1], ids[2])
+        .map_err(io::Error::from)
+        .named(|| format!("setresuid({real}, {effective}, {saved})"))
 }
 
 /// Sets real, effective and saved group id: setresgid(2), of this thread alone.
@@ -45,16 +59,19 @@ pub fn set_user_ids(real: u32, effective: u32, saved: u32) -> Result<(), ThreadE
 /// # Errors
 /// As for [`set_user_ids`], with `CAP_SETGID`.
 pub fn set_group_ids(real: u32, effective: u32, saved: u32) -> Result<(), ThreadError> {
-    set_ids(libc::SYS_setresgid, "setresgid", [real, effective, saved])
+    let ids = checked("setresgid", [real, effective, saved])?.map(rustix::thread::Gid::from_raw);
+    rustix::thread::set_thread_res_gid(ids[0], ids[1], ids[2])
+        .map_err(io::Error::from)
+        .named(|| format!("setresgid({real}, {effective}, {saved})"))
 }
 
-fn set_ids(call: libc::c_long, name: &str, ids: [u32; 3]) -> Result<(), ThreadError> {
+/// Ids that the kernel would not take for "leave this one as it is".
+fn checked(call: &str, ids: [u32; 3]) -> Result<[u32; 3], ThreadError> {
     let [real, effective, saved] = ids;
-    let text = || format!("{name}({real}, {effective}, {saved})");
     if ids.contains(&u32::MAX) {
-        return Err(ThreadError::invalid(text()));
+        return Err(ThreadError::invalid(format!("{call}({real}, {effective}, {saved})")));
     }
-    raw::set_ids(call, ids).named(text)
+    Ok(ids)
 }
 
 /// The supplementary groups, as the kernel sorted them: getgroups(2).
@@ -62,13 +79,8 @@ fn set_ids(call: libc::c_long, name: &str, ids: [u32; 3]) -> Result<(), ThreadEr
 /// # Errors
 /// None that a supported kernel has; a seccomp filter may deny the call.
 pub fn groups() -> Result<Vec<u32>, ThreadError> {
-    let name = || "getgroups()".to_owned();
-    let mut all = vec![0; raw::get_groups(&mut []).named(name)?];
-    if !all.is_empty() {
-        let count = raw::get_groups(&mut all).named(name)?;
-        all.truncate(count);
-    }
-    Ok(all)
+    let all = rustix::process::getgroups().map_err(io::Error::from).named(|| "getgroups()".to_owned())?;
+    Ok(all.into_iter().map(rustix::process::Gid::as_raw).collect())
 }
 
 /// Sets the supplementary groups: setgroups(2), of this thread alone. The kernel sorts them; the same group twice stays twice.
@@ -76,7 +88,13 @@ pub fn groups() -> Result<Vec<u32>, ThreadError> {
 /// # Errors
 /// `EPERM` without `CAP_SETGID` or where `/proc/PID/setgroups` says `deny`; `EINVAL` for more than 65536 groups or one without a mapping.
 pub fn set_groups(groups: &[u32]) -> Result<(), ThreadError> {
-    raw::set_groups(groups).named(|| format!("setgroups({} groups)", groups.len()))
+    let text = || format!("setgroups({} groups)", groups.len());
+    // Never a group, and no id that may be made one.
+    if groups.contains(&u32::MAX) {
+        return Err(ThreadError::invalid(text()));
+    }
+    let groups: Vec<_> = groups.iter().copied().map(rustix::thread::Gid::from_raw).collect();
+    rustix::thread::set_thread_groups(&groups).map_err(io::Error::from).named(text)
 }
 
 /// Becomes `identity` for good: supplementary groups (unless denied), then the group ids, then the user ids, and reads all of them back.
@@ -118,7 +136,7 @@ pub fn become_identity(identity: &Identity) -> Result<(), ThreadError> {
 /// Those of openat2(2) and read(2); `EXDEV` or `ENOTSUP` if something else is mounted there; [`ThreadError::Status`] if the text
 /// makes no sense.
 pub fn status() -> Result<Status, ThreadError> {
-    let path = format!("{}/task/{}/status", std::process::id(), raw::thread_id());
+    let path = format!("{}/task/{}/status", std::process::id(), nix::unistd::gettid());
     let text = procfs::read(&path)?;
     Status::parse(&text).map_err(|error| ThreadError::Status { path: format!("/proc/{path}"), error })
 }

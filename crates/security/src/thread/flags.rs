@@ -1,18 +1,11 @@
 //! Flags of the calling thread that go with its credentials, and its session keyring.
-#![forbid(unsafe_code)]
 
 use std::ffi::CString;
+use std::io;
+
+use rustix::thread::{self, CapabilitiesSecureBits};
 
 use crate::error::{Named, ThreadError};
-use crate::raw;
-
-const PR_SET_PDEATHSIG: i32 = 1;
-const PR_GET_KEEPCAPS: i32 = 7;
-const PR_SET_KEEPCAPS: i32 = 8;
-const PR_GET_SECUREBITS: i32 = 27;
-const PR_SET_SECUREBITS: i32 = 28;
-const PR_SET_NO_NEW_PRIVS: i32 = 38;
-const PR_GET_NO_NEW_PRIVS: i32 = 39;
 
 bitflags::bitflags! {
     /// The securebits of capabilities(7). Each has a lock, which holds until the thread and all that comes from it are gone.
@@ -42,8 +35,8 @@ bitflags::bitflags! {
 /// # Errors
 /// None that a supported kernel has; a seccomp filter may deny the call.
 pub fn secure_bits() -> Result<SecureBits, ThreadError> {
-    let bits = raw::prctl(PR_GET_SECUREBITS, 0, 0).named(|| "prctl(PR_GET_SECUREBITS)".to_owned())?;
-    Ok(SecureBits::from_bits_retain(bits))
+    let bits = named(thread::capabilities_secure_bits(), || "prctl(PR_GET_SECUREBITS)".to_owned())?;
+    Ok(SecureBits::from_bits_retain(bits.bits()))
 }
 
 /// Sets the securebits: `prctl(PR_SET_SECUREBITS)`.
@@ -51,9 +44,8 @@ pub fn secure_bits() -> Result<SecureBits, ThreadError> {
 /// # Errors
 /// `EPERM` without `CAP_SETPCAP`, for a bit that is locked, and for one that the kernel doesn't know.
 pub fn set_secure_bits(bits: SecureBits) -> Result<(), ThreadError> {
-    raw::prctl(PR_SET_SECUREBITS, bits.bits(), 0)
-        .named(|| format!("prctl(PR_SET_SECUREBITS, {:#x})", bits.bits()))
-        .map(drop)
+    let set = thread::set_capabilities_secure_bits(CapabilitiesSecureBits::from_bits_retain(bits.bits()));
+    named(set, || format!("prctl(PR_SET_SECUREBITS, {:#x})", bits.bits()))
 }
 
 /// Whether the permitted set survives a change of all user ids away from 0: `prctl(PR_GET_KEEPCAPS)`.
@@ -61,7 +53,7 @@ pub fn set_secure_bits(bits: SecureBits) -> Result<(), ThreadError> {
 /// # Errors
 /// None that a supported kernel has; a seccomp filter may deny the call.
 pub fn keeps_capabilities() -> Result<bool, ThreadError> {
-    raw::prctl(PR_GET_KEEPCAPS, 0, 0).named(|| "prctl(PR_GET_KEEPCAPS)".to_owned()).map(|yes| yes == 1)
+    named(thread::get_keep_capabilities(), || "prctl(PR_GET_KEEPCAPS)".to_owned())
 }
 
 /// Says whether the permitted set survives a change of all user ids away from 0: `prctl(PR_SET_KEEPCAPS)`. Exec clears it.
@@ -69,8 +61,7 @@ pub fn keeps_capabilities() -> Result<bool, ThreadError> {
 /// # Errors
 /// `EPERM` if [`SecureBits::KEEP_CAPS_LOCKED`] is set.
 pub fn keep_capabilities(yes: bool) -> Result<(), ThreadError> {
-    let value = u32::from(yes);
-    raw::prctl(PR_SET_KEEPCAPS, value, 0).named(|| format!("prctl(PR_SET_KEEPCAPS, {value})")).map(drop)
+    named(thread::set_keep_capabilities(yes), || format!("prctl(PR_SET_KEEPCAPS, {})", u32::from(yes)))
 }
 
 /// Whether exec can no longer add privileges: `prctl(PR_GET_NO_NEW_PRIVS)`.
@@ -78,9 +69,7 @@ pub fn keep_capabilities(yes: bool) -> Result<(), ThreadError> {
 /// # Errors
 /// None that a supported kernel has; a seccomp filter may deny the call.
 pub fn no_new_privs() -> Result<bool, ThreadError> {
-    raw::prctl(PR_GET_NO_NEW_PRIVS, 0, 0)
-        .named(|| "prctl(PR_GET_NO_NEW_PRIVS)".to_owned())
-        .map(|yes| yes == 1)
+    named(thread::no_new_privs(), || "prctl(PR_GET_NO_NEW_PRIVS)".to_owned())
 }
 
 /// From here on exec adds no privileges (set-user-id bits, file capabilities) to this thread and all that comes from it, for
@@ -89,7 +78,7 @@ pub fn no_new_privs() -> Result<bool, ThreadError> {
 /// # Errors
 /// None that a supported kernel has; a seccomp filter may deny the call.
 pub fn set_no_new_privs() -> Result<(), ThreadError> {
-    raw::prctl(PR_SET_NO_NEW_PRIVS, 1, 0).named(|| "prctl(PR_SET_NO_NEW_PRIVS, 1)".to_owned()).map(drop)
+    named(thread::set_no_new_privs(true), || "prctl(PR_SET_NO_NEW_PRIVS, 1)".to_owned())
 }
 
 /// The signal that this thread gets when the thread that made its process ends: `prctl(PR_GET_PDEATHSIG)`.
@@ -97,8 +86,10 @@ pub fn set_no_new_privs() -> Result<(), ThreadError> {
 /// # Errors
 /// None that a supported kernel has; a seccomp filter may deny the call.
 pub fn parent_death_signal() -> Result<Option<u32>, ThreadError> {
-    let signal = raw::parent_death_signal().named(|| "prctl(PR_GET_PDEATHSIG)".to_owned())?;
-    Ok(u32::try_from(signal).ok().filter(|signal| *signal != 0))
+    let text = || "prctl(PR_GET_PDEATHSIG)".to_owned();
+    let signal = libcontainer_plan::parent_death_signal().named(text)?;
+    let signal = u32::try_from(signal).map_err(|_| ThreadError::invalid(text()))?;
+    Ok(Some(signal).filter(|signal| *signal != 0))
 }
 
 /// Sets that signal, 1 to 64, or none: `prctl(PR_SET_PDEATHSIG)`. It is the end of the parent's *thread* that counts, not that of its
@@ -108,8 +99,9 @@ pub fn parent_death_signal() -> Result<Option<u32>, ThreadError> {
 /// # Errors
 /// `EINVAL` for a number that is no signal.
 pub fn set_parent_death_signal(signal: Option<u32>) -> Result<(), ThreadError> {
+    // The kernel's number for none.
     let number = signal.unwrap_or(0);
-    raw::prctl(PR_SET_PDEATHSIG, number, 0).named(|| format!("prctl(PR_SET_PDEATHSIG, {number})")).map(drop)
+    libcontainer_plan::set_parent_death_signal(number).named(|| format!("prctl(PR_SET_PDEATHSIG, {number})"))
 }
 
 /// Serial number of a key or keyring: keyrings(7).
@@ -139,5 +131,9 @@ pub fn join_session_keyring(name: Option<&[u8]>) -> Result<Key, ThreadError> {
         format!("keyctl(KEYCTL_JOIN_SESSION_KEYRING, {shown})")
     };
     let name = name.map(CString::new).transpose().map_err(|_| ThreadError::invalid(text()))?;
-    raw::join_session_keyring(name.as_deref()).named(text).map(Key)
+    libcontainer_plan::join_session_keyring(name.as_deref()).named(text).map(Key)
+}
+
+fn named<T>(result: rustix::io::Result<T>, call: impl FnOnce() -> String) -> Result<T, ThreadError> {
+    result.map_err(io::Error::from).named(call)
 }
