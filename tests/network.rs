@@ -14,10 +14,14 @@ mod command;
 mod device;
 #[path = "network/failures.rs"]
 mod failures;
+#[path = "network/found.rs"]
+mod found;
 #[path = "network/hairpin.rs"]
 mod hairpin;
 #[path = "network/host.rs"]
 mod host;
+#[path = "network/lost.rs"]
+mod lost;
 #[path = "network/nat.rs"]
 mod nat;
 #[path = "network/transfer.rs"]

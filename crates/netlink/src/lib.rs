@@ -37,8 +37,8 @@ pub use error::{BadAttribute, Error, Hint, Result};
 pub use events::{Event, Monitor, Topics};
 pub use link::{
     AltNames, Bridge, BridgePort, Ipvlan, IpvlanIsolation, IpvlanMode, Link, LinkChange, LinkFlags, LinkKind,
-    LinkRef, LinkView, MacvlanMode, Namespace, NewLink, OperState, OtherKind, Peer, Stats64, TunKind, Vlan,
-    VlanProtocol, Vxlan,
+    LinkRef, LinkView, MacvlanMode, Namespace, NewLink, OperState, OtherKind, Peer, RemoteLink, Stats64,
+    TunKind, Vlan, VlanProtocol, Vxlan,
 };
 pub use message::{Object, Verb};
 pub use name::{Index, Mac, Name};

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use libcontainer_netlink::{
     Address, AddressFlags, AltNames, Bridge, BridgePort, Family, Index, Lifetime, LinkChange, LinkFlags,
-    LinkKind, MacvlanMode, Name, Namespace, NamespaceId, Neighbour, Netlink, NewLink, NextHop, Route,
-    RouteFilter, RouteKind, Rule, Table, TunKind, Vxlan, legacy, tun::Tun,
+    LinkKind, MacvlanMode, Name, Namespace, NamespaceId, Neighbour, Netlink, NewLink, NextHop, RemoteLink,
+    Route, RouteFilter, RouteKind, Rule, Table, TunKind, Vxlan, legacy, tun::Tun,
 };
 use place::{in_namespace, json, other_namespace, skip};
 
@@ -346,6 +346,12 @@ fn other_namespaces() {
         let made = NewLink::bridge(name("made"), Bridge::default()).namespace(Namespace::Fd(other.as_fd()));
         netlink.add(&made).unwrap();
         assert!(there.link("made").is_ok());
+        // From outside, without entering.
+        let found = netlink.link_in(0, "made").unwrap();
+        assert_eq!(found.index, there.index("made").unwrap());
+        netlink.delete(&RemoteLink { namespace: 0, index: found.index }).unwrap();
+        assert!(netlink.link_in(0, "made").unwrap_err().is_not_found() && there.link("made").is_err());
+        assert!(netlink.link_in(99, "made").unwrap_err().is_refusal(libc::EINVAL));
         let moved = netlink.index("c1").unwrap();
         let mut child = std::process::Command::new("unshare").args(["-n", "sleep", "60"]).spawn().unwrap();
         std::thread::sleep(Duration::from_millis(300));

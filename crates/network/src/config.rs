@@ -120,6 +120,9 @@ pub struct NetworkState {
     /// Every interface but `lo`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub interfaces: Vec<InterfaceState>,
+    /// The alias of links and the comment of the table by which they are known as this container's.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub mark: String,
     /// The table of nf_tables, family inet, with what `nat` and `ports` asked for; none if empty.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub nft_table: String,
@@ -140,6 +143,12 @@ pub struct InterfaceState {
     /// The bridge.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub bridge: String,
+    /// Hardware address with which the bridge is made, by which it is known until it is marked.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub bridge_mac: String,
+    /// Name under which a `macvlan` or `ipvlan` is made, until it gets its own together with the mark.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub made_as: String,
     /// The file by which a `pasta` is known.
     #[serde(skip_serializing_if = "unset")]
     pub pid_file: PathBuf,

@@ -1,106 +1,198 @@
 //! Devices of the host that are moved into a container, as OCI's `netDevices`: checked first, and what they had goes along.
+//!
+//! While one is inside its alias says whose it is, what it was called and which alias it had: so it is found again whatever it is
+//! called by then, in the container or, where the kernel has brought it back, on the host.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 
 use libcontainer_netlink::{
-    Address, AddressFlags, Batch, Index, LinkChange, Name, Namespace, Netlink, Scope, Verb,
+    Address, AddressFlags, Batch, Cidr, Index, Link, LinkChange, Mac, Name, Namespace, Netlink,
+    Result as Answer, Scope, Verb,
 };
 
 use crate::error::{Error, Named, Result};
-use crate::link::run;
-use crate::plan::{Interface, Kind};
+use crate::mark::Mark;
+use crate::side::{self, Side};
+
+/// Longest alias, in bytes.
+const LONGEST_ALIAS: usize = 255;
 
 /// What a device had on the host.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kept {
     /// Permanent addresses of global scope.
-    pub(crate) addresses: Vec<Address>,
+    addresses: Vec<Address>,
     up: bool,
+    alias: Vec<u8>,
+    mtu: u32,
+    mac: Option<Mac>,
 }
 
-/// Devices that two interfaces want.
-pub(crate) fn wanted_twice(interfaces: &[Interface]) -> Vec<Name> {
-    let devices = interfaces.iter().filter_map(|interface| match &interface.kind {
-        Kind::Device { host } => Some(*host),
-        _ => None,
-    });
-    let devices: Vec<Name> = devices.collect();
-    let again = |(index, name): (usize, &Name)| devices.iter().take(index).any(|other| other == name);
-    devices.iter().enumerate().filter(|pair| again(*pair)).map(|(_, name)| *name).collect()
+/// A device with its way home.
+#[derive(Clone, Debug)]
+pub(crate) struct Device {
+    /// What it is called on the host.
+    pub(crate) home: Name,
+    pub(crate) mark: Mark,
 }
 
-/// Moves the device in, under its new name. A refusal leaves it as it was: the kernel takes it down only when it moves it.
-pub(crate) fn take(host: &mut Netlink, namespace: &File, name: &Name, device: &Name) -> Result<Kept> {
-    let what = || format!("device {device}");
-    let link = match host.link(device) {
-        Err(error) if error.is_not_found() => return Err(Error::wrong(what(), "is not there")),
-        link => link.named(what)?,
-    };
-    let mut inside = Netlink::in_namespace(namespace.as_fd()).named(what)?;
-    // RACE: in a namespace that others have too the name may be taken after this look; the kernel then refuses the name.
-    match inside.index(name) {
-        Err(error) if error.is_not_found() => {}
-        found => {
-            let index = found.named(what)?;
-            let problem = format!("can't be called {name} inside: {index} there has that name");
+impl Device {
+    fn what(&self) -> String {
+        format!("device {}", self.home)
+    }
+
+    /// The alias while it is inside, but for the old one behind it.
+    fn label(&self) -> Vec<u8> {
+        format!("{} home={} alias=", self.mark.as_str(), self.home).into_bytes()
+    }
+
+    fn old_alias(&self, link: &Link) -> Option<Vec<u8>> {
+        Some(link.alias.as_ref()?.as_bytes().strip_prefix(self.label().as_slice())?.to_vec())
+    }
+
+    /// Looks whether it can be moved, and what it has: nothing is changed.
+    pub(crate) fn look(
+        &self,
+        host: &mut Netlink,
+        inside: &mut Netlink,
+        name: &Name,
+    ) -> Result<(Index, Kept)> {
+        let what = || self.what();
+        let link = side::find(host, &self.home).named(what)?;
+        let link = link.ok_or_else(|| Error::wrong(what(), "is not there"))?;
+        // RACE: in a namespace that others have too the name may be taken after this look; the kernel then refuses the name.
+        if let Some(other) = side::find(inside, name).named(what)? {
+            let problem = format!("can't be called {name} inside: {} there has that name", other.index);
             return Err(Error::wrong(what(), problem));
         }
+        let mut addresses = host.addresses(Some(link.index)).named(what)?;
+        addresses.retain(|one| one.scope == Scope::Universe && one.flags.contains(AddressFlags::PERMANENT));
+        let alias = link.alias.as_ref().map(|alias| alias.as_bytes().to_vec()).unwrap_or_default();
+        if self.label().len() + alias.len() > LONGEST_ALIAS {
+            return Err(Error::wrong(what(), "has an alias that is too long to be kept"));
+        }
+        Ok((link.index, Kept { addresses, up: link.is_up(), alias, mtu: link.mtu, mac: link.mac }))
     }
-    let mut addresses = host.addresses(Some(link.index)).named(what)?;
-    addresses.retain(|one| one.scope == Scope::Universe && one.flags.contains(AddressFlags::PERMANENT));
-    let change = LinkChange::new(link.index).namespace(Namespace::Fd(namespace.as_fd())).name(*name);
-    host.set(&change).named(what)?;
-    Ok(Kept { addresses, up: link.is_up() })
+
+    /// Moves it in, under its new name. A refusal leaves it as it was: the kernel takes it down only when it moves it.
+    pub(crate) fn take(
+        &self,
+        host: &mut Netlink,
+        namespace: &File,
+        index: Index,
+        name: &Name,
+        kept: &Kept,
+    ) -> Result<()> {
+        let what = || self.what();
+        let alias = [self.label(), kept.alias.clone()].concat();
+        let marked = LinkChange::new(index).alias(std::ffi::OsStr::from_bytes(&alias));
+        side::twice(|| host.set(&marked)).named(what)?;
+        let change = LinkChange::new(index).namespace(Namespace::Fd(namespace.as_fd())).name(*name);
+        match host.set(&change) {
+            Err(error) if error.is_uncertain() => match side::find(host, &self.home).named(what)? {
+                Some(_) => host.set(&change).named(what),
+                None => Ok(()),
+            },
+            result => result.named(what),
+        }
+    }
+
+    /// Brings it home from a container's namespace, or from the name that the kernel gave it on the host. One that is nowhere is fine:
+    /// the kernel deletes virtual devices with their namespace.
+    pub(crate) fn bring_home(&self, namespace: Option<&File>) -> Result<()> {
+        let what = || self.what();
+        let mut host = Side::host();
+        if let Some(namespace) = namespace {
+            let failed = |source| Error::Io { what: what(), source };
+            let own = File::open("/proc/thread-self/ns/net").map_err(failed)?;
+            let mut inside = Side::inside(namespace.try_clone().map_err(failed)?);
+            inside.again(what, |netlink| {
+                let Some(link) = self.find(netlink)? else { return Ok(()) };
+                netlink.set(&LinkChange::new(link.index).down())?;
+                let home = Namespace::Fd(own.as_fd());
+                side::known(netlink.set(&LinkChange::new(link.index).namespace(home).name(self.home)))
+                    .map(drop)
+            })?;
+        }
+        host.again(what, |netlink| self.settle(netlink))
+    }
+
+    /// On the host: its old name and alias.
+    fn settle(&self, host: &mut Netlink) -> Answer<()> {
+        let Some(link) = self.find(host)? else { return Ok(()) };
+        if link.name != self.home {
+            host.set(&LinkChange::new(link.index).down())?;
+            host.set(&LinkChange::new(link.index).name(self.home))?;
+        }
+        let alias = self.old_alias(&link).unwrap_or_default();
+        host.set(&LinkChange::new(link.index).alias(std::ffi::OsStr::from_bytes(&alias)))
+    }
+
+    /// The link that has our label, whatever its name.
+    fn find(&self, netlink: &mut Netlink) -> Answer<Option<Link>> {
+        let found = RefCell::new(None);
+        let ours = |link: &Link| self.old_alias(link).is_some();
+        netlink.links_with(
+            || drop(found.take()),
+            |view| {
+                if found.borrow().is_none() {
+                    found.replace(Some(view.to_link()).filter(ours));
+                }
+            },
+        )?;
+        Ok(found.into_inner())
+    }
+
+    /// Takes back [`Device::take`]: also addresses and state are as before. Link-local addresses and routes are not.
+    pub(crate) fn give_back(&self, namespace: Option<&File>, kept: &Kept) -> Result<()> {
+        self.bring_home(namespace)?;
+        Side::host().again(
+            || self.what(),
+            |host| {
+                // Gone for ever, or never was.
+                let Some(link) = side::find(host, &self.home)? else { return Ok(()) };
+                let there = host.addresses(Some(link.index))?;
+                for old in
+                    kept.addresses.iter().filter(|old| there.iter().all(|one| one.address != old.address))
+                {
+                    host.replace(&again(link.index, old))?;
+                }
+                kept.changes(&link).iter().try_for_each(|change| host.set(change))
+            },
+        )
+    }
 }
 
 impl Kept {
-    /// The address for a link that may have another index and name: no label, and used at once, as nobody else has it.
-    fn on(index: Index, old: &Address) -> Address {
-        let mut address = Address::new(index, old.address);
-        (address.peer, address.broadcast, address.metric) = (old.peer, old.broadcast, old.metric);
-        address.flags = old.flags & (AddressFlags::NO_PREFIX_ROUTE | AddressFlags::MANAGE_TEMPORARY);
-        address.flags.set(AddressFlags::NO_DAD, old.address.address().is_ipv6());
-        address
+    /// What makes the link what it was.
+    fn changes(&self, link: &Link) -> Vec<LinkChange<'static>> {
+        let change = || LinkChange::new(link.index);
+        let mtu = (link.mtu != self.mtu).then(|| change().mtu(self.mtu));
+        let mac = self.mac.filter(|mac| link.mac != Some(*mac)).map(|mac| change().mac(mac));
+        // ORDER: last: some drivers change their address only while they are down.
+        let up = (self.up && !link.is_up()).then(|| change().up());
+        [mtu, mac, up].into_iter().flatten().collect()
     }
 
     /// Requests that give a link the addresses, but for those that the config gives it anyway.
-    pub(crate) fn add_to(&self, batch: &mut Batch, index: Index, interface: &Interface) -> Result<()> {
-        let given = |old: &&Address| {
-            interface.addresses.iter().any(|address| address.address() == old.address.address())
-        };
-        for old in self.addresses.iter().filter(|old| !given(old)) {
-            let what = || format!("interface {}", interface.name);
-            batch.push(Verb::Add, &Self::on(index, old)).named(what)?;
-        }
-        Ok(())
+    pub(crate) fn add_to(&self, batch: &mut Batch, index: Index, given: &[Cidr]) -> Answer<()> {
+        let is_given =
+            |old: &&Address| given.iter().any(|address| address.address() == old.address.address());
+        self.addresses
+            .iter()
+            .filter(|old| !is_given(old))
+            .try_for_each(|old| batch.push(Verb::Add, &again(index, old)))
     }
 }
 
-/// Moves a device of the host's back, under its old name.
-pub(crate) fn bring_back(namespace: &File, inside: &Name, name: &Name) -> Result<()> {
-    let what = || format!("device {name}");
-    let own = File::open("/proc/thread-self/ns/net").map_err(|source| Error::Io { what: what(), source })?;
-    let mut container = Netlink::in_namespace(namespace.as_fd()).named(what)?;
-    let index = match container.index(inside) {
-        Err(error) if error.is_not_found() => return Ok(()),
-        index => index.named(what)?,
-    };
-    container.set(&LinkChange::new(index).down()).named(what)?;
-    let home = LinkChange::new(index).namespace(Namespace::Fd(own.as_fd())).name(*name);
-    container.set(&home).named(what)
-}
-
-/// Takes back [`take`]: also addresses and state are as before. Link-local addresses and routes are not.
-pub(crate) fn give_back(namespace: &File, inside: &Name, name: &Name, kept: &Kept) -> Result<()> {
-    bring_back(namespace, inside, name)?;
-    let what = || format!("device {name}");
-    let mut host = Netlink::open().named(what)?;
-    let index = host.index(name).named(what)?;
-    let mut batch = Batch::new();
-    for old in &kept.addresses {
-        batch.push(Verb::Replace, &Kept::on(index, old)).named(what)?;
-    }
-    run(&mut host, &mut batch, what)?;
-    if kept.up { host.set(&LinkChange::new(index).up()).named(what) } else { Ok(()) }
+/// The address for a link that may have another index and name: no label, and used at once, as nobody else has it.
+fn again(index: Index, old: &Address) -> Address {
+    let mut address = Address::new(index, old.address);
+    (address.peer, address.broadcast, address.metric) = (old.peer, old.broadcast, old.metric);
+    address.flags = old.flags & (AddressFlags::NO_PREFIX_ROUTE | AddressFlags::MANAGE_TEMPORARY);
+    address.flags.set(AddressFlags::NO_DAD, old.address.address().is_ipv6());
+    address
 }

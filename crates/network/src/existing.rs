@@ -1,4 +1,4 @@
-//! What can be done with the network of a container that exists: taken away, measured, looked at.
+//! The network of a container that exists: measured, looked at.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -6,9 +6,8 @@ use std::os::fd::AsFd;
 use libcontainer_netlink::{Address, Link, Name, Netlink, Route, RouteFilter, Stats64};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{InterfaceState, NetworkState};
-use crate::error::{Error, Named, Result};
-use crate::{device, link, pasta, rules};
+use crate::config::NetworkState;
+use crate::error::{Named, Result};
 
 /// Counters, as the container sees them: 2014's eight keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -149,43 +148,4 @@ pub fn stats(state: &NetworkState, namespace: Option<&File>) -> Result<Vec<(Stri
 
 fn name(text: &str) -> Result<Name> {
     Name::new(text).named(|| "network state".to_owned())
-}
-
-/// Takes away what a plan has made on the host. `namespace` is the container's, if its first process still lives: devices of the
-/// host's come back from there (later the kernel brings physical ones back by itself). What is gone already is no error.
-///
-/// # Errors
-/// Everything that could not be taken away.
-pub fn remove(state: &NetworkState, namespace: Option<&File>) -> Result<()> {
-    let mut errors = Vec::new();
-    if !state.nft_table.is_empty() {
-        errors.extend(rules::remove(&state.nft_table).err());
-    }
-    if !state.interfaces.is_empty() {
-        let mut host = Netlink::open().named(|| "network of the host".to_owned())?;
-        errors.extend(state.interfaces.iter().filter_map(|one| remove_one(&mut host, one, namespace).err()));
-    }
-    match errors.len() {
-        0 => Ok(()),
-        1 => Err(errors.remove(0)),
-        _ => Err(Error::Several(errors)),
-    }
-}
-
-fn remove_one(host: &mut Netlink, interface: &InterfaceState, namespace: Option<&File>) -> Result<()> {
-    match (interface.kind.as_str(), namespace) {
-        ("veth", _) => {
-            link::delete(host, &name(&interface.host_name)?)?;
-            if interface.own_bridge {
-                link::remove_unused_bridge(host, &name(&interface.bridge)?)?;
-            }
-            Ok(())
-        }
-        ("pasta", _) => pasta::stop(&interface.pid_file),
-        ("host-device", Some(namespace)) => {
-            device::bring_back(namespace, &name(&interface.name)?, &name(&interface.host_name)?)
-        }
-        // They live in the container's namespace and go with it.
-        _ => Ok(()),
-    }
 }

@@ -9,58 +9,15 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use libcontainer_netlink::Name;
-use libcontainer_plan::{Pid, open_pidfd, signal_pidfd};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use libcontainer_plan::{Pid, open_pidfd, signal_pidfd, wait_readable};
+use rustix::fs::Dir;
 
-use crate::config::Network;
 use crate::error::{Error, Result};
-use crate::plan::{Interface, Kind, Plan};
-
-/// Keys that are set and mean nothing for pasta.
-pub(crate) fn misplaced(network: &Network) -> impl Iterator<Item = &'static str> {
-    let keys = [
-        ("address", !network.address.is_empty()),
-        ("addresses", !network.addresses.is_empty()),
-        ("gateway", !network.gateway.is_empty()),
-        ("gateway_v6", !network.gateway_v6.is_empty()),
-        ("mac_address", !network.mac_address.is_empty()),
-    ];
-    keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| key)
-}
-
-impl Plan {
-    /// Keeps the files of programs that serve the container in `dir`, which must exist when the steps run and go after them.
-    pub fn keep_files_in(&mut self, dir: &Path) {
-        for interface in &mut self.interfaces {
-            if let Kind::Pasta { pid_file } = &mut interface.kind {
-                *pid_file = dir.join(format!("pasta-{}.pid", interface.name));
-            }
-        }
-    }
-
-    /// Whether anything on the host is changed, which takes root there: all but what pasta does.
-    #[must_use]
-    pub fn needs_root(&self) -> bool {
-        !self.routes.is_empty() || self.interfaces.iter().any(|interface| !interface.is_pasta())
-    }
-
-    /// Whether pasta serves one of the interfaces.
-    #[must_use]
-    pub fn has_pasta(&self) -> bool {
-        self.interfaces.iter().any(Interface::is_pasta)
-    }
-}
-
-impl Interface {
-    fn is_pasta(&self) -> bool {
-        matches!(self.kind, Kind::Pasta { .. })
-    }
-}
 
 /// How long it may take to set up the device.
 const START: Duration = Duration::from_secs(10);
@@ -91,24 +48,30 @@ pub(crate) fn start(init: Pid, name: &Name, mtu: Option<u32>, pid_file: &Path) -
         io::ErrorKind::NotFound => Error::wrong(what(), "pasta is not installed: apt-get install passt"),
         _ => failed(error),
     })?;
-    match wait(&mut child).map_err(failed)? {
-        Some(status) if status.success() => Ok(()),
-        Some(_) => Err(Error::wrong(what(), said(&log))),
-        None => Err(failed(io::Error::from_raw_os_error(libc::ETIMEDOUT))),
+    match wait(&mut child) {
+        Ok(Some(status)) if status.success() => Ok(()),
+        Ok(Some(_)) => Err(Error::wrong(what(), said(&log))),
+        Ok(None) => Err(failed(io::Error::from_raw_os_error(libc::ETIMEDOUT))),
+        Err(error) => Err(failed(error)),
     }
 }
 
-/// The first process leaves when the one that stays is ready.
+/// The first process leaves when the one that stays is ready; none if it did not in time. It is gone in any case.
 fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
-    let end = Instant::now() + START;
+    let waited = wait_until(child, Instant::now() + START);
+    if !matches!(waited, Ok(Some(_))) {
+        // The reason above is the one to tell; what may live on is found by its arguments.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    waited
+}
+
+fn wait_until(child: &mut Child, end: Instant) -> io::Result<Option<ExitStatus>> {
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
-        }
-        if Instant::now() >= end {
-            child.kill()?;
-            child.wait()?;
-            return Ok(None);
+        let status = child.try_wait()?;
+        if status.is_some() || Instant::now() >= end {
+            return Ok(status);
         }
         std::thread::sleep(TICK);
     }
@@ -117,52 +80,81 @@ fn wait(child: &mut Child) -> io::Result<Option<ExitStatus>> {
 /// What it had to say, without its notes about a system log that is not there.
 fn said(log: &Path) -> String {
     let mut bytes = Vec::new();
-    let read = File::open(log).and_then(|file| file.take(4096).read_to_end(&mut bytes));
+    if let Err(error) = File::open(log).and_then(|file| file.take(4096).read_to_end(&mut bytes)) {
+        return format!("it failed, and what it said can't be read: {}: {error}", log.display());
+    }
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<_> = text.lines().map(str::trim).filter(|line| !line.contains("to syslog")).collect();
     let text = lines.join("; ");
     let tun = if text.contains("tun") { "; /dev/net/tun must be open to this user" } else { "" };
-    if read.is_err() || text.is_empty() { "it failed without a word".to_owned() } else { text + tun }
+    if text.is_empty() { "it failed without a word".to_owned() } else { text + tun }
 }
 
 /// Ends the pasta that was started with this pid file. None is no error.
 ///
 /// # Errors
-/// Those of `/proc`, and of pidfd_send_signal(2).
+/// Those of `/proc`, pidfd_open(2) and pidfd_send_signal(2): then it is not known whether there is one.
 pub(crate) fn stop(pid_file: &Path) -> Result<()> {
     let failed = |source| Error::Io { what: format!("stop the pasta of {}", pid_file.display()), source };
-    for pid in processes().map_err(failed)? {
+    let ours = |argument: &[u8]| argument == pid_file.as_os_str().as_bytes();
+    for (pid, _) in serving(&ours).map_err(failed)? {
         // ORDER: the descriptor first: what is compared then is the process that it holds.
-        let Ok(pidfd) = open_pidfd(pid) else { continue };
-        if is_ours(pid, pid_file) {
+        let Some(pidfd) = alive(open_pidfd(pid)).map_err(failed)? else { continue };
+        if argument(pid, &ours).map_err(failed)?.is_some() {
             end(&pidfd).map_err(failed)?;
         }
     }
     Ok(())
 }
 
-fn processes() -> io::Result<Vec<Pid>> {
-    let number = |name: &OsStr| name.to_str()?.parse().ok().and_then(Pid::new);
-    Ok(fs::read_dir("/proc")?.flatten().filter_map(|entry| number(&entry.file_name())).collect())
+/// The pid files in a directory with which pastas run now.
+///
+/// # Errors
+/// Those of `/proc`.
+pub(crate) fn running_in(dir: &Path) -> Result<Vec<PathBuf>> {
+    let in_dir = |argument: &[u8]| {
+        let path = Path::new(OsStr::from_bytes(argument));
+        path.parent() == Some(dir) && path.extension() == Some(OsStr::new("pid"))
+    };
+    let failed = |source| Error::Io { what: format!("look for the pastas of {}", dir.display()), source };
+    let found = serving(&in_dir).map_err(failed)?;
+    Ok(found.into_iter().map(|(_, argument)| PathBuf::from(OsStr::from_bytes(&argument))).collect())
 }
 
-fn is_ours(pid: Pid, pid_file: &Path) -> bool {
-    // A process that has gone meanwhile has no arguments.
-    let arguments = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+/// All pastas with an argument that is meant, and that argument.
+fn serving(meant: &dyn Fn(&[u8]) -> bool) -> io::Result<Vec<(Pid, Vec<u8>)>> {
+    let mut found = Vec::new();
+    // Those of std and nix panic when they are dropped and close(2) fails.
+    let mut processes = Dir::new(OwnedFd::from(File::open("/proc")?))?;
+    while let Some(entry) = processes.read() {
+        // Other names are no processes.
+        let pid = entry?.file_name().to_str().ok().and_then(|name| name.parse().ok()).and_then(Pid::new);
+        let Some(pid) = pid else { continue };
+        found.extend(argument(pid, meant)?.map(|argument| (pid, argument)));
+    }
+    Ok(found)
+}
+
+/// The argument that is meant, if the process is a pasta that has one.
+fn argument(pid: Pid, meant: &dyn Fn(&[u8]) -> bool) -> io::Result<Option<Vec<u8>>> {
+    let Some(arguments) = alive(fs::read(format!("/proc/{pid}/cmdline")))? else { return Ok(None) };
     let mut arguments = arguments.split(|byte| *byte == 0);
-    let program = arguments.next().unwrap_or_default();
-    program.ends_with(b"pasta") && arguments.any(|argument| argument == pid_file.as_os_str().as_bytes())
+    let is_pasta = arguments.next().is_some_and(|program| program.ends_with(b"pasta"));
+    Ok(arguments.find(|argument| is_pasta && meant(argument)).map(<[u8]>::to_vec))
+}
+
+/// None for a process that the kernel says is gone.
+fn alive<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
+    match answer {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
+        answer => answer.map(Some),
+    }
 }
 
 fn end(pidfd: &OwnedFd) -> io::Result<()> {
     for signal in [libc::SIGTERM, libc::SIGKILL] {
-        match signal_pidfd(pidfd.as_fd(), signal) {
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
-            sent => sent?,
-        }
-        let mut polled = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-        let limit = PollTimeout::try_from(STOP).unwrap_or(PollTimeout::MAX);
-        if poll(&mut polled, limit)? > 0 {
+        if alive(signal_pidfd(pidfd.as_fd(), signal))?.is_none() || wait_readable(pidfd.as_fd(), Some(STOP))?
+        {
             return Ok(());
         }
     }

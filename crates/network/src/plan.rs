@@ -1,14 +1,15 @@
-//! From the config to interfaces: parsed, checked, named. Pure but for the random names.
+//! What a container's network will consist of, and what of it stands in the record.
 
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use libcontainer_netlink::{Cidr, Family, IpvlanMode, Mac, MacvlanMode, Name};
+use libcontainer_netlink::{Cidr, IpvlanMode, Mac, MacvlanMode, Name};
 
-use crate::config::{InterfaceState, Network, NetworkState, Route};
-use crate::nat::{Nat, Published, random_name};
-use crate::{device, pasta};
+use crate::bridge::OwnBridge;
+use crate::config::{InterfaceState, NetworkState};
+use crate::mark::Mark;
+use crate::nat::{Nat, Published};
 
 /// One thing that is wrong with a config.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,9 @@ pub struct Plan {
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) routes: Vec<PlannedRoute>,
     pub(crate) nat: Option<Nat>,
+    pub(crate) mark: Mark,
+    /// The network namespace that is joined; none if the container has one of its own.
+    pub(crate) joins: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -40,9 +44,9 @@ pub(crate) struct Interface {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    Veth { host: Name, bridge: Name, create: Option<Vec<Cidr>> },
-    Macvlan { parent: Name, mode: MacvlanMode },
-    Ipvlan { parent: Name, mode: IpvlanMode },
+    Veth { host: Name, bridge: Name, create: Option<OwnBridge> },
+    Macvlan { parent: Name, mode: MacvlanMode, made_as: Name },
+    Ipvlan { parent: Name, mode: IpvlanMode, made_as: Name },
     Device { host: Name },
     Pasta { pid_file: PathBuf },
 }
@@ -55,34 +59,6 @@ pub(crate) struct PlannedRoute {
 }
 
 impl Plan {
-    /// Reads the config; all problems at once. `loopback` and `netns` make no interface here: the one is up in every new
-    /// namespace that asks for it, the other is a namespace that the container joins.
-    ///
-    /// # Errors
-    /// Everything that is wrong, each with a JSON pointer.
-    pub fn new(networks: &[Network], routes: &[Route]) -> Result<Self, Vec<Problem>> {
-        let mut reader = Reader::default();
-        let mut plan = Self::default();
-        for (index, network) in networks.iter().enumerate() {
-            let at = format!("/networks/{index}");
-            plan.interfaces.extend(reader.network(&at, network, plan.interfaces.len()));
-        }
-        let names: Vec<_> = plan.interfaces.iter().map(|interface| &interface.name).collect();
-        for (index, name) in names.iter().enumerate() {
-            if names.iter().take(index).any(|other| other == name) {
-                reader.add("/networks", format!("two interfaces are called {name}"));
-            }
-        }
-        for name in device::wanted_twice(&plan.interfaces) {
-            reader.add("/networks", format!("device {name} is moved twice"));
-        }
-        for (index, route) in routes.iter().enumerate() {
-            plan.routes.extend(reader.route(&format!("/routes/{index}"), route));
-        }
-        plan.nat = reader.nat(networks, &plan.interfaces);
-        if reader.problems.is_empty() { Ok(plan) } else { Err(reader.problems) }
-    }
-
     /// The same with zeros for the random digits: for a plan that is only shown.
     #[must_use]
     pub fn shown(mut self) -> Self {
@@ -94,6 +70,7 @@ impl Plan {
                 let prefix = host.as_bytes().len().saturating_sub(8);
                 let mut bytes = host.as_bytes().to_vec();
                 bytes.iter_mut().skip(prefix).for_each(|digit| *digit = b'0');
+                // A name with other digits is a name.
                 *host = Name::new(std::ffi::OsStr::from_bytes(&bytes)).unwrap_or(*host);
             }
         }
@@ -106,22 +83,58 @@ impl Plan {
         self.interfaces.is_empty() && self.routes.is_empty()
     }
 
-    /// What will be made, for the record: to be written down before [`Plan::steps`] run.
+    /// Says whose network it is: the container's directory, which must exist when the steps run and go after what is recorded. Links
+    /// and the table get a mark that names it ([`find_marked`](crate::find_marked)), and programs that serve the container keep
+    /// their files there.
+    pub fn belongs_to(&mut self, dir: &Path) {
+        self.mark = Mark::of(dir);
+        for interface in &mut self.interfaces {
+            if let Kind::Pasta { pid_file } = &mut interface.kind {
+                *pid_file = dir.join(format!("pasta-{}.pid", interface.name));
+            }
+        }
+    }
+
+    /// Says that the network namespace is not the container's own: what is made in it does not go with the container.
+    pub fn joins(&mut self, path: &Path) {
+        self.joins = Some(path.to_owned());
+    }
+
+    /// What will be made, for the record: to be written down before [`Plan::steps`] run. Every object of the host's that may come to be
+    /// is in it, with that by which it is known as ours.
     #[must_use]
     pub fn state(&self) -> NetworkState {
         let interfaces: Vec<_> = self.interfaces.iter().map(Interface::state).collect();
         let veth = interfaces.iter().find(|interface| interface.kind == "veth");
         NetworkState {
+            // 2014's keys; empty without a pair.
             veth_host: veth.map(|veth| veth.host_name.clone()).unwrap_or_default(),
             veth_child: veth.map(|veth| veth.name.clone()).unwrap_or_default(),
-            ns_path: String::new(),
+            ns_path: self.joins.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
             interfaces,
             nft_table: self.nat.as_ref().map(|nat| nat.table.name.clone()).unwrap_or_default(),
+            mark: if self.is_empty() { String::new() } else { self.mark.as_str().to_owned() },
         }
+    }
+
+    /// Whether anything on the host is changed, which takes root there: all but what pasta does.
+    #[must_use]
+    pub fn needs_root(&self) -> bool {
+        !self.routes.is_empty() || self.interfaces.iter().any(|interface| !interface.is_pasta())
+    }
+
+    /// Whether pasta serves one of the interfaces.
+    #[must_use]
+    pub fn has_pasta(&self) -> bool {
+        self.interfaces.iter().any(Interface::is_pasta)
     }
 }
 
 impl Interface {
+    pub(crate) const fn is_pasta(&self) -> bool {
+        matches!(self.kind, Kind::Pasta { .. })
+    }
+
     fn state(&self) -> InterfaceState {
         let (nat, forward) = (self.published.masquerade, self.published.forward);
         let (name, ports) = (self.name.to_string(), self.published.asked.clone());
@@ -132,10 +145,15 @@ impl Interface {
                 host_name: host.to_string(),
                 bridge: bridge.to_string(),
                 own_bridge: create.is_some(),
+                bridge_mac: create.as_ref().map(|own| own.mac.to_string()).unwrap_or_default(),
                 ..state
             },
-            Kind::Macvlan { .. } => InterfaceState { kind: "macvlan".to_owned(), ..state },
-            Kind::Ipvlan { .. } => InterfaceState { kind: "ipvlan".to_owned(), ..state },
+            Kind::Macvlan { made_as, .. } => {
+                InterfaceState { kind: "macvlan".to_owned(), made_as: made_as.to_string(), ..state }
+            }
+            Kind::Ipvlan { made_as, .. } => {
+                InterfaceState { kind: "ipvlan".to_owned(), made_as: made_as.to_string(), ..state }
+            }
             Kind::Pasta { pid_file } => {
                 InterfaceState { kind: "pasta".to_owned(), pid_file: pid_file.clone(), ..state }
             }
@@ -144,252 +162,4 @@ impl Interface {
             }
         }
     }
-}
-
-#[derive(Default)]
-pub(crate) struct Reader {
-    problems: Vec<Problem>,
-}
-
-impl Reader {
-    pub(crate) fn add(&mut self, pointer: impl Into<String>, message: impl Into<String>) {
-        self.problems.push(Problem { pointer: pointer.into(), message: message.into() });
-    }
-
-    /// The value, or a problem at `pointer`.
-    pub(crate) fn take<T>(&mut self, pointer: String, value: Result<T, impl ToString>) -> Option<T> {
-        value.map_err(|error| self.add(pointer, error.to_string())).ok()
-    }
-
-    fn network(&mut self, at: &str, network: &Network, number: usize) -> Option<Interface> {
-        self.only_veth(at, network);
-        let kind = match network.kind.as_str() {
-            "loopback" => return None,
-            "netns" => {
-                if !network.ns_path.starts_with('/') || network.ns_path.contains('\0') {
-                    self.add(format!("{at}/ns_path"), "must be absolute, without NUL");
-                }
-                return None;
-            }
-            "veth" => self.veth(at, network),
-            "macvlan" => {
-                let parent = self.name(at, "device", &network.device);
-                let mode = self.take(format!("{at}/mode"), macvlan_mode(&network.mode));
-                parent.zip(mode).map(|(parent, mode)| Kind::Macvlan { parent, mode })
-            }
-            "ipvlan" => {
-                let parent = self.name(at, "device", &network.device);
-                let mode = self.take(format!("{at}/mode"), ipvlan_mode(&network.mode));
-                parent.zip(mode).map(|(parent, mode)| Kind::Ipvlan { parent, mode })
-            }
-            "pasta" => {
-                for key in pasta::misplaced(network) {
-                    self.add(
-                        format!("{at}/{key}"),
-                        "pasta gives the container the host's addresses and gateway",
-                    );
-                }
-                Some(Kind::Pasta { pid_file: PathBuf::new() })
-            }
-            "host-device" => self.name(at, "device", &network.device).map(|host| Kind::Device { host }),
-            _ => {
-                let text = format!("{:?} is not a valid network type", network.kind);
-                self.add(format!("{at}/type"), text);
-                None
-            }
-        };
-        let default = format!("eth{number}");
-        let name = self.name(at, "name", if network.name.is_empty() { &default } else { &network.name });
-        let addresses = self.addresses(at, network);
-        let gateways = self.gateways(at, network, &addresses);
-        let (mac, mtu) = (self.mac(at, &network.mac_address), self.mtu(at, network.mtu));
-        if matches!(kind, Some(Kind::Ipvlan { .. })) && mac.is_some() {
-            self.add(format!("{at}/mac_address"), "an ipvlan has the address of its device");
-        }
-        let published = self.published(at, network, &addresses);
-        Some(Interface { kind: kind?, name: name?, mac, mtu, addresses, gateways, published })
-    }
-
-    fn veth(&mut self, at: &str, network: &Network) -> Option<Kind> {
-        if network.bridge.is_empty() {
-            self.add(format!("{at}/bridge"), "bridge is not specified");
-        }
-        if network.veth_prefix.is_empty() {
-            self.add(format!("{at}/veth_prefix"), "veth prefix is not specified");
-        } else if network.veth_prefix.len() > 7 {
-            self.add(
-                format!("{at}/veth_prefix"),
-                "longer than 7 bytes: 8 digits follow, and 15 bytes are the limit",
-            );
-        }
-        let places = network.bridge_addresses.iter().enumerate();
-        let addresses: Vec<_> = places
-            .filter_map(|(index, text)| self.cidr(format!("{at}/bridge_addresses/{index}"), text))
-            .collect();
-        if !network.create_bridge && !addresses.is_empty() {
-            self.add(format!("{at}/bridge_addresses"), "given without create_bridge");
-        }
-        if network.bridge.is_empty() || network.veth_prefix.is_empty() {
-            return None;
-        }
-        let bridge = self.name(at, "bridge", &network.bridge)?;
-        let host = self.take(format!("{at}/veth_prefix"), random_name(&network.veth_prefix))?;
-        Some(Kind::Veth { host, bridge, create: network.create_bridge.then_some(addresses) })
-    }
-
-    fn name(&mut self, at: &str, key: &str, text: &str) -> Option<Name> {
-        if text.is_empty() {
-            self.add(format!("{at}/{key}"), "missing");
-            return None;
-        }
-        self.take(format!("{at}/{key}"), Name::new(text))
-    }
-
-    fn cidr(&mut self, pointer: String, text: &str) -> Option<Cidr> {
-        self.take(pointer, text.parse::<Cidr>())
-    }
-
-    fn addresses(&mut self, at: &str, network: &Network) -> Vec<Cidr> {
-        let first = (!network.address.is_empty()).then_some((format!("{at}/address"), &network.address));
-        let more = network.addresses.iter().enumerate();
-        let more = more.map(|(index, text)| (format!("{at}/addresses/{index}"), text));
-        let mut all: Vec<Cidr> = Vec::new();
-        for (pointer, text) in first.into_iter().chain(more) {
-            let Some(cidr) = self.cidr(pointer.clone(), text) else { continue };
-            if all.iter().any(|other| other.address() == cidr.address()) {
-                self.add(pointer, format!("{} is given twice", cidr.address()));
-            }
-            all.push(cidr);
-        }
-        all
-    }
-
-    fn gateways(&mut self, at: &str, network: &Network, addresses: &[Cidr]) -> Vec<IpAddr> {
-        let mut all: Vec<IpAddr> = Vec::new();
-        for (key, text) in [("gateway", &network.gateway), ("gateway_v6", &network.gateway_v6)] {
-            let pointer = format!("{at}/{key}");
-            if text.is_empty() {
-                continue;
-            }
-            let parsed = text.parse::<IpAddr>().map_err(|_| format!("{text:?} is no address"));
-            let Some(gateway) = self.take(pointer.clone(), parsed) else { continue };
-            let link_local =
-                matches!(gateway, IpAddr::V6(address) if address.segments()[0] & 0xffc0 == 0xfe80);
-            if key == "gateway_v6" && gateway.is_ipv4() {
-                self.add(pointer, format!("{gateway} is no IPv6 address"));
-            } else if !link_local && !addresses.iter().any(|address| address.contains(gateway)) {
-                self.add(pointer, format!("{gateway} is in the network of no address of this interface"));
-            } else if all.iter().any(|other| other.is_ipv4() == gateway.is_ipv4()) {
-                self.add(pointer, "a second gateway of this family");
-            } else {
-                all.push(gateway);
-            }
-        }
-        all
-    }
-
-    fn mac(&mut self, at: &str, text: &str) -> Option<Mac> {
-        if text.is_empty() {
-            return None;
-        }
-        let mac = self.take(format!("{at}/mac_address"), text.parse::<Mac>())?;
-        if mac.is_multicast() {
-            self.add(format!("{at}/mac_address"), format!("{mac} is a multicast address"));
-        }
-        Some(mac)
-    }
-
-    fn mtu(&mut self, at: &str, mtu: i64) -> Option<u32> {
-        match u32::try_from(mtu) {
-            Ok(0) => None,
-            Ok(mtu @ 68..=0x7fff_ffff) => Some(mtu),
-            _ => {
-                self.add(
-                    format!("{at}/mtu"),
-                    format!("{mtu}: must be 68 to 2147483647, or 0 for the default"),
-                );
-                None
-            }
-        }
-    }
-
-    fn route(&mut self, at: &str, route: &Route) -> Option<PlannedRoute> {
-        let before = self.problems.len();
-        let mut cidr = |key: &str, text: &str| {
-            if text.is_empty() {
-                None
-            } else {
-                self.cidr(format!("{at}/{key}"), text).map(|cidr| cidr.network())
-            }
-        };
-        let (destination, source) = (cidr("destination", &route.destination), cidr("source", &route.source));
-        let gateway = if route.gateway.is_empty() {
-            None
-        } else {
-            let parsed =
-                route.gateway.parse::<IpAddr>().map_err(|_| format!("{:?} is no address", route.gateway));
-            self.take(format!("{at}/gateway"), parsed)
-        };
-        let link = if route.interface_name.is_empty() {
-            None
-        } else {
-            self.name(at, "interface_name", &route.interface_name)
-        };
-        let families = [
-            destination.map(|cidr| cidr.family()),
-            source.map(|cidr| cidr.family()),
-            gateway.map(Family::of),
-        ];
-        let mut families = families.into_iter().flatten();
-        let Some(family) = families.next().filter(|_| self.problems.len() == before) else {
-            if self.problems.len() == before {
-                self.add(at, "one of destination, source or gateway must not be blank");
-            }
-            return None;
-        };
-        if families.any(|other| other != family) {
-            self.add(at, "destination, source and gateway are not of one family");
-            return None;
-        }
-        if gateway.is_none() && link.is_none() {
-            self.add(
-                format!("{at}/interface_name"),
-                "missing: without a gateway the kernel can't find the interface",
-            );
-            return None;
-        }
-        let mut planned = libcontainer_netlink::Route::new(family);
-        (planned.destination, planned.source, planned.gateway) = (destination, source, gateway);
-        Some(PlannedRoute { route: planned, link, text: text_of(route) })
-    }
-}
-
-fn text_of(route: &Route) -> String {
-    let to = if route.destination.is_empty() { "default" } else { &route.destination };
-    let mut text = format!("route to {to}");
-    for (word, value) in [("from", &route.source), ("via", &route.gateway), ("dev", &route.interface_name)] {
-        if !value.is_empty() {
-            text.push_str(&format!(" {word} {value}"));
-        }
-    }
-    text
-}
-
-fn macvlan_mode(text: &str) -> Result<MacvlanMode, String> {
-    Ok(match text {
-        "" | "bridge" => MacvlanMode::Bridge,
-        "private" => MacvlanMode::Private,
-        "vepa" => MacvlanMode::Vepa,
-        "passthru" => MacvlanMode::Passthru,
-        _ => return Err(format!("{text:?}: bridge, private, vepa or passthru")),
-    })
-}
-
-fn ipvlan_mode(text: &str) -> Result<IpvlanMode, String> {
-    Ok(match text {
-        "" | "l2" => IpvlanMode::L2,
-        "l3" => IpvlanMode::L3,
-        "l3s" => IpvlanMode::L3S,
-        _ => return Err(format!("{text:?}: l2, l3 or l3s")),
-    })
 }

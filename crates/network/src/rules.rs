@@ -9,7 +9,9 @@ use libcontainer_netlink::nft::{
 use libcontainer_netlink::{Cidr, Error as NetlinkError, Family, Name};
 
 use crate::error::{Error, Named, Result};
+use crate::mark::Mark;
 use crate::nat::{Nat, Outside, PublishedPort};
+use crate::side;
 
 const ONE: Register = Register::One;
 /// Our tables, among those of others.
@@ -20,23 +22,36 @@ const LEAVING: &str = "postrouting";
 const ATTEMPTS: usize = 200;
 
 /// Makes the table. A port that another container has is refused.
-pub(crate) fn make(nat: &Nat) -> Result<()> {
+pub(crate) fn make(nat: &Nat, mark: &Mark) -> Result<()> {
     let what = || format!("{} (NAT)", nat.table);
     let mut nft = Nft::open().named(what)?;
-    let transaction = transaction(nat).named(what)?;
-    if nat.ports().next().is_none() {
-        return nft.commit(&transaction).named(what);
-    }
+    let transaction = transaction(nat, mark).named(what)?;
     for _ in 0..ATTEMPTS {
         // RACE: another container may take the port between the look and the commit: then the generation differs.
-        let generation = nft.generation().named(what)?;
-        refuse_taken(&mut nft, nat)?;
-        match nft.commit_unchanged(&transaction, generation) {
+        let done = match nat.ports().next() {
+            Some(_) => {
+                let generation = nft.generation().named(what)?;
+                refuse_taken(&mut nft, nat)?;
+                nft.commit_unchanged(&transaction, generation)
+            }
+            None => nft.commit(&transaction),
+        };
+        match done {
             Err(error) if Nft::is_stale(&error) => {}
+            // It is done as a whole or not at all, and nobody else has the name.
+            Err(error) if error.is_uncertain() => {
+                if stands(&mut nft, &nat.table).named(what)? {
+                    return Ok(());
+                }
+            }
             result => return result.named(what),
         }
     }
     Err(Error::wrong(what(), "others kept changing rules; try again"))
+}
+
+fn stands(nft: &mut Nft, table: &Table) -> std::result::Result<bool, NetlinkError> {
+    Ok(nft.tables(Some(table.family))?.iter().any(|found| found.name == table.name))
 }
 
 fn refuse_taken(nft: &mut Nft, nat: &Nat) -> Result<()> {
@@ -57,17 +72,27 @@ fn refuse_taken(nft: &mut Nft, nat: &Nat) -> Result<()> {
 /// Deletes a table by the name in the record; one that isn't there is fine.
 pub(crate) fn remove(name: &str) -> Result<()> {
     let table = Table::inet(name);
-    match Nft::open().and_then(|mut nft| nft.remove_table(&table)) {
-        // A kernel without nf_tables has no table either.
-        Err(error) if matches!(error.errno(), Some(libc::EOPNOTSUPP | libc::EPROTONOSUPPORT)) => Ok(()),
-        result => result.map(drop).named(|| format!("{table} (NAT)")),
+    let mut attempt = 1;
+    loop {
+        match Nft::open().and_then(|mut nft| nft.remove_table(&table)) {
+            Err(error) if is_unknown_to_kernel(&error) => return Ok(()),
+            // A socket of its own each time; whether it was done already is all the same.
+            Err(error) if attempt < side::ATTEMPTS && side::passes(&error) => attempt += 1,
+            result => return result.map(drop).named(|| format!("{table} (NAT)")),
+        }
     }
 }
 
-fn transaction(nat: &Nat) -> std::result::Result<Transaction, NetlinkError> {
+/// Whether the kernel has no nf_tables, and so no table either: it has no such protocol, or nobody answers there for tables.
+pub(crate) fn is_unknown_to_kernel(error: &NetlinkError) -> bool {
+    matches!(error, NetlinkError::Socket { source, .. } if source.raw_os_error() == Some(libc::EPROTONOSUPPORT))
+        || error.is_refusal(libc::EOPNOTSUPP)
+}
+
+fn transaction(nat: &Nat, mark: &Mark) -> std::result::Result<Transaction, NetlinkError> {
     let mut all = Transaction::new();
     let table = &nat.table;
-    all.add_table(table)?;
+    all.add_table_with(table, Some(mark.as_str()))?;
     if nat.ports().next().is_some() {
         all.add_chain(table, &Chain::plain(PORTS))?;
         for rule in loopback() {
@@ -175,6 +200,7 @@ fn from(address: IpAddr) -> Vec<Expression> {
 
 /// Goes on if the packet has these bytes.
 fn bytes(header: Header, offset: u32, value: &[u8]) -> Vec<Expression> {
+    // At most 16: an address.
     let length = u32::try_from(value.len()).unwrap_or(u32::MAX);
     vec![Expression::Payload { header, offset, length, to: ONE }, Expression::equal(ONE, value)]
 }
@@ -188,6 +214,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
 
 /// The mask of a prefix, in network order.
 fn mask(prefix: u8, length: usize) -> Vec<u8> {
+    // A shift by all eight bits leaves none.
     let bits = |byte: usize| usize::from(prefix).saturating_sub(byte * 8).min(8);
     (0..length)
         .map(|byte| u8::MAX.checked_shl(u32::try_from(8 - bits(byte)).unwrap_or(8)).unwrap_or(0))

@@ -10,5 +10,4 @@ pub(super) const KNOWN: &[Known] = &[
     ("crates/cgroups/src/lib.rs", "limits", &["(own file)", "v1", "v2"]),
     ("crates/cgroups/src/lib.rs", "stats", &["(own file)", "files", "reader"]),
     ("crates/cgroups/src/lib.rs", "stats", &["io", "list", "memory", "scan", "types"]),
-    ("crates/network/src/lib.rs", "", &["device", "link", "nat", "pasta", "plan"]),
 ];

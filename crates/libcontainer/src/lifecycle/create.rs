@@ -11,7 +11,7 @@ use super::draft::{self, Draft};
 use super::host::Host;
 use super::readback::Expected;
 use crate::compile::{self, Compiled};
-use crate::config::{Config, Facts, NamespaceKind};
+use crate::config::{Config, Facts, Namespace, NamespaceKind};
 use crate::error::{Error, Result};
 use crate::group::{self, GroupSteps, Planned};
 use crate::process::{Process, ProcessConfig, reap_ended};
@@ -41,7 +41,10 @@ pub(crate) fn create(
     let config = &*resolve::with_joined_network(config);
     let mut setup = resolve::create(config, process.as_ref(), start, &host.probe, &id)?;
     let mut network = resolve::network(config)?;
-    network.keep_files_in(&std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    network.belongs_to(&std::path::absolute(path).map_err(|error| Error::io(what.clone(), error))?);
+    if let Some(Namespace::Join(path)) = config.namespaces.get(NamespaceKind::Network) {
+        network.joins(path);
+    }
     let group = planned(host, config, (&id, path))?;
     setup.cgroup = group.as_ref().map(Planned::setup);
     let failed = |error: io::Error| Error::io(what.clone(), error);

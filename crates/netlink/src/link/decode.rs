@@ -1,6 +1,6 @@
 //! What the kernel tells about a link.
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
 use libc::{
     IFLA_ADDRESS, IFLA_BROADCAST, IFLA_GROUP, IFLA_IFALIAS, IFLA_IFNAME, IFLA_INFO_DATA, IFLA_INFO_KIND,
@@ -125,6 +125,12 @@ impl<'a> LinkView<'a> {
         Mac::from_slice(self.mac).filter(|mac| !mac.as_bytes().is_empty())
     }
 
+    /// The note for humans (`IFLA_IFALIAS`).
+    #[must_use]
+    pub fn alias(&self) -> Option<&'a OsStr> {
+        self.alias.map(|value| OsStr::from_bytes(Attribute { kind: IFLA_IFALIAS, value }.text()))
+    }
+
     /// The name of its kind, as `veth`; none for hardware and loopback.
     #[must_use]
     pub fn kind_name(&self) -> Option<&'a OsStr> {
@@ -179,7 +185,7 @@ impl<'a> LinkView<'a> {
             group: self.group,
             kind: self.kind(),
             bridge_port: self.bridge_port(),
-            alias: self.alias.map(alias),
+            alias: self.alias().map(OsStr::to_owned),
             alt_names: self.alt_names().map(OsStr::to_owned).collect(),
             stats: self.stats(),
             unknown: Vec::with_capacity(self.unknown),
@@ -187,10 +193,6 @@ impl<'a> LinkView<'a> {
         self.attributes().filter(is_unknown).for_each(|attribute| keep(&mut link.unknown, attribute));
         link
     }
-}
-
-fn alias(value: &[u8]) -> OsString {
-    OsString::from_vec(Attribute { kind: 0, value }.text().to_vec())
 }
 
 /// Whether none of the fields holds an attribute. `IFLA_STATS` is the same as `IFLA_STATS64`, cut to 32 bits.

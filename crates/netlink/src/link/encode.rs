@@ -5,9 +5,9 @@ use libc::{
 };
 
 use super::Namespace;
-use super::fields::{ifinfomsg, mac_and_mtu, namespace};
+use super::fields::{TARGET_NETNSID, ifinfomsg, mac_and_mtu, namespace};
 use super::kind::{Bridge, BridgePort, IpvlanIsolation, IpvlanMode, LinkKind, Peer, Vxlan};
-use super::request::Which;
+use super::request::{RemoteLink, Which};
 use crate::attribute::Writer;
 use crate::message::Message;
 use crate::message::sealed::Encode;
@@ -23,6 +23,19 @@ impl Encode for Index {
         }
         message.start(RTM_DELLINK, verb.flags(), &ifinfomsg(0, *self, 0, 0));
         Ok(())
+    }
+}
+
+impl Encode for RemoteLink {
+    fn encode(&self, verb: Verb, message: &mut Message) -> Result<()> {
+        if verb != Verb::Delete || self.index.get() == 0 {
+            return Err(Error::invalid(
+                "link",
+                "one of another namespace can only be deleted, and is never 0",
+            ));
+        }
+        let fixed = ifinfomsg(0, self.index, 0, 0);
+        message.start(RTM_DELLINK, verb.flags(), &fixed).i32(TARGET_NETNSID, self.namespace)
     }
 }
 

@@ -7,6 +7,9 @@ use super::Namespace;
 use crate::attribute::Writer;
 use crate::{Error, Index, Mac, Result};
 
+/// `IFLA_TARGET_NETNSID`.
+pub(super) const TARGET_NETNSID: u16 = 46;
+
 /// `struct ifinfomsg`: family, padding, type, index, flags, change mask.
 pub(super) fn ifinfomsg(family: u8, index: Index, flags: u32, change: u32) -> [u8; 16] {
     let mut header = [0; 16];

@@ -17,7 +17,7 @@ pub use kind::{
     OtherKind, Peer, TunKind, Vlan, VlanProtocol, Vxlan,
 };
 pub use query::LinkRef;
-pub use request::{LinkChange, NewLink};
+pub use request::{LinkChange, NewLink, RemoteLink};
 pub use stats::Stats64;
 
 /// A network namespace to put a link into.

@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use libc::{IFLA_EXT_MASK, IFLA_IFNAME, RTM_GETLINK, RTM_NEWLINK};
 
 use super::alt_names::check_alt;
-use super::fields::ifinfomsg;
+use super::fields::{TARGET_NETNSID, ifinfomsg};
 use super::{Link, LinkChange, LinkView};
 use crate::message::{Message, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST};
 use crate::{Error, Index, Name, Netlink, Result, Verb};
@@ -58,11 +58,13 @@ impl fmt::Display for LinkRef<'_> {
     }
 }
 
-fn write_get(message: &mut Message, link: LinkRef<'_>) -> Result<()> {
+/// `namespace` is the id of the network namespace to look in, for another than the socket's.
+fn write_get(message: &mut Message, link: LinkRef<'_>, namespace: Option<i32>) -> Result<()> {
     let index = if let LinkRef::Index(index) = link { index } else { Index::default() };
     let fixed = ifinfomsg(0, index, 0, 0);
     let mut writer = message.start(RTM_GETLINK, NLM_F_REQUEST | NLM_F_ACK, &fixed);
     writer.u32(IFLA_EXT_MASK, SKIP_STATS)?;
+    namespace.map_or(Ok(()), |id| writer.i32(TARGET_NETNSID, id))?;
     match link {
         LinkRef::Index(index) if index.get() == 0 => Err(Error::invalid("link", "index 0")),
         LinkRef::Index(_) => Ok(()),
@@ -129,10 +131,29 @@ impl Netlink {
         link: impl Into<LinkRef<'a>>,
         visit: impl Fn(&LinkView<'_>) -> T,
     ) -> Result<T> {
-        let link = link.into();
-        let name = || format!("get {link}");
+        self.find(link.into(), None, &visit)
+    }
+
+    /// The link in another network namespace, which has this id in the socket's ([`Netlink::namespace_ids`]). Nobody enters it.
+    ///
+    /// # Errors
+    /// As of [`Netlink::link`]; also [`Error::Kernel`] with `EINVAL` if no namespace has the id.
+    pub fn link_in<'a>(&mut self, namespace: i32, link: impl Into<LinkRef<'a>>) -> Result<Link> {
+        self.find(link.into(), Some(namespace), &|view| view.to_link())
+    }
+
+    fn find<T>(
+        &mut self,
+        link: LinkRef<'_>,
+        namespace: Option<i32>,
+        visit: &dyn Fn(&LinkView<'_>) -> T,
+    ) -> Result<T> {
+        let name = || match namespace {
+            Some(id) => format!("get {link} in namespace {id}"),
+            None => format!("get {link}"),
+        };
         let mut found = None;
-        self.query(&name, &|message| write_get(message, link), &mut || {}, &mut |frame| {
+        self.query(&name, &|message| write_get(message, link, namespace), &mut || {}, &mut |frame| {
             if frame.kind == RTM_NEWLINK {
                 found = Some(visit(&LinkView::parse(frame.payload)?));
             }

@@ -354,3 +354,18 @@ impl fmt::Display for LinkChange<'_> {
         if self.namespace.is_some() { f.write_str(" to another namespace") } else { Ok(()) }
     }
 }
+
+/// A link of another network namespace, which has an id in the socket's: it can be deleted without anybody's entering there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RemoteLink {
+    /// The id ([`Netlink::namespace_ids`](crate::Netlink::namespace_ids)).
+    pub namespace: i32,
+    /// Its index there.
+    pub index: Index,
+}
+
+impl fmt::Display for RemoteLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of namespace {}", self.index, self.namespace)
+    }
+}
