@@ -309,6 +309,38 @@ fn masks_make_nothing() {
     assert!(!case.rootfs("x").exists() && !case.rootfs("no").exists());
 }
 
+/// The kernel can't tell whether `..` stays inside while anything anywhere is renamed, and says `EAGAIN`: it is asked again.
+#[test]
+fn starts_beside_renames() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    if !able("starts_beside_renames") {
+        return;
+    }
+    let links = [("etc/l", "../run/x"), ("etc/passwd", "../passwd"), ("etc/m", "../home/../etc/secret")];
+    let mut case = Case::new("target-renames", &[]);
+    fs::rename(case.rootfs("etc/passwd"), case.rootfs("passwd")).unwrap();
+    links.iter().for_each(|(link, target)| symlink(target, case.rootfs(link)).unwrap());
+    fs::write(case.rootfs("etc/secret"), "secret").unwrap();
+    case.mounts.masked_paths = vec!["/etc/m".into()];
+    case.config.user = "u".into();
+    let beside = case.place.join("beside");
+    fs::create_dir(&beside).unwrap();
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            fs::write(beside.join("a"), "").unwrap();
+            while !stop.load(Ordering::Relaxed) {
+                fs::rename(beside.join("a"), beside.join("b")).unwrap();
+                fs::rename(beside.join("b"), beside.join("a")).unwrap();
+            }
+        });
+        let results: Vec<_> =
+            (0..40).map(|_| case.run_file("/etc/l").map_err(|error| error.to_string())).collect();
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(results, vec![Ok("bound".to_owned()); 40]);
+    });
+}
+
 /// A directory that is closed to root of the user namespace is not looked for by it: the program's user enters it.
 #[test]
 fn a_working_directory_of_another_user() {

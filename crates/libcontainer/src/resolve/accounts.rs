@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::Mode;
 
@@ -12,6 +13,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 
 const LIMIT: u64 = 8 * 1024 * 1024;
+const TRIES: u32 = 128;
 
 /// The container's own account files.
 #[derive(Debug, Default)]
@@ -41,8 +43,7 @@ pub(super) fn accounts(config: &Config) -> Result<Accounts> {
 
 /// Reads `/etc/passwd` and `/etc/group` of the tree at `root`; links are followed inside of it only. Missing files are empty.
 pub(crate) fn read_accounts(root: &Path) -> Result<Accounts> {
-    let failed =
-        |error: nix::errno::Errno| Error::io(format!("open rootfs {}", root.display()), error.into());
+    let failed = |error: Errno| Error::io(format!("open rootfs {}", root.display()), error.into());
     let dir = nix::fcntl::open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(failed)?;
     let read = |name: &str| {
@@ -52,14 +53,25 @@ pub(crate) fn read_accounts(root: &Path) -> Result<Accounts> {
     Ok(Accounts { passwd: read("etc/passwd")?, group: read("etc/group")? })
 }
 
+/// Asks again while the kernel can't tell whether a `..` stays inside: any rename or mount of the whole system is a reason.
+fn open_again(root: &OwnedFd, name: &str, how: OpenHow) -> nix::Result<OwnedFd> {
+    let mut tries = 0;
+    loop {
+        match openat2(root, name, how) {
+            Err(Errno::EAGAIN) if tries < TRIES => tries += 1,
+            result => return result,
+        }
+    }
+}
+
 fn read_below(root: &OwnedFd, name: &str) -> io::Result<Vec<u8>> {
     // O_NONBLOCK: what looks like a file to an image's author may be a FIFO.
     let how = OpenHow::new()
         .flags(OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)
         .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    let file = match openat2(root, name, how) {
+    let file = match open_again(root, name, how) {
         Ok(fd) => File::from(fd),
-        Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR) => return Ok(Vec::new()),
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Vec::new()),
         Err(errno) => return Err(errno.into()),
     };
     let data = file.metadata()?;

@@ -85,6 +85,7 @@ fn node(node: &DeviceNode) -> Node {
         DeviceKind::Block => NodeKind::Block,
         DeviceKind::Fifo => NodeKind::Fifo,
     };
+    // Out of range is a problem of the config, told before.
     let number = |number: i64| u32::try_from(number).unwrap_or(0);
     Node {
         path: node.path.clone(),
@@ -179,15 +180,11 @@ fn item(config: &Config, mount: &Mount, label: Option<&str>) -> io::Result<Mount
 
 fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountItem> {
     let to = mount.destination.clone();
-    let link = mount.source.symlink_metadata()?.is_symlink();
-    if link && options.copy_symlink {
+    let data = mount.source.symlink_metadata()?;
+    if data.is_symlink() && options.copy_symlink {
         return Ok(MountItem::Link { target: mount.source.read_link()?, to });
     }
-    let directory = if options.source_nofollow {
-        !link && mount.source.is_dir()
-    } else {
-        mount.source.metadata()?.is_dir()
-    };
+    let directory = if options.source_nofollow { data.is_dir() } else { mount.source.metadata()?.is_dir() };
     let recursive = options.bind.unwrap_or(true);
     // Read-only unless told otherwise, as in 2014.
     let told = mount.writable || (options.clear | options.recursive_clear) & u64::from(RDONLY) != 0;
@@ -221,6 +218,7 @@ fn id_map(config: &Config, mount: &Mount, options: &Options) -> Option<IdMap> {
         (false, Some(_)) => (&config.uid_mappings, &config.gid_mappings),
         (false, None) => return None,
     };
+    // A number that does not fit is a problem of the config, told before.
     let lines = |maps: &[IdMapping]| maps.iter().filter_map(|map| map.line()).collect();
     Some(IdMap { uids: lines(uids), gids: lines(gids), recursive: options.idmap == Some(true) })
 }
@@ -230,6 +228,7 @@ fn new_filesystem(config: &Config, mount: &Mount, options: Options, label: Optio
     let plain = mount.kind == "tmpfs" && mount.options.is_empty();
     let base = if plain { u64::from(NOSUID | NODEV | NOEXEC) } else { 0 };
     let set = base & !(options.clear | options.recursive_clear) | options.set | options.recursive_set;
+    // All that options can name fits.
     let set = u32::try_from(set).unwrap_or(0);
     let mut data = options.data;
     let says = |keys: &[&str]| data.iter().any(|(key, _)| keys.contains(&key.as_str()));
