@@ -72,6 +72,7 @@ enum Source {
     Launch(Box<LaunchError>),
     Seal(SealError),
     Problems(Vec<Problem>),
+    Several(Vec<Error>),
 }
 
 impl Error {
@@ -85,13 +86,12 @@ impl Error {
         Self::make(kind, what.into(), Source::None)
     }
 
-    /// A failed call on an object.
+    /// A failed call on an object. That something is missing or in the way does not say that the container is: who knows that says so.
     #[cold]
     pub(crate) fn io(what: impl Into<String>, error: io::Error) -> Self {
-        let kind = match error.raw_os_error() {
+        let kind = match errno_of(&error) {
             Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
-            Some(libc::ENOENT) => ErrorKind::NotFound,
-            Some(libc::EEXIST) => ErrorKind::AlreadyExists,
+            Some(libc::ETIMEDOUT) => ErrorKind::Timeout,
             _ => ErrorKind::Os,
         };
         Self::make(kind, what.into(), Source::Io(error))
@@ -142,6 +142,16 @@ impl Error {
         Self::make(kind, what.into(), Source::Launch(error))
     }
 
+    /// Everything that went wrong; the kind is that of the first.
+    #[cold]
+    pub(crate) fn several(what: impl Into<String>, mut errors: Vec<Self>) -> Self {
+        if errors.len() == 1 {
+            return errors.remove(0);
+        }
+        let kind = errors.first().map_or(ErrorKind::Os, Self::kind);
+        Self::make(kind, what.into(), Source::Several(errors))
+    }
+
     #[cold]
     pub(crate) fn seal(what: impl Into<String>, error: SealError) -> Self {
         Self::make(ErrorKind::InvalidConfig, what.into(), Source::Seal(error))
@@ -157,10 +167,11 @@ impl Error {
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         match &self.0.source {
-            Source::Io(error) => error.raw_os_error(),
+            Source::Io(error) => errno_of(error),
             Source::Cgroup(error) => error.errno(),
             Source::Network(error) => error.errno(),
             Source::Launch(error) => failed_by(&error.failure),
+            Source::Several(errors) => errors.iter().find_map(Self::errno),
             _ => None,
         }
     }
@@ -199,14 +210,50 @@ pub(crate) fn as_io(error: libcontainer_cgroups::Error) -> io::Error {
     io::Error::new(kind, error)
 }
 
-/// The error number behind a step: also of one whose error says more than a number.
+/// A failed call as the error of a host step or of a file; [`Error::errno`] finds the number in it.
+pub(crate) fn named(what: impl Into<String>, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), Call { what: what.into(), source: error })
+}
+
+#[derive(Debug)]
+struct Call {
+    what: String,
+    source: io::Error,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.what)?;
+        text(f, &self.source)
+    }
+}
+
+impl std::error::Error for Call {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The error number in an error: also in one that says more than a number.
+pub(crate) fn errno_of(error: &io::Error) -> Option<i32> {
+    let inner = || error.get_ref();
+    let call = || errno_of(&inner()?.downcast_ref::<Call>()?.source);
+    let cgroup = || inner()?.downcast_ref::<libcontainer_cgroups::Error>()?.errno();
+    let network = || inner()?.downcast_ref::<libcontainer_network::Error>()?.errno();
+    error.raw_os_error().or_else(call).or_else(cgroup).or_else(network)
+}
+
+fn text(f: &mut fmt::Formatter<'_>, error: &io::Error) -> fmt::Result {
+    match error.raw_os_error() {
+        Some(number) => f.write_str(&libcontainer_plan::errno_text(number)),
+        None => write!(f, "{error}"),
+    }
+}
+
+/// The error number behind a step.
 fn failed_by(failure: &StepFailure) -> Option<i32> {
     match &failure.cause {
-        libcontainer_plan::Cause::Os(error) if error.raw_os_error().is_none() => {
-            let cgroup =
-                error.get_ref().and_then(|inner| inner.downcast_ref::<libcontainer_cgroups::Error>());
-            cgroup.and_then(libcontainer_cgroups::Error::errno)
-        }
+        libcontainer_plan::Cause::Os(error) => errno_of(error),
         _ => failure.errno(),
     }
 }
@@ -216,15 +263,16 @@ impl fmt::Display for Error {
         f.write_str(&self.0.what)?;
         match &self.0.source {
             Source::None => Ok(()),
-            Source::Io(error) => match error.raw_os_error() {
-                Some(number) => write!(f, ": {}", libcontainer_plan::errno_text(number)),
-                None => write!(f, ": {error}"),
-            },
+            Source::Io(error) => {
+                f.write_str(": ")?;
+                text(f, error)
+            }
             Source::Cgroup(error) => write!(f, ": {error}"),
             Source::Network(error) => write!(f, ": {error}"),
             Source::Launch(error) => write!(f, ": {error}"),
             Source::Seal(error) => write!(f, ": {error}"),
             Source::Problems(problems) => list(f, problems.iter()),
+            Source::Several(errors) => list(f, errors.iter()),
         }
     }
 }

@@ -14,7 +14,8 @@ impl Container {
     pub fn network(&self) -> Result<View> {
         let what = || format!("network of {:?}", self.id());
         let state = self.refresh()?;
-        let namespace = Init::open(&state)?.and_then(|init| init.network_namespace());
+        let init = Init::open(&state)?;
+        let namespace = init.as_ref().map(Init::network_namespace).transpose()?.flatten();
         let namespace = namespace.ok_or_else(|| {
             Error::new(ErrorKind::WrongState, format!("{}: the container does not run", what()))
         })?;
@@ -31,7 +32,7 @@ impl Container {
             return Ok(Vec::new());
         }
         let init = Init::open(&state)?;
-        let inside = init.as_ref().and_then(Init::network_namespace);
+        let inside = init.as_ref().map(Init::network_namespace).transpose()?.flatten();
         libcontainer_network::stats(&state.network_state, inside.as_ref()).or_else(|error| {
             // An ordinary user may not enter, but is shown the table of the namespace.
             let closed = error.errno() == Some(libc::EPERM);

@@ -9,83 +9,139 @@ use libcontainer_cgroups::systemd::Environment;
 use libcontainer_cgroups::{Group, Place, remove_empty};
 use libcontainer_plan::{signal_pidfd, wait_readable};
 
-use crate::error::{Error, Result};
+use super::again::again;
+use crate::error::{Error, ErrorKind, Result};
 use crate::group::{self, PATIENCE};
 use crate::process::reap_ended;
-use crate::record::{Init, KILL, State, Store, boot_id};
+use crate::record::{Init, KILL, State, Store, is_of_this_boot};
 
 const TICK: Duration = Duration::from_millis(1);
 
 /// Kills every process and removes everything. `known` is the record as it was read last; a container that is gone is no error.
+///
+/// Goes on past errors. After one the record stays, and a second call ends what is left.
 pub(crate) fn destroy(store: &Store, id: &str, known: Arc<State>, environment: &Environment) -> Result<()> {
     let what = format!("destroy {id:?}");
-    let _lock = store.lock(true)?;
-    if !store.stands() {
+    let _lock = match again(|| store.lock(true)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        lock => lock?,
+    };
+    let io = |text: &str| {
+        let text = format!("{what}: {text} {}", store.path().display());
+        move |error| Error::io(text, error)
+    };
+    if !again(|| store.stands().map_err(io("fstat")))? {
         return Ok(());
     }
-    // A damaged record names nothing that lives: its process, if there was one, is known to the handle.
-    let state = store.read().unwrap_or(known);
-    let init = Init::open(&state)?;
-    // ORDER: devices of the host's come back from the namespace before that ends with its processes.
-    let namespace = init.as_ref().and_then(Init::network_namespace);
-    let network = libcontainer_network::remove(&state.network_state, namespace.as_ref());
-    drop(namespace);
-    end(&state, init, environment, &what)?;
-    network.map_err(|error| Error::network(what.clone(), error))?;
-    let path = store.path().display();
-    store.remove().map_err(|error| Error::io(format!("{what}: remove {path}"), error))
+    let state = match again(|| store.read()) {
+        // A damaged record names nothing that lives: its process, if there was one, is known to the handle.
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => known,
+        state => state?,
+    };
+    let errors = Ending { state: &state, environment, what: &what, errors: Vec::new() }.run();
+    if !errors.is_empty() {
+        return Err(Error::several(what, errors));
+    }
+    again(|| store.remove().map_err(io("remove")))
 }
 
-/// Kills everything, and removes the control group. `init` is the first process, if it lives.
-fn end(state: &State, init: Option<Init>, environment: &Environment, what: &str) -> Result<()> {
-    // Usually nothing runs any more, and a rmdir in each hierarchy is all there is to do.
-    let unit = state.unit().filter(|_| state.boot_id == boot_id());
-    if unit.is_none()
-        && init.is_none()
-        && state.boot_id == boot_id()
-        && remove_empty(state.places()).unwrap_or(false)
-    {
+/// What is being ended, and what could not be.
+struct Ending<'a> {
+    state: &'a State,
+    environment: &'a Environment,
+    what: &'a str,
+    errors: Vec<Error>,
+}
+
+impl Ending<'_> {
+    /// Ends everything that the record speaks of: each thing is looked for, and what is not there is no error.
+    fn run(mut self) -> Vec<Error> {
+        if self.state.boot_id.is_empty() && self.state.init_pid == 0 {
+            // Nothing was made before the record said so.
+            return self.errors;
+        }
+        let this_boot = match again(|| is_of_this_boot(self.state)) {
+            Ok(yes) => yes,
+            // It may all live: without an answer nothing is touched.
+            Err(error) => return vec![error],
+        };
+        let init = if this_boot { self.look(|ending| Init::open(ending.state)).flatten() } else { None };
+        self.network(init.as_ref());
+        if this_boot {
+            self.processes(init);
+        }
+        self.errors
+    }
+
+    /// Does something again and again; an error that stays is noted.
+    fn look<T>(&mut self, act: impl Fn(&Self) -> Result<T>) -> Option<T> {
+        let found = again(|| act(self));
+        found.map_err(|error| self.errors.push(error)).ok()
+    }
+
+    fn network(&mut self, init: Option<&Init>) {
+        // ORDER: devices of the host's come back from the namespace before that ends with its processes.
+        let namespace = match init {
+            Some(init) if self.has_devices() => self.look(|_| init.network_namespace()).flatten(),
+            _ => None,
+        };
+        self.look(|ending| {
+            libcontainer_network::remove(&ending.state.network_state, namespace.as_ref())
+                .map_err(|error| Error::network(ending.what, error))
+        });
+    }
+
+    fn has_devices(&self) -> bool {
+        self.state.network_state.interfaces.iter().any(|one| one.kind == "host-device")
+    }
+
+    /// Kills everything, and removes the control group. `init` is the first process, if it lives.
+    fn processes(&mut self, init: Option<Init>) {
+        let (state, unit) = (self.state, self.state.unit());
+        // Usually nothing runs any more, and a rmdir in each hierarchy is all there is to do. If that does not do, or fails, the long way
+        // finds out why.
+        let alone = unit.is_none() && init.is_none() && self.errors.is_empty();
+        if alone && matches!(remove_empty(state.places()), Ok(true)) {
+            return reap_ended();
+        }
+        let group = self.look(|ending| ending.group()).flatten();
+        let killed = group.as_ref().map_or(Ok(()), |group| group.kill(PATIENCE));
+        if let Some(Init { pid, pidfd }) = init {
+            if let Err(error) = kill(&pidfd) {
+                self.errors.push(match killed {
+                    // What stands still does not die: that is the cause.
+                    Err(cause) => Error::cgroup(self.what, cause),
+                    Ok(()) => Error::io(format!("{}: kill process {pid}", self.what), error),
+                });
+            }
+        }
         reap_ended();
-        return Ok(());
+        // ORDER: systemd removes what it made; what it knows nothing of is left to us.
+        let stopped = unit.map_or(Ok(()), |unit| group::stop(unit, self.environment));
+        // What is left is killed again, and told, by this.
+        let removed = group.map_or(Ok(()), |group| group.destroy(PATIENCE));
+        let ended = match (stopped, removed) {
+            // A scope without processes ends by itself: when its group is gone, it is all the same that systemd can't be asked.
+            (Err(_), Ok(())) if !state.places().is_empty() => Ok(()),
+            (stopped, Ok(())) => stopped,
+            (Ok(()), removed) => removed,
+            (Err(stopped), Err(removed)) => {
+                Err(libcontainer_cgroups::Error::Several(vec![stopped, removed]))
+            }
+        };
+        self.errors.extend(ended.err().map(|error| Error::cgroup(self.what, error)));
     }
-    let (group, killed) = match end_group(state) {
-        Ok((group, killed)) => (Ok(group), killed),
-        Err(error) => (Err(error), Ok(())),
-    };
-    if let Some(Init { pid, pidfd }) = init {
-        kill(&pidfd).map_err(|error| match killed {
-            // What stands still does not die: that is the cause.
-            Err(cause) => Error::cgroup(what.to_owned(), cause),
-            Ok(()) => Error::io(format!("{what}: kill process {pid}"), error),
-        })?;
-    }
-    reap_ended();
-    // ORDER: systemd removes what it made; what it knows nothing of is left to us.
-    let stopped = unit.map_or(Ok(()), |unit| group::stop(unit, environment));
-    let removed = group.and_then(|group| group.map_or(Ok(()), |group| group.destroy(PATIENCE)));
-    let ended = match (stopped, removed) {
-        // A scope without processes ends by itself: when its group is gone, it is all the same that systemd can't be asked.
-        (_, Ok(())) => Ok(()),
-        (Ok(()), removed) => removed,
-        (Err(stopped), Err(removed)) => Err(libcontainer_cgroups::Error::Several(vec![stopped, removed])),
-    };
-    ended.map_err(|error| Error::cgroup(what.to_owned(), error))
-}
 
-/// Kills what is in the control group, frozen or not. The group is removed later, when the first process was reaped.
-fn end_group(
-    state: &State,
-) -> libcontainer_cgroups::Result<(Option<Group>, libcontainer_cgroups::Result<()>)> {
-    if state.places().is_empty() || state.boot_id != boot_id() {
-        return Ok((None, Ok(())));
+    /// The control group, as far as it is ours.
+    fn group(&self) -> Result<Option<Group>> {
+        // What was there before, and is not noted as taken by us, belongs to somebody else.
+        let ours = |place: &&Place| place.inode.is_some() || place.new > 0;
+        let ours: Vec<_> = self.state.places().iter().filter(ours).cloned().collect();
+        if ours.is_empty() {
+            return Ok(None);
+        }
+        Group::open(&ours).map(Some).map_err(|error| Error::cgroup(self.what, error))
     }
-    // What was there before, and is not noted as taken by us, belongs to somebody else.
-    let ours = |place: &&Place| place.inode.is_some() || place.new > 0;
-    let ours: Vec<_> = state.places().iter().filter(ours).cloned().collect();
-    let group = Group::open(&ours)?;
-    // What is left is killed again, and told, by the removal.
-    let killed = if group.is_gone() { Ok(()) } else { group.kill(PATIENCE) };
-    Ok((Some(group), killed))
 }
 
 fn kill(pidfd: &OwnedFd) -> io::Result<()> {

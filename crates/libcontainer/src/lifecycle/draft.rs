@@ -34,6 +34,8 @@ struct Inner {
     state: State,
     store: Option<Arc<Store>>,
     lock: Option<Lock>,
+    /// The directory was there before.
+    is_anothers: bool,
     look: Option<ReadBack>,
 }
 
@@ -50,7 +52,6 @@ impl Draft {
         intent.extend(setup.keyring.clone().map(Intent::Keyring));
         let state = State {
             id: id.to_owned(),
-            boot_id: boot_id().to_owned(),
             created: created.map_or(0, |time| time.as_secs()),
             intent,
             config: config.clone(),
@@ -88,9 +89,15 @@ impl Draft {
     pub(super) fn steps(self: &Arc<Self>, setup: &Setup, group: GroupSteps) -> HostSteps {
         let waits = setup.start == StartSetup::Wait;
         let (claim, note) = (Arc::clone(self), Arc::clone(self));
+        let unclaim = Arc::clone(self);
+        let mkdir = HostStep::guarded(
+            format!("mkdir {}", self.path.display()),
+            "remove it",
+            move |_| claim.claim(),
+            move || unclaim.unclaim(),
+        );
         let mut before = vec![
-            HostStep::new(format!("mkdir {}", self.path.display()), "remove it", move |_| claim.claim())
-                .last_undo(),
+            mkdir.last_undo(),
             HostStep::new("write state.json (creating)", "", move |_| note.note().map(|()| None)),
         ];
         before.extend(group.before);
@@ -124,17 +131,29 @@ impl Draft {
     }
 
     /// Claims the directory and locks it until the container is made or gone.
-    fn claim(self: &Arc<Self>) -> io::Result<Option<libcontainer_plan::Undo>> {
-        let (store, lock) = Store::claim(&self.path)?;
+    fn claim(&self) -> io::Result<()> {
+        let claimed = Store::claim(&self.path);
         let mut inner = self.inner();
-        inner.lock = Some(lock);
-        let undo = Arc::clone(inner.store.insert(Arc::new(store)));
-        Ok(Some(Box::new(move || undo.remove())))
+        inner.is_anothers = claimed.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EEXIST));
+        let (store, lock) = claimed?;
+        (inner.store, inner.lock) = (Some(Arc::new(store)), Some(lock));
+        Ok(())
+    }
+
+    fn unclaim(&self) -> io::Result<()> {
+        let inner = self.inner();
+        match &inner.store {
+            _ if inner.is_anothers => Ok(()),
+            Some(store) => store.remove(),
+            None => Store::unclaim(&self.path),
+        }
     }
 
     fn note(&self) -> io::Result<()> {
         let store = self.store()?;
-        store.write(&self.inner().state).map(drop)
+        let mut inner = self.inner();
+        boot_id()?.clone_into(&mut inner.state.boot_id);
+        store.write(&inner.state).map(drop)
     }
 
     fn note_init(&self, context: &HostContext, status: Status) -> io::Result<()> {

@@ -1,6 +1,7 @@
 //! What happens to a container, as functions over data: config → setup → plan → launched → recorded, and back. They know neither the
 //! factory nor the handle, which wrap what these return.
 
+mod again;
 mod condition;
 mod create;
 mod descriptors;

@@ -10,6 +10,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::state::State;
+use crate::error::ErrorKind;
 
 /// Name of the record.
 pub(crate) const FILE: &str = "state.json";
@@ -39,6 +40,19 @@ pub enum StateError {
 }
 
 impl StateError {
+    /// A call that failed says nothing about the record; all else is damage.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Io(error) if !self.is_not_found() => match error.raw_os_error() {
+                Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
+                // What is no file of ours: a link, a socket.
+                Some(libc::ELOOP | libc::ENXIO) => ErrorKind::Corrupt,
+                _ => ErrorKind::Os,
+            },
+            _ => ErrorKind::Corrupt,
+        }
+    }
+
     /// Whether there is no record.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
@@ -122,6 +136,7 @@ pub(crate) fn write(dir: BorrowedFd<'_>, state: &State) -> io::Result<Vec<u8>> {
     };
     let written = file.write_all(&bytes).and_then(|()| Ok(renameat(dir, TEMPORARY, dir, FILE)?));
     if written.is_err() {
+        // What stays is removed by the next writer, or with the directory.
         let _ = unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir);
     }
     written.map(|()| bytes)

@@ -9,7 +9,7 @@ use std::time::Duration;
 use libcontainer_plan::{Pid, open_pidfd, wait_readable};
 
 use super::state::State;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result, named};
 
 /// How long it may take to be gone.
 pub(crate) const KILL: Duration = Duration::from_secs(10);
@@ -22,32 +22,73 @@ pub(crate) struct Init {
 }
 
 impl Init {
-    /// Opens it, if it is still the one that the record means: same boot, same start time.
+    /// Opens it, if it is still the one that the record means: same boot, same start time. `None` if that one has ended; an error if that
+    /// can't be known.
     pub(crate) fn open(state: &State) -> Result<Option<Self>> {
-        let Some(pid) = Pid::new(state.init_pid).filter(|_| state.boot_id == boot_id()) else {
+        let Some(pid) = Pid::new(state.init_pid) else { return Ok(None) };
+        if !is_of_this_boot(state)? {
             return Ok(None);
+        }
+        let unknown = |call: &str| {
+            let text = format!("{call} process {pid}, the first of container {:?}", state.id);
+            move |error| Error::io(text, error)
         };
         let pidfd = match open_pidfd(pid) {
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL)) => {
-                return Ok(None);
+            Ok(pidfd) => pidfd,
+            // The number is nobody's, or that of a thread by now: if /proc says so too.
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL | libc::ENOENT)) => {
+                return match start_time(pid) {
+                    Err(gone) if is_gone(&gone) => Ok(None),
+                    Ok(time) if time != state.init_start_time => Ok(None),
+                    _ => Err(unknown("open a pidfd of")(error)),
+                };
             }
-            result => result.map_err(|error| Error::io(format!("open a pidfd of process {pid}"), error))?,
+            Err(error) => return Err(unknown("open a pidfd of")(error)),
         };
         let init = Self { pid, pidfd };
         // ORDER: the pidfd first: what is compared then is the process that the pidfd holds, if it still lives.
-        let same = start_time(pid).is_ok_and(|time| time == state.init_start_time);
-        Ok((same && !init.has_ended()).then_some(init))
+        let time = start_time(pid);
+        if init.has_ended()? {
+            return Ok(None);
+        }
+        let same = time.map_err(unknown("read the start time of"))? == state.init_start_time;
+        Ok(same.then_some(init))
     }
 
     /// Whether it has ended since.
-    pub(crate) fn has_ended(&self) -> bool {
-        wait_readable(self.pidfd.as_fd(), Some(Duration::ZERO)).unwrap_or(true)
+    pub(crate) fn has_ended(&self) -> Result<bool> {
+        wait_readable(self.pidfd.as_fd(), Some(Duration::ZERO))
+            .map_err(|error| Error::io(format!("poll the pidfd of process {}", self.pid), error))
     }
 
-    /// Its network namespace.
-    pub(crate) fn network_namespace(&self) -> Option<File> {
-        File::open(format!("/proc/{}/ns/net", self.pid)).ok()
+    /// Its network namespace; `None` if it has ended.
+    pub(crate) fn network_namespace(&self) -> Result<Option<File>> {
+        let path = format!("/proc/{}/ns/net", self.pid);
+        match File::open(&path) {
+            Ok(file) => Ok(Some(file)),
+            // Its files in /proc are closed to everyone once it has ended, whatever the error.
+            Err(_) if self.has_ended()? => Ok(None),
+            Err(error) => Err(Error::io(format!("open {path}"), error)),
+        }
     }
+}
+
+/// Whether the record was written since the last boot: else nothing of what it names lives.
+///
+/// # Errors
+/// If that can't be known: the kernel does not say which boot this is, or the record does not.
+pub(crate) fn is_of_this_boot(state: &State) -> Result<bool> {
+    if state.boot_id.is_empty() {
+        let text = format!("the record of container {:?} does not say of which boot it is", state.id);
+        return Err(Error::new(ErrorKind::Corrupt, text));
+    }
+    let own = boot_id().map_err(|error| Error::io("read the id of the boot", error))?;
+    Ok(state.boot_id == own)
+}
+
+/// Whether there is no process of that number, as reading its files in /proc says it.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
 }
 
 /// The start time of a process, as its record has it.
@@ -57,13 +98,18 @@ pub(crate) fn start_time(pid: Pid) -> io::Result<String> {
     start_time_of(&stat).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat: no start time")))
 }
 
-/// The running boot; empty if the kernel does not tell.
-pub(crate) fn boot_id() -> &'static str {
+/// The running boot: `/proc/sys/kernel/random/boot_id`.
+pub(crate) fn boot_id() -> io::Result<&'static str> {
     static ID: OnceLock<String> = OnceLock::new();
-    ID.get_or_init(|| {
-        let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
-        text.map(|id| id.trim().to_owned()).unwrap_or_default()
-    })
+    if let Some(id) = ID.get() {
+        return Ok(id);
+    }
+    let path = "/proc/sys/kernel/random/boot_id";
+    let text = std::fs::read_to_string(path).map_err(|error| named(path, error))?;
+    match text.trim() {
+        "" => Err(io::Error::other(format!("{path}: empty"))),
+        id => Ok(ID.get_or_init(|| id.to_owned())),
+    }
 }
 
 /// The start time of a process from the text of `/proc/PID/stat`: the 22nd field, counted from behind the command's last `)`.

@@ -1,13 +1,17 @@
 //! The record of a container: `state.json` in its directory, and the first process that it names.
 
 mod bytes;
+mod claim;
+mod dir;
 mod init;
+mod lock;
 mod state;
 mod store;
 
 pub use bytes::StateError;
 #[cfg(fuzzing)]
 pub(crate) use bytes::decode;
-pub(crate) use init::{Init, KILL, boot_id, start_time};
+pub(crate) use init::{Init, KILL, boot_id, is_of_this_boot, start_time};
+pub(crate) use lock::Lock;
 pub use state::{Intent, RunState, State, Status, UnitRecord};
-pub(crate) use store::{BOARD, Lock, START, Store};
+pub(crate) use store::{BOARD, START, Store};

@@ -1,29 +1,24 @@
-//! The container's directory: claimed by mkdir, locked by flock, described by `state.json`.
+//! The container's directory: locked by flock, described by `state.json`.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nix::dir::Dir;
-use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock, FlockArg, OFlag, openat};
-use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::sys::stat::fstat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::bytes::{self, StateError};
+use super::dir::{ignore_missing, look_at, names, open_child, open_dir, split};
+use super::lock::Lock;
 use super::state::State;
 use crate::error::{Error, ErrorKind, Result};
-use crate::process::reap_ended;
 
 /// Name of the pipe on which a created container waits for its start.
 pub(crate) const START: &str = "start";
 /// Name of the file in which a start in another process leaves its trace.
 pub(crate) const BOARD: &str = "board";
-const BUSY: Duration = Duration::from_secs(10);
 /// How long a directory may stand without a record before it counts as damaged.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -36,53 +31,20 @@ pub(crate) struct Store {
     seen: Mutex<Option<(Vec<u8>, Arc<State>)>>,
 }
 
-/// The lock on a container directory; the kernel lets it go when the process ends.
-pub(crate) type Lock = Flock<File>;
-
 impl Store {
-    /// Makes the directory, mode 0700, and locks it: of two processes one succeeds.
-    pub(crate) fn claim(path: &Path) -> io::Result<(Self, Lock)> {
-        let (parent, name) = split(path)?;
-        let parent = open_dir(parent)?;
-        loop {
-            mkdirat(&parent, name, Mode::S_IRWXU)?;
-            let dir = match openat(&parent, name, dir_flags() | OFlag::O_NOFOLLOW, Mode::empty()) {
-                Err(Errno::ENOENT) => continue,
-                dir => dir?,
-            };
-            let store = Self { path: path.to_owned(), dir, seen: Mutex::default() };
-            let lock = store.lock(true).map_err(|error| {
-                // Ours if it is empty.
-                let _ = unlinkat(&parent, name, UnlinkatFlags::RemoveDir);
-                io::Error::other(error.to_string())
-            })?;
-            // RACE: before we had the lock another process may have destroyed what we made, and a third made it anew.
-            if !store.is_recorded() && store.stands() {
-                return Ok((store, lock));
-            }
-        }
-    }
-
-    /// Whether there is a record.
-    fn is_recorded(&self) -> bool {
-        let found = nix::sys::stat::fstatat(&self.dir, bytes::FILE, AtFlags::AT_SYMLINK_NOFOLLOW);
-        found != Err(Errno::ENOENT)
+    pub(super) fn new(path: &Path, dir: OwnedFd) -> Self {
+        Self { path: path.to_owned(), dir, seen: Mutex::default() }
     }
 
     /// Opens the directory of an existing container.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let what = || format!("open container {}", path.display());
         let io = |error: io::Error| match error.raw_os_error() {
-            Some(libc::ENOENT) => {
-                Error::new(ErrorKind::NotFound, format!("container {} does not exist", path.display()))
-            }
-            _ => Error::io(what(), error),
+            Some(libc::ENOENT) => not_there(path),
+            _ => Error::io(format!("open container {}", path.display()), error),
         };
         let (parent, name) = split(path).map_err(io)?;
         let parent = open_dir(parent).map_err(io)?;
-        let flags = dir_flags() | OFlag::O_NOFOLLOW;
-        let dir = openat(&parent, name, flags, Mode::empty()).map_err(|errno| io(errno.into()))?;
-        let store = Self { path: path.to_owned(), dir, seen: Mutex::default() };
+        let store = Self::new(path, open_child(&parent, name).map_err(|errno| io(errno.into()))?);
         store.is_ours()?;
         Ok(store)
     }
@@ -112,36 +74,38 @@ impl Store {
         self.dir.as_fd()
     }
 
+    pub(super) fn fd(&self) -> &OwnedFd {
+        &self.dir
+    }
+
     /// Locks the directory: shared to read, exclusive to change. Waits for at most 10 s.
     pub(crate) fn lock(&self, exclusive: bool) -> Result<Lock> {
         let name = self.path.display();
-        let failed = |errno: Errno| Error::io(format!("lock {name}"), errno.into());
-        let kind = if exclusive { FlockArg::LockExclusiveNonblock } else { FlockArg::LockSharedNonblock };
-        let end = Instant::now() + BUSY;
-        // A descriptor of its own: flock belongs to the open file, and threads must exclude each other too.
-        let mut file = File::from(openat(&self.dir, ".", dir_flags(), Mode::empty()).map_err(failed)?);
-        loop {
-            match Flock::lock(file, kind) {
-                Ok(lock) => return Ok(lock),
-                Err((again, Errno::EWOULDBLOCK)) if Instant::now() < end => file = again,
-                Err((_, Errno::EWOULDBLOCK)) => {
-                    return Err(Error::new(
-                        ErrorKind::Timeout,
-                        format!("container {name} is busy: another process holds its lock"),
-                    ));
-                }
-                Err((again, Errno::EINTR)) => file = again,
-                Err((_, errno)) => return Err(failed(errno)),
-            }
-            // Who holds the lock may be waiting for a container to end, which our zombies in it would prevent.
-            reap_ended();
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        Lock::take(&self.dir, exclusive).map_err(|error| match error.raw_os_error() {
+            Some(libc::ETIMEDOUT) => Error::new(
+                ErrorKind::Timeout,
+                format!("container {name} is busy: another process holds its lock"),
+            ),
+            // A directory that was removed can't be opened anew.
+            Some(libc::ENOENT) => not_there(&self.path),
+            _ => Error::io(format!("lock {name}"), error),
+        })
+    }
+
+    /// Locks it to change it; `None` if somebody has the lock.
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
+        Lock::try_take(&self.dir, true)
+            .map_err(|error| Error::io(format!("lock {}", self.path.display()), error))
     }
 
     /// Whether the directory still stands under its name: another process may have destroyed the container.
-    pub(crate) fn stands(&self) -> bool {
-        fstat(&self.dir).is_ok_and(|data| data.st_nlink > 0)
+    pub(crate) fn stands(&self) -> io::Result<bool> {
+        Ok(fstat(&self.dir)?.st_nlink > 0)
+    }
+
+    /// Whether there is a record.
+    pub(super) fn is_recorded(&self) -> io::Result<bool> {
+        Ok(look_at(&self.dir, bytes::FILE)?.is_some())
     }
 
     fn seen(&self) -> MutexGuard<'_, Option<(Vec<u8>, Arc<State>)>> {
@@ -153,14 +117,14 @@ impl Store {
     }
 
     fn unread(&self, error: &StateError) -> Error {
-        let name = self.path.display();
-        if error.is_not_found() && !self.stands() {
-            return Error::new(ErrorKind::NotFound, format!("container {name} does not exist"));
+        // What is not known is not gone: then the record is what can't be read.
+        if error.is_not_found() && matches!(self.stands(), Ok(false)) {
+            return not_there(&self.path);
         }
-        Error::new(ErrorKind::Corrupt, format!("container {name}: {error}"))
+        Error::new(error.kind(), format!("container {}: {error}", self.path.display()))
     }
 
-    fn try_read(&self) -> std::result::Result<Arc<State>, StateError> {
+    pub(crate) fn try_read(&self) -> std::result::Result<Arc<State>, StateError> {
         let bytes = bytes::read(self.dir.as_fd())?;
         let mut seen = self.seen();
         if let Some((_, state)) = seen.as_ref().filter(|(known, _)| *known == bytes) {
@@ -176,7 +140,8 @@ impl Store {
         let end = Instant::now() + SETTLE;
         loop {
             match self.try_read() {
-                Err(error) if error.is_not_found() && self.stands() && Instant::now() < end => {}
+                Err(error)
+                    if error.is_not_found() && matches!(self.stands(), Ok(true)) && Instant::now() < end => {}
                 result => return result.map_err(|error| self.unread(&error)),
             }
             // RACE: whoever makes or removes the container holds the lock but for a moment behind mkdir and before rmdir.
@@ -200,54 +165,23 @@ impl Store {
     /// Removes every file that we make, the record last, then the directory.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let mut names = names(&self.dir)?;
-        names.sort_by_key(|name| name.as_bytes() == bytes::FILE.as_bytes());
+        names.sort_by_key(|name| name == bytes::FILE);
         for name in names {
             ignore_missing(unlinkat(&self.dir, name.as_os_str(), UnlinkatFlags::NoRemoveDir))?;
         }
         let (parent, name) = split(&self.path)?;
         let parent = open_dir(parent)?;
         // RACE: another process may have destroyed the container and made a new one of that name: only ours is removed.
-        let still = nix::sys::stat::fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW);
         let ours = fstat(&self.dir)?;
-        if still.is_ok_and(|data| (data.st_dev, data.st_ino) == (ours.st_dev, ours.st_ino)) {
+        let is_ours =
+            |data: nix::sys::stat::FileStat| (data.st_dev, data.st_ino) == (ours.st_dev, ours.st_ino);
+        if look_at(&parent, name)?.is_some_and(is_ours) {
             ignore_missing(unlinkat(&parent, name, UnlinkatFlags::RemoveDir))?;
         }
         Ok(())
     }
 }
 
-fn ignore_missing(result: nix::Result<()>) -> io::Result<()> {
-    match result {
-        Err(Errno::ENOENT) => Ok(()),
-        result => Ok(result?),
-    }
-}
-
-fn names(dir: &OwnedFd) -> io::Result<Vec<std::ffi::OsString>> {
-    let fd = openat(dir, ".", dir_flags(), Mode::empty())?;
-    let mut names = Vec::new();
-    for entry in Dir::from_fd(fd)?.iter() {
-        let name = std::ffi::OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
-        if name != "." && name != ".." {
-            names.push(name);
-        }
-    }
-    Ok(names)
-}
-
-fn dir_flags() -> OFlag {
-    OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC
-}
-
-fn open_dir(path: &Path) -> io::Result<OwnedFd> {
-    Ok(nix::fcntl::open(path, dir_flags(), Mode::empty())?)
-}
-
-fn split(path: &Path) -> io::Result<(&Path, &std::ffi::OsStr)> {
-    let name = path.file_name().ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    Ok((parent, name))
+fn not_there(path: &Path) -> Error {
+    Error::new(ErrorKind::NotFound, format!("container {} does not exist", path.display()))
 }
