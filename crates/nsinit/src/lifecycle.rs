@@ -178,7 +178,8 @@ pub(crate) fn delete(root: &State, id: &str, force: bool) -> Outcome {
 
 fn delete_ended(container: &Container) -> Result<(), Failure> {
     match container.run_state()? {
-        RunState::Stopped | RunState::Destroyed => Ok(container.destroy()?),
+        // Whoever makes one holds its lock: what is half-made now was left so.
+        RunState::Stopped | RunState::Destroyed | RunState::Creating => Ok(container.destroy()?),
         state => {
             let text = format!("container {:?} is {state:?}: kill it first, or use --force", container.id());
             Err(Failure::new(text))

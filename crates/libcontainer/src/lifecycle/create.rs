@@ -12,10 +12,10 @@ use super::host::Host;
 use super::readback::Expected;
 use crate::compile::{self, Compiled};
 use crate::config::{Config, Facts, Namespace, NamespaceKind};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::group::{self, GroupSteps, Planned};
 use crate::process::{Process, ProcessConfig, reap_ended};
-use crate::record::{State, Store};
+use crate::record::{State, Status, Store};
 use crate::resolve;
 use crate::setup::{Setup, StartSetup};
 
@@ -66,10 +66,28 @@ pub(crate) fn create(
     }
     let launched = launch.run().map_err(|error| {
         let error = group::explain(error, || draft.group.full());
-        Error::launch(what, error)
+        half_made(path, Error::launch(what, error))
     })?;
     reap_ended();
     finish(&draft, launched, opened, start)
+}
+
+/// Says of a path that is taken if nobody is going to use what is there: its maker is gone and had not come to its end.
+fn half_made(path: &Path, error: Error) -> Error {
+    if error.kind() != ErrorKind::AlreadyExists {
+        return error;
+    }
+    // What can't be found out is left out: the path is taken all the same. Who makes a container holds its lock.
+    let look = || -> Result<bool> {
+        let store = Store::open(path)?;
+        let lock = store.try_lock()?;
+        Ok(lock.is_some() && store.read()?.status == Status::Creating)
+    };
+    if !matches!(look(), Ok(true)) {
+        return error;
+    }
+    let text = format!("{} was left half-made by a process that is gone: destroy it first", path.display());
+    Error::new(ErrorKind::AlreadyExists, text)
 }
 
 /// The plan by which it would be made; runs nothing.

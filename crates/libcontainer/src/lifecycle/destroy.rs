@@ -125,9 +125,7 @@ impl Ending<'_> {
             (Err(_), Ok(())) if !state.places().is_empty() => Ok(()),
             (stopped, Ok(())) => stopped,
             (Ok(()), removed) => removed,
-            (Err(stopped), Err(removed)) => {
-                Err(libcontainer_cgroups::Error::Several(vec![stopped, removed]))
-            }
+            (Err(stopped), Err(removed)) => Err(libcontainer_cgroups::Error::Several(vec![stopped, removed])),
         };
         self.errors.extend(ended.err().map(|error| Error::cgroup(self.what, error)));
     }

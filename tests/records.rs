@@ -1,0 +1,143 @@
+//! What is known of a container, and what is not: a record that can't be believed, a boot that can't be told, a container left half-made.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends by panicking"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use libcontainer::{Config, ErrorKind, Factory, Pid, ProcessConfig};
+use libcontainer_tests::{Place, World, able, config};
+
+/// A container whose first process lives, with nsinit beside it.
+struct Kept {
+    place: Place,
+    config: Config,
+}
+
+impl Kept {
+    fn new(name: &str) -> Self {
+        let place = Place::new(name);
+        let config = Config { cgroups: Some(place.cgroup()), ..config(&place.rootfs().unwrap()) };
+        std::fs::create_dir(place.join("state")).unwrap();
+        Self { place, config }
+    }
+
+    fn web(&self) -> PathBuf {
+        self.place.join("state/web")
+    }
+
+    /// Starts it; returns its pid.
+    fn start(&self) -> Pid {
+        let process = ProcessConfig::new(["sleep", "300"]);
+        let (_, process) = Factory::new().unwrap().run(self.web(), &self.config, process).unwrap();
+        process.pid()
+    }
+
+    fn nsinit(&self, args: &[&str]) -> Command {
+        // The program is built beside this test.
+        let own = std::env::current_exe().unwrap();
+        let mut command = Command::new(own.ancestors().nth(2).unwrap().join("nsinit"));
+        command.arg("--root").arg(self.place.join("state")).args(args).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs nsinit in a mount namespace in which an empty file stands over `path`.
+    fn without(&self, path: &str, args: &[&str]) -> Output {
+        let empty = self.place.join("empty");
+        std::fs::write(&empty, "").unwrap();
+        let nsinit = self.nsinit(args);
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"", "-"]);
+        command.arg(empty).arg(path).arg(nsinit.get_program()).args(nsinit.get_args());
+        command.stdin(Stdio::null()).output().unwrap()
+    }
+}
+
+fn lives(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    !stat.is_empty() && !stat.contains(") Z ")
+}
+
+/// Standard error of a command that fails.
+fn fails(output: &Output, words: &str) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains(words), "{words:?} is not in {text:?}");
+}
+
+/// That the kernel does not say which boot this is does not mean that the container is of another one.
+#[test]
+fn an_unknown_boot_ends_nothing() {
+    if !able("an_unknown_boot_ends_nothing") {
+        return;
+    }
+    let kept = Kept::new("boot");
+    let before = World::look(kept.place.path()).groups().count();
+    let pid = kept.start();
+    let boot = "/proc/sys/kernel/random/boot_id";
+    for args in [
+        &["delete", "--force", "web"] as &[&str],
+        &["delete", "web"],
+        &["state", "web"],
+        &["kill", "web"],
+        &["ps", "web"],
+        &["pause", "web"],
+        &["exec", "web", "true"],
+    ] {
+        let output = kept.without(boot, args);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && text.contains(boot), "{args:?}: {text}");
+        assert!(lives(pid) && kept.web().join("state.json").exists(), "{args:?}");
+    }
+    let listed = kept.without(boot, &["list", "--format", "json"]);
+    let text = String::from_utf8_lossy(&listed.stdout);
+    assert!(text.contains("broken") && text.contains(boot), "{text}");
+    assert!(kept.nsinit(&["delete", "--force", "web"]).status().unwrap().success());
+    assert!(!lives(pid) && !kept.web().exists());
+    assert_eq!(World::look(kept.place.path()).groups().count(), before);
+}
+
+/// A container cannot be made where the boot can't be told: its record would be of no use.
+#[test]
+fn an_unknown_boot_makes_nothing() {
+    if !able("an_unknown_boot_makes_nothing") {
+        return;
+    }
+    let kept = Kept::new("no-boot");
+    let config = Config { args: vec!["true".to_owned()], ..kept.config.clone() };
+    std::fs::write(kept.place.join("container.json"), config.to_json().unwrap()).unwrap();
+    let bundle = kept.place.path().to_str().unwrap();
+    let output = kept.without("/proc/sys/kernel/random/boot_id", &["run", "--bundle", bundle, "web"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("boot_id"), "{text}");
+    assert!(!kept.web().exists());
+    assert_eq!(World::look(kept.place.path()).groups().count(), 0);
+}
+
+/// What a process that is gone left half-made is said to be that, and delete takes it away without force.
+#[test]
+fn left_half_made() {
+    if !able("left_half_made") {
+        return;
+    }
+    let kept = Kept::new("half");
+    let step = "4";
+    let state = kept.place.join("state");
+    let rootfs = kept.place.join("rootfs");
+    let args: [&Path; 4] = [&state, &rootfs, "created".as_ref(), step.as_ref()];
+    let victim = Command::new(env!("CARGO_BIN_EXE_victim")).args(args).status().unwrap();
+    assert!(!victim.success());
+    let path = state.join("0");
+    let error = Factory::new().unwrap().create(&path, &kept.config).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+    assert!(error.to_string().contains("half-made by a process that is gone"), "{error}");
+    fails(&kept.nsinit(&["kill", "0"]).output().unwrap(), "not running");
+    assert!(kept.nsinit(&["delete", "0"]).status().unwrap().success());
+    assert!(!path.exists());
+    assert_eq!(World::look(&state).groups().count(), 0);
+}
