@@ -107,6 +107,29 @@ fn a_life_by_commands() {
     check(&place, &["bogus"], 2, "", "unrecognized");
 }
 
+/// What a user of bash is offered behind `nsinit`, by the script as it is sourced.
+#[test]
+fn bash_completes_all_commands() {
+    if !program().exists() {
+        return skip("bash_completes_all_commands", "nsinit is not built: cargo build -p nsinit");
+    }
+    let script = ". <(\"$0\" completion bash); COMP_WORDS=(nsinit ''); COMP_CWORD=1; _nsinit nsinit '' nsinit; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let offered = match Command::new("bash").args(["--norc", "-c", script]).arg(program()).output() {
+        Ok(output) => String::from_utf8(output.stdout).unwrap(),
+        Err(error) => return skip("bash_completes_all_commands", &format!("bash: {error}")),
+    };
+    let help = String::from_utf8(Command::new(program()).arg("--help").output().unwrap().stdout).unwrap();
+    let commands =
+        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<_> =
+        commands.filter_map(|line| line.trim_start().split_once("  ")).map(|(name, _)| name).collect();
+    assert!(names.contains(&"run") && names.contains(&"completion"), "{help}");
+    for name in names {
+        assert!(offered.lines().any(|line| line == name), "{name}: {offered}");
+    }
+    assert!(!offered.contains("inside"), "{offered}");
+}
+
 #[test]
 fn trying_as_root() {
     if !able("trying_as_root") || !program().exists() {

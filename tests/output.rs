@@ -69,6 +69,9 @@ const CASES: &[Case] = &[
     prints(&["explain"]),
     prints(&["check"]),
     prints(&["check", "--json"]),
+    prints(&["completion", "bash"]),
+    prints(&["completion", "zsh"]),
+    prints(&["completion", "fish"]),
     silent(&["bogus"], 2),
 ];
 

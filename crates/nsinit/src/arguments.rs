@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::size;
 
@@ -92,9 +92,22 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the completion script of a shell
+    Completion {
+        /// Whose script
+        shell: Shell,
+    },
     /// What `try` runs inside
     #[command(hide = true)]
     Inside,
+}
+
+/// Shells that have completion scripts.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
 }
 
 /// Arguments of `try`.

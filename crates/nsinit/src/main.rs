@@ -4,6 +4,7 @@
 mod arguments;
 mod bundle;
 mod check;
+mod completion;
 mod failure;
 mod foreground;
 mod inside;
@@ -66,6 +67,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Config(args) => bundle::print(&root, &args),
         Command::Explain(args) => bundle::explain(&root, &args),
         Command::Check { json } => check::run(json),
+        Command::Completion { shell } => completion::run(shell),
         Command::Inside => inside::run(),
     }
 }

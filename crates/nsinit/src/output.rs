@@ -14,10 +14,14 @@ use crate::streams;
 /// # Errors
 /// [`Failure::Unread`] if nobody reads it; what failed, such as a full disk.
 pub(crate) fn line(text: Arguments<'_>) -> Result<(), Failure> {
-    told(format!("{text}\n").as_bytes())
+    bytes(format!("{text}\n").as_bytes())
 }
 
-fn told(bytes: &[u8]) -> Result<(), Failure> {
+/// Writes bytes as they are.
+///
+/// # Errors
+/// As [`line`].
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     match streams::output(bytes) {
         Err(Errno::EPIPE) => Err(Failure::Unread),
         result => result.named("write standard output"),
@@ -32,7 +36,7 @@ pub(crate) fn answer(answer: &clap::Error) -> Outcome {
     if answer.use_stderr() {
         streams::error(shown(io::stderr().is_terminal()).as_bytes());
     } else {
-        told(shown(io::stdout().is_terminal()).as_bytes())?;
+        bytes(shown(io::stdout().is_terminal()).as_bytes())?;
     }
     // clap's codes are 0 and 2.
     u8::try_from(answer.exit_code()).map_err(|_| Failure::usage("the command line is wrong"))
