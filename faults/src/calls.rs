@@ -22,8 +22,10 @@ const CALLS: &[Call] = &[
     Call::new(libc::SYS_pwrite64, "pwrite64", WRITE).fd(0),
     Call::new(libc::SYS_writev, "writev", WRITE).fd(0),
     Call::new(libc::SYS_close, "close", "").fd(0).lost("EIO EINTR"),
-    Call::new(libc::SYS_openat, "openat", OPEN).at(),
-    Call::new(libc::SYS_openat2, "openat2", "EIO ENOMEM EINTR EMFILE ENFILE ENOSPC EPERM EAGAIN").at(),
+    Call::new(libc::SYS_openat, "openat", OPEN).at().lost("EIO"),
+    Call::new(libc::SYS_openat2, "openat2", "EIO ENOMEM EINTR EMFILE ENFILE ENOSPC EPERM EAGAIN")
+        .at()
+        .lost("EIO"),
     Call::new(libc::SYS_fstat, "fstat", "EIO ENOMEM").fd(0),
     Call::new(libc::SYS_newfstatat, "newfstatat", "EIO ENOMEM EPERM").at(),
     Call::new(libc::SYS_statx, "statx", "EIO ENOMEM EPERM").at(),

@@ -15,7 +15,7 @@ pub(crate) struct Counted {
     pub(crate) who: Who,
     pub(crate) call: String,
     pub(crate) number: u32,
-    creates: bool,
+    makes: bool,
     pub(crate) object: String,
 }
 
@@ -26,7 +26,7 @@ impl Counted {
             who: Who::from_name(at(0)?.as_str()?)?,
             call: at(1)?.as_str()?.to_owned(),
             number: u32::try_from(at(2)?.as_u64()?).ok()?,
-            creates: at(3)?.as_bool()?,
+            makes: at(3)?.as_bool()?,
             object: at(4)?.as_str()?.to_owned(),
         })
     }
@@ -37,8 +37,8 @@ impl Counted {
             return vec![How::Fails(nix::errno::Errno::EIO), How::KilledBefore];
         };
         let mut all = How::all(call);
-        if self.creates {
-            all.extend([How::AnswerLost(nix::errno::Errno::EIO), How::KilledAfter]);
+        if !self.makes {
+            all.retain(|how| !matches!(how, How::AnswerLost(_) | How::KilledAfter));
         }
         all
     }
@@ -98,8 +98,8 @@ mod tests {
 
     fn counted() -> Vec<Counted> {
         let answer = json!({"calls": [
-            ["loader", "openat", 1, false, "/lib"], ["tool", "openat", 1, true, "/x"], ["tool", "getpid", 1, false, ""],
-            ["init", "mkdirat", 1, false, "/y"]
+            ["loader", "openat", 1, false, "/lib"], ["tool", "openat", 1, true, "/x"], ["tool", "openat", 2, false, "/z"],
+            ["tool", "getpid", 1, true, ""], ["init", "mkdirat", 1, true, "/y"]
         ]});
         read(&answer).unwrap()
     }
@@ -109,6 +109,7 @@ mod tests {
         let options = Options::default();
         let all: Vec<_> = all("run", &counted(), &options).iter().map(Point::to_string).collect();
         assert!(all.contains(&"run:tool:1:openat:LOST-EIO".to_owned()), "{all:?}");
+        assert!(!all.contains(&"run:tool:2:openat:LOST-EIO".to_owned()), "{all:?}");
         assert!(all.contains(&"run:tool:1:getpid:KILL".to_owned()));
         assert!(all.contains(&"run:init:1:mkdirat:ENOSPC".to_owned()));
         assert!(!all.iter().any(|point| point.contains("loader")));

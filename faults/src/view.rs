@@ -164,12 +164,12 @@ pub(crate) fn of_host(dir: &Path, tag: &str) -> View {
     view
 }
 
-/// Runs of hexadecimal digits, at least six with a digit among them, are numbers that change.
+/// Runs of hexadecimal digits, at least eight, or six with a digit among them, are numbers that change.
 pub(crate) fn blank(text: &str) -> String {
     let mut out = String::new();
     let mut run = String::new();
     let close = |run: &mut String, out: &mut String| {
-        let drawn = run.len() >= 6 && run.bytes().any(|byte| byte.is_ascii_digit());
+        let drawn = run.len() >= 8 || (run.len() >= 6 && run.bytes().any(|byte| byte.is_ascii_digit()));
         let all = run.bytes().all(|byte| byte.is_ascii_digit());
         match drawn || (all && !run.is_empty()) {
             true => out.push('#'),
@@ -203,6 +203,7 @@ mod tests {
     #[test]
     fn names_drawn_at_random_are_blanked() {
         assert_eq!(blank("link ve1a2b3c4d"), "link v#");
+        assert_eq!(blank("link vfabcdefab"), "link v#");
         assert_eq!(blank("link eth0"), "link eth#");
         assert_eq!(blank("table libcontainer-0123abcd"), "table libcontainer-#");
         assert_eq!(blank("memory 4.5 MiB of 64"), "memory #.# MiB of #");

@@ -7,6 +7,12 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+/// How much longer things take here.
+pub(crate) fn patience(time: Duration) -> Duration {
+    // An emulated machine.
+    if std::env::var_os("LIBCONTAINER_EMULATED").is_some() { time * 6 } else { time }
+}
+
 #[derive(Debug)]
 struct Watched {
     pid: Pid,
@@ -54,7 +60,9 @@ impl Watch {
 
     /// Watches a child that is not reaped before the guard ends.
     pub(crate) fn begin(&self, pid: Pid, limit: Duration) -> Guard<'_> {
-        self.with(|watched| *watched = Some(Watched { pid, end: Instant::now() + limit, hung: None }));
+        self.with(|watched| {
+            *watched = Some(Watched { pid, end: Instant::now() + patience(limit), hung: None });
+        });
         Guard(self)
     }
 }

@@ -20,7 +20,7 @@ use crate::scene::{self, Scene, Tool};
 use crate::tracer::{self, End, Job, Outcome};
 use crate::verdict::{self, Bad, Baseline, Finding, Normal, Said};
 use crate::view;
-use crate::watch::Watch;
+use crate::watch::{Watch, patience};
 use crate::world::World;
 
 /// How long a command may take, also on a busy machine.
@@ -195,7 +195,7 @@ impl Worker {
         if outcome.end != End::Code(0) {
             bail!("{} without a fault: {:?}: {}", scene.name, outcome.end, said.stderr.trim());
         }
-        std::thread::sleep(Duration::from_millis(60));
+        std::thread::sleep(patience(Duration::from_millis(60)));
         said.host = self.host(scene);
         self.clear_standing()?;
         Ok((outcome, said))
@@ -213,7 +213,7 @@ impl Worker {
         }
         let (outcome, _) = traced?;
         let call = |seen: &tracer::Seen| {
-            json!([seen.who.name(), call_name(seen.call), seen.number, seen.creates, seen.object])
+            json!([seen.who.name(), call_name(seen.call), seen.number, seen.makes, seen.object])
         };
         Ok(json!({"calls": outcome.seen.iter().map(call).collect::<Vec<_>>()}))
     }
@@ -246,7 +246,7 @@ impl Worker {
 
     /// With the host as it is when it has come to rest: what a success promises may come a moment later.
     fn settled(&self, scene: &Scene, said: Said) -> Said {
-        let until = Instant::now() + Duration::from_secs(2);
+        let until = Instant::now() + patience(Duration::from_secs(2));
         let normal = self.baselines.get(scene.name).map(|baseline| baseline.host.clone()).unwrap_or_default();
         loop {
             let host = self.host(scene);
@@ -291,7 +291,7 @@ impl Worker {
 
     /// What differs from the beginning when the kernel has had its time.
     fn left(&self) -> Vec<String> {
-        let until = Instant::now() + SETTLE;
+        let until = Instant::now() + patience(SETTLE);
         loop {
             drain();
             let differences = self.look().differences(&self.before);
@@ -304,7 +304,7 @@ impl Worker {
 
     /// Ends all processes and removes all groups: the rest goes with the namespaces.
     fn scrub(&self) {
-        let until = Instant::now() + SETTLE;
+        let until = Instant::now() + patience(SETTLE);
         while Instant::now() < until {
             for group in crate::world::groups(&self.place.tag) {
                 for (file, text) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {

@@ -76,11 +76,11 @@ impl Tracer<'_> {
         let number = self.counts.entry((who, call)).or_default();
         *number += 1;
         let number = *number;
-        let mut seen = Seen { who, call, number, object: String::new(), creates: false };
+        let mut seen = Seen { who, call, number, object: String::new(), makes: false };
         if self.job.fault.is_none() || self.is_wanted(&seen) {
             seen.object =
                 calls::by_number(call).map(|call| object(call, thread, registers)).unwrap_or_default();
-            seen.creates = creates(thread, registers);
+            seen.makes = makes(thread, registers);
         }
         seen
     }
@@ -139,17 +139,19 @@ fn text(thread: Pid, address: u64) -> String {
 
 /// `O_CREAT`.
 const CREATE: u64 = 0o100;
+/// `CLONE_THREAD`.
+const THREAD: u64 = 0x1_0000;
 
-/// Whether an open may make its file.
-fn creates(thread: Pid, registers: &Registers) -> bool {
-    let third = registers.arguments().get(2).copied().unwrap_or(0);
-    let flags = match registers.number() {
-        libc::SYS_openat => third,
-        libc::SYS_openat2 => {
-            let bytes = memory(thread, third, 8);
-            bytes.try_into().map_or(0, u64::from_ne_bytes)
-        }
-        _ => return false,
-    };
-    flags & CREATE != 0
+/// Whether a call makes something that stays if its answer is lost: an open that may make its file, a clone of a process. That of a thread is the C library's.
+fn makes(thread: Pid, registers: &Registers) -> bool {
+    let arguments = registers.arguments();
+    let argument = |index: usize| arguments.get(index).copied().unwrap_or(0);
+    let word = |address: u64| memory(thread, address, 8).try_into().map_or(0, u64::from_ne_bytes);
+    match registers.number() {
+        libc::SYS_openat => argument(2) & CREATE != 0,
+        libc::SYS_openat2 => word(argument(2)) & CREATE != 0,
+        libc::SYS_clone => argument(0) & THREAD == 0,
+        libc::SYS_clone3 => word(argument(0)) & THREAD == 0,
+        _ => true,
+    }
 }

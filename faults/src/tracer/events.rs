@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use super::process;
 use super::state::{End, InCall, Tracer};
 use crate::fault::Who;
+use crate::watch::patience;
 
 /// `PTRACE_EVENT_STOP` of linux/ptrace.h.
 const EVENT_STOP: i32 = 128;
@@ -133,7 +134,7 @@ impl Tracer<'_> {
 
     /// Waits for a program that was promised, then lets go of everything that is left.
     pub(super) fn settle(&mut self, end: End) -> Result<()> {
-        let until = Instant::now() + BEGIN;
+        let until = Instant::now() + patience(BEGIN);
         let promised = self.job.begins && end == End::Code(0);
         while promised && !self.began && !self.threads.is_empty() && Instant::now() < until {
             match waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG)) {
@@ -157,7 +158,7 @@ impl Tracer<'_> {
         if ptrace::detach(thread, None).is_ok() || ptrace::interrupt(thread).is_err() {
             return;
         }
-        let until = Instant::now() + BEGIN;
+        let until = Instant::now() + patience(BEGIN);
         while Instant::now() < until {
             match waitpid(thread, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG)) {
                 Ok(WaitStatus::StillAlive) => std::thread::sleep(Duration::from_millis(1)),

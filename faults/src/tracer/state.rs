@@ -39,8 +39,8 @@ pub(crate) struct Seen {
     pub(crate) number: u32,
     /// What it is about: a path, a descriptor.
     pub(crate) object: String,
-    /// It could make a file.
-    pub(crate) creates: bool,
+    /// Its answer can be lost: it makes something, not only by its name but by its flags.
+    pub(crate) makes: bool,
 }
 
 impl Seen {

@@ -24,11 +24,12 @@ pub(crate) const LEFT_OUT: [(&str, &str); 5] = [
     ),
 ];
 /// What runs where nothing else is asked for, by package or binary: what depends on the kernel and on its layout of control groups.
-const LAYOUT: [&str; 4] = [
+const LAYOUT: [&str; 5] = [
     "libcontainer-cgroups",
     "libcontainer-tests/cgroups",
     "libcontainer-tests/old_kernel",
     "libcontainer-tests/systemd",
+    "libcontainer-faults/faults",
 ];
 /// Seconds that one binary may take, under emulation.
 const LIMIT: u64 = 600;

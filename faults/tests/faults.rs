@@ -1,0 +1,105 @@
+//! The injector on a real command: the call that is named fails, and what is said of it is what the command says.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output};
+
+const FAULTS: &str = env!("CARGO_BIN_EXE_faults");
+
+/// Whether there can be trials here; says why not.
+fn able(test: &str) -> bool {
+    let nsinit = Path::new(FAULTS).with_file_name("nsinit");
+    let reasons = [
+        (nix::unistd::geteuid().is_root(), "needs root"),
+        (Path::new("/usr/bin/busybox").exists(), "busybox is not installed"),
+        (nsinit.exists(), "nsinit is not built: cargo build -p nsinit"),
+    ];
+    if let Some((_, reason)) = reasons.iter().find(|(there, _)| !there) {
+        skip(test, reason);
+        return false;
+    }
+    if let Err(error) = libcontainer::Probe::current() {
+        skip(test, &error.to_string());
+        return false;
+    }
+    true
+}
+
+fn skip(test: &str, reason: &str) {
+    let line = format!("{test}: {reason}\n");
+    let _ = std::io::stderr().write_all(format!("SKIP: {line}").as_bytes());
+    if let Some(path) = std::env::var_os("LIBCONTAINER_SKIP_FILE") {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
+}
+
+fn faults(args: &[&str]) -> (Output, String) {
+    let output = Command::new(FAULTS).args(args).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output, text)
+}
+
+/// What the report says of one trial.
+fn trial(point: &str) -> String {
+    let (output, text) = faults(&["--verbose", "--jobs", "1", "--only", point]);
+    assert!(text.contains(&format!("--only {point}")), "{output:?}");
+    text
+}
+
+#[test]
+fn the_call_that_is_named_fails_and_nothing_else() {
+    if !able("the_call_that_is_named_fails_and_nothing_else") {
+        return;
+    }
+    for (point, said) in [
+        ("run:init:1:pivot_root:EPERM", "pivot_root(\".\", \".\"): EPERM"),
+        ("run:tool:1:memfd_create:EMFILE", "EMFILE"),
+        ("run:child:1:execveat:EIO", "EIO"),
+        ("run:tool:1:clone3:KILL", "Signal(SIGKILL)"),
+        ("run:init:1:pivot_root:KILL", "Code(1)"),
+    ] {
+        let text = trial(point);
+        assert!(text.contains(said), "{point}: {text}");
+    }
+}
+
+#[test]
+fn a_call_that_does_not_come_is_no_success() {
+    if !able("a_call_that_does_not_come_is_no_success") {
+        return;
+    }
+    let text = trial("config:tool:100000:getpid:KILL");
+    let all = text.lines().find(|line| line.starts_with("all")).unwrap();
+    assert!(all.ends_with('1') && all.split_whitespace().nth(3) == Some("0"), "{text}");
+}
+
+#[test]
+fn calls_are_told_by_whom_they_are_made() {
+    if !able("calls_are_told_by_whom_they_are_made") {
+        return;
+    }
+    let (output, text) = faults(&["--calls", "--command", "run"]);
+    for wanted in ["run:tool:1:clone3", "run:child:1:execveat", "run:init:1:pivot_root", "run:init:1:execve"]
+    {
+        assert!(text.lines().any(|line| line.starts_with(wanted)), "{wanted}: {output:?}");
+    }
+    assert!(!text.contains("run:tool:1:pivot_root") && !text.contains(":loader:"), "{text}");
+}
+
+#[test]
+fn a_selection_survives() {
+    if !able("a_selection_survives") {
+        return;
+    }
+    // The commands that depend most on the kernel and its layout of control groups.
+    let mut args = vec!["--count", "40"];
+    for command in
+        ["run", "exec", "update", "pause", "delete", "run+systemd", "update+systemd", "delete+systemd"]
+    {
+        args.extend(["--command", command]);
+    }
+    let (output, text) = faults(&args);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+}
