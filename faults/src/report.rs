@@ -61,7 +61,7 @@ impl Trial {
         self.error.is_none() && self.hit && self.findings.is_empty()
     }
 
-    /// What is alike in trials of one cause: the finding without numbers, and the message.
+    /// What is alike in trials of one cause: what was found, without numbers and names of hierarchies, and of whom the call was.
     fn kind(&self) -> Option<String> {
         if let Some(error) = &self.error {
             return Some(format!("trial failed: {}", blank(error)));
@@ -70,14 +70,25 @@ impl Trial {
         let text: String = finding.text.chars().take(160).collect();
         let how = self.point.how.to_string();
         let text = text.replace(&how, "ERRNO").replace(how.trim_start_matches("LOST-"), "ERRNO");
-        Some(format!(
-            "{}: {} [{} {}]",
-            finding.bad.name(),
-            blank(&text),
-            self.point.who.name(),
-            self.point.call
-        ))
+        let text = alike(&blank(&text));
+        Some(format!("{}: {text} [{}]", finding.bad.name(), self.point.who.name()))
     }
+
+    /// The call and its object, without numbers.
+    fn cause(&self) -> String {
+        format!("{} {}", self.point.call, alike(&blank(&self.object)))
+    }
+}
+
+/// Without the name of a cgroup hierarchy.
+fn alike(text: &str) -> String {
+    const ROOT: &str = "/sys/fs/cgroup/";
+    let mut parts = text.split(ROOT);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |all, part| {
+        let rest = part.find('/').and_then(|at| part.get(at..)).unwrap_or_default();
+        format!("{all}{ROOT}*{rest}")
+    })
 }
 
 /// All trials, and the number of calls of each command and whom.
@@ -153,19 +164,23 @@ impl Report {
         kinds.sort_by_key(|(_, trials)| std::cmp::Reverse(trials.len()));
         let mut out = String::new();
         for (kind, trials) in kinds {
-            let example =
-                trials.first().map(|trial| format!("{} ({})", trial.point, trial.object)).unwrap_or_default();
-            let scenes: BTreeSet<_> = trials.iter().map(|trial| trial.point.scene.as_str()).collect();
-            let scenes: Vec<_> = scenes.into_iter().collect();
-            let _ = writeln!(
-                out,
-                "{:>5}  {kind}\n       in {}\n       {example}",
-                trials.len(),
-                scenes.join(" ")
-            );
+            let example = trials.first().map(|trial| trial.point.to_string()).unwrap_or_default();
+            let scenes: BTreeSet<_> = trials.iter().map(|trial| trial.point.scene.clone()).collect();
+            let causes: BTreeSet<_> = trials.iter().map(|trial| trial.cause()).collect();
+            let _ = writeln!(out, "{:>5}  {kind}\n       --only {example}", trials.len());
+            let _ = writeln!(out, "       in {}\n       by {}", some(scenes, " "), some(causes, "; "));
         }
         out
     }
+}
+
+/// The first few.
+fn some(all: BTreeSet<String>, between: &str) -> String {
+    const SHOWN: usize = 8;
+    let more = all.len().saturating_sub(SHOWN);
+    let shown: Vec<_> = all.into_iter().take(SHOWN).collect();
+    let rest = if more > 0 { format!("{between}and {more} more") } else { String::new() };
+    shown.join(between) + &rest
 }
 
 fn row<'a, I: Iterator<Item = &'a Trial>>(
@@ -227,8 +242,14 @@ mod tests {
     #[test]
     fn alike_trials_are_one_kind() {
         let kinds = report().kinds();
-        assert!(kinds.contains("2  leaked: left: group /x/# [tool openat]"), "{kinds}");
+        assert!(kinds.contains("2  leaked: left: group /x/# [tool]"), "{kinds}");
         assert!(kinds.contains("1  trial failed: a worker died"), "{kinds}");
+    }
+
+    #[test]
+    fn hierarchies_are_alike() {
+        assert_eq!(alike("open /sys/fs/cgroup/pids/a/b: no"), "open /sys/fs/cgroup/*/a/b: no");
+        assert_eq!(alike("nothing"), "nothing");
     }
 
     #[test]
