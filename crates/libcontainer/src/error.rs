@@ -89,6 +89,10 @@ impl Error {
     /// A failed call on an object. That something is missing or in the way does not say that the container is: who knows that says so.
     #[cold]
     pub(crate) fn io(what: impl Into<String>, error: io::Error) -> Self {
+        let error = match error.downcast::<libcontainer_cgroups::Error>() {
+            Ok(cause) => return Self::cgroup(what, cause),
+            Err(error) => error,
+        };
         let kind = match errno_of(&error) {
             Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
             Some(libc::ETIMEDOUT) => ErrorKind::Timeout,

@@ -45,7 +45,7 @@ pub use host::{FdSource, HostContext, HostStep};
 pub use ids::Pid;
 pub use launch::{
     INIT_SIZE, Launch, Launched, Stamp, StandBy, init_image, join_session_keyring, open_pidfd,
-    parent_death_signal, prlimit, reap_left, set_parent_death_signal, signal_pidfd,
+    parent_death_signal, prlimit, queue, reap_left, set_parent_death_signal, signal_pidfd,
 };
 pub use namespace::{namespace_link, open_namespace};
 pub use plan::{Counts, Plan};

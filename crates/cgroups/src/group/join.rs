@@ -1,6 +1,7 @@
 //! Getting processes into a group.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 use nix::fcntl::OFlag;
 
@@ -24,16 +25,20 @@ impl Group {
     /// # Errors
     /// [`Error::Read`] with the file that can't be opened, [`Error::Directory`].
     pub fn join_files(&self) -> Result<Join> {
-        let mut join = Join { tasks: Vec::new(), unified: None };
-        for node in &self.nodes {
-            if node.place.unified {
-                node.dir.has("cgroup.procs")?;
-                join.unified = Some(node.dir.again()?.into());
-            } else {
-                join.tasks.push(node.dir.file("tasks", OFlag::O_WRONLY)?);
-            }
-        }
-        Ok(join)
+        let tasks = self.tasks().map(|file| file.map(|(_, file)| file)).collect::<Result<_>>()?;
+        let unified = self.nodes.iter().find(|node| node.place.unified).map(|node| {
+            node.dir.has("cgroup.procs")?;
+            Ok(node.dir.again()?.into())
+        });
+        Ok(Join { tasks, unified: unified.transpose()? })
+    }
+
+    /// The `tasks` files of [`Join`] with their paths, each opened when it is asked for: for who needs one after the other.
+    pub fn tasks(&self) -> impl Iterator<Item = Result<(PathBuf, OwnedFd)>> {
+        self.nodes.iter().filter(|node| !node.place.unified).map(|node| {
+            let file = node.dir.file("tasks", OFlag::O_WRONLY)?;
+            Ok((node.place.path().join("tasks"), file))
+        })
     }
 
     /// Moves a running process with all its threads into the group by `cgroup.procs`, hierarchy by hierarchy.

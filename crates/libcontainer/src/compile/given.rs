@@ -23,7 +23,8 @@ pub(crate) struct Given {
     pub(crate) stdio: Option<[Slot<File>; 3]>,
     pub(crate) preserved: Vec<Slot<File>>,
     pub(crate) joined: Vec<Slot<Ns>>,
-    pub(crate) tasks: Vec<(Slot<File>, PathBuf)>,
+    /// The queue of `tasks` files, in the order of their paths.
+    pub(crate) tasks: Option<(Slot<Sock>, Vec<PathBuf>)>,
     pub(crate) start: Option<Slot<Sock>>,
     pub(crate) target: Option<Slot<Ns>>,
 }

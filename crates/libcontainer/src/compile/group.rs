@@ -1,6 +1,6 @@
 //! Into the control group.
 
-use libcontainer_plan::Builder;
+use libcontainer_plan::{Builder, File, Slot};
 
 use super::given::Given;
 use crate::setup::CgroupSetup;
@@ -9,10 +9,16 @@ use crate::setup::CgroupSetup;
 ///
 /// ORDER: first of all, so that whatever the init does is on the container's account.
 pub(super) fn enter(plan: &mut Builder, given: &mut Given, cgroup: Option<&CgroupSetup>) {
-    for path in cgroup.into_iter().flat_map(|cgroup| &cgroup.tasks) {
-        given.tasks.push((plan.preset(path.display().to_string()), path.clone()));
+    let paths = cgroup.map(|cgroup| cgroup.tasks.as_slice()).unwrap_or_default();
+    if paths.is_empty() {
+        return;
     }
-    for (slot, _) in &given.tasks {
-        plan.purpose("enter the control group").write(*slot, b"0").close(*slot);
+    plan.purpose("enter the control group");
+    let queue = plan.preset("tasks files");
+    for path in paths {
+        let tasks: Slot<File> = plan.take_fd(queue, &path.display().to_string());
+        plan.write(tasks, b"0").close(tasks);
     }
+    plan.close(queue);
+    given.tasks = Some((queue, paths.to_vec()));
 }

@@ -1,13 +1,12 @@
 //! The way of an init into the control group of its container.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use libcontainer_cgroups::{Group, Place};
+use libcontainer_cgroups::{Dir, Group, Place};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
@@ -22,12 +21,51 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// A group on its way, shared by the steps that make it.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
-    group: Mutex<Option<Arc<Group>>>,
-    tasks: Mutex<Option<BTreeMap<PathBuf, OwnedFd>>>,
     /// How many processes the start needs at once.
     pub(super) processes: u64,
+    /// What of the group is open. Not the group itself for longer than needed: that is a descriptor in each hierarchy.
+    open: Mutex<Open>,
     /// The limit of processes that was reached when the start failed.
     full: Mutex<Option<libcontainer_cgroups::Error>>,
+}
+
+/// What a start holds of its group.
+#[derive(Debug, Default)]
+struct Open {
+    group: Option<Group>,
+    way_in: WayIn,
+    memory: Option<OutOfMemory>,
+}
+
+/// How a process gets into a group.
+#[derive(Debug, Default)]
+pub(crate) struct WayIn {
+    /// Version 1: the queue of `tasks` files.
+    pub(crate) tasks: Option<OwnedFd>,
+    /// Version 2: the directory.
+    unified: Option<Arc<Dir>>,
+}
+
+impl WayIn {
+    /// Into `group`, in the order of the plan's paths. A hierarchy that had to be left out has the null device, which takes what is written.
+    pub(crate) fn open(group: &Group, paths: &[PathBuf]) -> io::Result<Self> {
+        let mut made = group.tasks().map(|file| file.map_err(as_io)).peekable();
+        let files = paths.iter().map(|path| {
+            let is_next =
+                |file: &io::Result<(PathBuf, OwnedFd)>| file.as_ref().map_or(true, |(own, _)| own == path);
+            match made.next_if(is_next) {
+                Some(file) => file.map(|(_, file)| file),
+                None => Ok(nix::fcntl::open("/dev/null", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?),
+            }
+        });
+        let tasks = if paths.is_empty() { None } else { Some(libcontainer_plan::queue(files)?) };
+        Ok(Self { tasks, unified: group.unified().cloned() })
+    }
+
+    /// The directory in version 2 to be born into, unless that had to be left out.
+    pub(crate) fn unified(self) -> io::Result<Option<OwnedFd>> {
+        self.unified.map(|dir| dir.as_fd().try_clone_to_owned()).transpose()
+    }
 }
 
 impl Entry {
@@ -36,10 +74,27 @@ impl Entry {
         Self { processes, ..Self::default() }
     }
 
-    /// Takes the group away again. Its limits go with it: what they say of the failure is kept.
-    pub(super) fn unmake(&self, group: &Group) -> io::Result<()> {
+    /// Takes what a start needs of a group that was made, and the group itself if it is needed once more.
+    pub(super) fn keep(&self, group: Group, paths: &[PathBuf], once_more: bool) -> io::Result<()> {
+        let mut open = self.open();
+        open.way_in = WayIn::open(&group, paths)?;
+        open.memory = OutOfMemory::of_new(&group);
+        open.group = Some(group).filter(|_| once_more);
+        Ok(())
+    }
+
+    /// The group that was kept.
+    pub(super) fn take_group(&self) -> io::Result<Group> {
+        self.open().group.take().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
+    }
+
+    /// Takes the group at `places` away again. Its limits go with it: what they say of the failure is kept.
+    pub(super) fn unmake(&self, places: &[Place]) -> io::Result<()> {
+        // ORDER: what is open may be just what there is too little of.
+        drop(std::mem::take(&mut *self.open()));
+        let group = Group::open(places).map_err(as_io)?;
         *self.full.lock().unwrap_or_else(PoisonError::into_inner) =
-            process_limit::limit_of(group, self.processes);
+            process_limit::limit_of(&group, self.processes);
         group.destroy(PATIENCE).map_err(as_io)
     }
 
@@ -48,34 +103,24 @@ impl Entry {
         self.full.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    pub(super) fn group(&self) -> MutexGuard<'_, Option<Arc<Group>>> {
-        self.group.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn made(&self) -> io::Result<Arc<Group>> {
-        self.group().clone().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
-    }
-
-    /// The `tasks` file at `path`; of a hierarchy that had to be left out, the null device, which takes what is written.
-    pub(crate) fn tasks(&self, path: &Path) -> io::Result<OwnedFd> {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if tasks.is_none() {
-            *tasks = Some(open_tasks(&*self.made()?).map_err(as_io)?);
-        }
-        match tasks.as_mut().and_then(|tasks| tasks.remove(path)) {
-            Some(file) => Ok(file),
-            None => Ok(nix::fcntl::open("/dev/null", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?),
-        }
-    }
-
-    /// The watch on its memory.
-    pub(crate) fn memory(&self) -> Option<OutOfMemory> {
-        OutOfMemory::of_new(self.group().as_deref()?)
+    /// The queue of `tasks` files.
+    pub(crate) fn tasks(&self) -> io::Result<OwnedFd> {
+        self.open().way_in.tasks.take().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
     }
 
     /// The directory in version 2, unless that had to be left out.
     pub(crate) fn unified(&self) -> io::Result<Option<OwnedFd>> {
-        unified(&*self.made()?)
+        let unified = self.open().way_in.unified.take();
+        WayIn { tasks: None, unified }.unified()
+    }
+
+    /// The watch on its memory.
+    pub(crate) fn memory(&self) -> Option<OutOfMemory> {
+        self.open().memory.take()
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,16 +131,4 @@ pub(crate) fn setup(places: &[Place]) -> CgroupSetup {
         tasks: v1.map(|place| place.path().join("tasks")).collect(),
         unified: places.iter().find(|place| place.unified).map(Place::path),
     }
-}
-
-/// The directory of version 2, to be born into.
-pub(crate) fn unified(group: &Group) -> io::Result<Option<OwnedFd>> {
-    group.unified().map(|dir| dir.as_fd().try_clone_to_owned()).transpose()
-}
-
-/// The `tasks` files of a group, by path.
-pub(crate) fn open_tasks(group: &Group) -> libcontainer_cgroups::Result<BTreeMap<PathBuf, OwnedFd>> {
-    let join = group.join_files()?;
-    let v1 = group.places().iter().filter(|place| !place.unified);
-    Ok(v1.map(|place| place.path().join("tasks")).zip(join.tasks).collect())
 }

@@ -8,7 +8,7 @@ mod process_limit;
 mod shown;
 mod unit;
 
-pub(crate) use entry::{Entry, PATIENCE, open_tasks, setup, unified};
+pub(crate) use entry::{Entry, PATIENCE, WayIn, setup};
 pub(crate) use freezer::{frozen, let_die};
 pub(crate) use limits::change;
 pub(crate) use planned::{GroupSteps, Planned};

@@ -1,15 +1,15 @@
 //! A control group that is planned from the config: what the host does to make and limit it.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use libcontainer_cgroups::limits::{self, OnRefusal};
 use libcontainer_cgroups::systemd::Environment;
-use libcontainer_cgroups::{Existing, Group, Layout, Place, Plan, Resources, Select};
+use libcontainer_cgroups::{Error as Cause, Existing, Group, Layout, Place, Plan, Resources, Select};
 use libcontainer_plan::{HostStep, Probe};
 
-use super::entry::{Entry, PATIENCE, setup};
+use super::entry::{Entry, setup};
 use super::process_limit;
 use super::unit::{self, Scope};
 use crate::config::Cgroup;
@@ -91,25 +91,27 @@ impl Planned {
         let undone = Arc::clone(entry);
         // A scope is made with its first process in it: by systemd where that has controllers, by us in the other hierarchies.
         let existing = if scoped { Existing::Adopt } else { Existing::Refuse };
-        let plan = self.plan;
+        let (plan, has_limits) = (self.plan, self.resources != Resources::default());
+        let paths = if scoped { Vec::new() } else { setup(plan.places()).tasks };
         let mut steps: Vec<_> =
             self.scope.map(|scope| start_step(scope, self.environment)).into_iter().collect();
         steps.push(HostStep::new(text, UNDO, move |context| {
-            let group = Arc::new(plan.make(existing).map_err(as_io)?);
+            let group = plan.make(existing).map_err(as_io)?;
             made(&group);
-            make.group().replace(Arc::clone(&group));
+            let places = group.places().to_vec();
             let entered = if scoped {
                 enter(&group, context.pid()?)
             } else {
                 process_limit::check_move(&group, make.processes)
             };
-            entered.map_err(|error| unmade(&group, error))?;
-            Ok(Some(Box::new(move || undone.unmake(&group))))
+            let kept = entered.map_err(as_io).and_then(|()| make.keep(group, &paths, has_limits));
+            kept.map_err(|error| unmade(&undone, &places, error))?;
+            Ok(Some(Box::new(move || undone.unmake(&places))))
         }));
-        if self.resources != Resources::default() {
+        if has_limits {
             let (resources, limit) = (self.resources, Arc::clone(entry));
             steps.push(HostStep::new(limits_text(&resources), "", move |_| {
-                limits::update(&*limit.made()?, &resources, OnRefusal::Leave).map_err(as_io)?;
+                limits::update(&limit.take_group()?, &resources, OnRefusal::Leave).map_err(as_io)?;
                 Ok(None)
             }));
         }
@@ -137,10 +139,19 @@ fn enter(group: &Group, pid: libcontainer_plan::Pid) -> libcontainer_cgroups::Re
 }
 
 /// Removes a group that can't be entered.
-fn unmade(group: &Group, error: libcontainer_cgroups::Error) -> io::Error {
-    match group.destroy(PATIENCE) {
-        Ok(()) => as_io(error),
-        Err(left) => as_io(libcontainer_cgroups::Error::Several(vec![error, left])),
+fn unmade(entry: &Entry, places: &[Place], error: io::Error) -> io::Error {
+    let of_group = |error: io::Error| {
+        error.downcast().unwrap_or_else(|source| Cause::Directory {
+            call: "enter",
+            path: PathBuf::new(),
+            source,
+        })
+    };
+    match entry.unmake(places) {
+        Ok(()) => error,
+        Err(left) => {
+            as_io(Cause::NotRolledBack { cause: Box::new(of_group(error)), left: vec![of_group(left)] })
+        }
     }
 }
 

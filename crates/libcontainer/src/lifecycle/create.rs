@@ -144,9 +144,9 @@ fn fill(host: &Host, compiled: Compiled, mut given: Descriptors, draft: &Arc<Dra
     for (slot, fd) in slots.joined.into_iter().zip(given.joined) {
         launch.give(slot, fd);
     }
-    for (slot, path) in slots.tasks {
+    if let Some((slot, _)) = slots.tasks {
         let group = Arc::clone(&draft.group);
-        launch.give_with(slot, move || group.tasks(&path));
+        launch.give_with(slot, move || group.tasks());
     }
     if let Some(slot) = slots.start {
         let (pipe, board) = (Arc::clone(draft), Arc::clone(draft));

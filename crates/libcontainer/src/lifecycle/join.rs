@@ -1,9 +1,10 @@
 //! A further process in a running container: config and what is found inside → setup → plan → launched.
 
+use std::io;
 use std::path::PathBuf;
 
 use libcontainer_cgroups::{Group, Place};
-use libcontainer_plan::{File, HostStep, Launch, Plan, Slot};
+use libcontainer_plan::{HostStep, Launch, Plan, Slot, Sock};
 use libcontainer_security::ReadBack;
 
 use super::draft::oom_step;
@@ -13,7 +14,7 @@ use super::readback::Expected;
 use crate::compile::{self, Compiled};
 use crate::config::NamespaceKind;
 use crate::error::{Error, ErrorKind, Result, as_io};
-use crate::group;
+use crate::group::{self, WayIn};
 use crate::process::{OutOfMemory, Process, ProcessConfig};
 use crate::record::{Init, State, UnitRecord};
 use crate::resolve;
@@ -51,7 +52,7 @@ pub(crate) fn join(
     let mut memory = None;
     if setup.cgroup.is_some() {
         let entered = enter(&mut launch, given.tasks, state, setup.processes());
-        memory = entered.map_err(|error| Error::cgroup(what.clone(), error))?;
+        memory = entered.map_err(|error| Error::io(what.clone(), error))?;
     }
     if let Some(slot) = given.target {
         launch.give(slot, init.pidfd);
@@ -103,25 +104,27 @@ fn read_back_step(expected: Expected, groups: Vec<Place>) -> HostStep {
 /// Opens what the new process needs to be born in the container's control group.
 fn enter(
     launch: &mut Launch,
-    slots: Vec<(Slot<File>, PathBuf)>,
+    tasks: Option<(Slot<Sock>, Vec<PathBuf>)>,
     state: &State,
     processes: u64,
-) -> libcontainer_cgroups::Result<Option<OutOfMemory>> {
-    let group = Group::open(state.places())?;
-    if !slots.is_empty() {
-        group::check_move(&group, processes)?;
+) -> io::Result<Option<OutOfMemory>> {
+    let group = Group::open(state.places()).map_err(as_io)?;
+    let mut paths = Vec::new();
+    let queue = tasks.map(|(slot, wanted)| {
+        paths = wanted;
+        slot
+    });
+    if queue.is_some() {
+        group::check_move(&group, processes).map_err(as_io)?;
     }
-    let mut tasks = group::open_tasks(&group)?;
-    for (slot, path) in slots {
-        if let Some(file) = tasks.remove(&path) {
-            launch.give(slot, file);
-        }
+    let mut way_in = WayIn::open(&group, &paths)?;
+    if let (Some(slot), Some(files)) = (queue, way_in.tasks.take()) {
+        launch.give(slot, files);
     }
-    let memory = OutOfMemory::new(&group);
     if state.unit().is_none_or(|unit| !unit.user) {
-        launch.cgroup_with(move || group::unified(&group));
+        launch.cgroup_with(move || way_in.unified());
     }
-    Ok(memory)
+    Ok(OutOfMemory::new(&group))
 }
 
 /// A user may write to the group, but not to that above it and to the own one, as moving takes: that is for systemd to do.

@@ -76,14 +76,25 @@ impl Builder {
     pub fn receive_fd<K: Kind>(&mut self, name: &str, source: FdSource) -> Slot<K> {
         let point = self.point(name);
         let control = self.control();
+        let slot = self.receive_from(control, name);
+        self.host.push(HostOp::Send(point, source));
+        slot
+    }
+
+    /// The next of the descriptors that wait in `queue`, as [`crate::queue`] fills it and the launch gives it: so
+    /// none of them counts among the open ones, neither here nor there, before its turn.
+    pub fn take_fd<K: Kind>(&mut self, queue: Slot<Sock>, name: &str) -> Slot<K> {
+        self.receive_from(queue, name)
+    }
+
+    fn receive_from<K: Kind>(&mut self, socket: Slot<Sock>, name: &str) -> Slot<K> {
         let (header, place) = self.arena.message(0);
         let header = Arg::Memory(header, Memory::Opaque("descriptor"));
         let slot: SlotId = self.new_slot(name.to_owned());
-        let args = [control.into(), header, MSG_CMSG_CLOEXEC.into()];
+        let args = [socket.into(), header, MSG_CMSG_CLOEXEC.into()];
         let step = self.step_of(wire::Kind::RecvFd, &sys::RECVMSG, args);
         step.aux = place;
         step.out = Some(slot);
-        self.host.push(HostOp::Send(point, source));
         Slot::new(slot)
     }
 

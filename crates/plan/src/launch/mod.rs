@@ -9,6 +9,7 @@ mod fail;
 mod image;
 mod left;
 mod prepare;
+mod queue;
 #[allow(unsafe_code, reason = "calls that neither nix nor rustix wraps")]
 pub(crate) mod raw;
 mod request;
@@ -19,6 +20,7 @@ mod timeline;
 
 pub use image::{INIT_SIZE, init_image};
 pub use left::reap_left;
+pub use queue::queue;
 pub use raw::{
     join_session_keyring, open_pidfd, parent_death_signal, prlimit, set_parent_death_signal, signal_pidfd,
 };

@@ -109,6 +109,24 @@ fn a_descriptor_is_taken_from_the_message() {
     assert_eq!(run(&plan, &mut Table::answering(&[-4, 0])), (0, errno::ECONNRESET));
 }
 
+#[test]
+fn a_descriptor_is_taken_from_a_queue_of_the_launch() {
+    let plan = plan(|plan| {
+        let queue: Slot<Sock> = plan.preset("queue");
+        let first: Slot<File> = plan.take_fd(queue, "first");
+        plan.write(first, b"0").close(first);
+        let _second: Slot<File> = plan.take_fd(queue, "second");
+    });
+    // Without a descriptor it ends at the first; the end of the queue is the host's.
+    for (answer, errno) in [(1, errno::EPROTO), (0, errno::ECONNRESET)] {
+        let mut table = Table::answering(&[answer]);
+        assert_eq!(run(&plan, &mut table), (0, errno));
+        assert_eq!((table.calls[0].0, table.calls[0].1[0]), (nr::RECVMSG, CONTROL + 1));
+    }
+    // No meeting of the lanes: the host does nothing for it.
+    assert_eq!(plan.len(crate::Lane::Host), 2, "start and exec");
+}
+
 fn respawns() -> Plan {
     plan(|plan| {
         plan.respawn();
