@@ -141,3 +141,6 @@ fn left_half_made() {
     assert!(!path.exists());
     assert_eq!(World::look(&state).groups().count(), 0);
 }
+
+#[path = "records/damaged.rs"]
+mod damaged;

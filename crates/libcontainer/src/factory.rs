@@ -155,17 +155,19 @@ impl Factory {
         Ok(Container::new(Arc::new(store), state, self.host.clone()))
     }
 
-    /// Destroys the container at `path`, also one whose record is damaged or that was left half-made. It is no error if there is none.
+    /// Destroys the container at `path`, also one that was left half-made, or whose record is damaged: then by what else is recorded, and by
+    /// the marks of what was made for it. It is no error if there is none.
     ///
     /// # Errors
-    /// Everything that could not be taken away.
+    /// Everything that could not be taken away; [`ErrorKind::Corrupt`] if it can't be known whether a process of it lives. The directory
+    /// stays then, and another call ends what is left.
     pub fn destroy(&self, path: impl AsRef<Path>) -> Result<()> {
         let store = match Store::open(path.as_ref()) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             store => store?,
         };
-        let state = store.read().unwrap_or_default();
-        Container::new(Arc::new(store), state, self.host.clone()).destroy()
+        let id = path.as_ref().file_name().unwrap_or_default().to_string_lossy();
+        lifecycle::destroy(&store, &id, None, &self.host.environment())
     }
 
     /// The plan by which a container would be made; runs nothing, changes nothing, needs no privileges. Parts that this version

@@ -121,7 +121,7 @@ impl Container {
     /// Everything that could not be taken away.
     pub fn destroy(&self) -> Result<()> {
         let environment = self.host().environment();
-        lifecycle::destroy(self.store(), &self.id(), self.known(), &environment)
+        lifecycle::destroy(self.store(), &self.id(), Some(self.known()), &environment)
     }
 
     /// A path below the container's directory, for files of the caller's own that destroy removes too.

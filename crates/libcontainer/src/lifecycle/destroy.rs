@@ -10,6 +10,7 @@ use libcontainer_cgroups::{Group, Place, remove_empty};
 use libcontainer_plan::{signal_pidfd, wait_readable};
 
 use super::again::again;
+use super::recover::{end_marked, recover};
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{self, PATIENCE};
 use crate::process::reap_ended;
@@ -17,10 +18,15 @@ use crate::record::{Init, KILL, State, Store, is_of_this_boot};
 
 const TICK: Duration = Duration::from_millis(1);
 
-/// Kills every process and removes everything. `known` is the record as it was read last; a container that is gone is no error.
+/// Kills every process and removes everything. `handle` is the record as it was read or written last; a container that is gone is no error.
 ///
 /// Goes on past errors. After one the record stays, and a second call ends what is left.
-pub(crate) fn destroy(store: &Store, id: &str, known: Arc<State>, environment: &Environment) -> Result<()> {
+pub(crate) fn destroy(
+    store: &Store,
+    id: &str,
+    handle: Option<Arc<State>>,
+    environment: &Environment,
+) -> Result<()> {
     let what = format!("destroy {id:?}");
     let _lock = match again(|| store.lock(true)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -33,12 +39,15 @@ pub(crate) fn destroy(store: &Store, id: &str, known: Arc<State>, environment: &
     if !again(|| store.stands().map_err(io("fstat")))? {
         return Ok(());
     }
-    let state = match again(|| store.read()) {
-        // A damaged record names nothing that lives: its process, if there was one, is known to the handle.
-        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::NotFound) => known,
-        state => state?,
-    };
-    let errors = Ending { state: &state, environment, what: &what, errors: Vec::new() }.run();
+    let known = recover(store, handle)?;
+    let mut errors = Teardown { state: &known.state, environment, what: &what, errors: Vec::new() }.run();
+    if known.by_marks {
+        match end_marked(store.path(), &what) {
+            Ok(true) => {}
+            Ok(false) => errors.extend(known.doubt(&what)),
+            Err(left) => errors.extend(left.into_iter().chain(known.doubt(&what))),
+        }
+    }
     if !errors.is_empty() {
         return Err(Error::several(what, errors));
     }
@@ -46,14 +55,14 @@ pub(crate) fn destroy(store: &Store, id: &str, known: Arc<State>, environment: &
 }
 
 /// What is being ended, and what could not be.
-struct Ending<'a> {
+struct Teardown<'a> {
     state: &'a State,
     environment: &'a Environment,
     what: &'a str,
     errors: Vec<Error>,
 }
 
-impl Ending<'_> {
+impl Teardown<'_> {
     /// Ends everything that the record speaks of: each thing is looked for, and what is not there is no error.
     fn run(mut self) -> Vec<Error> {
         if self.state.boot_id.is_empty() && self.state.init_pid == 0 {
@@ -65,7 +74,7 @@ impl Ending<'_> {
             // It may all live: without an answer nothing is touched.
             Err(error) => return vec![error],
         };
-        let init = if this_boot { self.look(|ending| Init::open(ending.state)).flatten() } else { None };
+        let init = if this_boot { self.look(|this| Init::open(this.state)).flatten() } else { None };
         self.network(init.as_ref());
         if this_boot {
             self.processes(init);
@@ -85,9 +94,9 @@ impl Ending<'_> {
             Some(init) if self.has_devices() => self.look(|_| init.network_namespace()).flatten(),
             _ => None,
         };
-        self.look(|ending| {
-            libcontainer_network::remove(&ending.state.network_state, namespace.as_ref())
-                .map_err(|error| Error::network(ending.what, error))
+        self.look(|this| {
+            libcontainer_network::remove(&this.state.network_state, namespace.as_ref())
+                .map_err(|error| Error::network(this.what, error))
         });
     }
 
@@ -104,7 +113,7 @@ impl Ending<'_> {
         if alone && matches!(remove_empty(state.places()), Ok(true)) {
             return reap_ended();
         }
-        let group = self.look(|ending| ending.group()).flatten();
+        let group = self.look(|this| this.group()).flatten();
         let killed = group.as_ref().map_or(Ok(()), |group| group.kill(PATIENCE));
         if let Some(Init { pid, pidfd }) = init {
             if let Err(error) = kill(&pidfd) {

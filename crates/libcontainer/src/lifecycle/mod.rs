@@ -11,6 +11,7 @@ mod host;
 mod inside;
 mod join;
 mod readback;
+mod recover;
 mod release;
 
 pub(crate) use condition::condition;

@@ -1,20 +1,25 @@
-//! The record as bytes: JSON with a checksum, in a file of the container's directory.
+//! The record as bytes: JSON with a checksum, in a file of the container's directory. What ending the container takes stands in a second
+//! file too, so that one that is damaged does not keep anything alive.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
 
+use libcontainer_network::NetworkState;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, renameat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use serde::{Deserialize, Serialize};
 
-use super::state::State;
+use super::state::{Intent, State};
 use crate::error::ErrorKind;
 
 /// Name of the record.
 pub(crate) const FILE: &str = "state.json";
-const TEMPORARY: &str = ".state.json.new";
+/// Name of the file with what ending the container takes: keys of the record, a few of them.
+pub(super) const ENDING: &str = "ending.json";
 pub(crate) const VERSION: u32 = 1;
 const LIMIT: u64 = 32 * 1024 * 1024;
 
@@ -23,34 +28,43 @@ const LIMIT: u64 = 32 * 1024 * 1024;
 #[non_exhaustive]
 pub enum StateError {
     /// It can't be read.
-    #[error("state.json: {0}")]
+    #[error("{0}")]
     Io(#[from] io::Error),
     /// It is no JSON of ours.
-    #[error("state.json: {0}")]
+    #[error("{0}")]
     Json(#[from] serde_json::Error),
     /// It was cut or changed.
-    #[error("state.json: the checksum does not match: the file was cut or changed")]
+    #[error("the checksum does not match: the file was cut or changed")]
     Checksum,
     /// A newer version of this library wrote it.
-    #[error("state.json: version {0} is newer than this program's ({VERSION})")]
+    #[error("version {0} is newer than this program's ({VERSION})")]
     Newer(u32),
     /// It is no regular file, or too large.
-    #[error("state.json: not a regular file of at most 32 MiB")]
+    #[error("not a regular file of at most 32 MiB")]
     NotAFile,
+    /// Somebody else may have written it.
+    #[error("belongs to user {0}, not to this one or root")]
+    Owner(u32),
+    /// It was copied from another container's directory.
+    #[error("is the record of another container, {0:?}")]
+    Another(String),
 }
 
 impl StateError {
     /// A call that failed says nothing about the record; all else is damage.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io(error) if !self.is_not_found() => match error.raw_os_error() {
+            Self::Io(error) if Self::is_unknown(error) => match error.raw_os_error() {
                 Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
-                // What is no file of ours: a link, a socket.
-                Some(libc::ELOOP | libc::ENXIO) => ErrorKind::Corrupt,
                 _ => ErrorKind::Os,
             },
             _ => ErrorKind::Corrupt,
         }
+    }
+
+    /// Whether a call failed for another reason than that no file of ours is there, but none, or a link, or a socket.
+    pub(crate) fn is_unknown(error: &io::Error) -> bool {
+        !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ELOOP | libc::ENXIO))
     }
 
     /// Whether there is no record.
@@ -62,21 +76,70 @@ impl StateError {
 /// The record as bytes.
 pub(crate) fn encode(state: &State) -> Result<Vec<u8>, StateError> {
     let state = State { version: VERSION, checksum: String::new(), ..state.clone() };
-    let mut bytes = serde_json::to_vec(&state)?;
-    // The checksum takes the place of the closing brace.
+    Ok(sum_up(serde_json::to_vec(&state)?))
+}
+
+/// The keys of the record that name what is to be ended.
+#[derive(Serialize)]
+struct Ending<'a> {
+    version: u32,
+    id: &'a str,
+    boot_id: &'a str,
+    init_pid: i32,
+    init_start_time: &'a str,
+    intent: &'a [Intent],
+    network_state: &'a NetworkState,
+}
+
+/// What ending the container takes, as bytes.
+pub(super) fn encode_ending(state: &State) -> Result<Vec<u8>, StateError> {
+    let ending = Ending {
+        version: VERSION,
+        id: &state.id,
+        boot_id: &state.boot_id,
+        init_pid: state.init_pid,
+        init_start_time: &state.init_start_time,
+        intent: &state.intent,
+        network_state: &state.network_state,
+    };
+    Ok(sum_up(serde_json::to_vec(&ending)?))
+}
+
+/// Whether the second file of two records would be the same.
+pub(super) fn ends_alike(one: &State, other: &State) -> bool {
+    (one.init_pid, &one.init_start_time) == (other.init_pid, &other.init_start_time)
+        && (&one.id, &one.boot_id) == (&other.id, &other.boot_id)
+        && (&one.intent, &one.network_state) == (&other.intent, &other.network_state)
+}
+
+/// Adds the checksum, which takes the place of the closing brace.
+fn sum_up(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.pop();
     let sum = crc32(&bytes);
     bytes.extend_from_slice(format!("{CHECKSUM}{sum:08x}\"}}\n").as_bytes());
-    Ok(bytes)
+    bytes
 }
 
 const CHECKSUM: &str = ",\"checksum\":\"";
 /// From the checksum's comma to the end of the line.
 const CHECKSUM_LEN: usize = CHECKSUM.len() + 11;
 
-/// Reads a record.
+/// What every version has.
+#[derive(Deserialize)]
+struct Version {
+    version: u32,
+}
+
+/// Reads either file.
 pub(crate) fn decode(bytes: &[u8]) -> Result<State, StateError> {
-    let mut state: State = serde_json::from_slice(bytes)?;
+    let mut state: State = match serde_json::from_slice(bytes) {
+        Ok(state) => state,
+        // Keys may have another form by then.
+        Err(error) => match serde_json::from_slice::<Version>(bytes) {
+            Ok(Version { version }) if version > VERSION => return Err(StateError::Newer(version)),
+            _ => return Err(error.into()),
+        },
+    };
     if state.version > VERSION {
         return Err(StateError::Newer(state.version));
     }
@@ -119,42 +182,45 @@ const fn table() -> [u32; 256] {
     table
 }
 
-/// Writes the record: to a new file, renamed over the old one. A reader sees the old one or the new one, also if the writer is
+/// Writes one of the two files: to a new file, renamed over the old one. A reader sees the old one or the new one, also if the writer is
 /// killed in between.
 ///
 /// Nothing is synced: all that the record speaks of lives in the kernel and ends with the boot, so a record has to survive its
 /// writer's death but not a power failure. ARCHITECTURE.md has the measurement behind this.
-pub(crate) fn write(dir: BorrowedFd<'_>, state: &State) -> io::Result<Vec<u8>> {
-    let bytes = encode(state).map_err(io::Error::other)?;
+pub(super) fn write(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = format!(".{name}.new");
     // We hold the lock: what is there was left by a writer that was killed.
-    let mut file = match temporary(dir) {
+    let mut file = match make(dir, &temporary) {
         Err(Errno::EEXIST) => {
-            unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir)?;
-            temporary(dir)?
+            unlinkat(dir, temporary.as_str(), UnlinkatFlags::NoRemoveDir)?;
+            make(dir, &temporary)?
         }
         file => file?,
     };
-    let written = file.write_all(&bytes).and_then(|()| Ok(renameat(dir, TEMPORARY, dir, FILE)?));
+    let written = file.write_all(bytes).and_then(|()| Ok(renameat(dir, temporary.as_str(), dir, name)?));
     if written.is_err() {
         // What stays is removed by the next writer, or with the directory.
-        let _ = unlinkat(dir, TEMPORARY, UnlinkatFlags::NoRemoveDir);
+        let _ = unlinkat(dir, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
     }
-    written.map(|()| bytes)
+    written
 }
 
-fn temporary(dir: BorrowedFd<'_>) -> nix::Result<File> {
+fn make(dir: BorrowedFd<'_>, name: &str) -> nix::Result<File> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    openat(dir, TEMPORARY, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
+    openat(dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).map(File::from)
 }
 
-/// Reads the bytes of the record from a container's directory.
-pub(crate) fn read(dir: BorrowedFd<'_>) -> Result<Vec<u8>, StateError> {
+/// Reads the bytes of one of the two files from a container's directory.
+pub(super) fn read(dir: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>, StateError> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let fd = openat(dir, FILE, flags, Mode::empty()).map_err(io::Error::from)?;
+    let fd = openat(dir, name, flags, Mode::empty()).map_err(io::Error::from)?;
     let file = File::from(fd);
     let data = file.metadata()?;
     if !data.is_file() || data.len() > LIMIT {
         return Err(StateError::NotAFile);
+    }
+    if data.uid() != 0 && data.uid() != nix::unistd::geteuid().as_raw() {
+        return Err(StateError::Owner(data.uid()));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or(0) + 1);
     file.take(LIMIT).read_to_end(&mut bytes)?;
@@ -163,7 +229,7 @@ pub(crate) fn read(dir: BorrowedFd<'_>) -> Result<Vec<u8>, StateError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::state::{Intent, Status};
+    use super::super::state::Status;
     use super::*;
 
     #[test]
@@ -186,6 +252,22 @@ mod tests {
             Err(StateError::Newer(2))
         ));
         assert!(text.contains("\"network_state\":{}"), "2014 always wrote it: {text}");
+    }
+
+    #[test]
+    fn the_second_file_has_what_ending_takes() {
+        let (id, boot_id) = ("web".to_owned(), "b".to_owned());
+        let intent = vec![Intent::Process, Intent::Keyring("k".into())];
+        let state =
+            State { id, boot_id, init_pid: 7, init_start_time: "9".into(), intent, ..State::default() };
+        let bytes = encode_ending(&state).unwrap();
+        let back = decode(&bytes).unwrap();
+        assert!(ends_alike(&State { created: 5, ..state }, &back) && !ends_alike(&State::default(), &back));
+        for end in 0..bytes.len() - 1 {
+            assert!(decode(&bytes[..end]).is_err(), "cut at {end}");
+        }
+        let newer = br#"{"init_pid":{"new":"form"},"version":99}"#;
+        assert!(matches!(decode(newer), Err(StateError::Newer(99))));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::bytes::{self, StateError};
 use super::dir::{ignore_missing, look_at, names, open_child, open_dir, split};
 use super::lock::Lock;
 use super::state::State;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, named};
 
 /// Name of the pipe on which a created container waits for its start.
 pub(crate) const START: &str = "start";
@@ -105,7 +105,7 @@ impl Store {
 
     /// Whether there is a record.
     pub(super) fn is_recorded(&self) -> io::Result<bool> {
-        Ok(look_at(&self.dir, bytes::FILE)?.is_some())
+        Ok(look_at(&self.dir, bytes::FILE)?.is_some() || look_at(&self.dir, bytes::ENDING)?.is_some())
     }
 
     fn seen(&self) -> MutexGuard<'_, Option<(Vec<u8>, Arc<State>)>> {
@@ -121,18 +121,42 @@ impl Store {
         if error.is_not_found() && matches!(self.stands(), Ok(false)) {
             return not_there(&self.path);
         }
-        Error::new(error.kind(), format!("container {}: {error}", self.path.display()))
+        Error::new(error.kind(), format!("container {}: {}: {error}", self.path.display(), bytes::FILE))
     }
 
     pub(crate) fn try_read(&self) -> std::result::Result<Arc<State>, StateError> {
-        let bytes = bytes::read(self.dir.as_fd())?;
+        let bytes = bytes::read(self.dir.as_fd(), bytes::FILE)?;
         let mut seen = self.seen();
         if let Some((_, state)) = seen.as_ref().filter(|(known, _)| *known == bytes) {
             return Ok(Arc::clone(state));
         }
-        let state = Arc::new(bytes::decode(&bytes)?);
+        let state = Arc::new(self.decode(&bytes)?);
         *seen = Some((bytes, Arc::clone(&state)));
         Ok(state)
+    }
+
+    fn decode(&self, bytes: &[u8]) -> std::result::Result<State, StateError> {
+        let state = bytes::decode(bytes)?;
+        // What another record names is not ours to end.
+        if self.path.file_name().is_none_or(|name| name.to_string_lossy() != state.id) {
+            return Err(StateError::Another(state.id));
+        }
+        Ok(state)
+    }
+
+    /// What ending the container takes, where the record can't be read.
+    pub(crate) fn read_ending(&self) -> std::result::Result<State, StateError> {
+        self.decode(&bytes::read(self.dir.as_fd(), bytes::ENDING)?)
+    }
+
+    /// Whether there are files beside those of the record.
+    pub(crate) fn has_files(&self) -> io::Result<bool> {
+        let of_record = |name: &std::ffi::OsString| {
+            let name = name.to_string_lossy();
+            let name = name.strip_prefix('.').and_then(|name| name.strip_suffix(".new")).unwrap_or(&name);
+            [bytes::FILE, bytes::ENDING].contains(&name)
+        };
+        Ok(!names(&self.dir)?.iter().all(of_record))
     }
 
     /// As [`Store::read`], for one who comes from outside: a directory without a record may be on its way in or out.
@@ -152,7 +176,16 @@ impl Store {
 
     /// Writes the record and makes it the one that holds.
     pub(crate) fn write(&self, state: &State) -> io::Result<Arc<State>> {
-        let bytes = bytes::write(self.dir.as_fd(), state)?;
+        let old = self.seen().as_ref().map(|(_, state)| Arc::clone(state));
+        // ORDER: whatever the record names is in the second file already.
+        if old.is_none_or(|old| !bytes::ends_alike(&old, state)) {
+            let ending = bytes::encode_ending(state).map_err(io::Error::other)?;
+            bytes::write(self.dir.as_fd(), bytes::ENDING, &ending)
+                .map_err(|error| named(format!("write {}", bytes::ENDING), error))?;
+        }
+        let bytes = bytes::encode(state).map_err(io::Error::other)?;
+        bytes::write(self.dir.as_fd(), bytes::FILE, &bytes)
+            .map_err(|error| named(format!("write {}", bytes::FILE), error))?;
         Ok(self.remember(bytes, state))
     }
 
@@ -162,7 +195,7 @@ impl Store {
         state
     }
 
-    /// Removes every file that we make, the record last, then the directory.
+    /// Removes every file, the record last, then the directory.
     pub(crate) fn remove(&self) -> io::Result<()> {
         let mut names = names(&self.dir)?;
         names.sort_by_key(|name| name == bytes::FILE);

@@ -1,0 +1,178 @@
+//! Files of a record that are cut, changed, newer, another's, or missing: no command takes the container for ended, and destroy ends it or
+//! says that it can't know.
+
+use std::path::Path;
+
+use libcontainer::network::netlink::Netlink;
+use libcontainer::{Config, ErrorKind, Factory, Network, Pid, ProcessConfig};
+use libcontainer_tests::{World, able, config};
+
+use super::{Kept, lives};
+
+const FILES: [&str; 2] = ["state.json", "ending.json"];
+
+fn veth() -> Network {
+    Network {
+        kind: "veth".to_owned(),
+        bridge: "lcbr0".to_owned(),
+        create_bridge: true,
+        veth_prefix: "veth".to_owned(),
+        address: "10.7.0.2/24".to_owned(),
+        ..Network::default()
+    }
+}
+
+fn links() -> usize {
+    Netlink::open().unwrap().links().unwrap().len()
+}
+
+/// Runs `test` in a thread whose network namespace is its own, with a config that has a group and a pair.
+fn on_a_host(name: &str, test: impl FnOnce(&Kept, &Config) + Send) {
+    if !able(name) {
+        return;
+    }
+    let kept = Kept::new(name);
+    let mut config = kept.config.clone();
+    config.networks.push(veth());
+    std::thread::scope(|scope| {
+        let run = scope.spawn(|| {
+            nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            test(&kept, &config);
+        });
+        if let Err(panic) = run.join() {
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+fn start(kept: &Kept, config: &Config) -> Pid {
+    let process = ProcessConfig::new(["sleep", "300"]);
+    Factory::new().unwrap().run(kept.web(), config, process).unwrap().1.pid()
+}
+
+type Damage = fn(&Path);
+
+fn rewrite(file: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+    let bytes = change(std::fs::read(file).unwrap());
+    std::fs::write(file, bytes).unwrap();
+}
+
+const DAMAGES: [(&str, Damage); 10] = [
+    ("empty", |file| std::fs::write(file, "").unwrap()),
+    ("zeroed", |file| std::fs::write(file, [0; 100]).unwrap()),
+    ("cut", |file| rewrite(file, |bytes| bytes[..40].to_vec())),
+    ("cut in the middle", |file| rewrite(file, |bytes| bytes[..bytes.len() / 2].to_vec())),
+    ("cut at the end", |file| rewrite(file, |bytes| bytes[..bytes.len() - 2].to_vec())),
+    ("changed", |file| {
+        rewrite(file, |bytes| String::from_utf8(bytes).unwrap().replace("\"web\"", "\"wec\"").into_bytes());
+    }),
+    ("newer", |file| {
+        let newer = |bytes| String::from_utf8(bytes).unwrap().replace("\"version\":1", "\"version\":99");
+        rewrite(file, |bytes| newer(bytes).into_bytes());
+    }),
+    ("another's", |file| std::os::unix::fs::chown(file, Some(12_345), None).unwrap()),
+    ("missing", |file| std::fs::remove_file(file).unwrap()),
+    ("a pipe", |file| {
+        std::fs::remove_file(file).unwrap();
+        nix::unistd::mkfifo(file, nix::sys::stat::Mode::S_IRUSR).unwrap();
+    }),
+];
+
+/// The record is damaged: the second file says what there is.
+#[test]
+fn by_the_second_file() {
+    on_a_host("second-file", |kept, config| {
+        let factory = Factory::new().unwrap();
+        let before = links();
+        for (name, damage) in DAMAGES {
+            let pid = start(kept, config);
+            damage(&kept.web().join("state.json"));
+            for args in [&["state", "web"] as &[&str], &["kill", "web"], &["delete", "web"]] {
+                let output = kept.nsinit(args).output().unwrap();
+                let text = String::from_utf8_lossy(&output.stderr);
+                assert!(!output.status.success() && text.contains("state.json"), "{name} {args:?}: {text}");
+            }
+            let error = factory.load(kept.web()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}: {error}");
+            assert!(lives(pid), "{name}");
+            factory.destroy(kept.web()).unwrap();
+            assert!(!lives(pid) && !kept.web().exists(), "{name}");
+            assert_eq!(World::look(kept.place.path()).groups().count(), 0, "{name}");
+            assert_eq!(links(), before, "{name}");
+        }
+    });
+}
+
+/// Wherever the record is cut, it is not believed.
+#[test]
+fn cut_at_every_byte() {
+    on_a_host("cut", |kept, config| {
+        let factory = Factory::new().unwrap();
+        let pid = start(kept, config);
+        let file = kept.web().join("state.json");
+        let whole = std::fs::read(&file).unwrap();
+        // Without its last byte, the end of the line, it says the same.
+        for end in 0..whole.len() - 1 {
+            std::fs::write(&file, &whole[..end]).unwrap();
+            let error = factory.load(kept.web()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Corrupt, "{end}: {error}");
+        }
+        factory.destroy(kept.web()).unwrap();
+        assert!(!lives(pid) && !kept.web().exists());
+    });
+}
+
+/// Neither file can be believed and there is no group to be found: destroy does not say that the container is gone.
+#[test]
+fn what_can_not_be_known() {
+    if !able("what_can_not_be_known") {
+        return;
+    }
+    let kept = Kept::new("unknown");
+    let config = config(&kept.place.join("rootfs"));
+    let factory = Factory::new().unwrap();
+    for (name, damage) in DAMAGES.iter().filter(|(name, _)| *name != "missing") {
+        let pid = start(&kept, &config);
+        let path = kept.web();
+        let whole = FILES.map(|file| std::fs::read(path.join(file)).unwrap());
+        FILES.iter().for_each(|file| damage(&path.join(file)));
+        let error = factory.destroy(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{name}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("can't be known") && text.contains("ending.json"), "{name}: {text}");
+        assert!(lives(pid) && path.exists(), "{name}");
+        for (file, bytes) in FILES.iter().zip(&whole) {
+            std::fs::remove_file(path.join(file)).unwrap();
+            std::fs::write(path.join(file), bytes).unwrap();
+        }
+        factory.destroy(&path).unwrap();
+        assert!(!lives(pid) && !path.exists(), "{name}");
+    }
+}
+
+/// The record of another container in the directory: that one is not touched.
+#[test]
+fn the_record_of_another() {
+    if !able("the_record_of_another") {
+        return;
+    }
+    let kept = Kept::new("another");
+    let pid = start(&kept, &kept.config);
+    let copy = kept.place.join("state/copy");
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::set_permissions(&copy, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let factory = Factory::new().unwrap();
+    for file in FILES {
+        std::fs::copy(kept.web().join(file), copy.join(file)).unwrap();
+        let error = factory.destroy(&copy).unwrap_err();
+        assert!(error.to_string().contains("of another container, \"web\""), "{error}");
+        assert!(factory.load(&copy).is_err() && lives(pid));
+    }
+    for file in FILES {
+        std::fs::remove_file(copy.join(file)).unwrap();
+    }
+    // As if its maker had been killed before it wrote anything.
+    factory.destroy(&copy).unwrap();
+    assert!(!copy.exists() && lives(pid));
+    factory.destroy(kept.web()).unwrap();
+}
