@@ -62,6 +62,8 @@ struct Repr {
     kind: ErrorKind,
     what: String,
     source: Source,
+    /// What could not be taken back, of what was done before.
+    undo: Vec<(String, io::Error)>,
 }
 
 enum Source {
@@ -77,7 +79,13 @@ enum Source {
 
 impl Error {
     fn make(kind: ErrorKind, what: String, source: Source) -> Self {
-        Self(Box::new(Repr { kind, what, source }))
+        Self(Box::new(Repr { kind, what, source, undo: Vec::new() }))
+    }
+
+    /// The same error, of something that was taken back, but for this.
+    pub(crate) fn with_undo(mut self, undo: Vec<(String, io::Error)>) -> Self {
+        self.0.undo = undo;
+        self
     }
 
     /// An error that is told in words.
@@ -204,7 +212,7 @@ impl Error {
             Source::Launch(error) => error.undo_errors.as_slice(),
             _ => &[],
         };
-        errors.iter().map(|(name, error)| format!("{name}: {error}"))
+        errors.iter().chain(&self.0.undo).map(|(name, error)| format!("{name}: {error}"))
     }
 }
 
@@ -277,7 +285,8 @@ impl fmt::Display for Error {
             Source::Seal(error) => write!(f, ": {error}"),
             Source::Problems(problems) => list(f, problems.iter()),
             Source::Several(errors) => list(f, errors.iter()),
-        }
+        }?;
+        self.0.undo.iter().try_for_each(|(name, error)| write!(f, "; undo: {name}: {error}"))
     }
 }
 

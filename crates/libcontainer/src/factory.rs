@@ -10,10 +10,11 @@ use libcontainer_plan::{Fault, Plan, Probe};
 use crate::config::Config;
 use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::{self, Expected, Host, Made};
+use crate::lifecycle::{self, Expected, Host, Made, Own, Prepared};
 use crate::process::{Process, ProcessConfig};
 use crate::record::Store;
 use crate::setup::StartSetup;
+use crate::template::Template;
 
 /// Makes containers. Looks at the kernel once; cheap to clone, and may be used from any thread.
 #[derive(Clone)]
@@ -98,8 +99,7 @@ impl Factory {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] with all problems, before anything was changed; [`ErrorKind::AlreadyExists`]; else the step that failed.
     pub fn create(&self, path: impl AsRef<Path>, config: &Config) -> Result<Container> {
-        let Made { store, state, .. } =
-            lifecycle::create(&self.host, path.as_ref(), config, None, StartSetup::Reaper)?;
+        let Made { store, state, .. } = self.make(path.as_ref(), config, None, StartSetup::Reaper)?;
         Ok(Container::new(store, state, self.host.clone()))
     }
 
@@ -130,6 +130,18 @@ impl Factory {
         self.program(path.as_ref(), config, process, StartSetup::Run)
     }
 
+    /// By a template that is used once.
+    fn make(
+        &self,
+        path: &Path,
+        config: &Config,
+        process: Option<ProcessConfig>,
+        start: StartSetup,
+    ) -> Result<Made> {
+        let prepared = Prepared::new(&self.host, config)?;
+        lifecycle::create(&prepared, &Own::new(&prepared, path), process, start)
+    }
+
     fn program(
         &self,
         path: &Path,
@@ -137,11 +149,28 @@ impl Factory {
         process: ProcessConfig,
         start: StartSetup,
     ) -> Result<(Container, Process)> {
-        let Made { store, state, process } =
-            lifecycle::create(&self.host, path, config, Some(process), start)?;
+        let Made { store, state, process } = self.make(path, config, Some(process), start)?;
         let lost = || Error::new(ErrorKind::WrongState, "the first process is gone");
         let process = process.ok_or_else(lost)?;
         Ok((Container::new(store, state, self.host.clone()), process))
+    }
+
+    /// A config of which many containers are to be made, below `dir`, which must exist. It is checked, resolved and compiled now. What was kept ready
+    /// there by programs that are gone is ended: see [`Factory::sweep`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidConfig`] with all problems.
+    pub fn template(&self, dir: impl AsRef<Path>, config: &Config) -> Result<Template> {
+        Template::new(&self.host, dir.as_ref(), config)
+    }
+
+    /// Ends what programs that were killed have left in `dir`: containers that were half-made, or kept ready for programs to come. Returns their
+    /// names. A container that was created or run is nobody's leavings.
+    ///
+    /// # Errors
+    /// The first one that could not be ended; the others are.
+    pub fn sweep(&self, dir: impl AsRef<Path>) -> Result<Vec<String>> {
+        lifecycle::sweep(&self.host, dir.as_ref())
     }
 
     /// Finds a container by its directory.

@@ -12,6 +12,7 @@ mod process;
 mod record;
 mod resolve;
 mod setup;
+mod template;
 
 pub use config::{
     CapabilitySets, Cgroup, Config, Facts, Mode, Namespace, NamespaceKind, Namespaces, Network, Port, Route,
@@ -31,6 +32,7 @@ pub use libcontainer_security::{ResolvedUser, UserError, resolve_user};
 pub use lifecycle::Expected;
 pub use process::{ExitStatus, Output, Process, ProcessConfig, Stdio, Terminal, Usage};
 pub use record::{Intent, RunState, State, StateError, Status, UnitRecord};
+pub use template::{Details, Template, TemplateStats};
 
 /// Whether bytes are a record of a container's state.
 #[cfg(fuzzing)]

@@ -8,22 +8,34 @@ use libcontainer_security::plan::{Confinement, Identity};
 
 use crate::config::NamespaceKind;
 
-/// Everything that the plan of a new container depends on. Pure data: two equal setups compile to equal plans.
+/// Everything that the first part of a container's plan depends on: the same for all containers of a template. Pure data: two equal
+/// setups compile to equal plans.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Setup {
     pub(crate) namespaces: NamespaceSetup,
     pub(crate) id_maps: Option<IdMapSetup>,
+    /// Nobody can set groups in the container.
+    pub(crate) setgroups_denied: bool,
     pub(crate) oom_score_adj: Option<i32>,
-    pub(crate) keyring: Option<String>,
     pub(crate) loopback: bool,
     pub(crate) cgroup: Option<CgroupSetup>,
     pub(crate) mounts: Option<MountSetup>,
-    pub(crate) hostname: String,
-    pub(crate) domainname: String,
     pub(crate) sysctls: Vec<(String, String)>,
     pub(crate) time_offsets: Vec<String>,
     /// The kernel does not enter a new time namespace at exec by itself.
     pub(crate) enter_time: bool,
+    /// A terminal lies on `/dev/console`.
+    pub(crate) terminal: bool,
+    /// The working directory, which is made if it is missing.
+    pub(crate) cwd: PathBuf,
+}
+
+/// What the second part depends on: what differs from container to container.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Instance {
+    pub(crate) keyring: Option<String>,
+    pub(crate) hostname: String,
+    pub(crate) domainname: String,
     pub(crate) process: ProcessSetup,
     pub(crate) start: StartSetup,
 }
@@ -53,15 +65,23 @@ impl Setup {
     pub(crate) fn processes(&self) -> u64 {
         1 + u64::from(self.respawns())
     }
+
+    /// Whether the host has something to do when the init is born, for which that waits.
+    pub(crate) fn waits_for_host(&self) -> bool {
+        let moved = self.cgroup.as_ref().is_some_and(|cgroup| cgroup.moved);
+        self.id_maps.is_some() || self.oom_score_adj.is_some() || moved
+    }
 }
 
 /// How the init gets into its control group.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CgroupSetup {
-    /// `tasks` files of version 1, with the path for `explain`.
+    /// Hierarchies of version 1 whose `tasks` file it writes to.
     pub(crate) tasks: Vec<PathBuf>,
     /// Born into it, by `CLONE_INTO_CGROUP`.
-    pub(crate) unified: Option<PathBuf>,
+    pub(crate) unified: bool,
+    /// Moved into it by the host, as into a scope of systemd.
+    pub(crate) moved: bool,
 }
 
 /// Namespaces, by `CLONE_NEW…` bit.

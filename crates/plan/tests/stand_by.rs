@@ -141,6 +141,16 @@ fn an_init_that_nobody_wants_leaves() {
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "it is gone and reaped");
 }
 
+#[test]
+fn one_that_is_not_wanted_any_more_is_taken_back() {
+    let (base, undone) = (base(), Arc::default());
+    let waiting = stand_by(&base, &undone);
+    let pid = waiting.pid();
+    assert!(waiting.take_back().is_empty());
+    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "it is gone and reaped");
+    assert_eq!(undone.load(Ordering::Relaxed), 1);
+}
+
 /// The same base, launched as a whole.
 #[test]
 fn a_plan_on_a_base_runs_at_once_too() {

@@ -1,7 +1,5 @@
 //! What goes into a compiled plan from outside: host steps, and what fills its slots.
 
-use std::path::PathBuf;
-
 use libcontainer_plan::{File, HostStep, Ns, Plan, Slot, Sock};
 
 /// Host steps that the facade brings; the compiler only places them.
@@ -13,6 +11,8 @@ pub(crate) struct HostSteps {
     pub(crate) born: Vec<HostStep>,
     /// While the init builds the container.
     pub(crate) meanwhile: Vec<HostStep>,
+    /// While the init goes from the first part of the plan to the second.
+    pub(crate) first: Vec<HostStep>,
     /// When the init is ready: read back, commit.
     pub(crate) ready: Vec<HostStep>,
 }
@@ -23,8 +23,8 @@ pub(crate) struct Given {
     pub(crate) stdio: Option<[Slot<File>; 3]>,
     pub(crate) preserved: Vec<Slot<File>>,
     pub(crate) joined: Vec<Slot<Ns>>,
-    /// The queue of `tasks` files, in the order of their paths.
-    pub(crate) tasks: Option<(Slot<Sock>, Vec<PathBuf>)>,
+    /// The queue of `tasks` files, in the order of the setup's hierarchies.
+    pub(crate) tasks: Option<Slot<Sock>>,
     pub(crate) start: Option<Slot<Sock>>,
     pub(crate) target: Option<Slot<Ns>>,
 }

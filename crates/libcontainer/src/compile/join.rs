@@ -24,11 +24,11 @@ pub(crate) fn join(
     }
     let target = plan.preset("container");
     given.target = Some(target);
-    if setup.cgroup.as_ref().is_some_and(|cgroup| cgroup.unified.is_some()) {
+    if setup.cgroup.as_ref().is_some_and(|cgroup| cgroup.unified) {
         plan.into_cgroup();
     }
     plan.start_init();
-    group::enter(plan, &mut given, setup.cgroup.as_ref());
+    given.tasks = group::enter(plan, setup.cgroup.as_ref());
     plan.purpose("mark all descriptors").mark_all_cloexec(0);
     plan.purpose("start a session").setsid();
     for step in born {

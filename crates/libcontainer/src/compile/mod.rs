@@ -1,6 +1,7 @@
 //! From a setup to a plan: the one place that fixes the order of steps, in one function for a new container and in one for a join. Both
 //! end in the same fragments, so that a join is confined like the first process.
 
+mod base;
 mod create;
 mod given;
 mod group;
@@ -9,7 +10,8 @@ mod network;
 mod process;
 mod tree;
 
-pub(crate) use create::create;
-pub(crate) use given::{Compiled, HostSteps};
+pub(crate) use base::{Foundation, base};
+pub(crate) use create::{create, stand_by};
+pub(crate) use given::{Compiled, Given, HostSteps};
 pub(crate) use join::join;
 pub(crate) use network::place_network;

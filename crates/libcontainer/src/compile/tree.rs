@@ -7,7 +7,7 @@ use libcontainer_mount::plan::{Kind, Links, Node, Rootfs};
 use libcontainer_plan::{Builder, Mount, Slot};
 
 use super::process::Terminal;
-use crate::setup::{MountItem, MountSetup, ProcessSetup};
+use crate::setup::{MountItem, MountSetup};
 
 /// What later steps need of the tree.
 #[derive(Clone, Copy, Debug)]
@@ -17,8 +17,7 @@ pub(super) struct Tree {
 }
 
 /// Takes the rootfs and mounts everything in it.
-pub(super) fn build(plan: &mut Builder, setup: &MountSetup, process: &ProcessSetup) -> Tree {
-    let terminal = process.terminal;
+pub(super) fn build(plan: &mut Builder, setup: &MountSetup, terminal: bool, cwd: &Path) -> Tree {
     let rootfs = mount::take_rootfs(plan, &setup.rootfs, setup.events);
     let mut dev = None;
     for item in &setup.items {
@@ -30,9 +29,9 @@ pub(super) fn build(plan: &mut Builder, setup: &MountSetup, process: &ProcessSet
         mount::device_node(plan, rootfs, node, setup.bind_devices);
     }
     // ORDER: behind all mounts, as it may lie in one, and before the root becomes read-only.
-    if process.cwd != Path::new("/") {
+    if cwd != Path::new("/") {
         plan.purpose("make the working directory if it is missing");
-        mount::make_directory(plan, rootfs, &process.cwd);
+        mount::make_directory(plan, rootfs.dir, cwd);
     }
     let terminal = dev.filter(|_| terminal).map(|dev| {
         let (master, slave) = mount::console(plan, dev);

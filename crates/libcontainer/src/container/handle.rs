@@ -19,9 +19,16 @@ pub struct Container {
     inner: Arc<Inner>,
 }
 
+/// Ends containers for their owners, later.
+pub(crate) trait Undertaker: std::fmt::Debug + Send + Sync {
+    /// Takes it over; false if nothing is taken any more.
+    fn take(&self, container: Container) -> Result<bool>;
+}
+
 #[derive(Debug)]
 struct Inner {
     store: Arc<Store>,
+    undertaker: Option<Arc<dyn Undertaker>>,
     host: Host,
     state: Mutex<Arc<State>>,
     meter: Mutex<Option<Meter>>,
@@ -29,7 +36,27 @@ struct Inner {
 
 impl Container {
     pub(crate) fn new(store: Arc<Store>, state: Arc<State>, host: Host) -> Self {
-        Self { inner: Arc::new(Inner { store, host, state: Mutex::new(state), meter: Mutex::default() }) }
+        Self::with(store, state, host, None)
+    }
+
+    /// One that an undertaker ends.
+    pub(crate) fn left_to(
+        store: Arc<Store>,
+        state: Arc<State>,
+        host: Host,
+        undertaker: Arc<dyn Undertaker>,
+    ) -> Self {
+        Self::with(store, state, host, Some(undertaker))
+    }
+
+    fn with(
+        store: Arc<Store>,
+        state: Arc<State>,
+        host: Host,
+        undertaker: Option<Arc<dyn Undertaker>>,
+    ) -> Self {
+        let (state, meter) = (Mutex::new(state), Mutex::default());
+        Self { inner: Arc::new(Inner { store, undertaker, host, state, meter }) }
     }
 
     /// The container's directory.
@@ -117,9 +144,22 @@ impl Container {
     /// Kills every process and removes everything; the record goes last. May be called again, also by another process: a container
     /// that is gone is no error.
     ///
+    /// Of a container of a [`Template`](crate::Template) the first process is killed when this returns; the template's thread does the rest, and
+    /// [`Template::stats`](crate::Template::stats) tells how it goes. Until it is done the record stays: [`Container::destroy_now`] waits.
+    ///
     /// # Errors
     /// Everything that could not be taken away.
     pub fn destroy(&self) -> Result<()> {
+        let Some(undertaker) = &self.inner.undertaker else { return self.destroy_now() };
+        lifecycle::kill_first(&self.known())?;
+        if undertaker.take(self.clone())? { Ok(()) } else { self.destroy_now() }
+    }
+
+    /// As [`Container::destroy`], and everything is gone when it returns.
+    ///
+    /// # Errors
+    /// As [`Container::destroy`].
+    pub fn destroy_now(&self) -> Result<()> {
         let environment = self.host().environment();
         lifecycle::destroy(self.store(), &self.id(), Some(self.known()), &environment)
     }

@@ -9,5 +9,6 @@ mod stats;
 mod update;
 
 pub use handle::Container;
+pub(crate) use handle::Undertaker;
 pub use measure::Events;
 pub use stats::ContainerStats;

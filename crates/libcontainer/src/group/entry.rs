@@ -47,18 +47,19 @@ pub(crate) struct WayIn {
 }
 
 impl WayIn {
-    /// Into `group`, in the order of the plan's paths. A hierarchy that had to be left out has the null device, which takes what is written.
-    pub(crate) fn open(group: &Group, paths: &[PathBuf]) -> io::Result<Self> {
+    /// Into `group`, in the order of these hierarchies. A hierarchy that had to be left out has the null device, which takes what is written.
+    pub(crate) fn open(group: &Group, hierarchies: &[PathBuf]) -> io::Result<Self> {
         let mut made = group.tasks().map(|file| file.map_err(as_io)).peekable();
-        let files = paths.iter().map(|path| {
-            let is_next =
-                |file: &io::Result<(PathBuf, OwnedFd)>| file.as_ref().map_or(true, |(own, _)| own == path);
+        let files = hierarchies.iter().map(|hierarchy| {
+            let is_next = |file: &io::Result<(PathBuf, OwnedFd)>| {
+                file.as_ref().map_or(true, |(own, _)| own.starts_with(hierarchy))
+            };
             match made.next_if(is_next) {
                 Some(file) => file.map(|(_, file)| file),
                 None => Ok(nix::fcntl::open("/dev/null", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?),
             }
         });
-        let tasks = if paths.is_empty() { None } else { Some(libcontainer_plan::queue(files)?) };
+        let tasks = if hierarchies.is_empty() { None } else { Some(libcontainer_plan::queue(files)?) };
         Ok(Self { tasks, unified: group.unified().cloned() })
     }
 
@@ -128,7 +129,8 @@ impl Entry {
 pub(crate) fn setup(places: &[Place]) -> CgroupSetup {
     let v1 = places.iter().filter(|place| !place.unified);
     CgroupSetup {
-        tasks: v1.map(|place| place.path().join("tasks")).collect(),
-        unified: places.iter().find(|place| place.unified).map(Place::path),
+        tasks: v1.map(|place| place.mountpoint.clone()).collect(),
+        unified: places.iter().any(|place| place.unified),
+        moved: false,
     }
 }

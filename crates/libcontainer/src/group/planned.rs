@@ -81,7 +81,11 @@ impl Planned {
 
     pub(crate) fn setup(&self) -> CgroupSetup {
         // Into a scope the init is moved.
-        if self.scope.is_some() { CgroupSetup::default() } else { setup(self.plan.places()) }
+        if self.scope.is_some() {
+            CgroupSetup { moved: true, ..CgroupSetup::default() }
+        } else {
+            setup(self.plan.places())
+        }
     }
 
     /// The host steps: make, limit, filter. `made` is told where the group is.

@@ -35,16 +35,15 @@ pub(crate) fn shown(
         steps.push(HostStep::new(limits_text(&resources), "", |_| Ok(None)));
     }
     let steps = GroupSteps::new(config.systemd, steps);
-    let mut setup = CgroupSetup::default();
+    let mut setup = CgroupSetup { moved: config.systemd, ..CgroupSetup::default() };
     if config.systemd {
         return Ok((setup, steps));
     }
-    for hierarchy in layout.all() {
-        let Ok(below) = path.below_mount(hierarchy) else { continue };
-        let directory = hierarchy.mountpoint.join(below);
+    // Where the group can't be below the mount it is left out.
+    for hierarchy in layout.all().filter(|hierarchy| path.below_mount(hierarchy).is_ok()) {
         match hierarchy.version {
-            Version::V2 => setup.unified = Some(directory),
-            Version::V1 => setup.tasks.push(directory.join("tasks")),
+            Version::V2 => setup.unified = true,
+            Version::V1 => setup.tasks.push(hierarchy.mountpoint.clone()),
         }
     }
     Ok((setup, steps))

@@ -10,6 +10,7 @@ pub(crate) fn condition(state: &State, init: Option<&Init>) -> Result<RunState> 
         (Status::Creating, _) => RunState::Creating,
         (Status::Created, true) => RunState::Created,
         (Status::Running, true) => RunState::Running,
+        (Status::Warm, true) => RunState::Warm,
         (_, false) => RunState::Stopped,
     };
     if !matches!(found, RunState::Running | RunState::Created) {

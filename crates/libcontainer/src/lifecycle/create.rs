@@ -1,14 +1,15 @@
-//! A new container: config → setup → plan → launched → recorded.
+//! A new container: prepared config → setup → plan → launched → recorded.
 
 use std::io;
-use std::path::Path;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use libcontainer_plan::{Launch, Launched, OpenStdio, Plan};
 
-use super::descriptors::Descriptors;
-use super::draft::{self, Draft};
+use super::descriptors::{links, open_namespaces};
+use super::draft::{self, Aim, Draft};
 use super::host::Host;
+use super::prepared::{Own, Part, Prepared, check};
 use super::readback::Expected;
 use crate::compile::{self, Compiled};
 use crate::config::{Config, Facts, Namespace, NamespaceKind};
@@ -17,7 +18,7 @@ use crate::group::{self, GroupSteps, Planned};
 use crate::process::{Process, ProcessConfig, reap_ended};
 use crate::record::{State, Status, Store};
 use crate::resolve;
-use crate::setup::{Setup, StartSetup};
+use crate::setup::{ProcessSetup, StartSetup};
 
 /// A container that was made.
 pub(crate) struct Made {
@@ -29,51 +30,43 @@ pub(crate) struct Made {
 
 /// Makes the container, or takes everything back.
 pub(crate) fn create(
-    host: &Host,
-    path: &Path,
-    config: &Config,
+    prepared: &Prepared,
+    own: &Own,
     process: Option<ProcessConfig>,
     start: StartSetup,
 ) -> Result<Made> {
-    let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let what = format!("create {id:?}");
-    check(config, &Facts { euid: host.probe.euid, allow_unsupported: false })?;
-    let config = &*resolve::with_joined_network(config);
-    let mut setup = resolve::create(config, process.as_ref(), start, &host.probe, &id)?;
-    let mut network = resolve::network(config)?;
-    network.belongs_to(&std::path::absolute(path).map_err(|error| Error::io(what.clone(), error))?);
-    if let Some(Namespace::Join(path)) = config.namespaces.get(NamespaceKind::Network) {
-        network.joins(path);
-    }
-    let group = planned(host, config, (&id, path))?;
-    setup.cgroup = group.as_ref().map(Planned::setup);
+    let what = format!("create {:?}", own.id);
     let failed = |error: io::Error| Error::io(what.clone(), error);
-    let given = Descriptors::open(config, process).map_err(failed)?;
-    let expected = expected(host, config, &setup, &given).map_err(failed)?;
-    let draft = Draft::new(path, config, &setup, &id, expected);
-    let group = group.map(|planned| draft.group_steps(planned)).unwrap_or_default();
-    let steps = draft.steps(&setup, group);
-    draft.note_network(network.state());
-    let steps = compile::place_network(network, &setup, steps);
-    let compiled = compile::create(&setup, steps).map_err(|error| Error::seal(what.clone(), error))?;
+    let planned = prepared.group(own)?;
+    let terminal = process.as_ref().is_some_and(|process| process.terminal);
+    let part = prepared.part(terminal, planned.as_ref().map(Planned::setup))?;
+    let instance = prepared.instance(&part, own, process.as_ref(), start)?;
+    let (draft, network) = draft(&part, own)?;
+    let (opened, preserved) =
+        process.map_or_else(|| Ok(Default::default()), ProcessConfig::open).map_err(failed)?;
+    let joined = open_namespaces(&own.config).map_err(failed)?;
+    draft.expect(expected(prepared, &part, &instance.process, &joined).map_err(failed)?);
+    let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
+    let steps = compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::of(start), group));
+    let compiled = compile::create(&part.foundation, &instance, steps)
+        .map_err(|error| Error::seal(what.clone(), error))?;
     if start == StartSetup::Wait {
         draft.keep_steps(&compiled.plan);
     }
-    let (mut launch, opened) = fill(host, compiled, given, &draft);
-    if setup.cgroup.as_ref().is_some_and(|cgroup| cgroup.unified.is_some()) {
-        let group = Arc::clone(&draft.group);
-        launch.cgroup_with(move || group.unified());
-    }
+    let Compiled { plan, given } = compiled;
+    let mut launch = prepared.host.launch(plan);
+    give_first(&mut launch, &given, joined, &draft, &part);
+    let opened = give_program(&mut launch, given, opened, preserved, &draft);
     let launched = launch.run().map_err(|error| {
         let error = group::explain(error, || draft.group.full());
-        half_made(path, Error::launch(what, error))
+        half_made(&own.path, Error::launch(what, error))
     })?;
     reap_ended();
     finish(&draft, launched, opened, start)
 }
 
 /// Says of a path that is taken if nobody is going to use what is there: its maker is gone and had not come to its end.
-fn half_made(path: &Path, error: Error) -> Error {
+fn half_made(path: &std::path::Path, error: Error) -> Error {
     if error.kind() != ErrorKind::AlreadyExists {
         return error;
     }
@@ -90,6 +83,19 @@ fn half_made(path: &Path, error: Error) -> Error {
     Error::new(ErrorKind::AlreadyExists, text)
 }
 
+/// The container on its way, and its network, which is in the record.
+pub(super) fn draft(part: &Part, own: &Own) -> Result<(Arc<Draft>, libcontainer_network::Plan)> {
+    let mut network = resolve::network(&own.config)?;
+    let what = || format!("create {:?}", own.id);
+    network.belongs_to(&std::path::absolute(&own.path).map_err(|error| Error::io(what(), error))?);
+    if let Some(Namespace::Join(path)) = own.config.namespaces.get(NamespaceKind::Network) {
+        network.joins(path);
+    }
+    let draft = Draft::new(&own.path, &own.config, part.setup.processes(), &own.id);
+    draft.note_network(network.state());
+    Ok((draft, network))
+}
+
 /// The plan by which it would be made; runs nothing.
 pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConfig>) -> Result<Plan> {
     let facts = Facts { euid: host.probe.euid, allow_unsupported: true };
@@ -97,32 +103,33 @@ pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConf
     let config = &*resolve::with_joined_network(config);
     let start = if process.is_some() { StartSetup::Wait } else { StartSetup::Reaper };
     let accounts = resolve::accounts_to_show(config, &config.user);
+    let terminal = process.is_some_and(|process| process.terminal);
+    let mut setup = resolve::base(config, terminal, &host.probe)?;
+    let known = (&*host.probe, setup.setgroups_denied);
     let given = process.map(|process| (process, &accounts));
-    let mut setup = resolve::create_with(config, given, start, &host.probe, "ID")?;
+    let instance = resolve::instance(config, given, start, known, "ID")?;
     let mut group = GroupSteps::default();
     if let Some(block) = &config.cgroups {
         let (cgroup, steps) = group::shown(block, "ID", &*host.layout_now()?, host.probe.euid != 0)?;
         (setup.cgroup, group) = (Some(cgroup), steps);
     }
-    let steps = draft::shown(&setup, group);
+    let steps = draft::shown(&setup, Aim::of(start), group);
     let steps = compile::place_network(resolve::network(config)?.shown(), &setup, steps);
-    Ok(compile::create(&setup, steps).map_err(|error| Error::seal("explain", error))?.plan)
-}
-
-fn check(config: &Config, facts: &Facts) -> Result<()> {
-    let problems = config.problems(facts);
-    if problems.is_empty() { Ok(()) } else { Err(Error::problems("config", problems)) }
-}
-
-fn planned(host: &Host, config: &Config, name: (&str, &Path)) -> Result<Option<Planned>> {
-    let Some(block) = &config.cgroups else { return Ok(None) };
-    Planned::new(block, name, &*host.layout_now()?, host.environment(), &host.probe).map(Some)
+    let failed = |error| Error::seal("explain", error);
+    let foundation = compile::base(&setup).map_err(failed)?;
+    Ok(compile::create(&foundation, &instance, steps).map_err(failed)?.plan)
 }
 
 /// What is read back of the init.
-fn expected(host: &Host, config: &Config, setup: &Setup, given: &Descriptors) -> io::Result<Expected> {
-    let mut expected = Expected::of_first(config, setup);
-    expected.joined = given.namespaces(config)?;
+pub(super) fn expected(
+    prepared: &Prepared,
+    part: &Part,
+    process: &ProcessSetup,
+    joined: &[OwnedFd],
+) -> io::Result<Expected> {
+    let (host, setup) = (&prepared.host, &part.setup);
+    let mut expected = Expected::of_first(&prepared.config, setup, process);
+    expected.joined = links(&prepared.config, joined)?;
     // To others than root the files of an init that has joined a user namespace are closed, as it is not dumpable.
     if host.probe.euid != 0 && setup.namespaces.joins(NamespaceKind::User) {
         (expected.joined, expected.namespaces) = Default::default();
@@ -131,32 +138,55 @@ fn expected(host: &Host, config: &Config, setup: &Setup, given: &Descriptors) ->
     Ok(expected)
 }
 
-/// Gives the launch what its slots want.
-fn fill(host: &Host, compiled: Compiled, mut given: Descriptors, draft: &Arc<Draft>) -> (Launch, OpenStdio) {
-    let slots = compiled.given;
-    let mut launch = host.launch(compiled.plan);
-    for (slot, fd) in slots.stdio.into_iter().flatten().zip(given.opened.theirs.drain(..)) {
-        launch.give(slot, fd);
+/// Gives the launch what the first part of the plan wants.
+pub(super) fn give_first(
+    launch: &mut Launch,
+    given: &compile::Given,
+    joined: Vec<OwnedFd>,
+    draft: &Arc<Draft>,
+    part: &Part,
+) {
+    for (slot, fd) in given.joined.iter().zip(joined) {
+        launch.give(*slot, fd);
     }
-    for (slot, fd) in slots.preserved.into_iter().zip(given.preserved) {
-        launch.give(slot, fd);
-    }
-    for (slot, fd) in slots.joined.into_iter().zip(given.joined) {
-        launch.give(slot, fd);
-    }
-    if let Some((slot, _)) = slots.tasks {
+    if let Some(slot) = given.tasks {
         let group = Arc::clone(&draft.group);
         launch.give_with(slot, move || group.tasks());
     }
-    if let Some(slot) = slots.start {
+    if part.setup.cgroup.as_ref().is_some_and(|cgroup| cgroup.unified) {
+        let group = Arc::clone(&draft.group);
+        launch.cgroup_with(move || group.unified());
+    }
+}
+
+/// Gives the launch what the program wants.
+pub(super) fn give_program(
+    launch: &mut Launch,
+    given: compile::Given,
+    mut opened: OpenStdio,
+    preserved: Vec<OwnedFd>,
+    draft: &Arc<Draft>,
+) -> OpenStdio {
+    for (slot, fd) in given.stdio.into_iter().flatten().zip(opened.theirs.drain(..)) {
+        launch.give(slot, fd);
+    }
+    for (slot, fd) in given.preserved.into_iter().zip(preserved) {
+        launch.give(slot, fd);
+    }
+    if let Some(slot) = given.start {
         let (pipe, board) = (Arc::clone(draft), Arc::clone(draft));
         launch.give_with(slot, move || pipe.open_start());
         launch.board_with(move || board.open_board());
     }
-    (launch, given.opened)
+    opened
 }
 
-fn finish(draft: &Draft, launched: Launched, opened: OpenStdio, start: StartSetup) -> Result<Made> {
+pub(super) fn finish(
+    draft: &Draft,
+    launched: Launched,
+    opened: OpenStdio,
+    start: StartSetup,
+) -> Result<Made> {
     let (store, state) = draft.finish()?;
     let process = if start == StartSetup::Reaper {
         // It has no handle, but has to be reaped itself one day.

@@ -151,6 +151,17 @@ impl Teardown<'_> {
     }
 }
 
+/// Kills the first process, if it lives, and waits for nothing.
+pub(crate) fn kill_first(state: &State) -> Result<()> {
+    let Some(Init { pid, pidfd }) = Init::open(state)? else { return Ok(()) };
+    match signal_pidfd(pidfd.as_fd(), libc::SIGKILL) {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => {
+            Err(Error::io(format!("kill process {pid}"), error))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn kill(pidfd: &OwnedFd) -> io::Result<()> {
     match signal_pidfd(pidfd.as_fd(), libc::SIGKILL) {
         Err(error) if error.raw_os_error() != Some(libc::ESRCH) => return Err(error),

@@ -17,13 +17,13 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{Entry, GroupSteps, Planned};
 use crate::record::{BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time};
+use crate::resolve;
 use crate::setup::{Setup, StartSetup};
 
 /// A container on its way, shared by the steps that make it.
 #[derive(Debug)]
 pub(super) struct Draft {
     path: PathBuf,
-    expected: Expected,
     inner: Mutex<Inner>,
     /// The control group.
     pub(super) group: Arc<Entry>,
@@ -32,6 +32,7 @@ pub(super) struct Draft {
 #[derive(Debug, Default)]
 struct Inner {
     state: State,
+    expected: Expected,
     store: Option<Arc<Store>>,
     lock: Option<Lock>,
     /// The directory was there before.
@@ -39,17 +40,38 @@ struct Inner {
     look: Option<ReadBack>,
 }
 
+/// What a container is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// Its first process runs at the end.
+    Run,
+    /// Its first process waits for the start.
+    Wait,
+    /// Its first process is told later.
+    StandBy,
+}
+
+impl Aim {
+    pub(super) fn of(start: StartSetup) -> Self {
+        if start == StartSetup::Wait { Self::Wait } else { Self::Run }
+    }
+
+    /// What the record says at the end, and the word for it.
+    fn status(self) -> (Status, &'static str) {
+        match self {
+            Self::Run => (Status::Running, "running"),
+            Self::Wait => (Status::Created, "created"),
+            Self::StandBy => (Status::Warm, "warm"),
+        }
+    }
+}
+
 impl Draft {
-    pub(super) fn new(
-        path: &Path,
-        config: &Config,
-        setup: &Setup,
-        id: &str,
-        expected: Expected,
-    ) -> Arc<Self> {
+    /// `processes` is how many the start has at once.
+    pub(super) fn new(path: &Path, config: &Config, processes: u64, id: &str) -> Arc<Self> {
         let created = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let mut intent = vec![Intent::Process];
-        intent.extend(setup.keyring.clone().map(Intent::Keyring));
+        intent.extend(resolve::keyring(config, id).map(Intent::Keyring));
         let state = State {
             id: id.to_owned(),
             created: created.map_or(0, |time| time.as_secs()),
@@ -58,8 +80,31 @@ impl Draft {
             ..State::default()
         };
         let inner = Mutex::new(Inner { state, ..Inner::default() });
-        let group = Arc::new(Entry::new(setup.processes()));
-        Arc::new(Self { path: path.to_owned(), expected, inner, group })
+        let group = Arc::new(Entry::new(processes));
+        Arc::new(Self { path: path.to_owned(), inner, group })
+    }
+
+    /// What is to be read back of the init.
+    pub(super) fn expect(&self, expected: Expected) {
+        self.inner().expected = expected;
+    }
+
+    /// Lets others look at the container while it stands by.
+    pub(super) fn unlock(&self) {
+        self.inner().lock = None;
+    }
+
+    /// Takes the lock again, if the container still stands.
+    pub(super) fn lock(&self) -> Result<()> {
+        let gone = || Error::new(ErrorKind::NotFound, format!("container {} is gone", self.path.display()));
+        let store = self.inner().store.clone().ok_or_else(gone)?;
+        let lock = store.lock(true)?;
+        let failed = |error| Error::io(format!("stat {}", self.path.display()), error);
+        if !store.stands().map_err(failed)? {
+            return Err(gone());
+        }
+        self.inner().lock = Some(lock);
+        Ok(())
     }
 
     /// Notes what the network will consist of, for the record.
@@ -86,8 +131,7 @@ impl Draft {
     }
 
     /// The host steps, ready to be run.
-    pub(super) fn steps(self: &Arc<Self>, setup: &Setup, group: GroupSteps) -> HostSteps {
-        let waits = setup.start == StartSetup::Wait;
+    pub(super) fn steps(self: &Arc<Self>, setup: &Setup, aim: Aim, group: GroupSteps) -> HostSteps {
         let (claim, note) = (Arc::clone(self), Arc::clone(self));
         let unclaim = Arc::clone(self);
         let mkdir = HostStep::guarded(
@@ -101,33 +145,47 @@ impl Draft {
             HostStep::new("write state.json (creating)", "", move |_| note.note().map(|()| None)),
         ];
         before.extend(group.before);
-        if waits {
+        if aim == Aim::Wait {
             let files = Arc::clone(self);
             before.push(HostStep::new("make the start pipe and the board", "", move |_| {
                 files.make_files().map(|()| None)
             }));
         }
-        let (check, done) = (Arc::clone(self), if waits { Status::Created } else { Status::Running });
-        let name = if waits { "created" } else { "running" };
-        let (next, look) = (Arc::clone(self), Arc::clone(self));
+        let look = Arc::clone(self);
         // ORDER: while the init builds the container, the host does what needs not wait for that. Nobody sees the record before the
         // lock is let go; if this process is killed before it releases the init, that leaves, and the record says who it was.
         let meanwhile = vec![
-            HostStep::new(format!("write state.json ({name})"), "", move |context| {
-                next.note_init(context, done).map(|()| None)
-            }),
+            self.note_step(aim),
             HostStep::new("look at the own namespaces", "", move |context| {
-                look.inner().look = Some(ReadBack::prepare(context.pid()?, &look.expected)?);
+                let mut inner = look.inner();
+                inner.look = Some(ReadBack::prepare(context.pid()?, &inner.expected)?);
                 Ok(None)
             }),
         ];
-        let ready =
-            vec![HostStep::new("read back ids, capabilities and namespaces of the init", "", move |_| {
-                check.read_back().map(|()| None)
-            })];
         let mut born = born(setup);
         born.extend(group.born);
-        HostSteps { before, born, meanwhile, ready }
+        let ready = vec![self.read_back_step()];
+        HostSteps { before, born, meanwhile, first: Vec::new(), ready }
+    }
+
+    /// The host steps by which one that stands by gets its program: while the init takes it, and when it is ready.
+    pub(super) fn hand_over_steps(self: &Arc<Self>) -> (Vec<HostStep>, Vec<HostStep>) {
+        (vec![self.note_step(Aim::Run)], vec![self.read_back_step()])
+    }
+
+    fn note_step(self: &Arc<Self>, aim: Aim) -> HostStep {
+        let (status, name) = aim.status();
+        let next = Arc::clone(self);
+        HostStep::new(format!("write state.json ({name})"), "", move |context| {
+            next.note_init(context, status).map(|()| None)
+        })
+    }
+
+    fn read_back_step(self: &Arc<Self>) -> HostStep {
+        let check = Arc::clone(self);
+        HostStep::new("read back ids, capabilities and namespaces of the init", "", move |_| {
+            check.read_back().map(|()| None)
+        })
     }
 
     /// Claims the directory and locks it until the container is made or gone.
@@ -167,8 +225,9 @@ impl Draft {
     }
 
     fn read_back(&self) -> io::Result<()> {
-        let look = self.inner().look.take().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
-        self.expected.compare(&look, self.inner().state.places())
+        let mut inner = self.inner();
+        let look = inner.look.take().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+        inner.expected.compare(&look, inner.state.places())
     }
 
     fn make_files(&self) -> io::Result<()> {
@@ -242,7 +301,7 @@ fn describe(maps: &IdMaps) -> String {
 }
 
 /// The same steps for a plan that is only shown.
-pub(super) fn shown(setup: &Setup, group: GroupSteps) -> HostSteps {
-    let draft = Draft::new(Path::new("DIR"), &Config::default(), setup, "ID", Expected::default());
-    draft.steps(setup, group)
+pub(super) fn shown(setup: &Setup, aim: Aim, group: GroupSteps) -> HostSteps {
+    let draft = Draft::new(Path::new("DIR"), &Config::default(), setup.processes(), "ID");
+    draft.steps(setup, aim, group)
 }

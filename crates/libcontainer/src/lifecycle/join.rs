@@ -50,8 +50,8 @@ pub(crate) fn join(
         launch.give(slot, fd);
     }
     let mut memory = None;
-    if setup.cgroup.is_some() {
-        let entered = enter(&mut launch, given.tasks, state, setup.processes());
+    if let Some(cgroup) = &setup.cgroup {
+        let entered = enter(&mut launch, (given.tasks, &cgroup.tasks), state, setup.processes());
         memory = entered.map_err(|error| Error::io(what.clone(), error))?;
     }
     if let Some(slot) = given.target {
@@ -104,20 +104,15 @@ fn read_back_step(expected: Expected, groups: Vec<Place>) -> HostStep {
 /// Opens what the new process needs to be born in the container's control group.
 fn enter(
     launch: &mut Launch,
-    tasks: Option<(Slot<Sock>, Vec<PathBuf>)>,
+    (queue, hierarchies): (Option<Slot<Sock>>, &[PathBuf]),
     state: &State,
     processes: u64,
 ) -> io::Result<Option<OutOfMemory>> {
     let group = Group::open(state.places()).map_err(as_io)?;
-    let mut paths = Vec::new();
-    let queue = tasks.map(|(slot, wanted)| {
-        paths = wanted;
-        slot
-    });
     if queue.is_some() {
         group::check_move(&group, processes).map_err(as_io)?;
     }
-    let mut way_in = WayIn::open(&group, &paths)?;
+    let mut way_in = WayIn::open(&group, hierarchies)?;
     if let (Some(slot), Some(files)) = (queue, way_in.tasks.take()) {
         launch.give(slot, files);
     }

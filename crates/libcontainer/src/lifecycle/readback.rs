@@ -8,7 +8,7 @@ use libcontainer_security::plan::Confinement;
 use libcontainer_security::{Expected as ExpectedProcess, ReadBack};
 
 use crate::config::{Config, NamespaceKind};
-use crate::setup::{JoinSetup, Setup};
+use crate::setup::{JoinSetup, ProcessSetup, Setup};
 
 /// What the host expects of a ready init: what is compared of the process (its fields are those of this too), and its control group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,8 +35,8 @@ impl DerefMut for Expected {
 
 impl Expected {
     /// Of the first process.
-    pub(super) fn of_first(config: &Config, setup: &Setup) -> Self {
-        let identity = &setup.process.identity;
+    pub(super) fn of_first(config: &Config, setup: &Setup, process: &ProcessSetup) -> Self {
+        let identity = &process.identity;
         let joined_user = setup.namespaces.joins(NamespaceKind::User);
         let (uid, gid) = match &setup.id_maps {
             Some(new) => (new.maps.uid_outside(identity.uid), new.maps.gid_outside(identity.gid)),
@@ -55,7 +55,7 @@ impl Expected {
             gid,
             groups: groups.filter(|_| !identity.setgroups_denied && !joined_user).map(sorted),
             namespaces: namespaces(config, known),
-            ..confined(&setup.process.confinement)
+            ..confined(&process.confinement)
         };
         Self { process, cgroup: None }
     }

@@ -27,6 +27,8 @@ pub enum RunState {
     Created = 6,
     /// The first process has ended.
     Stopped = 7,
+    /// Made, and kept ready by its template for a program that is not known yet.
+    Warm = 8,
 }
 
 /// How far the record says that the container has come.
@@ -40,6 +42,8 @@ pub enum Status {
     Created,
     /// The first process was started.
     Running,
+    /// The init stands by for a program.
+    Warm,
 }
 
 /// Something outside of the directory that creating the container makes: destroy takes it away.

@@ -34,7 +34,8 @@ pub(crate) fn accounts_to_show(config: &Config, spec: &str) -> Accounts {
     })
 }
 
-pub(super) fn accounts(config: &Config) -> Result<Accounts> {
+/// Those of the config's rootfs.
+pub(crate) fn accounts(config: &Config) -> Result<Accounts> {
     if config.rootfs.as_os_str().is_empty() {
         return read_accounts(Path::new("/"));
     }

@@ -1,38 +1,22 @@
 //! From a config to the setup of a new container: looks at the host where only the host can tell.
 
+use std::path::Path;
+
 use libcontainer_mount::IdMapping;
 use libcontainer_plan::Probe;
 use libcontainer_security::IdMaps;
 use libcontainer_security::plan::{Confinement, Identity};
 
-use super::accounts::{Accounts, accounts};
+use super::accounts::Accounts;
 use super::mounts;
 use super::process::{confinement, process as program};
 use crate::config::{Config, Namespace, NamespaceKind, TimeOffset};
 use crate::error::Result;
 use crate::process::ProcessConfig;
-use crate::setup::{IdMapSetup, NamespaceSetup, ProcessSetup, Setup, StartSetup};
+use crate::setup::{IdMapSetup, Instance, NamespaceSetup, ProcessSetup, Setup, StartSetup};
 
-/// The setup of a new container. `process` is the program that becomes pid 1, or `None` for the reaper.
-pub(crate) fn create(
-    config: &Config,
-    process: Option<&ProcessConfig>,
-    start: StartSetup,
-    probe: &Probe,
-    id: &str,
-) -> Result<Setup> {
-    let accounts = if process.is_some() { accounts(config)? } else { Accounts::default() };
-    create_with(config, process.map(|process| (process, &accounts)), start, probe, id)
-}
-
-/// As [`create`], with account files from elsewhere.
-pub(crate) fn create_with(
-    config: &Config,
-    process: Option<(&ProcessConfig, &Accounts)>,
-    start: StartSetup,
-    probe: &Probe,
-    id: &str,
-) -> Result<Setup> {
+/// The setup of the first part of a container's plan, with or without a terminal on `/dev/console`.
+pub(crate) fn base(config: &Config, terminal: bool, probe: &Probe) -> Result<Setup> {
     let namespaces = namespaces(config);
     let id_maps = id_maps(config, probe);
     let mounts = if namespaces.has(NamespaceKind::Mount) {
@@ -40,32 +24,51 @@ pub(crate) fn create_with(
     } else {
         None
     };
-    // What denies setgroups denies it to the namespaces below too.
-    let denied = id_maps.as_ref().is_some_and(|new| new.maps.setgroups_denied())
-        || probe.nested.as_ref().is_some_and(|own| own.setgroups_denied);
-    let process = match process {
-        Some((process, accounts)) => program(config, process, accounts, probe, denied)?,
-        None => reaper(config, probe, denied),
-    };
     let line =
         |(clock, offset): (&String, &TimeOffset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs);
     Ok(Setup {
         loopback: namespaces.new & NamespaceKind::Network.flag() != 0
             && config.networks.iter().any(|network| network.kind == "loopback"),
+        // What denies setgroups denies it to the namespaces below too.
+        setgroups_denied: id_maps.as_ref().is_some_and(|new| new.maps.setgroups_denied())
+            || probe.nested.as_ref().is_some_and(|own| own.setgroups_denied),
         namespaces,
         id_maps,
         cgroup: None,
         oom_score_adj: config.oom_score_adj,
-        keyring: (!config.no_new_keyring).then(|| format!("_ses.{id}")),
         mounts,
-        hostname: config.hostname.clone(),
-        domainname: config.domainname.clone(),
         sysctls: config.sysctl.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         time_offsets: config.time_offsets.iter().map(line).collect(),
         enter_time: !probe.time_namespace_at_exec,
+        terminal,
+        cwd: Path::new("/").join(&config.working_dir),
+    })
+}
+
+/// What is its own of the container `id`. `process` is the program that becomes pid 1, or `None` for the reaper.
+pub(crate) fn instance(
+    config: &Config,
+    process: Option<(&ProcessConfig, &Accounts)>,
+    start: StartSetup,
+    (probe, setgroups_denied): (&Probe, bool),
+    id: &str,
+) -> Result<Instance> {
+    let process = match process {
+        Some((process, accounts)) => program(config, process, accounts, probe, setgroups_denied)?,
+        None => reaper(config, probe, setgroups_denied),
+    };
+    Ok(Instance {
+        keyring: keyring(config, id),
+        hostname: config.hostname.clone(),
+        domainname: config.domainname.clone(),
         process,
         start,
     })
+}
+
+/// The session keyring of the container `id`.
+pub(crate) fn keyring(config: &Config, id: &str) -> Option<String> {
+    (!config.no_new_keyring).then(|| format!("_ses.{id}"))
 }
 
 fn namespaces(config: &Config) -> NamespaceSetup {

@@ -7,7 +7,7 @@ mod mounts;
 mod network;
 mod process;
 
-pub(crate) use accounts::{Accounts, accounts_to_show, read_accounts};
-pub(crate) use create::{create, create_with};
+pub(crate) use accounts::{Accounts, accounts, accounts_to_show, read_accounts};
+pub(crate) use create::{base, instance, keyring};
 pub(crate) use join::join;
 pub(crate) use network::{network, with_joined_network};

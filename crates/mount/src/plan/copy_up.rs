@@ -34,10 +34,10 @@ pub(super) fn copy_up(plan: &mut Builder, copy: &CopyUp, made: Slot<Mount>) {
     plan.send_fd(made, &to);
     plan.close(place).close(root);
     let (text, attributes) = (format!("copy {from} into the new filesystem"), copy.root);
-    plan.host(HostStep::new(text, "", move |context| {
+    plan.host(HostStep::shared(text, move |context| {
         let lost = || io::Error::from_raw_os_error(libc::EBADMSG);
         let (source, target) = (context.take(&from).ok_or_else(lost)?, context.take(&to).ok_or_else(lost)?);
-        copy_tree(source.as_fd(), target.as_fd(), attributes).map(|()| None)
+        copy_tree(source.as_fd(), target.as_fd(), attributes)
     }));
     plan.await_host("copied");
 }

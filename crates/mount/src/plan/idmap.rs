@@ -26,7 +26,7 @@ pub struct IdMap {
 pub(super) fn idmapped(plan: &mut Builder, source: &Path, flags: u32, map: &IdMap) -> Slot<Mount> {
     let name = format!("idmapped copy of {}", source.display());
     let (path, map) = (source.to_owned(), map.clone());
-    plan.receive_fd(&name, FdSource::new(name.clone(), move |_| make(path, flags, &map)))
+    plan.receive_fd(&name, FdSource::shared(name.clone(), move |_| make(path.clone(), flags, &map)))
 }
 
 /// `open_tree` and `mount_setattr(MOUNT_ATTR_IDMAP)` in a short-lived init of the host's own namespaces.

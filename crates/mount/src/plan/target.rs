@@ -5,8 +5,6 @@ use std::path::{Component, Path, PathBuf};
 
 use libcontainer_plan::{Builder, Dir, File, How, Slot};
 
-use super::Rootfs;
-
 /// Whether the place must be a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -81,13 +79,13 @@ pub fn target(plan: &mut Builder, root: Slot<Dir>, path: &Path, kind: Kind, link
     plan.openat2_or_make(root, names.join(OsStr::new("/")), how, kind.made())
 }
 
-/// Makes the directory at `path` in the rootfs if it is missing, as [`target`] does. Text is not cleaned: a name before a `..` must be there,
+/// Makes the directory at `path` below `root` if it is missing, as [`target`] does; nothing where nothing can be made (`EROFS`). Text is not cleaned: a name before a `..` must be there,
 /// as for any program inside.
-pub fn make_directory(plan: &mut Builder, rootfs: Rootfs, path: &Path) {
+pub fn make_directory(plan: &mut Builder, root: Slot<Dir>, path: &Path) {
     let end = plan.label();
-    let made: Slot<Dir> = plan.openat2_or_make(rootfs.dir, path, How::DIR_IN_ROOT, Kind::Directory.made());
+    let made: Slot<Dir> = plan.openat2_or_make(root, path, How::DIR_IN_ROOT, Kind::Directory.made());
     // What is closed to the root of a user namespace may be open to the program's user.
-    plan.on(libc::EACCES, end);
+    plan.on(libc::EACCES, end).on(libc::EROFS, end);
     plan.close(made);
     plan.bind(end);
 }

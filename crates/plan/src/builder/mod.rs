@@ -86,7 +86,15 @@ impl Builder {
 
     /// A slot that the host fills at launch with a descriptor of its own: [`crate::Launch::give`]. A launch without it fails.
     pub fn preset<K: Kind>(&mut self, name: impl Into<String>) -> Slot<K> {
-        let slot = self.new_slot(name.into());
+        // A number that nothing had before: behind a base it would otherwise stand for two things in the same plan.
+        let slot = self.next_slot();
+        let slot = match slot {
+            Some(slot) => {
+                self.slots.push((slot, name.into()));
+                slot
+            }
+            None => self.new_slot(name.into()),
+        };
         self.presets.push(slot);
         Slot::new(slot)
     }

@@ -80,7 +80,7 @@ impl Run {
         }
     }
 
-    fn take_back(&mut self) -> Undone {
+    pub(super) fn take_back(&mut self) -> Undone {
         self.end_unadopted();
         let killed = self.state.context.pidfd.take().map_or(Ok(()), left::end);
         let errors = killed.err().map(|error| ("kill the init".to_owned(), error));

@@ -82,6 +82,14 @@ impl StandBy {
     }
 }
 
+impl StandBy {
+    /// Ends the init, and takes back what was done for the base. Returns what could not be taken back.
+    #[must_use]
+    pub fn take_back(mut self) -> Vec<(String, io::Error)> {
+        self.run.take().map(|mut run| run.take_back().errors).unwrap_or_default()
+    }
+}
+
 impl Drop for StandBy {
     fn drop(&mut self) {
         let Some(mut run) = self.run.take() else { return };

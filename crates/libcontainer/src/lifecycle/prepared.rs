@@ -1,0 +1,142 @@
+//! A config that was checked, resolved and compiled: what all containers have in common that are made of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use libcontainer_cgroups::Layout;
+
+use super::host::Host;
+use crate::compile::{self, Foundation};
+use crate::config::{Config, Facts};
+use crate::error::{Error, Result};
+use crate::group::Planned;
+use crate::process::ProcessConfig;
+use crate::resolve::{self, Accounts};
+use crate::setup::{CgroupSetup, Instance, Setup, StartSetup};
+
+/// What is the same for all containers of a config. Nothing in it depends on a name.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) host: Host,
+    pub(crate) config: Arc<Config>,
+    /// Looked up once, if the config asks for a control group.
+    layout: Option<Arc<Layout>>,
+    /// Read when the first program is started.
+    accounts: OnceLock<Accounts>,
+    parts: Mutex<Vec<Arc<Part>>>,
+}
+
+/// The first part of the plan, with or without a terminal and for one way into the control group.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(super) setup: Setup,
+    pub(super) foundation: Foundation,
+}
+
+/// One container of them: its name, its place, and its config if something in that is its own.
+#[derive(Debug)]
+pub(crate) struct Own {
+    pub(super) id: String,
+    pub(super) path: PathBuf,
+    pub(super) config: Arc<Config>,
+}
+
+/// What may differ from the config. See [`crate::Details`].
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) hostname: Option<String>,
+    /// Of the networks in their order.
+    pub(crate) addresses: Vec<String>,
+}
+
+impl Own {
+    /// The container at `path`.
+    pub(crate) fn new(prepared: &Prepared, path: &Path) -> Self {
+        let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { id, path: path.to_owned(), config: Arc::clone(&prepared.config) }
+    }
+
+    /// With these changes to the config, which are checked as that was.
+    pub(crate) fn with(prepared: &Prepared, path: &Path, changes: Changes) -> Result<Self> {
+        let own = Self::new(prepared, path);
+        if changes.hostname.is_none() && changes.addresses.is_empty() {
+            return Ok(own);
+        }
+        let mut config = Config::clone(&own.config);
+        config.hostname = changes.hostname.unwrap_or(config.hostname);
+        let veths = config.networks.iter_mut().filter(|network| network.kind != "loopback");
+        for (network, address) in veths.zip(changes.addresses) {
+            network.address = address;
+        }
+        check(&config, &Facts { euid: prepared.host.probe.euid, allow_unsupported: false })?;
+        Ok(Self { config: Arc::new(config), ..own })
+    }
+}
+
+impl Prepared {
+    /// Checks the config; looks at the layout of control groups. Makes nothing.
+    pub(crate) fn new(host: &Host, config: &Config) -> Result<Self> {
+        check(config, &Facts { euid: host.probe.euid, allow_unsupported: false })?;
+        let config = Arc::new(resolve::with_joined_network(config).into_owned());
+        let layout = config.cgroups.is_some().then(|| host.layout_now()).transpose()?;
+        let (accounts, parts) = (OnceLock::new(), Mutex::default());
+        Ok(Self { host: host.clone(), config, layout, accounts, parts })
+    }
+
+    /// Compiles what a container without a terminal needs, so that an error comes now.
+    pub(crate) fn compile(&self) -> Result<()> {
+        resolve::network(&self.config)?;
+        let setup = resolve::base(&self.config, false, &self.host.probe)?;
+        compile::base(&setup).map(drop).map_err(|error| Error::seal("compile the config", error))
+    }
+
+    /// Where the control group of a container is going to be.
+    pub(super) fn group(&self, own: &Own) -> Result<Option<Planned>> {
+        let (Some(block), Some(layout)) = (&self.config.cgroups, &self.layout) else { return Ok(None) };
+        Planned::new(block, (&own.id, &own.path), layout, self.host.environment(), &self.host.probe).map(Some)
+    }
+
+    /// The first part of the plan, compiled when it is wanted first.
+    pub(super) fn part(&self, terminal: bool, cgroup: Option<CgroupSetup>) -> Result<Arc<Part>> {
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |part: &&Arc<Part>| part.setup.terminal == terminal && part.setup.cgroup == cgroup;
+        if let Some(part) = parts.iter().find(fits) {
+            return Ok(Arc::clone(part));
+        }
+        let mut setup = resolve::base(&self.config, terminal, &self.host.probe)?;
+        setup.cgroup = cgroup;
+        let foundation = compile::base(&setup).map_err(|error| Error::seal("compile the config", error))?;
+        let part = Arc::new(Part { setup, foundation });
+        parts.push(Arc::clone(&part));
+        Ok(part)
+    }
+
+    /// What is its own of a container.
+    pub(super) fn instance(
+        &self,
+        part: &Part,
+        own: &Own,
+        process: Option<&ProcessConfig>,
+        start: StartSetup,
+    ) -> Result<Instance> {
+        let given = match process {
+            Some(process) => Some((process, self.accounts()?)),
+            None => None,
+        };
+        let known = (&*self.host.probe, part.setup.setgroups_denied);
+        resolve::instance(&own.config, given, start, known, &own.id)
+    }
+
+    fn accounts(&self) -> Result<&Accounts> {
+        if let Some(accounts) = self.accounts.get() {
+            return Ok(accounts);
+        }
+        let read = resolve::accounts(&self.config)?;
+        Ok(self.accounts.get_or_init(|| read))
+    }
+}
+
+pub(super) fn check(config: &Config, facts: &Facts) -> Result<()> {
+    let problems = config.problems(facts);
+    if problems.is_empty() { Ok(()) } else { Err(Error::problems("config", problems)) }
+}

@@ -1,0 +1,38 @@
+//! What programs that were killed have left: containers half-made, or kept ready for nobody.
+
+use std::path::Path;
+
+use super::destroy::destroy;
+use super::host::Host;
+use crate::error::{Error, Result};
+use crate::record::{Init, Status, Store};
+
+/// Ends what was left in `dir`, and returns the names.
+pub(crate) fn sweep(host: &Host, dir: &Path) -> Result<Vec<String>> {
+    let failed = |error| Error::io(format!("look for containers in {}", dir.display()), error);
+    let (mut ended, mut first) = (Vec::new(), None);
+    for entry in dir.read_dir().map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        match sweep_one(host, &entry.path()) {
+            Ok(true) => ended.push(entry.file_name().to_string_lossy().into_owned()),
+            Ok(false) => {}
+            // ORDER: one that can't be ended keeps no other from being ended.
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    first.map_or(Ok(ended), Err)
+}
+
+/// Whether it was left by somebody who is gone, and is ended now. What is no container, or can't be read, is not for us to judge.
+fn sweep_one(host: &Host, path: &Path) -> Result<bool> {
+    let Ok(store) = Store::open(path) else { return Ok(false) };
+    let Some(lock) = store.try_lock()? else { return Ok(false) };
+    let Ok(state) = store.read() else { return Ok(false) };
+    // The init of each of these leaves with its maker.
+    if !matches!(state.status, Status::Warm | Status::Creating) || Init::open(&state)?.is_some() {
+        return Ok(false);
+    }
+    drop(lock);
+    let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    destroy(&store, &id, Some(state), &host.environment()).map(|()| true)
+}

@@ -1,0 +1,121 @@
+//! A container that stands by: made up to the init, which waits for a program. It is recorded like any other, and its init leaves if this
+//! process ends.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use libcontainer_plan::{Launch, OpenStdio, StandBy, wait_readable};
+
+use super::create::{Made, draft, expected, finish, give_first, give_program};
+use super::descriptors::open_namespaces;
+use super::draft::{Aim, Draft};
+use super::prepared::{Own, Part, Prepared};
+use crate::compile::{self, Compiled, HostSteps};
+use crate::error::{Error, Result};
+use crate::group::{self, Planned};
+use crate::process::{ProcessConfig, reap_ended};
+use crate::setup::{Instance, ProcessSetup, StartSetup};
+
+/// A container that stands by.
+#[derive(Debug)]
+pub(crate) struct Warm {
+    own: Own,
+    draft: Arc<Draft>,
+    part: Arc<Part>,
+    joined: Vec<OwnedFd>,
+    init: StandBy,
+}
+
+/// Makes one, or takes everything back.
+pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
+    let what = format!("keep {:?} ready", own.id);
+    let failed = |error| Error::io(what.clone(), error);
+    let planned = prepared.group(&own)?;
+    let part = prepared.part(false, planned.as_ref().map(Planned::setup))?;
+    let (draft, network) = draft(&part, &own)?;
+    let joined = open_namespaces(&own.config).map_err(failed)?;
+    let kept: std::io::Result<Vec<_>> = joined.iter().map(OwnedFd::try_clone).collect();
+    let kept = kept.map_err(failed)?;
+    draft.expect(expected(prepared, &part, &ProcessSetup::default(), &joined).map_err(failed)?);
+    let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
+    let steps = compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::StandBy, group));
+    let Compiled { plan, given } = compile::stand_by(&part.foundation, steps);
+    let mut launch = prepared.host.launch(plan);
+    give_first(&mut launch, &given, joined, &draft, &part);
+    let init = launch.stand_by().map_err(|error| {
+        let error = group::explain(error, || draft.group.full());
+        Error::launch(what.clone(), error)
+    })?;
+    draft.unlock();
+    Ok(Warm { own, draft, part, joined: kept, init })
+}
+
+impl Warm {
+    /// Whether its init still waits.
+    ///
+    /// # Errors
+    /// That of poll(2): then it is not known.
+    pub(crate) fn is_alive(&self) -> std::io::Result<bool> {
+        wait_readable(self.init.pidfd()?, Some(std::time::Duration::ZERO)).map(|ended| !ended)
+    }
+
+    /// The container's directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.own.path
+    }
+
+    /// What the program is to be; an error is that of the program, and the container stays.
+    pub(crate) fn resolve(&self, prepared: &Prepared, process: &ProcessConfig) -> Result<Instance> {
+        prepared.instance(&self.part, &self.own, Some(process), StartSetup::Run)
+    }
+
+    /// Hands a program over: it runs when this returns. If that fails, the container is taken back.
+    pub(crate) fn hand_over(
+        self,
+        prepared: &Prepared,
+        instance: &Instance,
+        process: ProcessConfig,
+    ) -> Result<Made> {
+        let Self { own, draft, part, joined, init } = self;
+        let what = format!("start a program in {:?}, which stands by", own.id);
+        let filled = fill(prepared, &draft, (&part, &joined), instance, process, &what);
+        let (launch, opened) = match filled {
+            Ok(filled) => filled,
+            Err(error) => return Err(error.with_undo(init.take_back())),
+        };
+        let launched = init.hand_over(launch).map_err(|error| {
+            let error = group::explain(error, || draft.group.full());
+            Error::launch(what, error)
+        })?;
+        reap_ended();
+        finish(&draft, launched, opened, StartSetup::Run)
+    }
+
+    /// Takes it back. Returns what could not be.
+    pub(crate) fn take_back(self) -> Vec<(String, std::io::Error)> {
+        self.init.take_back()
+    }
+}
+
+/// The launch of the second part of the plan.
+fn fill(
+    prepared: &Prepared,
+    draft: &Arc<Draft>,
+    (part, joined): (&Part, &[OwnedFd]),
+    instance: &Instance,
+    process: ProcessConfig,
+    what: &str,
+) -> Result<(Launch, OpenStdio)> {
+    let failed = |error| Error::io(what, error);
+    draft.expect(expected(prepared, part, &instance.process, joined).map_err(failed)?);
+    draft.lock()?;
+    let (first, ready) = draft.hand_over_steps();
+    let steps = HostSteps { first, ready, ..HostSteps::default() };
+    let compiled = compile::create(&part.foundation, instance, steps);
+    let Compiled { plan, given } = compiled.map_err(|error| Error::seal(what, error))?;
+    let (opened, preserved) = process.open().map_err(failed)?;
+    let mut launch = prepared.host.launch(plan);
+    let opened = give_program(&mut launch, given, opened, preserved, draft);
+    Ok((launch, opened))
+}

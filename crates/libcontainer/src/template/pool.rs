@@ -1,0 +1,167 @@
+//! The containers of a template that stand by, and those that are going: data and decisions, no work.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::container::Container;
+use crate::lifecycle::Warm;
+
+/// How long to wait after a failure before the next attempt: doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What there is of a template.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TemplateStats {
+    /// Containers that stand by.
+    pub ready: usize,
+    /// How many are to stand by.
+    pub wanted: usize,
+    /// Containers that are on their way out: killed, and not yet gone.
+    pub ending: usize,
+    /// Programs that were handed to one that stood by.
+    pub handed_over: u64,
+    /// Programs for which a container was made when they came.
+    pub made: u64,
+    /// Attempts that failed to make one to stand by, or to end one.
+    pub failures: u64,
+    /// The last of these errors.
+    pub last_error: Option<String>,
+}
+
+/// What the worker is to do.
+pub(super) enum Job {
+    Make,
+    TakeBack(Box<Warm>),
+    End(Container),
+}
+
+/// What there is, and what is wanted.
+#[derive(Default)]
+pub(super) struct Pool {
+    ready: VecDeque<Warm>,
+    unwanted: VecDeque<Warm>,
+    ending: VecDeque<Container>,
+    /// A job is being done: one that makes, one that ends.
+    making: bool,
+    busy: bool,
+    pause: Duration,
+    not_before: Option<Instant>,
+    stopped: bool,
+    counts: TemplateStats,
+}
+
+impl Pool {
+    pub(super) fn want(&mut self, count: usize) {
+        self.counts.wanted = if self.stopped { 0 } else { count };
+        (self.pause, self.not_before) = (Duration::ZERO, None);
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
+        while self.ready.len() > self.counts.wanted {
+            self.unwanted.extend(self.ready.pop_back());
+        }
+    }
+
+    /// One that stands by.
+    pub(super) fn take(&mut self) -> Option<Warm> {
+        self.ready.pop_front()
+    }
+
+    /// It is not wanted after all, or was just made.
+    pub(super) fn put(&mut self, warm: Warm) {
+        self.ready.push_front(warm);
+        self.shrink();
+    }
+
+    /// It does not stand by any more.
+    pub(super) fn discard(&mut self, warm: Warm) {
+        self.unwanted.push_back(warm);
+    }
+
+    /// Takes over what is to be ended; false once nobody works any more.
+    pub(super) fn bury(&mut self, container: Container) -> bool {
+        if !self.stopped {
+            self.ending.push_back(container);
+        }
+        !self.stopped
+    }
+
+    /// The next thing to do, or how long there is nothing.
+    pub(super) fn next(&mut self, now: Instant) -> Result<Job, Option<Duration>> {
+        let lacks = self.ready.len() < self.counts.wanted && !self.stopped;
+        let wait =
+            self.not_before.map(|time| time.saturating_duration_since(now)).filter(|left| !left.is_zero());
+        let make = lacks && wait.is_none();
+        // ORDER: whoever comes next wants one that is ready; but what is going must go too.
+        if make && (self.ready.is_empty() || (self.ending.is_empty() && self.unwanted.is_empty())) {
+            self.making = true;
+            return Ok(Job::Make);
+        }
+        self.busy = true;
+        if let Some(container) = self.ending.pop_front() {
+            return Ok(Job::End(container));
+        }
+        if let Some(warm) = self.unwanted.pop_front() {
+            return Ok(Job::TakeBack(Box::new(warm)));
+        }
+        self.busy = false;
+        Err(wait.filter(|_| lacks))
+    }
+
+    /// A job is done.
+    pub(super) fn done(&mut self, result: Result<Option<Warm>, String>) {
+        let made = std::mem::take(&mut self.making);
+        self.busy = false;
+        match result {
+            Ok(warm) => {
+                if let Some(warm) = warm {
+                    self.put(warm);
+                }
+                (self.pause, self.not_before) = (Duration::ZERO, None);
+            }
+            Err(text) => {
+                self.fail(text);
+                if made {
+                    self.pause = (self.pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE);
+                    self.not_before = Some(Instant::now() + self.pause);
+                }
+            }
+        }
+    }
+
+    pub(super) fn fail(&mut self, text: String) {
+        self.counts.failures += 1;
+        self.counts.last_error = Some(text);
+    }
+
+    pub(super) fn count_hand_over(&mut self) {
+        self.counts.handed_over += 1;
+    }
+
+    pub(super) fn count_made(&mut self) {
+        self.counts.made += 1;
+    }
+
+    /// Nothing new is begun; what stands by is taken back.
+    pub(super) fn stop(&mut self) {
+        self.stopped = true;
+        self.want(0);
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        let still = !self.making && !self.busy && self.ending.is_empty() && self.unwanted.is_empty();
+        still && self.ready.len() == self.counts.wanted
+    }
+
+    pub(super) fn stats(&self) -> TemplateStats {
+        let ending = self.ending.len() + self.unwanted.len() + usize::from(self.busy);
+        TemplateStats { ready: self.ready.len(), ending, ..self.counts.clone() }
+    }
+}

@@ -1,0 +1,176 @@
+//! What a template's handles and its thread have in common.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::details::Details;
+use super::pool::{Job, Pool, TemplateStats};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::{self, Host, Made, Own, Prepared, Warm};
+use crate::process::ProcessConfig;
+use crate::setup::StartSetup;
+
+type DetailsOf = Arc<dyn Fn(&str) -> Details + Send + Sync>;
+
+/// Most preserved descriptors of a program that is handed over: the numbers above belong to the waiting init.
+const PRESERVED: usize = 36;
+
+pub(super) struct Shared {
+    prepared: Prepared,
+    dir: PathBuf,
+    details: Mutex<Option<DetailsOf>>,
+    pool: Mutex<Pool>,
+    changed: Condvar,
+    /// By which names differ from those of another program with the same directory.
+    random: u32,
+    number: AtomicU64,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("dir", &self.dir).field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(super) fn new(prepared: Prepared, dir: &Path, swept: Option<Error>) -> Self {
+        let mut pool = Pool::default();
+        if let Some(error) = swept {
+            pool.fail(error.to_string());
+        }
+        let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_le_bytes();
+        Self {
+            prepared,
+            dir: dir.to_owned(),
+            details: Mutex::default(),
+            pool: Mutex::new(pool),
+            changed: Condvar::new(),
+            random: u32::from_le_bytes([a, b, c, d]),
+            number: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(super) fn host(&self) -> &Host {
+        &self.prepared.host
+    }
+
+    pub(super) fn set_details(&self, details: DetailsOf) {
+        *self.details.lock().unwrap_or_else(PoisonError::into_inner) = Some(details);
+    }
+
+    pub(super) fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells all who wait that there is another state.
+    pub(super) fn notify(&self) {
+        self.changed.notify_all();
+    }
+
+    /// The container `id` and what is its own.
+    fn own(&self, id: &str) -> Result<Own> {
+        let path = self.dir.join(id);
+        if path.parent() != Some(&self.dir) || path.file_name().is_none_or(|name| name != id) {
+            return Err(Error::new(
+                ErrorKind::InvalidConfig,
+                format!("{id:?} can't be the name of a container"),
+            ));
+        }
+        let details = self.details.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let changes = details.map(|details| details(id)).unwrap_or_default();
+        Own::with(&self.prepared, &path, changes.into())
+    }
+
+    /// A name that nobody has.
+    fn next_id(&self) -> String {
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        format!("t{:08x}-{number}", self.random)
+    }
+
+    pub(super) fn make(&self, id: &str, process: Option<ProcessConfig>, start: StartSetup) -> Result<Made> {
+        lifecycle::create(&self.prepared, &self.own(id)?, process, start)
+    }
+
+    /// Makes one that stands by.
+    pub(super) fn make_warm(&self) -> Result<Warm> {
+        lifecycle::warm(&self.prepared, self.own(&self.next_id())?)
+    }
+
+    /// Starts a program in one that stands by, or in a new one.
+    pub(super) fn start(&self, process: ProcessConfig) -> Result<Made> {
+        if process.terminal || process.preserved.len() > PRESERVED {
+            return self.start_new(process);
+        }
+        loop {
+            let taken = self.pool().take();
+            let Some(warm) = taken else { return self.start_new(process) };
+            // RACE: somebody may have killed it, or destroyed it. What isn't known is found out by handing over.
+            if !warm.is_alive().unwrap_or(true) {
+                self.pool().discard(warm);
+                continue;
+            }
+            let instance = match warm.resolve(&self.prepared, &process) {
+                Ok(instance) => instance,
+                Err(error) => {
+                    self.pool().put(warm);
+                    return Err(error);
+                }
+            };
+            let made = warm.hand_over(&self.prepared, &instance, process)?;
+            self.pool().count_hand_over();
+            return Ok(made);
+        }
+    }
+
+    fn start_new(&self, process: ProcessConfig) -> Result<Made> {
+        let made = self.make(&self.next_id(), Some(process), StartSetup::Run)?;
+        self.pool().count_made();
+        Ok(made)
+    }
+
+    pub(super) fn keep_ready(&self, count: usize) {
+        self.pool().want(count);
+        self.notify();
+    }
+
+    pub(super) fn stats(&self) -> TemplateStats {
+        self.pool().stats()
+    }
+
+    pub(super) fn settle(&self, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
+        let mut pool = self.pool();
+        while !pool.is_settled() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            pool = self.changed.wait_timeout(pool, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Waits for something to do; `None` once it is all done and nothing more is wanted.
+    pub(super) fn next_job(&self) -> Option<Job> {
+        let mut pool = self.pool();
+        loop {
+            let wait = match pool.next(Instant::now()) {
+                Ok(job) => return Some(job),
+                Err(_) if pool.is_stopped() => return None,
+                Err(wait) => wait,
+            };
+            self.changed.notify_all();
+            pool = match wait {
+                Some(wait) => self.changed.wait_timeout(pool, wait).unwrap_or_else(PoisonError::into_inner).0,
+                None => self.changed.wait(pool).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The thread of a template: makes containers that stand by, and ends those that nobody wants any more.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
+
+use super::pool::Job;
+use super::shared::Shared;
+use crate::container::{Container, Undertaker};
+use crate::error::{Error, Result};
+use crate::lifecycle::Warm;
+
+/// The thread, begun when there is something to do first. When the last handle of the template is gone, what stands by is taken back, what is
+/// going is ended, and the thread with it.
+#[derive(Debug)]
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared, thread: Mutex::default() }
+    }
+
+    /// Has the thread look again.
+    pub(super) fn wake(&self) -> Result<()> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() && !self.shared.pool().is_settled() {
+            let shared = Arc::clone(&self.shared);
+            let builder = std::thread::Builder::new().name("container-template".to_owned());
+            let spawned = builder.spawn(move || work(&shared));
+            *thread = Some(spawned.map_err(|error| Error::io("start the template's thread", error))?);
+        }
+        self.shared.notify();
+        Ok(())
+    }
+}
+
+/// The thread as its containers know it: they don't keep it, and so it is never the thread itself that ends it.
+#[derive(Debug)]
+pub(super) struct Ending(pub(super) Weak<Worker>);
+
+impl Undertaker for Ending {
+    fn take(&self, container: Container) -> Result<bool> {
+        let Some(worker) = self.0.upgrade() else { return Ok(false) };
+        let taken = worker.shared.pool().bury(container);
+        if taken {
+            worker.wake()?;
+        }
+        Ok(taken)
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.shared.pool().stop();
+        self.shared.notify();
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        // A panic in it would be a bug, which it has told on standard error.
+        let _ = thread.map(JoinHandle::join);
+    }
+}
+
+fn work(shared: &Shared) {
+    while let Some(job) = shared.next_job() {
+        let result = match job {
+            Job::Make => shared.make_warm().map(Some).map_err(|error| error.to_string()),
+            Job::End(container) => container.destroy_now().map(|()| None).map_err(|error| error.to_string()),
+            Job::TakeBack(warm) => take_back(*warm).map(|()| None),
+        };
+        shared.pool().done(result);
+        shared.notify();
+    }
+}
+
+fn take_back(warm: Warm) -> std::result::Result<(), String> {
+    let path = warm.path().display().to_string();
+    let left = warm.take_back();
+    if left.is_empty() {
+        return Ok(());
+    }
+    let left: Vec<_> = left.iter().map(|(name, error)| format!("{name}: {error}")).collect();
+    Err(format!("take back {path}, which stood by: {}", left.join("; ")))
+}
