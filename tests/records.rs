@@ -96,7 +96,7 @@ fn an_unknown_boot_ends_nothing() {
     }
     let listed = kept.without(boot, &["list", "--format", "json"]);
     let text = String::from_utf8_lossy(&listed.stdout);
-    assert!(text.contains("broken") && text.contains(boot), "{text}");
+    assert!(text.contains("unknown") && text.contains(boot) && !listed.status.success(), "{text}");
     assert!(kept.nsinit(&["delete", "--force", "web"]).status().unwrap().success());
     assert!(!lives(pid) && !kept.web().exists());
     assert_eq!(World::look(kept.place.path()).groups().count(), before);

@@ -3,7 +3,7 @@
 use std::fs::DirEntry;
 use std::path::Path;
 
-use libcontainer::{Container, Factory, RunState};
+use libcontainer::{Container, ErrorKind, Factory, RunState};
 use serde_json::{Value, json};
 
 use crate::arguments::ListArgs;
@@ -64,27 +64,41 @@ pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
     let mut all: Vec<_> = entries.iter().filter_map(|entry| item(&factory, entry)).collect();
     all.sort_by_key(|item| item["id"].to_string());
     print(&all, args)?;
-    Ok(0)
+    // A damaged record is a fact, and is listed as one. What could not be found out is not.
+    let unknown = all.iter().find(|item| item["status"] == UNKNOWN);
+    match unknown.and_then(|item| Some((item["id"].as_str()?, item["error"].as_str()?))) {
+        Some((id, error)) => Err(Failure::new(format!("container {id:?} could not be looked at: {error}"))),
+        None => Ok(0),
+    }
 }
+
+const UNKNOWN: &str = "unknown";
 
 /// What is shown of an entry; nothing of a file. One damaged entry must not hide the others.
 fn item(factory: &Factory, entry: &DirEntry) -> Option<Value> {
     let path = entry.path();
     let id = entry.file_name().to_string_lossy().into_owned();
-    let broken = |error: String| Some(json!({"id": id, "status": "broken", "pid": 0, "error": error}));
+    let failed =
+        |status: &str, error: String| Some(json!({"id": id, "status": status, "pid": 0, "error": error}));
     match entry.file_type() {
-        Err(error) => return broken(format!("{}: {}", path.display(), shown(&error))),
+        Err(error) => return failed(UNKNOWN, format!("{}: {}", path.display(), shown(&error))),
         Ok(kind) if !kind.is_dir() => return None,
         Ok(_) => {}
     }
     match trial::owner_of(&path) {
-        Err(failure) => return broken(failure.to_string()),
+        Err(failure) => return failed(UNKNOWN, failure.to_string()),
         // It is shown by its container; one that was killed earlier has none.
         Ok(Some(container)) => return abandoned(&container),
         Ok(None) => {}
     }
     let described = factory.load(&path).and_then(|container| describe(&container));
-    described.map_or_else(|error| broken(error.to_string()), Some)
+    match described {
+        Ok(item) => Some(item),
+        Err(error) if error.kind() == ErrorKind::Corrupt => failed("broken", error.to_string()),
+        // Another process has destroyed it meanwhile.
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => failed(UNKNOWN, error.to_string()),
+    }
 }
 
 fn abandoned(container: &Path) -> Option<Value> {

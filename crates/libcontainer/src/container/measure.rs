@@ -59,10 +59,22 @@ impl Container {
     /// [`ErrorKind::WrongState`] without a control group.
     pub fn events(&self) -> Result<Events> {
         let sources = self.group()?.sources();
-        let (oom, group) = (OomEvents::new(&sources), GroupEvents::new(&sources));
-        if let (Err(error), Err(_)) = (&oom, &group) {
-            return Err(Error::new(ErrorKind::Unsupported, format!("events of {:?}: {error}", self.id())));
+        let what = || format!("events of {:?}", self.id());
+        let oom = possible(OomEvents::new(&sources)).map_err(|error| Error::cgroup(what(), error))?;
+        let group = possible(GroupEvents::new(&sources)).map_err(|error| Error::cgroup(what(), error))?;
+        if oom.is_none() && group.is_none() {
+            let text = format!("{}: neither a memory controller nor version 2", what());
+            return Err(Error::new(ErrorKind::Unsupported, text));
         }
-        Ok(Events { oom: oom.ok(), group: group.ok() })
+        Ok(Events { oom, group })
+    }
+}
+
+/// None of what this host does not have. Any other error does not say that it hasn't.
+fn possible<T>(made: libcontainer_cgroups::Result<T>) -> libcontainer_cgroups::Result<Option<T>> {
+    use libcontainer_cgroups::Error as Cause;
+    match made {
+        Err(Cause::NotFound { .. } | Cause::Invalid { .. }) => Ok(None),
+        made => made.map(Some),
     }
 }

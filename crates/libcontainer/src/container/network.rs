@@ -34,7 +34,7 @@ impl Container {
         let init = Init::open(&state)?;
         let inside = init.as_ref().map(Init::network_namespace).transpose()?.flatten();
         libcontainer_network::stats(&state.network_state, inside.as_ref()).or_else(|error| {
-            // An ordinary user may not enter, but is shown the table of the namespace.
+            // An ordinary user may not enter, but is shown the table of the namespace. If not, the first error is told.
             let closed = error.errno() == Some(libc::EPERM);
             let table = init
                 .filter(|_| closed)

@@ -168,6 +168,7 @@ pub(super) fn make_text(path: &Path) -> String {
 /// The limits as `explain` shows them; of the device filter only its length.
 pub(super) fn limits_text(resources: &Resources) -> String {
     let rules = resources.devices.len();
+    // Only to be shown; plain data can always be written.
     let json = serde_json::to_string(&Resources { devices: Vec::new(), ..resources.clone() });
     format!("set limits {} and {rules} device rules", json.unwrap_or_default())
 }

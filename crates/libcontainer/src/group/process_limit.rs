@@ -26,6 +26,7 @@ pub(crate) fn limit_of(group: &Group, count: u64) -> Option<libcontainer_cgroups
     full(group.check_room_for(count))
 }
 
+/// Only to explain an error that is told anyway: what can't be found out explains nothing.
 fn own() -> Option<libcontainer_cgroups::Error> {
     full(check_own_room(&Layout::of_this_process().ok()?, 1))
 }

@@ -141,7 +141,9 @@ fn connect(environment: &Environment, user: bool) -> Group<Manager> {
 }
 
 fn target(manager: &mut Manager, hierarchy: Version) -> Group<Target> {
-    let drivers = std::fs::read_to_string("/proc/devices").unwrap_or_default();
+    let path = "/proc/devices";
+    let drivers = std::fs::read_to_string(path);
+    let drivers = drivers.map_err(|source| Cause::Read { path: path.into(), source })?;
     Ok(Target { hierarchy, systemd: manager.version()?, drivers })
 }
 

@@ -102,7 +102,7 @@ pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConf
     check(config, &facts)?;
     let config = &*resolve::with_joined_network(config);
     let start = if process.is_some() { StartSetup::Wait } else { StartSetup::Reaper };
-    let accounts = resolve::accounts_to_show(config, &config.user);
+    let accounts = resolve::accounts_to_show(config, &config.user)?;
     let terminal = process.is_some_and(|process| process.terminal);
     let mut setup = resolve::base(config, terminal, &host.probe)?;
     let known = (&*host.probe, setup.setgroups_denied);

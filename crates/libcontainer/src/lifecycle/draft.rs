@@ -74,6 +74,7 @@ impl Draft {
         intent.extend(resolve::keyring(config, id).map(Intent::Keyring));
         let state = State {
             id: id.to_owned(),
+            // A clock that stands before 1970 says nothing: it is only shown.
             created: created.map_or(0, |time| time.as_secs()),
             intent,
             config: config.clone(),

@@ -5,11 +5,13 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use libcontainer_plan::Pid;
+use nix::dir::Dir;
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, readlink, readlinkat};
 use nix::sys::stat::Mode;
 
 use crate::config::NamespaceKind;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, named};
 use crate::resolve::{Accounts, read_accounts};
 
 /// What a join needs to know of the first process.
@@ -52,16 +54,32 @@ fn different(pid: Pid) -> io::Result<(u32, Vec<String>)> {
     Ok((flags, links))
 }
 
+/// All processes.
+fn pids() -> io::Result<Vec<Pid>> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut pids = Vec::new();
+    for entry in Dir::open("/proc", flags, Mode::empty())?.iter() {
+        // What is no number is no process.
+        let number = entry?.file_name().to_str().ok().and_then(|name| name.parse().ok());
+        pids.extend(number.and_then(Pid::new));
+    }
+    Ok(pids)
+}
+
 /// All processes whose pid namespace is that of `init`.
 pub(crate) fn in_pid_namespace(init: Pid) -> io::Result<Vec<Pid>> {
     let namespace = |pid: Pid| readlink(format!("/proc/{pid}/ns/pid").as_str());
     let wanted = namespace(init)?;
+    let privileged = nix::unistd::geteuid().is_root();
     let mut found = Vec::new();
-    for entry in Path::new("/proc").read_dir()? {
-        let name = entry?.file_name();
-        let pid = name.to_str().and_then(|name| name.parse().ok()).and_then(Pid::new);
-        // A process that has gone meanwhile has no namespace any more.
-        found.extend(pid.filter(|pid| namespace(*pid).is_ok_and(|found| found == wanted)));
+    for pid in pids()? {
+        match namespace(pid) {
+            Ok(other) if other == wanted => found.push(pid),
+            // A process that has gone meanwhile has no namespace any more; an ordinary user is not shown those of others.
+            Ok(_) | Err(Errno::ENOENT | Errno::ESRCH) => {}
+            Err(Errno::EACCES | Errno::EPERM) if !privileged => {}
+            Err(errno) => return Err(named(format!("readlink /proc/{pid}/ns/pid"), errno.into())),
+        }
     }
     found.sort_unstable();
     Ok(found)

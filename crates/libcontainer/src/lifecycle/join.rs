@@ -58,6 +58,7 @@ pub(crate) fn join(
         launch.give(slot, init.pidfd);
     }
     let launched = launch.run().map_err(|error| {
+        // Only to explain an error that is told anyway.
         let full = || group::limit_of(&Group::open(state.places()).ok()?, setup.processes());
         Error::launch(what, group::explain(error, full))
     })?;
@@ -72,7 +73,7 @@ pub(crate) fn explain(host: &Host, state: &State, process: &ProcessConfig) -> Re
     let config = &state.config;
     let single = config.gid_mappings.len() == 1 && config.gid_mappings.iter().all(|map| map.size == 1);
     let denied = config.namespaces.is_new(NamespaceKind::User) && host.probe.euid != 0 && single;
-    let accounts = resolve::accounts_to_show(config, process.user.as_deref().unwrap_or(&config.user));
+    let accounts = resolve::accounts_to_show(config, process.user.as_deref().unwrap_or(&config.user))?;
     let mut setup = resolve::join(config, process, &accounts, flags, denied, &host.probe)?;
     setup.cgroup = group_setup(state);
     Ok(compile::join(&setup, Vec::new(), Vec::new()).map_err(|error| Error::seal("explain", error))?.plan)

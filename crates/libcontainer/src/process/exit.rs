@@ -11,7 +11,7 @@ pub struct ExitStatus {
     code: Option<i32>,
     signal: Option<i32>,
     usage: Option<Usage>,
-    oom_killed: bool,
+    oom_killed: Option<bool>,
 }
 
 impl ExitStatus {
@@ -20,18 +20,18 @@ impl ExitStatus {
             End::Exited(code) => (Some(code), None),
             End::Killed(signal) => (None, Some(signal)),
         };
-        Self { code, signal, usage: ended.usage, oom_killed: false }
+        Self { code, signal, usage: ended.usage, oom_killed: None }
     }
 
     /// Notes whether the kernel has killed for want of memory.
-    pub(super) fn blame_memory(&mut self, has_killed: impl FnOnce() -> bool) {
-        self.oom_killed = self.signal == Some(libc::SIGKILL) && has_killed();
+    pub(super) fn blame_memory(&mut self, has_killed: impl FnOnce() -> Option<bool>) {
+        self.oom_killed = if self.signal == Some(libc::SIGKILL) { has_killed() } else { Some(false) };
     }
 
-    /// Whether the process was killed while the kernel killed processes of the container for want of memory. False also when the
-    /// container has no control group, or that was removed before anybody waited.
+    /// Whether the process was killed while the kernel killed processes of the container for want of memory. `None` if that is not known:
+    /// the container has no control group, or that was removed before anybody waited, or could not be read.
     #[must_use]
-    pub fn oom_killed(&self) -> bool {
+    pub fn oom_killed(&self) -> Option<bool> {
         self.oom_killed
     }
 
@@ -71,7 +71,9 @@ impl fmt::Display for ExitStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.code, self.signal) {
             (Some(code), _) => write!(f, "exit code {code}"),
-            (None, Some(signal)) if self.oom_killed => write!(f, "signal {signal} (out of memory)"),
+            (None, Some(signal)) if self.oom_killed == Some(true) => {
+                write!(f, "signal {signal} (out of memory)")
+            }
             (None, Some(signal)) => write!(f, "signal {signal}"),
             (None, None) => f.write_str("unknown status"),
         }

@@ -53,8 +53,8 @@ pub(crate) fn reap_ended() {
     libcontainer_plan::reap_left();
     let all = STARTED.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for shared in all {
-        // An error means that the status is lost; then there is nothing to reap either.
-        if shared.status(false).is_err() {
+        // ECHILD: the status is lost, and there is nothing to reap either. After another error the next one who comes tries again.
+        if shared.status(false).is_err_and(|error| error.errno() == Some(libc::ECHILD)) {
             shared.forget();
         }
     }
@@ -155,10 +155,11 @@ impl Process {
     pub fn output(mut self, limit: u64) -> Result<Output> {
         drop(self.stdin.take());
         let stderr = self.stderr.take();
-        let reader = std::thread::spawn(move || drain(stderr, limit));
+        let reader = std::thread::Builder::new().spawn(move || drain(stderr, limit));
+        let reader = reader.map_err(|error| self.shared.failed("spawn a thread to read", error))?;
         let stdout =
             drain(self.stdout.take(), limit).map_err(|error| self.shared.failed("read output", error))?;
-        let stderr = reader.join().unwrap_or_else(|_| Ok(Vec::new()));
+        let stderr = reader.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")));
         let stderr = stderr.map_err(|error| self.shared.failed("read error output", error))?;
         Ok(Output { status: self.wait()?, stdout, stderr })
     }

@@ -18,7 +18,8 @@ impl OutOfMemory {
     pub(crate) fn new(group: &Group) -> Option<Self> {
         let (dir, version) = group.controller("memory")?;
         let file = if version == Version::V1 { "memory.oom_control" } else { "memory.events" };
-        let before = kills(&dir.read(file).ok()?);
+        // Without a count at first later ones say nothing: then it is not known, which is what the status says.
+        let before = kills(&dir.read(file).ok()?)?;
         Some(Self { dir: Arc::clone(dir), file, before })
     }
 
@@ -28,14 +29,15 @@ impl OutOfMemory {
         Some(Self { before: 0, ..Self::new(group)? })
     }
 
-    /// Whether there were more since.
-    pub(super) fn has_killed(&self) -> bool {
-        // The group may be gone, with everything in it: then nobody knows.
-        self.dir.read(self.file).is_ok_and(|text| kills(&text) > self.before)
+    /// Whether there were more since; `None` if nobody knows: the group may be gone, with everything in it.
+    pub(super) fn has_killed(&self) -> Option<bool> {
+        // Why it can't be read is all the same to who asks how a process has ended.
+        let text = self.dir.read(self.file).ok()?;
+        Some(kills(&text)? > self.before)
     }
 }
 
-fn kills(text: &str) -> u64 {
-    let found = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
-    found.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+/// KERNEL(4.13): version 1 counts kills since then.
+fn kills(text: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix("oom_kill "))?.trim().parse().ok()
 }

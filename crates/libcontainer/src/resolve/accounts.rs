@@ -23,15 +23,18 @@ pub(crate) struct Accounts {
 }
 
 /// For a plan that is only shown: without a rootfs at hand, a named user stands as 65534 and a named group too.
-pub(crate) fn accounts_to_show(config: &Config, spec: &str) -> Accounts {
-    accounts(config).unwrap_or_else(|_| {
-        let mut names = spec.split(':');
-        let (user, group) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
-        Accounts {
-            passwd: format!("{user}:x:65534:65534::/:").into_bytes(),
-            group: format!("{group}:x:65534:").into_bytes(),
+pub(crate) fn accounts_to_show(config: &Config, spec: &str) -> Result<Accounts> {
+    match accounts(config) {
+        Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENOTDIR)) => {
+            let mut names = spec.split(':');
+            let (user, group) = (names.next().unwrap_or_default(), names.next().unwrap_or_default());
+            Ok(Accounts {
+                passwd: format!("{user}:x:65534:65534::/:").into_bytes(),
+                group: format!("{group}:x:65534:").into_bytes(),
+            })
         }
-    })
+        found => found,
+    }
 }
 
 /// Those of the config's rootfs.
