@@ -4,17 +4,16 @@ use std::path::Path;
 
 use super::destroy::destroy;
 use super::host::Host;
-use crate::error::{Error, Result};
-use crate::record::{Init, Status, Store};
+use crate::error::{Error, ErrorKind, Result};
+use crate::record::{Init, Status, Store, names_in};
 
 /// Ends what was left in `dir`, and returns the names.
 pub(crate) fn sweep(host: &Host, dir: &Path) -> Result<Vec<String>> {
     let failed = |error| Error::io(format!("look for containers in {}", dir.display()), error);
     let (mut ended, mut first) = (Vec::new(), None);
-    for entry in dir.read_dir().map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        match sweep_one(host, &entry.path()) {
-            Ok(true) => ended.push(entry.file_name().to_string_lossy().into_owned()),
+    for name in names_in(dir).map_err(failed)? {
+        match sweep_one(host, &dir.join(&name)) {
+            Ok(true) => ended.push(name.to_string_lossy().into_owned()),
             Ok(false) => {}
             // ORDER: one that can't be ended keeps no other from being ended.
             Err(error) => first = first.or(Some(error)),
@@ -23,11 +22,17 @@ pub(crate) fn sweep(host: &Host, dir: &Path) -> Result<Vec<String>> {
     first.map_or(Ok(ended), Err)
 }
 
-/// Whether it was left by somebody who is gone, and is ended now. What is no container, or can't be read, is not for us to judge.
+/// Whether it was left by somebody who is gone, and is ended now. What is no container, or has a damaged record, is not for us to judge.
 fn sweep_one(host: &Host, path: &Path) -> Result<bool> {
-    let Ok(store) = Store::open(path) else { return Ok(false) };
+    let store = match Store::open(path) {
+        Err(error) if is_other(&error) => return Ok(false),
+        store => store?,
+    };
     let Some(lock) = store.try_lock()? else { return Ok(false) };
-    let Ok(state) = store.read() else { return Ok(false) };
+    let state = match store.read() {
+        Err(error) if is_other(&error) => return Ok(false),
+        state => state?,
+    };
     // The init of each of these leaves with its maker.
     if !matches!(state.status, Status::Warm | Status::Creating) || Init::open(&state)?.is_some() {
         return Ok(false);
@@ -35,4 +40,10 @@ fn sweep_one(host: &Host, path: &Path) -> Result<bool> {
     drop(lock);
     let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     destroy(&store, &id, Some(state), &host.environment()).map(|()| true)
+}
+
+/// It is gone, another's, damaged, or no directory.
+fn is_other(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied | ErrorKind::Corrupt)
+        || matches!(error.errno(), Some(libc::ENOTDIR | libc::ELOOP))
 }

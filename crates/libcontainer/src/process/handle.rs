@@ -53,7 +53,7 @@ pub(crate) fn reap_ended() {
     libcontainer_plan::reap_left();
     let all = STARTED.lock().unwrap_or_else(PoisonError::into_inner).clone();
     for shared in all {
-        // ECHILD: the status is lost, and there is nothing to reap either. After another error the next one who comes tries again.
+        // If the status is lost there is nothing to reap either. After another error the next one who comes tries again.
         if shared.status(false).is_err_and(|error| error.errno() == Some(libc::ECHILD)) {
             shared.forget();
         }

@@ -42,6 +42,11 @@ pub(super) fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
     Ok((parent, name))
 }
 
+/// The names in the directory at `path`. By getdents64(2) of the C library: std panics if closing a directory fails.
+pub(crate) fn names_in(path: &Path) -> io::Result<Vec<OsString>> {
+    names(&open_dir(path)?)
+}
+
 /// The names in a directory.
 pub(super) fn names(dir: &OwnedFd) -> io::Result<Vec<OsString>> {
     let fd = openat(dir, ".", dir_flags(), Mode::empty())?;
