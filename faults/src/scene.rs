@@ -19,6 +19,8 @@ pub(crate) struct Scene {
     pub(crate) bundle: Bundle,
     /// A program of the container begins.
     pub(crate) begins: bool,
+    /// Its container ends, and with it the network, when the kernel gets to that.
+    pub(crate) ends: bool,
     /// It changes nothing, so that the container serves more than once.
     pub(crate) reads: bool,
 }
@@ -30,7 +32,16 @@ const UPDATE: &str = "update --memory 64m --memory-swap 128m --pids-limit 50 --c
 const PAUSED: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000", "pause ID"];
 
 const fn scene(name: &'static str, setup: &'static [&'static str], command: &'static str) -> Scene {
-    Scene { name, setup, command, tool: Tool::Nsinit, bundle: Bundle::Full, begins: false, reads: false }
+    Scene {
+        name,
+        setup,
+        command,
+        tool: Tool::Nsinit,
+        bundle: Bundle::Full,
+        begins: false,
+        ends: false,
+        reads: false,
+    }
 }
 
 const fn beginning(scene: Scene) -> Scene {
@@ -39,6 +50,10 @@ const fn beginning(scene: Scene) -> Scene {
 
 const fn reading(scene: Scene) -> Scene {
     Scene { reads: true, ..scene }
+}
+
+const fn ending(scene: Scene) -> Scene {
+    Scene { ends: true, ..scene }
 }
 
 const fn of(bundle: Bundle, scene: Scene) -> Scene {
@@ -52,7 +67,7 @@ pub(crate) const SCENES: &[Scene] = &[
     scene("create", &[], "create --bundle BUNDLE ID sleep 1000"),
     beginning(scene("start", CREATED, "start ID")),
     beginning(scene("exec", RUNNING, "exec ID true")),
-    scene("kill", RUNNING, "kill ID KILL"),
+    ending(scene("kill", RUNNING, "kill ID KILL")),
     scene("pause", RUNNING, "pause ID"),
     scene("resume", PAUSED, "resume ID"),
     scene("update", RUNNING, UPDATE),
@@ -62,7 +77,7 @@ pub(crate) const SCENES: &[Scene] = &[
     reading(scene("list", RUNNING, "list")),
     reading(scene("state", RUNNING, "state ID")),
     reading(scene("events", RUNNING, "events --stats ID")),
-    scene("events-to-the-end", SHORT, "events ID"),
+    ending(scene("events-to-the-end", SHORT, "events ID")),
     scene("delete", RUNNING, "delete --force ID"),
     scene("delete-created", CREATED, "delete --force ID"),
     reading(scene("explain", &[], "explain BUNDLE")),
@@ -75,7 +90,7 @@ pub(crate) const SCENES: &[Scene] = &[
     of(Bundle::User, scene("create+user", &[], "create --bundle BUNDLE ID sleep 1000")),
     of(Bundle::User, beginning(scene("start+user", CREATED, "start ID"))),
     of(Bundle::User, beginning(scene("exec+user", RUNNING, "exec ID true"))),
-    of(Bundle::User, scene("kill+user", RUNNING, "kill ID KILL")),
+    of(Bundle::User, ending(scene("kill+user", RUNNING, "kill ID KILL"))),
     of(Bundle::User, reading(scene("list+user", RUNNING, "list"))),
     of(Bundle::User, reading(scene("state+user", RUNNING, "state ID"))),
     of(Bundle::User, scene("delete+user", RUNNING, "delete --force ID")),

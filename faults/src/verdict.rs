@@ -94,6 +94,12 @@ impl Normal {
         Self { always, ever }
     }
 
+    /// Without a demand for lines of these kinds: they may go by themselves.
+    pub(crate) fn but(mut self, kinds: &[&str]) -> Self {
+        self.always.retain(|line| !kinds.iter().any(|kind| line.split(' ').next() == Some(kind)));
+        self
+    }
+
     /// What is missing, and what is there and never is otherwise.
     pub(crate) fn compare(&self, found: &[String]) -> Vec<String> {
         let differences = view::differences(&self.always, found);

@@ -80,6 +80,8 @@ fn what_changes_by_itself_is_neither_wanted_nor_refused() {
     for (found, wanted) in [("a", 0), ("a\nb", 0), ("a\nc", 0), ("b", 1), ("a\nd", 1)] {
         assert_eq!(normal.compare(&lines(found)).len(), wanted, "{found:?}");
     }
+    let links = Normal::of(&lines("link a\ngroup b"), &lines("link a\ngroup b")).but(&["link"]);
+    assert_eq!((links.compare(&lines("group b")).len(), links.compare(&lines("link a")).len()), (0, 1));
 }
 
 #[test]

@@ -175,11 +175,12 @@ impl Worker {
         if !self.baselines.contains_key(scene.name) {
             let (_, one) = self.undisturbed(scene)?;
             let (_, two) = self.undisturbed(scene)?;
+            let host = Normal::of(&one.host, &two.host);
             let baseline = Baseline {
                 begins: scene.begins,
                 library: scene.tool == Tool::Library,
                 confined: Normal::of(&one.confined, &two.confined),
-                host: Normal::of(&one.host, &two.host),
+                host: if scene.ends { host.but(&["link"]) } else { host },
                 stdout: Normal::of(&verdict::shape(&one.stdout), &verdict::shape(&two.stdout)),
                 descriptors: Normal::of(&one.descriptors, &two.descriptors),
             };
