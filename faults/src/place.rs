@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
 use libcontainer::network::netlink::{Index, LinkChange, Netlink};
-use nix::mount::{MsFlags, mount};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::bundle::{self, Bundle, RANGE, USER};
@@ -48,6 +48,13 @@ impl Place {
         Netlink::open()?.set(&LinkChange::new(Index::LOOPBACK).up())?;
         this.fill()?;
         Ok(this)
+    }
+
+    /// Leaves nothing on the host, also if nobody waits any more.
+    pub(crate) fn leave(&self) {
+        // Whoever started the worker tries it too.
+        let _ = umount2(&self.dir, MntFlags::MNT_DETACH);
+        let _ = fs::remove_dir(&self.dir);
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -39,27 +39,13 @@ pub(crate) struct Worker {
     spoiled: bool,
 }
 
-/// Serves requests, a line each, until there are none.
+/// Serves requests, a line each, until there are none or nobody listens.
 pub(crate) fn run(dir: &Path, tag: &str) -> Result<()> {
     let mut worker = Worker::new(dir, tag)?;
-    for line in std::io::stdin().lock().lines() {
-        let line = line?;
-        let answer = match line.strip_prefix("trace ") {
-            Some(name) => worker.counted(name),
-            None => worker.trial(&Point::parse(&line)?),
-        };
-        let answer = answer.unwrap_or_else(|error| {
-            worker.spoiled = true;
-            json!({"error": format!("{error:#}")})
-        });
-        let mut answer = answer;
-        if let Some(fields) = answer.as_object_mut() {
-            fields.insert("spoiled".to_owned(), worker.spoiled.into());
-        }
-        writeln!(std::io::stdout(), "{answer}")?;
-    }
+    let served = worker.serve();
     worker.scrub();
-    Ok(())
+    worker.place.leave();
+    served
 }
 
 impl Worker {
@@ -85,6 +71,25 @@ impl Worker {
         }
         this.before = this.look();
         Ok(this)
+    }
+
+    fn serve(&mut self) -> Result<()> {
+        for line in std::io::stdin().lock().lines() {
+            let line = line?;
+            let answer = match line.strip_prefix("trace ") {
+                Some(name) => self.counted(name),
+                None => Point::parse(&line).and_then(|point| self.trial(&point)),
+            };
+            let mut answer = answer.unwrap_or_else(|error| {
+                self.spoiled = true;
+                json!({"error": format!("{error:#}")})
+            });
+            if let Some(fields) = answer.as_object_mut() {
+                fields.insert("spoiled".to_owned(), self.spoiled.into());
+            }
+            writeln!(std::io::stdout(), "{answer}")?;
+        }
+        Ok(())
     }
 
     fn look(&self) -> World {
