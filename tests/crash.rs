@@ -111,3 +111,52 @@ fn killed_at_fifty_moments() {
         clean_up(&place, "none");
     }
 }
+
+/// A program with containers that stand by is killed at some moment: the next factory ends what stood by, and the rest can be destroyed.
+#[test]
+fn what_stood_by_for_a_program_that_was_killed_is_ended() {
+    if !able("what_stood_by_for_a_program_that_was_killed_is_ended") {
+        return;
+    }
+    let place = Place::new("warm");
+    place.rootfs().unwrap();
+    for round in 0..20 {
+        let mut child = victim(&place, "warm", "-");
+        std::thread::sleep(Duration::from_millis(60 + 7 * round));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let factory = Factory::new().unwrap();
+        let end = Instant::now() + Duration::from_secs(5);
+        // Their inits leave when they notice.
+        let left = loop {
+            factory.sweep(place.path()).unwrap();
+            let left = containers(&place);
+            if left.iter().all(|(state, _)| !matches!(state, RunState::Warm | RunState::Creating))
+                || Instant::now() > end
+            {
+                break left;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        for (state, path) in left {
+            assert!(!matches!(state, RunState::Warm | RunState::Creating), "{state:?} {}", path.display());
+            factory.destroy(path).unwrap();
+        }
+        assert_eq!(
+            World::look(place.path()).groups().collect::<Vec<_>>(),
+            Vec::<&Path>::new(),
+            "round {round}"
+        );
+    }
+}
+
+fn containers(place: &Place) -> Vec<(RunState, std::path::PathBuf)> {
+    let factory = Factory::new().unwrap();
+    let entries = std::fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .filter(|path| path.file_name().is_some_and(|name| name != "rootfs"))
+        .map(|path| {
+            (factory.load(&path).map_or(RunState::Stopped, |container| container.run_state().unwrap()), path)
+        })
+        .collect()
+}

@@ -122,6 +122,9 @@ pub(crate) struct TryArgs {
     /// Draw the start-up to this file as SVG
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) timeline: Option<PathBuf>,
+    /// Have the container stand by before the command is handed to it, and say what both took
+    #[arg(long, conflicts_with = "timeline", requires = "command")]
+    pub(crate) warm: bool,
     /// Command and arguments
     #[arg(last = true)]
     pub(crate) command: Vec<std::ffi::OsString>,

@@ -26,6 +26,8 @@ fn describe(container: &Container) -> libcontainer::Result<Value> {
         RunState::Created => "created",
         RunState::Creating => "creating",
         RunState::Paused => "paused",
+        RunState::Pausing => "pausing",
+        RunState::Warm => "warm",
         _ => "stopped",
     };
     let pid = pid.map_or(0, libcontainer::Pid::as_raw);

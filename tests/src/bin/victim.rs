@@ -34,6 +34,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     });
     let process = || ProcessConfig::new(["sleep", "300"]);
+    if mode == "warm" {
+        let template = factory.template(dir, &config)?;
+        template.keep_ready(2)?;
+        // Killed on the way, or while they stand by and one is handed over after the other.
+        loop {
+            let (container, mut program) = template.start(ProcessConfig::new(["true"]))?;
+            program.wait()?;
+            container.destroy()?;
+        }
+    }
     if mode.starts_with("once") {
         return once(&factory, &format!("{dir}/0"), &config, mode);
     }

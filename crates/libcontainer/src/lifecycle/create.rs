@@ -120,6 +120,24 @@ pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConf
     Ok(compile::create(&foundation, &instance, steps).map_err(failed)?.plan)
 }
 
+/// The plan by which a container of a prepared config would be made; runs nothing.
+pub(crate) fn explain_prepared(
+    prepared: &Prepared,
+    own: &Own,
+    process: Option<&ProcessConfig>,
+) -> Result<Plan> {
+    let start = if process.is_some() { StartSetup::Run } else { StartSetup::Reaper };
+    let terminal = process.is_some_and(|process| process.terminal);
+    let planned = prepared.group(own)?;
+    let part = prepared.part(terminal, planned.as_ref().map(Planned::setup))?;
+    let instance = prepared.instance(&part, own, process, start)?;
+    let (draft, network) = draft(&part, own)?;
+    let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
+    let steps = compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::of(start), group));
+    let compiled = compile::create(&part.foundation, &instance, steps);
+    Ok(compiled.map_err(|error| Error::seal("explain", error))?.plan)
+}
+
 /// What is read back of the init.
 pub(super) fn expected(
     prepared: &Prepared,

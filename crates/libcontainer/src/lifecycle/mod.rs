@@ -18,7 +18,7 @@ mod sweep;
 mod warm;
 
 pub(crate) use condition::condition;
-pub(crate) use create::{Made, create, explain};
+pub(crate) use create::{Made, create, explain, explain_prepared};
 pub(crate) use destroy::{destroy, kill_first};
 pub(crate) use host::Host;
 pub(crate) use inside::in_pid_namespace;

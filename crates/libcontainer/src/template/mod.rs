@@ -9,6 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use libcontainer_plan::Plan;
+
 pub use details::Details;
 pub use pool::TemplateStats;
 
@@ -99,6 +101,14 @@ impl Template {
         // ORDER: also if that failed: one that stood by is gone.
         self.worker.wake()?;
         self.program(made?)
+    }
+
+    /// The plan by which a container of that name would be made; runs nothing. Only what differs from container to container is compiled.
+    ///
+    /// # Errors
+    /// As [`Factory::explain`](crate::Factory::explain).
+    pub fn explain(&self, id: &str, process: Option<&ProcessConfig>) -> Result<Plan> {
+        self.shared.explain(id, process)
     }
 
     /// Keeps `count` containers ready, from now until another number is asked for or the last handle of the template is dropped. Returns at once: a thread of

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::details::Details;
 use super::pool::{Job, Pool, TemplateStats};
+use libcontainer_plan::Plan;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{self, Host, Made, Own, Prepared, Warm};
 use crate::process::ProcessConfig;
@@ -96,6 +98,10 @@ impl Shared {
 
     pub(super) fn make(&self, id: &str, process: Option<ProcessConfig>, start: StartSetup) -> Result<Made> {
         lifecycle::create(&self.prepared, &self.own(id)?, process, start)
+    }
+
+    pub(super) fn explain(&self, id: &str, process: Option<&ProcessConfig>) -> Result<Plan> {
+        lifecycle::explain_prepared(&self.prepared, &self.own(id)?, process)
     }
 
     /// Makes one that stands by.

@@ -3,6 +3,7 @@
 mod made_of;
 mod network;
 mod scratch;
+mod warm;
 
 use std::fs::File;
 use std::io::Write;
@@ -39,6 +40,9 @@ fn tried(
     if args.net {
         let root = nix::unistd::geteuid().is_root();
         config.networks.push(if root { network::private()? } else { network::borrowed() });
+    }
+    if args.warm {
+        return warm::run(scratch.dir(), &config, process, signals);
     }
     let factory = Factory::new()?.trace(shown || args.timeline.is_some());
     let (container, mut process) =

@@ -54,6 +54,11 @@ impl Scratch {
         )))
     }
 
+    /// Where containers are kept.
+    pub(super) fn dir(&self) -> &Path {
+        self.container.parent().unwrap_or(Path::new("/"))
+    }
+
     pub(super) fn root(&self) -> PathBuf {
         self.tree.join("root")
     }
