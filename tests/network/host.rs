@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use libcontainer::network::netlink::nft::Nft;
 use libcontainer::network::netlink::{Bridge, Cidr, Name, Netlink, NewLink};
@@ -46,6 +47,15 @@ pub(crate) fn bridge(called: &str, addresses: &[&str]) {
 
 pub(crate) fn links() -> BTreeSet<String> {
     Netlink::open().unwrap().links().unwrap().iter().map(|link| link.name.to_string()).collect()
+}
+
+/// There are these links in the end: the kernel takes pairs away a little after their container.
+pub(crate) fn settled(wanted: &BTreeSet<String>) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while links() != *wanted && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!(links(), *wanted);
 }
 
 /// Names of all tables of nf_tables; none if the kernel lacks it.

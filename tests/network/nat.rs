@@ -14,7 +14,9 @@ use libcontainer::{Container, Factory, Network, Port};
 use libcontainer_tests::Place;
 use nix::poll::{PollFd, PollFlags, poll};
 
-use super::host::{bridge, enter, links, name, networked, on_a_host, port, rootfs, tables, translates, veth};
+use super::host::{
+    bridge, enter, links, name, networked, on_a_host, port, rootfs, settled, tables, translates, veth,
+};
 
 const WAIT: Duration = Duration::from_secs(10);
 /// How long a server waits for each client, in milliseconds.
@@ -154,7 +156,7 @@ fn a_container_reaches_the_world_as_its_host() {
         }
         container.destroy().unwrap();
         assert!(tables().is_empty());
-        assert_eq!(links(), before);
+        settled(&before);
     });
 }
 

@@ -8,7 +8,7 @@ use libcontainer::network::netlink::{Netlink, Stats64};
 use libcontainer::{Config, Container, Factory, ProcessConfig, Stdio};
 use libcontainer_tests::{Place, text};
 
-use super::host::{bridge, links, name, on_a_host, rootfs};
+use super::host::{bridge, links, name, on_a_host, rootfs, settled};
 use super::nat::inside;
 
 const GIB: u64 = 1 << 30;
@@ -110,6 +110,6 @@ fn a_gib_between_two_containers() {
         assert!(receiver.rx_bytes > GIB && receiver.tx_bytes < GIB / 2, "{receiver:?}");
         first.destroy().unwrap();
         second.destroy().unwrap();
-        assert_eq!(links(), before);
+        settled(&before);
     });
 }

@@ -1,6 +1,6 @@
 //! The bridge that ports of containers are added to: found, made, and deleted with its last port.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::os::unix::ffi::OsStrExt;
 
 use libcontainer_netlink::{
@@ -23,8 +23,14 @@ pub(crate) struct OwnBridge {
     pub(crate) mac: Mac,
 }
 
-/// Makes the bridge if there is none, with addresses, up.
-pub(crate) fn ensure(host: &mut Netlink, name: &Name, own: &OwnBridge, mark: &Mark) -> Result<()> {
+/// Makes the bridge if there is none, with addresses, up. Until it has a port others may delete it again, but not while this runs.
+pub(crate) fn provide(host: &mut Netlink, name: &Name, own: &OwnBridge, mark: &Mark) -> Result<()> {
+    let _turn = Turn::shared()?;
+    ensure(host, name, own, mark)
+}
+
+/// The same for who has a turn.
+fn ensure(host: &mut Netlink, name: &Name, own: &OwnBridge, mark: &Mark) -> Result<()> {
     let what = || format!("bridge {name}");
     let made = side::twice(|| host.add(&NewLink::bridge(*name, Bridge::default()).mac(own.mac)));
     match made {
@@ -79,41 +85,59 @@ fn a_bridge(link: Link) -> Result<Link> {
     }
 }
 
-/// Deletes a bridge of ours that has no port (left). `mac` is that with which it was to be made.
-pub(crate) fn end(host: &mut Side, name: &Name, mac: Option<Mac>) -> Result<()> {
-    let what = || format!("bridge {name}");
-    // What isn't there or isn't ours needs no turn.
-    if host.again(what, |netlink| ours(netlink, name, mac))?.is_none() {
-        return Ok(());
+/// A bridge of ours that goes with its last port.
+#[derive(Clone, Debug)]
+pub(crate) struct LastPort {
+    pub(crate) name: Name,
+    /// The address with which it was to be made.
+    pub(crate) mac: Option<Mac>,
+}
+
+impl LastPort {
+    fn what(&self) -> String {
+        format!("bridge {}", self.name)
     }
-    // RACE: others add a port between the look and the deletion, and would lose it.
-    let _turn = Turn::alone()?;
-    host.again(what, |netlink| {
-        let Some(bridge) = ours(netlink, name, mac)? else { return Ok(()) };
-        if is_used(netlink, bridge)? { Ok(()) } else { side::known(netlink.delete(&bridge)).map(drop) }
-    })
-}
 
-/// Whether [`end`] has nothing to do: it is gone, or not ours, or has a port.
-pub(crate) fn is_ended(host: &mut Side, name: &Name, mac: Option<Mac>) -> Result<bool> {
-    host.again(
-        || format!("bridge {name}"),
-        |netlink| ours(netlink, name, mac)?.map_or(Ok(true), |bridge| is_used(netlink, bridge)),
-    )
-}
+    /// Deletes it if it has no port (left).
+    pub(crate) fn end(&self, host: &mut Side) -> Result<()> {
+        // What has nothing to be done about needs no turn.
+        if self.is_ended(host)? {
+            return Ok(());
+        }
+        // RACE: others add a port between the look and the deletion, and would lose it.
+        let _turn = Turn::alone()?;
+        host.again(
+            || self.what(),
+            |netlink| match self.unused(netlink)? {
+                Some(bridge) => side::known(netlink.delete(&bridge)).map(drop),
+                None => Ok(()),
+            },
+        )
+    }
 
-/// The index of a bridge that is there and was made by us.
-fn ours(netlink: &mut Netlink, name: &Name, mac: Option<Mac>) -> Answer<Option<Index>> {
-    let marked = |link: &Link| Mark::is_any(link.alias.as_deref().map(OsStrExt::as_bytes));
-    let made = |link: &Link| {
-        matches!(link.kind, Some(LinkKind::Bridge(_))) && (marked(link) || (mac.is_some() && link.mac == mac))
-    };
-    Ok(side::find(netlink, name)?.filter(made).map(|link| link.index))
-}
+    /// Whether it is gone, or not ours, or somebody else uses it.
+    pub(crate) fn is_ended(&self, host: &mut Side) -> Result<bool> {
+        host.again(|| self.what(), |netlink| Ok(self.unused(netlink)?.is_none()))
+    }
 
-fn is_used(netlink: &mut Netlink, bridge: Index) -> Answer<bool> {
-    let used = Cell::new(false);
-    let look = |link: &LinkView<'_>| used.set(used.get() || link.master == Some(bridge));
-    netlink.links_with(|| used.set(false), look)?;
-    Ok(used.get())
+    /// The index of a bridge that was made by us and has no port but such as the kernel is taking away.
+    fn unused(&self, netlink: &mut Netlink) -> Answer<Option<Index>> {
+        let marked = |link: &Link| Mark::is_any(link.alias.as_deref().map(OsStrExt::as_bytes));
+        let made = |link: &Link| marked(link) || (self.mac.is_some() && link.mac == self.mac);
+        let ours = |link: &Link| matches!(link.kind, Some(LinkKind::Bridge(_))) && made(link);
+        let Some(bridge) = side::find(netlink, &self.name)?.filter(ours) else { return Ok(None) };
+        let ports = RefCell::new(Vec::new());
+        let look = |link: &LinkView<'_>| {
+            if link.master == Some(bridge.index) {
+                ports.borrow_mut().push(link.index);
+            }
+        };
+        netlink.links_with(|| ports.borrow_mut().clear(), look)?;
+        for port in ports.into_inner() {
+            if !side::is_going(netlink, port)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(bridge.index))
+    }
 }

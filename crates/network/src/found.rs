@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use libcontainer_netlink::nft::{Nft, TableFamily};
 use libcontainer_netlink::{LinkKind, LinkView, Name};
 
+use crate::bridge::LastPort;
 use crate::error::{Named, Result};
 use crate::mark::Mark;
 use crate::object::{Object, end_all};
@@ -80,7 +81,7 @@ impl Found {
     /// # Errors
     /// Everything that could not be taken away.
     pub fn remove(&self) -> Result<()> {
-        let bridge = |name: &Name| Object::Bridge { name: *name, mac: None };
+        let bridge = |name: &Name| Object::Bridge(LastPort { name: *name, mac: None });
         let mut all: Vec<_> = self.tables.iter().cloned().map(Object::Table).collect();
         all.extend(self.pastas.iter().cloned().map(Object::Pasta));
         all.extend(self.links.iter().copied().map(Object::Veth));

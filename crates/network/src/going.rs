@@ -1,13 +1,16 @@
 //! What is still going when a container is gone: the kernel takes pairs away with the namespace, in its own time, and nobody has to wait.
 
 use std::fs::File;
+use std::time::Duration;
 
+use libcontainer_netlink::{Name, Netlink, Result as Answer};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{InterfaceState, NetworkState};
 use crate::error::Result;
 use crate::object::{Object, end_all, told};
-use crate::side::Side;
+use crate::removal;
+use crate::side::{self, Side};
 
 /// Veth pairs that the kernel takes away, and bridges of ours that go behind their last port: plain data for the record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +23,7 @@ pub struct Going {
 /// ended: deleting a veth pair takes it about 18 ms, for which nobody has to wait. The table, devices of the host's and pasta are ended
 /// at once. If the namespace was joined everything is, as it may stay.
 ///
-/// What is returned is to be kept until [`Going::is_gone`], or until [`Going::finish`] has succeeded.
+/// When the container's processes have ended [`Going::settle`] has to be called: only then can it be known that the namespace goes.
 ///
 /// # Errors
 /// Everything that could not be taken away. Then nothing is left to the kernel: the record has to stay as it is.
@@ -28,7 +31,7 @@ pub fn remove_later(state: &NetworkState, namespace: Option<&File>) -> Result<Go
     let goes = |one: &&InterfaceState| one.kind == "veth" && state.ns_path.is_empty();
     let (later, now): (Vec<_>, Vec<_>) = state.interfaces.iter().partition(goes);
     let now = NetworkState { interfaces: now.into_iter().cloned().collect(), ..state.clone() };
-    crate::removal::remove(&now, namespace)?;
+    removal::remove(&now, namespace)?;
     Ok(Going { interfaces: later.into_iter().cloned().collect() })
 }
 
@@ -52,13 +55,28 @@ impl Going {
         let (objects, errors) = self.objects();
         told(errors)?;
         let mut host = Side::host();
-        // ORDER: pairs first, as they are ports of the bridges.
+        // ORDER: pairs before their bridges: a port that is left is told as that.
         for object in &objects {
             if !object.is_gone(&mut host)? {
                 return Ok(false);
             }
         }
         Ok(true)
+    }
+
+    /// Leaves those pairs to the kernel of which it says that their namespace is ending: nobody can be in it or hold it any more. The
+    /// others are deleted, because somebody does. Then deletes the bridges of ours that have no other port. After that nothing
+    /// has to be kept in mind: the rest is the kernel's. May be called again.
+    ///
+    /// # Errors
+    /// Everything that could not be taken away, or of which it could not be known whether it goes.
+    pub fn settle(&self) -> Result<()> {
+        let (objects, mut errors) = self.objects();
+        let (pairs, bridges): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|object| object.veth().is_some());
+        let mut host = Side::host();
+        errors.extend(pairs.iter().filter_map(Object::veth).filter_map(|name| leave(&mut host, &name).err()));
+        end_all(&bridges, None, errors)
     }
 
     /// Ends what is still there. A pair that the kernel has begun to take away is no error; one whose namespace somebody else keeps is
@@ -71,13 +89,31 @@ impl Going {
         end_all(&objects, None, errors)
     }
 
-    /// All pairs, then all bridges.
+    /// All pairs, each before its bridge.
     fn objects(&self) -> (Vec<Object>, Vec<crate::Error>) {
-        let state = NetworkState { interfaces: self.interfaces.clone(), ..NetworkState::default() };
-        let (objects, errors) = Object::all(&state);
-        let (mut ports, bridges): (Vec<_>, Vec<_>) =
-            objects.into_iter().partition(|object| matches!(object, Object::Veth(_)));
-        ports.extend(bridges);
-        (ports, errors)
+        Object::all(&NetworkState { interfaces: self.interfaces.clone(), ..NetworkState::default() })
     }
+}
+
+/// How often, and with which pauses, a namespace is looked at that does not end yet: sockets that were open in it are given back by the
+/// kernel a little after their process.
+const LOOKS: u32 = 5;
+const PAUSE: Duration = Duration::from_micros(300);
+
+/// Leaves a pair to the kernel if its other end's namespace is ending, else deletes it.
+fn leave(host: &mut Side, name: &Name) -> Result<()> {
+    for look in 0..LOOKS {
+        if look > 0 {
+            std::thread::sleep(PAUSE);
+        }
+        if host.again(|| format!("link {name}"), |netlink| goes(netlink, name))? {
+            return Ok(());
+        }
+    }
+    Object::Veth(*name).end(host, None)
+}
+
+/// Whether the link is gone, or certain to go.
+fn goes(netlink: &mut Netlink, name: &Name) -> Answer<bool> {
+    side::find(netlink, name)?.map_or(Ok(true), |link| side::is_going(netlink, link.index))
 }

@@ -4,14 +4,15 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use libcontainer_netlink::{Link, LinkKind, Mac, Name, Netlink, RemoteLink, Result as Answer};
+use libcontainer_netlink::{Link, LinkKind, Name, Netlink, RemoteLink, Result as Answer};
 
+use crate::bridge::LastPort;
 use crate::config::{InterfaceState, NetworkState};
 use crate::device::Device;
 use crate::error::{Error, Named, Result};
 use crate::mark::Mark;
 use crate::side::{self, Side};
-use crate::{bridge, pasta, rules};
+use crate::{pasta, rules};
 
 /// How often all is tried: what can't be brought back from a namespace now is lost when that ends.
 const PASSES: usize = 2;
@@ -22,7 +23,7 @@ pub(crate) enum Object {
     /// The host's end of a pair; its name has random digits.
     Veth(Name),
     /// A bridge that goes with its last port.
-    Bridge { name: Name, mac: Option<Mac> },
+    Bridge(LastPort),
     /// A link within a namespace that was joined, which outlives the container.
     Inside { made_as: Name, name: Name, mark: Mark },
     /// A device that was moved.
@@ -70,6 +71,11 @@ impl Object {
         })
     }
 
+    /// The host's end, of a pair.
+    pub(crate) fn veth(&self) -> Option<Name> {
+        if let Self::Veth(name) = self { Some(*name) } else { None }
+    }
+
     /// Ends it; what is not there, or is not ours, is fine. Says nothing but what it has seen.
     pub(crate) fn end(&self, host: &mut Side, namespace: Option<&File>) -> Result<()> {
         match self {
@@ -77,7 +83,7 @@ impl Object {
                 || format!("link {name}"),
                 |netlink| side::delete(netlink, name, |link| matches!(link.kind, Some(LinkKind::Veth(_)))),
             ),
-            Self::Bridge { name, mac } => bridge::end(host, name, *mac),
+            Self::Bridge(bridge) => bridge.end(host),
             Self::Inside { made_as, name, mark } => host.again(
                 || format!("link {name}"),
                 |netlink| end_inside(netlink, &[*made_as, *name], |link| is_ours(link, made_as, mark)),
@@ -97,7 +103,7 @@ impl Object {
             Self::Veth(name) => {
                 host.again(|| format!("link {name}"), |netlink| Ok(side::find(netlink, name)?.is_none()))
             }
-            Self::Bridge { name, mac } => bridge::is_ended(host, name, *mac),
+            Self::Bridge(bridge) => bridge.is_ended(host),
             Self::Inside { .. } | Self::Device(_) | Self::Table(_) | Self::Pasta(_) => Ok(false),
         }
     }
@@ -107,7 +113,7 @@ fn own_bridge(interface: &InterfaceState) -> Result<Object> {
     let what = || "network state".to_owned();
     let name = Name::new(&interface.bridge).named(what)?;
     let mac = Some(interface.bridge_mac.as_str()).filter(|text| !text.is_empty());
-    Ok(Object::Bridge { name, mac: mac.map(str::parse).transpose().named(what)? })
+    Ok(Object::Bridge(LastPort { name, mac: mac.map(str::parse).transpose().named(what)? }))
 }
 
 /// A link in a namespace that others have too: it has the random name still, or our mark.

@@ -4,7 +4,9 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 
-use libcontainer_netlink::{Batch, Error as NetlinkError, Link, Name, Netlink, NewLink, Result as Answer};
+use libcontainer_netlink::{
+    Batch, Error as NetlinkError, Index, Link, Name, Netlink, NewLink, Result as Answer,
+};
 
 use crate::error::{Named, Result};
 
@@ -82,6 +84,25 @@ pub(crate) fn known<T>(answer: Answer<T>) -> Answer<Option<T>> {
 pub(crate) fn delete(netlink: &mut Netlink, name: &Name, ours: impl Fn(&Link) -> bool) -> Answer<()> {
     let Some(link) = find(netlink, name)?.filter(ours) else { return Ok(()) };
     known(netlink.delete(&link.index)).map(drop)
+}
+
+/// Whether a link goes for certain: it is gone, or the namespace of its other end ends, as nobody refers to that any more, and nothing
+/// brings it back. Not known to be going is not going.
+pub(crate) fn is_going(netlink: &mut Netlink, index: Index) -> Answer<bool> {
+    let Some(link) = known(netlink.link(index))? else { return Ok(true) };
+    match link.parent_namespace {
+        // The other end is here, or there is none.
+        None => Ok(false),
+        // KERNEL: peernet2id_alloc gives one that lives an id if it has none, unless there is no memory for that: hence the second look.
+        Some(..0) => {
+            Ok(known(netlink.link(index))?.is_none_or(|link| link.parent_namespace.is_some_and(|id| id < 0)))
+        }
+        Some(namespace) => match netlink.link_in(namespace, Index::LOOPBACK) {
+            // KERNEL: get_net_ns_by_id finds none whose count is zero.
+            Err(error) if error.is_refusal(libc::EINVAL) => Ok(true),
+            found => known(found).map(|_| false),
+        },
+    }
 }
 
 /// Adds a link. After a lost answer `there` tells whether it was done, for which the name must be nobody else's.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use libcontainer_netlink::{Name, Netlink};
 use libcontainer_plan::{HostContext, HostStep};
 
-use crate::bridge::{self, OwnBridge};
+use crate::bridge::{self, LastPort, OwnBridge};
 use crate::device::{Device, Kept};
 use crate::error::{Error, Named, Result};
 use crate::link::{self, Container};
@@ -180,12 +180,12 @@ fn locked(shared: &Shared) -> MutexGuard<'_, Sides> {
 }
 
 fn bridge_step(shared: &Shared, name: Name, own: OwnBridge) -> HostStep {
-    let (shared, object) = (Arc::clone(shared), Object::Bridge { name, mac: Some(own.mac) });
+    let (shared, object) = (Arc::clone(shared), Object::Bridge(LastPort { name, mac: Some(own.mac) }));
     let text = format!("make bridge {name} if it is missing");
     guarded(text, "remove it if nobody uses it", object, move |_| {
         let mut sides = locked(&shared);
         let mark = sides.mark.clone();
-        bridge::ensure(opened(&mut sides.host)?, &name, &own, &mark)
+        bridge::provide(opened(&mut sides.host)?, &name, &own, &mark)
     })
 }
 

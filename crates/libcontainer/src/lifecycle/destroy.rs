@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use libcontainer_cgroups::systemd::Environment;
 use libcontainer_cgroups::{Group, Place, remove_empty};
+use libcontainer_network::Going;
 use libcontainer_plan::{signal_pidfd, wait_readable};
 
 use super::again::again;
@@ -75,9 +76,13 @@ impl Teardown<'_> {
             Err(error) => return vec![error],
         };
         let init = if this_boot { self.look(|this| Init::open(this.state)).flatten() } else { None };
-        self.network(init.as_ref());
+        let going = self.network(init.as_ref());
         if this_boot {
             self.processes(init);
+        }
+        // ORDER: behind the processes, with which their network namespace ends, and links that go with it.
+        if let Some(going) = going.filter(|going| !going.is_empty()) {
+            self.look(|this| going.settle().map_err(|error| Error::network(this.what, error)));
         }
         self.errors
     }
@@ -88,16 +93,17 @@ impl Teardown<'_> {
         found.map_err(|error| self.errors.push(error)).ok()
     }
 
-    fn network(&mut self, init: Option<&Init>) {
+    /// Takes the network away, but for what goes with its namespace.
+    fn network(&mut self, init: Option<&Init>) -> Option<Going> {
         // ORDER: devices of the host's come back from the namespace before that ends with its processes.
         let namespace = match init {
             Some(init) if self.has_devices() => self.look(|_| init.network_namespace()).flatten(),
             _ => None,
         };
         self.look(|this| {
-            libcontainer_network::remove(&this.state.network_state, namespace.as_ref())
+            libcontainer_network::remove_later(&this.state.network_state, namespace.as_ref())
                 .map_err(|error| Error::network(this.what, error))
-        });
+        })
     }
 
     fn has_devices(&self) -> bool {
