@@ -14,7 +14,7 @@ const UNSAFE: [(&str, &str); 9] = [
     ("crates/plan/src/launch/clone.rs", "clone3 with a shared address space"),
     ("crates/plan/src/launch/raw.rs", "calls that neither nix nor rustix wraps"),
     ("crates/netlink/src/tun.rs", "ioctl of a tun device"),
-    ("crates/cgroups/src/syscall.rs", "bpf(2) and getdents64(2)"),
+    ("crates/cgroups/src/devices/bpf.rs", "bpf(2)"),
     ("crates/cgroups/tests/allocations.rs", "an allocator that counts"),
     ("vmguest/src/port.rs", "writes to the port that ends the machine"),
     ("benches/src/bin/floor.rs", "straight system calls to compare with"),

@@ -14,8 +14,6 @@ pub mod systemd;
 
 mod dir;
 mod error;
-#[allow(unsafe_code, reason = "no safe wrapper in nix")]
-mod syscall;
 
 pub use dir::Dir;
 pub use discovery::Layout;

@@ -5,11 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
 
+use super::bpf;
 use super::program::Program;
 use super::rules::Rule;
 use crate::dir::{Dir, patient};
 use crate::error::{Error, Result};
-use crate::{faults, syscall};
+use crate::faults;
 
 const ALLOW_MULTI: u32 = 2;
 const REPLACE: u32 = 4;
@@ -109,20 +110,20 @@ impl Filter {
     /// [`Error::Directory`] with the group's path; ENOENT when it isn't attached there.
     pub fn detach(&self, group: &Dir) -> Result<()> {
         let detached = faults::of("bpf", group.path(), "")
-            .and_then(|()| syscall::detach_program(group.as_fd(), self.fd.as_fd()));
+            .and_then(|()| bpf::detach_program(group.as_fd(), self.fd.as_fd()));
         detached.map_err(|errno| failed("bpf(BPF_PROG_DETACH)", group, errno))
     }
 
     fn attach_with(&self, group: &Dir, flags: u32, old: Option<&Filter>) -> std::result::Result<(), Errno> {
         faults::of("bpf", group.path(), "")?;
-        syscall::attach_program(group.as_fd(), self.fd.as_fd(), flags, old.map(|old| old.fd.as_fd()))
+        bpf::attach_program(group.as_fd(), self.fd.as_fd(), flags, old.map(|old| old.fd.as_fd()))
     }
 }
 
 fn load(bytes: &[u8], log: &mut [u8]) -> std::result::Result<OwnedFd, Errno> {
     faults::of("bpf", "bpf(BPF_PROG_LOAD)".as_ref(), "")?;
     // KERNEL: the verifier gives up with EAGAIN when a signal waits.
-    patient(|| syscall::load_program(bytes, *NAME, log))
+    patient(|| bpf::load_program(bytes, *NAME, log))
 }
 
 /// The programs that are attached to `group` itself, in the order in which they run (`BPF_PROG_QUERY`).
@@ -132,11 +133,11 @@ fn load(bytes: &[u8], log: &mut [u8]) -> std::result::Result<OwnedFd, Errno> {
 pub fn attached(group: &Dir) -> Result<Vec<Attached>> {
     let mut ids = [0_u32; MOST];
     let count = faults::of("bpf", group.path(), "")
-        .and_then(|()| syscall::attached_programs(group.as_fd(), &mut ids))
+        .and_then(|()| bpf::attached_programs(group.as_fd(), &mut ids))
         .map_err(|errno| failed("bpf(BPF_PROG_QUERY)", group, errno))?;
     let mut all = Vec::new();
     for id in ids.into_iter().take(count) {
-        match syscall::program_by_id(id).and_then(|fd| Ok((name(&fd)?, fd))) {
+        match bpf::program_by_id(id).and_then(|fd| Ok((name(&fd)?, fd))) {
             Ok((name, fd)) => all.push(Attached { id, name, filter: Filter { fd } }),
             // RACE: another manager took it off in between.
             Err(Errno::ENOENT) => {}
@@ -147,7 +148,7 @@ pub fn attached(group: &Dir) -> Result<Vec<Attached>> {
 }
 
 fn name(fd: &OwnedFd) -> std::result::Result<String, Errno> {
-    let name = syscall::program_name(fd.as_fd())?;
+    let name = bpf::program_name(fd.as_fd())?;
     Ok(String::from_utf8_lossy(until_nul(&name)).into_owned())
 }
 

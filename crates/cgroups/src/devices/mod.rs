@@ -16,6 +16,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[allow(unsafe_code, reason = "bpf(2) has no safe wrapper")]
+mod bpf;
 mod kernel;
 pub mod model;
 mod program;

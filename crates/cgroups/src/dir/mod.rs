@@ -1,9 +1,8 @@
 //! A directory of a control group file system, held by descriptor: renamed or replaced, it is never followed.
 
-mod listing;
-
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -15,7 +14,12 @@ use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 use crate::error::{Error, Result, display};
 use crate::faults;
 
-pub(crate) use listing::Entry;
+/// One entry of a directory.
+pub(crate) struct Entry {
+    pub(crate) name: OsString,
+    /// KERNEL: control group file systems always tell the type.
+    pub(crate) is_dir: bool,
+}
 
 const BELOW: ResolveFlag =
     ResolveFlag::RESOLVE_BENEATH.union(ResolveFlag::RESOLVE_NO_SYMLINKS).union(ResolveFlag::RESOLVE_NO_XDEV);
@@ -176,7 +180,7 @@ impl Dir {
         // The descriptor of `self` keeps its own offset: list through a fresh one.
         let listed = self.openat(OsStr::new("."), OFlag::O_DIRECTORY | OFlag::O_RDONLY).and_then(|fresh| {
             faults::of("getdents64", &self.path, "")?;
-            listing::entries(&fresh)
+            list(fresh).map_err(|error| Errno::from_raw(error.raw_os_error()))
         });
         listed.map_err(|errno| Error::directory("getdents64", &self.path, errno))
     }
@@ -297,6 +301,19 @@ impl Dir {
         // RACE: a rename anywhere on the machine may make the kernel give up a scoped lookup (EAGAIN); it's to be tried again.
         patient(|| openat2(&self.fd, name, how))
     }
+}
+
+/// All entries but `.` and `..`. Directories of nix and of std panic when they are dropped and close(2) fails.
+fn list(directory: OwnedFd) -> rustix::io::Result<Vec<Entry>> {
+    let mut all = Vec::new();
+    for entry in rustix::fs::Dir::new(directory)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            all.push(Entry { name: name.to_owned(), is_dir: entry.file_type().is_dir() });
+        }
+    }
+    Ok(all)
 }
 
 /// The way from a directory up and to a name there.

@@ -1,4 +1,4 @@
-//! System calls that have no safe wrapper: bpf(2) for device filters, and getdents64(2).
+//! bpf(2), which has no safe wrapper, for device filters.
 //!
 //! Of `union bpf_attr` only the parts that are used are written out, each as a struct without padding. The kernel takes
 //! any size of the union and holds what isn't given for zero (`bpf_check_uarg_tail_zero`).
@@ -10,17 +10,6 @@ use nix::errno::Errno;
 /// `BPF_PROG_TYPE_CGROUP_DEVICE` and the attach type `BPF_CGROUP_DEVICE`.
 const PROGRAM_TYPE: u32 = 15;
 const ATTACH_TYPE: u32 = 6;
-
-/// The next entries of a directory as records (`struct linux_dirent64`), and how many bytes they have; none at the end.
-pub(crate) fn directory_entries(directory: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
-    let (fd, size) = (directory.as_raw_fd(), buffer.len());
-    // SAFETY: the kernel writes at most `size` bytes to `buffer`, which is borrowed for the call.
-    count(unsafe { libc::syscall(libc::SYS_getdents64, fd, buffer.as_mut_ptr(), size) })
-}
-
-fn count(answer: libc::c_long) -> nix::Result<usize> {
-    usize::try_from(Errno::result(answer)?).map_err(|_| Errno::EOVERFLOW)
-}
 
 #[derive(Clone, Copy)]
 enum Command {
@@ -115,7 +104,7 @@ impl Attribute for ById {}
 impl Attribute for Info {}
 
 /// Loads a device program under the name `name`. What the verifier says is put into `log` unless that is empty.
-pub(crate) fn load_program(bytes: &[u8], name: [u8; 16], log: &mut [u8]) -> nix::Result<OwnedFd> {
+pub(super) fn load_program(bytes: &[u8], name: [u8; 16], log: &mut [u8]) -> nix::Result<OwnedFd> {
     let mut attribute = Load {
         program_type: PROGRAM_TYPE,
         count: length(bytes.len() / 8),
@@ -132,7 +121,7 @@ pub(crate) fn load_program(bytes: &[u8], name: [u8; 16], log: &mut [u8]) -> nix:
 }
 
 /// Attaches a program to a group, with `flags`, and in the place of `replaced`.
-pub(crate) fn attach_program(
+pub(super) fn attach_program(
     target: BorrowedFd<'_>,
     program: BorrowedFd<'_>,
     flags: u32,
@@ -149,7 +138,7 @@ pub(crate) fn attach_program(
 }
 
 /// Takes a program off a group.
-pub(crate) fn detach_program(target: BorrowedFd<'_>, program: BorrowedFd<'_>) -> nix::Result<()> {
+pub(super) fn detach_program(target: BorrowedFd<'_>, program: BorrowedFd<'_>) -> nix::Result<()> {
     let mut attribute = Attach {
         target: number(target),
         program: number(program),
@@ -160,7 +149,7 @@ pub(crate) fn detach_program(target: BorrowedFd<'_>, program: BorrowedFd<'_>) ->
 }
 
 /// Puts the numbers of the programs that are attached to a group itself into `ids`, and returns how many these are.
-pub(crate) fn attached_programs(target: BorrowedFd<'_>, ids: &mut [u32]) -> nix::Result<usize> {
+pub(super) fn attached_programs(target: BorrowedFd<'_>, ids: &mut [u32]) -> nix::Result<usize> {
     let mut attribute = Query {
         target: number(target),
         attach_type: ATTACH_TYPE,
@@ -173,13 +162,13 @@ pub(crate) fn attached_programs(target: BorrowedFd<'_>, ids: &mut [u32]) -> nix:
 }
 
 /// Opens the program with the number `id`.
-pub(crate) fn program_by_id(id: u32) -> nix::Result<OwnedFd> {
+pub(super) fn program_by_id(id: u32) -> nix::Result<OwnedFd> {
     let mut attribute = ById { id, ..ById::default() };
     bpf_fd(Command::ById, &mut attribute)
 }
 
 /// The name that a program's loader gave it, filled up with NUL.
-pub(crate) fn program_name(program: BorrowedFd<'_>) -> nix::Result<[u8; 16]> {
+pub(super) fn program_name(program: BorrowedFd<'_>) -> nix::Result<[u8; 16]> {
     let mut info = ProgramInfo::default();
     let mut attribute = Info {
         fd: number(program),
