@@ -3,9 +3,11 @@
 
 use std::path::Path;
 
+use libcontainer::cgroups::Layout;
+use libcontainer::cgroups::discovery::Mode;
 use libcontainer::network::netlink::Netlink;
 use libcontainer::{Config, ErrorKind, Factory, Network, Pid, ProcessConfig};
-use libcontainer_tests::{World, able, config};
+use libcontainer_tests::{World, able, config, skip};
 
 use super::{Kept, lives};
 
@@ -120,6 +122,40 @@ fn cut_at_every_byte() {
         factory.destroy(kept.web()).unwrap();
         assert!(!lives(pid) && !kept.web().exists());
     });
+}
+
+/// Neither file can be believed: the marks of its group and its links say what there is.
+#[test]
+fn by_the_marks() {
+    on_a_host("marks", |kept, config| {
+        if Layout::of_this_process().unwrap().mode == Mode::Absent {
+            return skip("by_the_marks", "no control groups");
+        }
+        let factory = Factory::new().unwrap();
+        let before = links();
+        for (name, damage) in DAMAGES {
+            let pid = start(kept, config);
+            let neighbour = kept.place.join("state/neighbour");
+            let other = Config { cgroups: Some(kept.place.cgroup()), ..config.clone() };
+            let other = other_group(other);
+            let process = ProcessConfig::new(["sleep", "300"]);
+            let other = factory.run(&neighbour, &other, process).unwrap();
+            FILES.iter().for_each(|file| damage(&kept.web().join(file)));
+            factory.destroy(kept.web()).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(!lives(pid) && !kept.web().exists(), "{name}");
+            assert_eq!(World::look(kept.place.path()).groups().count(), 0, "{name}");
+            assert!(lives(other.1.pid()), "{name}");
+            other.0.destroy().unwrap();
+            assert_eq!(links(), before, "{name}");
+        }
+    });
+}
+
+fn other_group(mut config: Config) -> Config {
+    let block = config.cgroups.as_mut().unwrap();
+    block.path.as_mut_os_string().push("-neighbour");
+    config.networks.truncate(1);
+    config
 }
 
 /// Neither file can be believed and there is no group to be found: destroy does not say that the container is gone.

@@ -11,10 +11,10 @@ use libcontainer_tests::{Place, able, config, skip};
 
 /// Whether the test can run; else says why not.
 pub(crate) fn ready(name: &str) -> bool {
-    if able(name) && !is_running() {
+    if able(name) && !is_running().unwrap() {
         skip(name, "systemd does not run this machine (in a guest: cargo xtask test --vm --cg systemd)");
     }
-    able(name) && is_running()
+    able(name) && is_running().unwrap()
 }
 
 fn scoped(place: &Place) -> Config {

@@ -14,12 +14,13 @@ pub mod systemd;
 
 mod dir;
 mod error;
+mod privilege;
 
 pub use dir::Dir;
 pub use discovery::Layout;
 pub use error::{Error, Result};
 pub use group::{
-    Existing, FreezerState, Group, GroupPath, Join, NotMember, Pid, Place, Plan, ProcessReader, Select,
-    check_member, check_own_room, remove_empty,
+    Existing, FreezerState, Group, GroupPath, Join, Marked, NotMember, Pid, Place, Plan, ProcessReader,
+    Select, check_member, check_own_room, find_marked, remove_empty,
 };
 pub use resources::Resources;

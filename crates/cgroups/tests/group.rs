@@ -11,6 +11,8 @@
 mod ground;
 #[path = "group/making.rs"]
 mod making;
+#[path = "group/marks.rs"]
+mod marks;
 #[path = "group/taking_down.rs"]
 mod taking_down;
 #[path = "group/unified.rs"]

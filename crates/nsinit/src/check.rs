@@ -192,12 +192,17 @@ fn cgroups() -> Item {
 
 fn systemd() -> Item {
     use libcontainer::cgroups::systemd::{Manager, Which, is_running};
-    let which = Which::for_this_process();
+    let which = match Which::for_this_process() {
+        Ok(which) => which,
+        Err(error) => return item("systemd", Ok((false, error.to_string())), "mount /proc"),
+    };
     let name = if which == Which::System { "the system's manager" } else { "the user's manager" };
     let version = Manager::connect(which, PATIENCE).and_then(|mut manager| manager.version());
     let look = match version {
         Ok(version) => (true, format!("{version}, {name} answers")),
-        Err(error) if is_running() => (false, format!("runs, but not to be asked: {error}")),
+        Err(error) if !matches!(is_running(), Ok(false)) => {
+            (false, format!("runs, but not to be asked: {error}"))
+        }
         // Where it does not run nothing else is to be expected.
         Err(_) => (false, "does not run this machine".to_owned()),
     };

@@ -39,15 +39,19 @@ impl Plan {
     /// [`Error::NotRolledBack`] when a directory that was made couldn't be removed again: [`Group::open`] and [`Group::destroy`]
     /// find it by [`Plan::places`].
     pub fn make(mut self, existing: Existing) -> Result<Group> {
-        let mut group = Group { nodes: Vec::new(), places: Vec::new(), missing: BTreeMap::new() };
+        let mut group =
+            Group { nodes: Vec::new(), places: Vec::new(), missing: BTreeMap::new(), unmarked: None };
         let mut ways = Vec::new();
         let (places, mounts) = (std::mem::take(&mut self.places), std::mem::take(&mut self.mounts.0));
         for (place, mount) in places.into_iter().zip(mounts) {
             let controllers = place.controllers.clone();
             match self.make_place(&place, &mount, existing) {
-                Ok((node, way)) => {
+                Ok((node, mut way)) => {
                     group.places.push(node.place.clone());
                     group.nodes.push(node);
+                    if group.unmarked.is_none() {
+                        group.unmarked = way.unmarked();
+                    }
                     ways.push(way);
                 }
                 Err(error) if self.select == Select::Usable && is_refusal(&error) => {
@@ -63,7 +67,7 @@ impl Plan {
     fn make_place(&mut self, place: &Place, mount: &Arc<Dir>, existing: Existing) -> Result<(Node, Way)> {
         let levels = place.below.components().count();
         for _ in 1..ATTEMPTS {
-            let mut way = Way::new(Arc::clone(mount), levels);
+            let mut way = Way::new(Arc::clone(mount), levels, self.mark.clone());
             match self.make_node(place.clone(), &mut way, existing) {
                 Ok(node) => return Ok((node, way)),
                 Err(error) => match take_back(vec![way], error) {
@@ -95,6 +99,7 @@ impl Plan {
         }
         refuse_threaded(&place, way.dir())?;
         if self.of_unit {
+            way.mark();
             place.new = way.made().max(1);
         }
         Node::new(place, Arc::clone(way.dir()))

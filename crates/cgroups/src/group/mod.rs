@@ -17,6 +17,7 @@ mod freeze;
 mod join;
 mod kill;
 mod make;
+mod mark;
 mod member;
 mod path;
 mod pid;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 pub use freeze::FreezerState;
 pub use join::Join;
 pub use make::Existing;
+pub use mark::{Marked, find_marked};
 pub use member::{NotMember, check_member};
 pub use path::GroupPath;
 pub use pid::Pid;
@@ -59,6 +61,7 @@ pub struct Group {
     /// Where it is, was, or was to be.
     places: Vec<Place>,
     missing: BTreeMap<String, String>,
+    unmarked: Option<Error>,
 }
 
 /// The group in one hierarchy.
@@ -77,7 +80,8 @@ impl Group {
     /// # Errors
     /// [`Error::Directory`] and [`Error::Read`], except for what isn't there.
     pub fn open(places: &[Place]) -> Result<Self> {
-        let mut group = Self { nodes: Vec::new(), places: places.to_vec(), missing: BTreeMap::new() };
+        let mut group =
+            Self { nodes: Vec::new(), places: places.to_vec(), missing: BTreeMap::new(), unmarked: None };
         for place in places {
             match Self::open_node(place) {
                 Ok(Some(node)) => group.nodes.push(node),
@@ -113,6 +117,12 @@ impl Group {
     #[must_use]
     pub fn missing(&self) -> &BTreeMap<String, String> {
         &self.missing
+    }
+
+    /// Why not all of its directories could be marked, if they were to be ([`Plan::mark`]): only told by the handle that made them.
+    #[must_use]
+    pub fn unmarked(&self) -> Option<&Error> {
+        self.unmarked.as_ref()
     }
 
     /// True when none of the directories was there when the handle was made: also for a group in no hierarchy at all.

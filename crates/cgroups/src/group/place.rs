@@ -48,9 +48,9 @@ impl Place {
         made
     }
 
-    /// Looks at what there is, and returns the root of the hierarchy too. Makes nothing.
-    pub(super) fn plan(hierarchy: &Hierarchy, below: PathBuf) -> Result<(Self, Dir)> {
-        let mut place = Self {
+    /// The group `below` of a hierarchy, none of whose directories is ours.
+    pub(super) fn of(hierarchy: &Hierarchy, below: PathBuf) -> Self {
+        Self {
             unified: hierarchy.version == Version::V2,
             controllers: hierarchy.controllers.clone(),
             mountpoint: hierarchy.mountpoint.clone(),
@@ -58,7 +58,12 @@ impl Place {
             new: 0,
             inode: None,
             no_prefix: hierarchy.no_prefix,
-        };
+        }
+    }
+
+    /// Looks at what there is, and returns the root of the hierarchy too. Makes nothing.
+    pub(super) fn plan(hierarchy: &Hierarchy, below: PathBuf) -> Result<(Self, Dir)> {
+        let mut place = Self::of(hierarchy, below);
         let mount = place.open_mount()?;
         let mut deepest: Option<Dir> = None;
         let components: Vec<_> = place.below.components().collect();

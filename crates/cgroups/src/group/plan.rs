@@ -31,6 +31,8 @@ pub struct Plan {
     pub(super) select: Select,
     /// The group is a unit's: what systemd has made of it when it is made here is systemd's, but for the group itself.
     pub(crate) of_unit: bool,
+    /// What the directories are marked with.
+    pub(super) mark: Option<Vec<u8>>,
 }
 
 impl Plan {
@@ -48,6 +50,7 @@ impl Plan {
             missing: BTreeMap::new(),
             select: select.clone(),
             of_unit: false,
+            mark: None,
         };
         plan.check_selected(layout)?;
         let mut taken = BTreeSet::new();
@@ -93,6 +96,15 @@ impl Plan {
     #[must_use]
     pub fn missing(&self) -> &BTreeMap<String, String> {
         &self.missing
+    }
+
+    /// Has the directories that are made marked with `token`, of at most 4096 bytes: [`find_marked`](super::find_marked) then finds the
+    /// group without a record of it. So that it finds nobody else's, let the token be what only one owner can have at a time, such as the path of
+    /// the directory where its record is.
+    ///
+    /// One fsetxattr(2) for each directory, as far as the kernel takes it: [`Group::unmarked`](super::Group::unmarked) says why not.
+    pub fn mark(&mut self, token: impl Into<Vec<u8>>) {
+        self.mark = Some(token.into());
     }
 
     pub(super) fn leave_out(&mut self, controllers: &[String], why: &str) {

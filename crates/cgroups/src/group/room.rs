@@ -2,9 +2,8 @@
 
 use super::{Group, Place, walk};
 use crate::dir::Dir;
-use crate::discovery::{Hierarchy, Layout};
+use crate::discovery::Layout;
 use crate::error::{Error, Result};
-use crate::stats::Version;
 
 impl Group {
     /// Looks whether one more process may be born into the group, by its `pids.max` and by those above it.
@@ -49,21 +48,9 @@ impl Group {
 /// [`Error::Full`]; [`Error::Invalid`], [`Error::Directory`] and [`Error::Read`] when that can't be seen from here.
 pub fn check_own_room(layout: &Layout, count: u64) -> Result<()> {
     let Some(pids) = layout.hierarchy("pids").or(layout.v2.as_ref()) else { return Ok(()) };
-    let place = own_place(pids)?;
+    let place = Place::of(pids, pids.own_below()?);
     room_in(&walk::descend(&place.open_mount()?, &place.below)?, &place, count)?;
     room_above(&place, count)
-}
-
-fn own_place(hierarchy: &Hierarchy) -> Result<Place> {
-    Ok(Place {
-        unified: hierarchy.version == Version::V2,
-        controllers: hierarchy.controllers.clone(),
-        mountpoint: hierarchy.mountpoint.clone(),
-        below: hierarchy.own_below()?,
-        new: 0,
-        inode: None,
-        no_prefix: hierarchy.no_prefix,
-    })
 }
 
 /// The groups above `place`, up to what is mounted, which need not be the root of the hierarchy.

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
+use super::mark::mark;
 use super::wait::Patience;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
@@ -21,12 +22,16 @@ pub(super) struct Way {
     leaf: usize,
     /// What was made, from the top down: level and name.
     made: Vec<(usize, OsString)>,
+    /// What directories are marked with.
+    token: Option<Vec<u8>>,
+    unmarked: Option<Error>,
 }
 
 impl Way {
     /// The way to a group that is `levels` below the root of its hierarchy.
-    pub(super) fn new(mount: Arc<Dir>, levels: usize) -> Self {
-        Self { dir: mount, depth: 0, leaf: levels.saturating_sub(1), made: Vec::new() }
+    pub(super) fn new(mount: Arc<Dir>, levels: usize, token: Option<Vec<u8>>) -> Self {
+        let leaf = levels.saturating_sub(1);
+        Self { dir: mount, depth: 0, leaf, made: Vec::new(), token, unmarked: None }
     }
 
     /// The deepest directory.
@@ -48,7 +53,23 @@ impl Way {
         }
         self.dir = Arc::new(self.dir.child(name)?);
         self.depth += 1;
+        if is_new {
+            self.mark();
+        }
         Ok(is_new)
+    }
+
+    /// Marks the deepest directory. A group does without its mark, but says so.
+    pub(super) fn mark(&mut self) {
+        let marked = self.token.as_ref().map_or(Ok(()), |token| mark(&self.dir, token));
+        if let Err(errno) = marked {
+            self.unmarked = Some(Error::directory("fsetxattr", self.dir.path(), errno));
+        }
+    }
+
+    /// Why a directory could not be marked.
+    pub(super) fn unmarked(&mut self) -> Option<Error> {
+        self.unmarked.take()
     }
 
     /// Removes what was made, from the bottom up. What others use by now stays, but for the group itself. Returns what is left.

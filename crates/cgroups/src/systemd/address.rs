@@ -6,6 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use crate::error::{Error, Result};
+use crate::privilege::is_root_of_machine;
 
 /// systemd's own socket, for root only: no bus daemon behind it, so it works when there is none.
 const PRIVATE: &str = "/run/systemd/private";
@@ -36,11 +37,11 @@ pub struct Environment {
 
 impl Which {
     /// The manager for this process: the system's for root, else the user's. Root of a user namespace is such a user.
-    #[must_use]
-    pub fn for_this_process() -> Self {
-        let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-        let all = map.split_whitespace().eq(["0", "0", "4294967295"]) || map.is_empty();
-        if nix::unistd::geteuid().is_root() && all { Self::System } else { Self::User }
+    ///
+    /// # Errors
+    /// [`Error::Read`] of `/proc/self/uid_map`: then it can't be known.
+    pub fn for_this_process() -> Result<Self> {
+        Ok(if is_root_of_machine()? { Self::System } else { Self::User })
     }
 }
 

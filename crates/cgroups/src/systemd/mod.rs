@@ -40,6 +40,8 @@ pub mod wire;
 
 use std::path::Path;
 
+use crate::error::{Error, Result};
+
 pub use address::{Endpoint, Environment, Socket, Which, parse as parse_address};
 pub use annotation::{PREFIX as ANNOTATION_PREFIX, annotated};
 pub use bus::{Answer, Bus, Refusal};
@@ -51,8 +53,15 @@ pub use property::{INFINITY, Property, Target};
 pub use unit::{Placement, Slice, Unit};
 pub use value::{Array, Value};
 
-/// True when systemd runs this machine (`/run/systemd/system` is a directory, as sd_booted(3) looks at it).
-#[must_use]
-pub fn is_running() -> bool {
-    std::fs::symlink_metadata(Path::new("/run/systemd/system")).is_ok_and(|found| found.is_dir())
+/// Whether systemd runs this machine (`/run/systemd/system` is a directory, as sd_booted(3) looks at it).
+///
+/// # Errors
+/// [`Error::Directory`] when that can't be seen.
+pub fn is_running() -> Result<bool> {
+    let path = Path::new("/run/systemd/system");
+    match std::fs::symlink_metadata(path) {
+        Ok(found) => Ok(found.is_dir()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(Error::Directory { call: "stat", path: path.into(), source }),
+    }
 }

@@ -4,29 +4,40 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use libcontainer_cgroups::{Dir, Group, Place};
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
+use super::PATIENCE;
+use super::mark::end_marked;
 use super::process_limit;
 use crate::error::as_io;
 use crate::process::OutOfMemory;
 use crate::setup::CgroupSetup;
-
-/// How long a group may take to get empty.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A group on its way, shared by the steps that make it.
 #[derive(Debug, Default)]
 pub(crate) struct Entry {
     /// How many processes the start needs at once.
     pub(super) processes: u64,
+    /// What there is to be taken back.
+    made: Mutex<Made>,
     /// What of the group is open. Not the group itself for longer than needed: that is a descriptor in each hierarchy.
     open: Mutex<Open>,
     /// The limit of processes that was reached when the start failed.
     full: Mutex<Option<libcontainer_cgroups::Error>>,
+}
+
+/// What was made.
+#[derive(Debug, Default)]
+enum Made {
+    #[default]
+    Nothing,
+    /// The whole group.
+    Group(Vec<Place>),
+    /// A part that couldn't be taken back: why, and its mark.
+    Part(String, Vec<u8>),
 }
 
 /// What a start holds of its group.
@@ -89,8 +100,34 @@ impl Entry {
         self.open().group.take().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
     }
 
+    /// Notes the group, which is to be taken away when the start fails.
+    pub(super) fn note_made(&self, places: &[Place]) {
+        *self.made() = Made::Group(places.to_vec());
+    }
+
+    /// Notes what the failure to make the group has left, if anything.
+    pub(super) fn note_left(&self, error: libcontainer_cgroups::Error, token: Vec<u8>) -> io::Error {
+        if matches!(error, libcontainer_cgroups::Error::NotRolledBack { .. }) {
+            *self.made() = Made::Part(error.to_string(), token);
+        }
+        as_io(error)
+    }
+
+    /// Takes away what was made.
+    pub(super) fn take_back(&self) -> io::Result<()> {
+        match &*self.made() {
+            Made::Nothing => Ok(()),
+            Made::Group(places) => self.unmake(places),
+            // Without marks it is still there: the record, which says where, has to stay.
+            Made::Part(why, token) => match end_marked(token).map_err(as_io)? {
+                true => Ok(()),
+                false => Err(io::Error::other(why.clone())),
+            },
+        }
+    }
+
     /// Takes the group at `places` away again. Its limits go with it: what they say of the failure is kept.
-    pub(super) fn unmake(&self, places: &[Place]) -> io::Result<()> {
+    fn unmake(&self, places: &[Place]) -> io::Result<()> {
         // ORDER: what is open may be just what there is too little of.
         drop(std::mem::take(&mut *self.open()));
         let group = Group::open(places).map_err(as_io)?;
@@ -118,6 +155,10 @@ impl Entry {
     /// The watch on its memory.
     pub(crate) fn memory(&self) -> Option<OutOfMemory> {
         self.open().memory.take()
+    }
+
+    fn made(&self) -> MutexGuard<'_, Made> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn open(&self) -> MutexGuard<'_, Open> {

@@ -2,7 +2,7 @@
 
 use libcontainer_cgroups::{FreezerState, Group, Place};
 
-use super::entry::PATIENCE;
+use super::PATIENCE;
 use crate::error::{Error, Result};
 use crate::record::{RunState, State};
 

@@ -3,15 +3,20 @@
 mod entry;
 mod freezer;
 mod limits;
+mod mark;
 mod planned;
 mod process_limit;
 mod shown;
 mod unit;
 
-pub(crate) use entry::{Entry, PATIENCE, WayIn, setup};
+pub(crate) use entry::{Entry, WayIn, setup};
 pub(crate) use freezer::{frozen, let_die};
 pub(crate) use limits::change;
+pub(crate) use mark::{end_marked, token};
 pub(crate) use planned::{GroupSteps, Planned};
 pub(crate) use process_limit::{check_move, explain, limit_of};
 pub(crate) use shown::shown;
 pub(crate) use unit::{attach, stop};
+
+/// How long a group may take to get empty.
+pub(crate) const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);

@@ -1,15 +1,15 @@
 //! A control group that is planned from the config: what the host does to make and limit it.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use libcontainer_cgroups::limits::{self, OnRefusal};
 use libcontainer_cgroups::systemd::Environment;
-use libcontainer_cgroups::{Error as Cause, Existing, Group, Layout, Place, Plan, Resources, Select};
-use libcontainer_plan::{HostStep, Probe};
+use libcontainer_cgroups::{Existing, Group, Layout, Place, Plan, Resources, Select};
+use libcontainer_plan::{HostContext, HostStep, Probe};
 
 use super::entry::{Entry, setup};
+use super::mark::token;
 use super::process_limit;
 use super::unit::{self, Scope};
 use crate::config::Cgroup;
@@ -21,6 +21,8 @@ use crate::setup::CgroupSetup;
 #[derive(Debug)]
 pub(crate) struct Planned {
     plan: Plan,
+    /// The container's directory.
+    dir: PathBuf,
     resources: Resources,
     /// The unit, if systemd makes the group.
     scope: Option<Scope>,
@@ -61,7 +63,7 @@ impl Planned {
         if let Some(scope) = &mut scope {
             scope.limit(&resources).map_err(failed)?;
         }
-        Ok(Self { plan, resources, scope, environment })
+        Ok(Self { plan, dir: dir.to_owned(), resources, scope, environment })
     }
 
     /// The unit, for the record.
@@ -95,23 +97,24 @@ impl Planned {
         let undone = Arc::clone(entry);
         // A scope is made with its first process in it: by systemd where that has controllers, by us in the other hierarchies.
         let existing = if scoped { Existing::Adopt } else { Existing::Refuse };
-        let (plan, has_limits) = (self.plan, self.resources != Resources::default());
+        let (mut plan, dir, has_limits) = (self.plan, self.dir, self.resources != Resources::default());
         let paths = if scoped { Vec::new() } else { setup(plan.places()).tasks };
         let mut steps: Vec<_> =
             self.scope.map(|scope| start_step(scope, self.environment)).into_iter().collect();
-        steps.push(HostStep::new(text, UNDO, move |context| {
-            let group = plan.make(existing).map_err(as_io)?;
+        let run = move |context: &mut HostContext| {
+            let token = token(&dir)?;
+            plan.mark(token.clone());
+            let group = plan.make(existing).map_err(|error| make.note_left(error, token))?;
+            make.note_made(group.places());
             made(&group);
-            let places = group.places().to_vec();
             let entered = if scoped {
                 enter(&group, context.pid()?)
             } else {
                 process_limit::check_move(&group, make.processes)
             };
-            let kept = entered.map_err(as_io).and_then(|()| make.keep(group, &paths, has_limits));
-            kept.map_err(|error| unmade(&undone, &places, error))?;
-            Ok(Some(Box::new(move || undone.unmake(&places))))
-        }));
+            entered.map_err(as_io).and_then(|()| make.keep(group, &paths, has_limits))
+        };
+        steps.push(HostStep::guarded(text, UNDO, run, move || undone.take_back()));
         if has_limits {
             let (resources, limit) = (self.resources, Arc::clone(entry));
             steps.push(HostStep::new(limits_text(&resources), "", move |_| {
@@ -140,23 +143,6 @@ fn start_step(mut scope: Scope, environment: Arc<Environment>) -> HostStep {
 /// Moves the init into the hierarchies in which systemd has not.
 fn enter(group: &Group, pid: libcontainer_plan::Pid) -> libcontainer_cgroups::Result<()> {
     libcontainer_cgroups::Pid::new(pid.as_raw()).and_then(|pid| group.attach(pid))
-}
-
-/// Removes a group that can't be entered.
-fn unmade(entry: &Entry, places: &[Place], error: io::Error) -> io::Error {
-    let of_group = |error: io::Error| {
-        error.downcast().unwrap_or_else(|source| Cause::Directory {
-            call: "enter",
-            path: PathBuf::new(),
-            source,
-        })
-    };
-    match entry.unmake(places) {
-        Ok(()) => error,
-        Err(left) => {
-            as_io(Cause::NotRolledBack { cause: Box::new(of_group(error)), left: vec![of_group(left)] })
-        }
-    }
 }
 
 pub(super) const UNDO: &str = "kill what is in it and remove it";

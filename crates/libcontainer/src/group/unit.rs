@@ -42,7 +42,7 @@ impl Scope {
     ) -> Result<(Self, Plan)> {
         let what = || format!("control group of {id:?}");
         let failed = |error| Error::cgroup(what(), error);
-        let user = Which::for_this_process() == Which::User;
+        let user = Which::for_this_process().map_err(failed)? == Which::User;
         let placement = placement(config, id, user).map_err(failed)?;
         let further = further(config).map_err(failed)?;
         let mut manager = connect(environment, user).map_err(|error| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::again::again;
 use crate::error::{Error, ErrorKind, Result};
+use crate::group;
 use crate::record::{State, StateError, Store};
 
 /// By what a container is ended.
@@ -73,7 +74,15 @@ pub(super) fn end_marked(dir: &Path, what: &str) -> std::result::Result<bool, Ve
         found.and_then(|found| found.remove()).map_err(|error| Error::network(what, error))
     });
     errors.extend(network.err());
-    if errors.is_empty() { Ok(false) } else { Err(errors) }
+    let group = again(|| {
+        let token =
+            group::token(&dir).map_err(|error| Error::io(format!("{what}: {}", dir.display()), error))?;
+        group::end_marked(&token).map_err(|error| Error::cgroup(what, error))
+    });
+    match group {
+        Ok(found) if errors.is_empty() => Ok(found),
+        other => Err(errors.into_iter().chain(other.err()).collect()),
+    }
 }
 
 impl Known {
