@@ -223,3 +223,28 @@ fn a_pid_file_that_cant_be_written() {
     assert_eq!(beside.filter(|entry| entry.file_name().to_string_lossy().starts_with("taken")).count(), 1);
     operator.check(&["delete", "--force", "web"], 0, "");
 }
+
+/// Directories of the state are read whatever close(2) says of them: the standard library's and nix's would panic.
+#[test]
+fn directories_that_can_not_be_closed() {
+    let Some(operator) = Operator::new("closed") else { return };
+    if !std::path::Path::new("/usr/bin/strace").exists() {
+        return libcontainer_tests::skip("directories_that_can_not_be_closed", "strace is not installed");
+    }
+    for errno in ["EIO", "EBADF"] {
+        operator.check(&["run", "--detach", "web"], 0, "");
+        for (args, wanted) in [(&["list"][..], "web"), (&["delete", "--force", "web"], "")] {
+            let state = operator.place.join("state");
+            let mut command = Command::new("strace");
+            command.args(["-o", "/dev/null", "-e", &format!("inject=close:error={errno}")]);
+            command.arg("-P").arg(&state).arg("-P").arg(state.join("web"));
+            let plain = operator.command(args);
+            command.arg(plain.get_program()).args(plain.get_args());
+            let output = command.output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(output.status.success() && text.contains(wanted), "{errno} {args:?}: {output:?}");
+        }
+        operator.check(&["list", "--quiet"], 0, "");
+        assert_eq!(operator.inside(), [0; 0]);
+    }
+}

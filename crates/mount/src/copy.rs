@@ -1,19 +1,19 @@
 //! Copying a tree by descriptors: no link is followed, no path is resolved over more than one name.
 
-use std::ffi::CStr;
+use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 
+use libcontainer_plan::names;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fchmod, fstat, mkdirat, mknodat, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchownat, setfsgid, setfsuid, symlinkat};
-
-use crate::listing::names;
 
 /// Deepest directory that is copied: each level holds three descriptors.
 const DEPTH: usize = 100;
@@ -92,7 +92,7 @@ impl Copier {
         &self,
         from: &OwnedFd,
         to: &OwnedFd,
-        name: &CStr,
+        name: &OsStr,
         path: &mut Vec<u8>,
         depth: usize,
     ) -> io::Result<()> {
@@ -152,7 +152,7 @@ impl Copier {
         made
     }
 
-    fn make_directory(&self, to: &OwnedFd, name: &CStr) -> Result<OwnedFd, Errno> {
+    fn make_directory(&self, to: &OwnedFd, name: &OsStr) -> Result<OwnedFd, Errno> {
         self.create(|| {
             mkdirat(to, name, Mode::S_IRWXU)?;
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -160,7 +160,7 @@ impl Copier {
         })
     }
 
-    fn file(&self, source: &OwnedFd, to: &OwnedFd, name: &CStr) -> io::Result<()> {
+    fn file(&self, source: &OwnedFd, to: &OwnedFd, name: &OsStr) -> io::Result<()> {
         // RACE: opened by the descriptor that was looked at: the name may be something else by now.
         let mut source = File::open(format!("/proc/self/fd/{}", source.as_raw_fd()))?;
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -171,7 +171,7 @@ impl Copier {
     }
 
     /// Owner first: chown takes set-user-id bits away.
-    fn settle(&self, to: &OwnedFd, name: &CStr, data: &FileStat) -> Result<(), Errno> {
+    fn settle(&self, to: &OwnedFd, name: &OsStr, data: &FileStat) -> Result<(), Errno> {
         let kept = own(to, name, data)?;
         if data.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFLNK.bits() {
             let mode = mode(data, kept);
@@ -183,7 +183,7 @@ impl Copier {
     }
 
     fn settle_root(&self, to: &OwnedFd, data: &FileStat, root: Root) -> io::Result<()> {
-        let kept = !root.owner || own(to, c".", data).map_err(named(b"/", "fchownat"))?;
+        let kept = !root.owner || own(to, OsStr::new("."), data).map_err(named(b"/", "fchownat"))?;
         if root.mode {
             fchmod(to, mode(data, kept)).map_err(named(b"/", "fchmod"))?;
         }
@@ -192,7 +192,7 @@ impl Copier {
 }
 
 /// Whether owner and group could both be kept: both have to be mapped in the user namespace of the filesystem.
-fn own(to: &OwnedFd, name: &CStr, data: &FileStat) -> Result<bool, Errno> {
+fn own(to: &OwnedFd, name: &OsStr, data: &FileStat) -> Result<bool, Errno> {
     let (uid, gid) = (Some(Uid::from_raw(data.st_uid)), Some(Gid::from_raw(data.st_gid)));
     let mut kept = true;
     for (uid, gid) in [(uid, None), (None, gid)] {

@@ -1,15 +1,12 @@
 //! Device nodes: the config type, 2014's default lists, and reading the host's nodes.
 
-use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use libcontainer_plan::names;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-use crate::listing::names;
 
 /// Number that stands for any in an allow list.
 pub const WILDCARD: i64 = -1;
@@ -184,10 +181,10 @@ pub fn host_devices() -> io::Result<Vec<DeviceNode>> {
     let mut left = vec![PathBuf::from("/dev")];
     while let Some(dir) = left.pop() {
         for name in there(&dir, File::open(&dir).and_then(names))?.unwrap_or_default() {
-            let path = dir.join(OsStr::from_bytes(name.as_bytes()));
+            let path = dir.join(&name);
             // RACE: removed since it was listed.
             let Some(data) = there(&path, path.symlink_metadata())? else { continue };
-            let skipped = [c"pts", c"shm", c"fd"].contains(&name.as_c_str());
+            let skipped = ["pts", "shm", "fd"].iter().any(|known| name == *known);
             if data.is_dir() && !skipped {
                 left.push(path);
             } else {

@@ -5,7 +5,6 @@ mod config;
 mod copy;
 mod defaults;
 mod device;
-mod listing;
 mod mountinfo;
 mod options;
 pub mod plan;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::Read;
 
+use libcontainer::plan::names;
+
 use crate::failure::{Named, Outcome, shown};
 use crate::output::say;
 
@@ -90,12 +92,11 @@ fn read(path: &str) -> String {
 
 /// Names in a directory, or why there are none.
 fn list(dir: &str, wanted: impl Fn(&str) -> bool) -> String {
-    let name = |entry: std::io::Result<fs::DirEntry>| Ok(entry?.file_name().to_string_lossy().into_owned());
-    let names: std::io::Result<Vec<_>> = fs::read_dir(dir).and_then(|entries| entries.map(name).collect());
-    names.map_or_else(
+    fs::File::open(dir).and_then(names).map_or_else(
         |error| shown(&error),
-        |mut names| {
-            names.retain(|name| wanted(name));
+        |names| {
+            let names = names.iter().map(|name| name.to_string_lossy().into_owned());
+            let mut names: Vec<_> = names.filter(|name| wanted(name)).collect();
             names.sort();
             names.join(" ")
         },

@@ -1,8 +1,9 @@
 //! list and state.
 
-use std::fs::DirEntry;
+use std::fs::File;
 use std::path::Path;
 
+use libcontainer::plan::names;
 use libcontainer::{Container, ErrorKind, Factory, RunState};
 use serde_json::{Value, json};
 
@@ -57,13 +58,13 @@ fn time(seconds: u64) -> String {
 
 pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
     let called = |call: &str| format!("state directory {}: {call}", root.dir().display());
-    let entries = match root.dir().read_dir() {
+    let names = match File::open(root.dir()).and_then(names) {
         // No container was ever made.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        entries => entries.and_then(Iterator::collect).named(called("read"))?,
+        names => names.named(called("read"))?,
     };
     let factory = Factory::new()?;
-    let mut all: Vec<_> = entries.iter().filter_map(|entry| item(&factory, entry)).collect();
+    let mut all: Vec<_> = names.iter().filter_map(|name| item(&factory, &root.dir().join(name))).collect();
     all.sort_by_key(|item| item["id"].to_string());
     print(&all, args)?;
     // A damaged record is a fact, and is listed as one. What could not be found out is not.
@@ -77,23 +78,24 @@ pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
 const UNKNOWN: &str = "unknown";
 
 /// What is shown of an entry; nothing of a file. One damaged entry must not hide the others.
-fn item(factory: &Factory, entry: &DirEntry) -> Option<Value> {
-    let path = entry.path();
-    let id = entry.file_name().to_string_lossy().into_owned();
+fn item(factory: &Factory, path: &Path) -> Option<Value> {
+    let id = path.file_name()?.to_string_lossy().into_owned();
     let failed =
         |status: &str, error: String| Some(json!({"id": id, "status": status, "pid": 0, "error": error}));
-    match entry.file_type() {
+    match path.symlink_metadata() {
+        // It is gone since it was listed.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
         Err(error) => return failed(UNKNOWN, format!("{}: {}", path.display(), shown(&error))),
         Ok(kind) if !kind.is_dir() => return None,
         Ok(_) => {}
     }
-    match trial::owner_of(&path) {
+    match trial::owner_of(path) {
         Err(failure) => return failed(UNKNOWN, failure.to_string()),
         // It is shown by its container; one that was killed earlier has none.
         Ok(Some(container)) => return abandoned(&container),
         Ok(None) => {}
     }
-    let described = factory.load(&path).and_then(|container| describe(&container));
+    let described = factory.load(path).and_then(|container| describe(&container));
     match described {
         Ok(item) => Some(item),
         Err(error) if error.kind() == ErrorKind::Corrupt => failed("broken", error.to_string()),

@@ -16,6 +16,7 @@ mod host;
 mod ids;
 pub mod interpret;
 mod launch;
+mod listing;
 mod namespace;
 pub mod order;
 mod part;
@@ -47,6 +48,7 @@ pub use launch::{
     INIT_SIZE, Launch, Launched, Stamp, StandBy, init_image, join_session_keyring, open_pidfd,
     parent_death_signal, prlimit, queue, reap_left, set_parent_death_signal, signal_pidfd,
 };
+pub use listing::names;
 pub use namespace::{namespace_link, open_namespace};
 pub use plan::{Counts, Plan};
 pub use probe::{Nested, Probe};

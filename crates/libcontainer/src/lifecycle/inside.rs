@@ -1,11 +1,12 @@
 //! A running container as its first process shows it.
 
+use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use libcontainer_plan::Pid;
-use nix::dir::Dir;
+use libcontainer_plan::{Pid, names};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, readlink, readlinkat};
 use nix::sys::stat::Mode;
@@ -56,14 +57,9 @@ fn different(pid: Pid) -> io::Result<(u32, Vec<String>)> {
 
 /// All processes.
 fn pids() -> io::Result<Vec<Pid>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut pids = Vec::new();
-    for entry in Dir::open("/proc", flags, Mode::empty())?.iter() {
-        // What is no number is no process.
-        let number = entry?.file_name().to_str().ok().and_then(|name| name.parse().ok());
-        pids.extend(number.and_then(Pid::new));
-    }
-    Ok(pids)
+    // What is no number is no process.
+    let number = |name: OsString| name.to_str()?.parse().ok().and_then(Pid::new);
+    Ok(File::open("/proc").and_then(names)?.into_iter().filter_map(number).collect())
 }
 
 /// All processes whose pid namespace is that of `init`.

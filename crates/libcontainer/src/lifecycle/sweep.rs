@@ -1,17 +1,20 @@
 //! What programs that were killed have left: containers half-made, or kept ready for nobody.
 
+use std::fs::File;
 use std::path::Path;
+
+use libcontainer_plan::names;
 
 use super::destroy::destroy;
 use super::host::Host;
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{Init, Status, Store, names_in};
+use crate::record::{Init, Status, Store};
 
 /// Ends what was left in `dir`, and returns the names.
 pub(crate) fn sweep(host: &Host, dir: &Path) -> Result<Vec<String>> {
     let failed = |error| Error::io(format!("look for containers in {}", dir.display()), error);
     let (mut ended, mut first) = (Vec::new(), None);
-    for name in names_in(dir).map_err(failed)? {
+    for name in File::open(dir).and_then(names).map_err(failed)? {
         match sweep_one(host, &dir.join(&name)) {
             Ok(true) => ended.push(name.to_string_lossy().into_owned()),
             Ok(false) => {}

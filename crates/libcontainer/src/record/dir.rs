@@ -1,12 +1,10 @@
 //! Directories by descriptor.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fstatat};
@@ -40,24 +38,6 @@ pub(super) fn split(path: &Path) -> io::Result<(&Path, &OsStr)> {
         _ => Path::new("."),
     };
     Ok((parent, name))
-}
-
-/// The names in the directory at `path`. By getdents64(2) of the C library: std panics if closing a directory fails.
-pub(crate) fn names_in(path: &Path) -> io::Result<Vec<OsString>> {
-    names(&open_dir(path)?)
-}
-
-/// The names in a directory.
-pub(super) fn names(dir: &OwnedFd) -> io::Result<Vec<OsString>> {
-    let fd = openat(dir, ".", dir_flags(), Mode::empty())?;
-    let mut names = Vec::new();
-    for entry in Dir::from_fd(fd)?.iter() {
-        let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
-        if name != "." && name != ".." {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }
 
 /// That what is to be removed is missing is no error.

@@ -11,7 +11,6 @@ mod store;
 pub use bytes::StateError;
 #[cfg(fuzzing)]
 pub(crate) use bytes::decode;
-pub(crate) use dir::names_in;
 pub(crate) use init::{Init, KILL, boot_id, is_of_this_boot, start_time};
 pub(crate) use lock::Lock;
 pub use state::{Intent, RunState, State, Status, UnitRecord};

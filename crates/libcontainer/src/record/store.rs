@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use libcontainer_plan::names;
 use nix::sys::stat::fstat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::bytes::{self, StateError};
-use super::dir::{ignore_missing, look_at, names, open_child, open_dir, split};
+use super::dir::{ignore_missing, look_at, open_child, open_dir, split};
 use super::lock::Lock;
 use super::state::State;
 use crate::error::{Error, ErrorKind, Result, named};
