@@ -1,19 +1,45 @@
-//! `bench`: the benchmarks, with the facts about the machine that explain their noise.
+//! `bench`: sets up what the benchmarks need, builds and runs them, with the facts about the machine that explain their noise.
 
-use anyhow::Result;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
 
 use crate::run::{cargo, check};
+use crate::test;
+use crate::tools::{self, BUSYBOX, Tool, tool};
 
+/// Without these nothing can be measured.
+const NEEDED: [Tool; 3] = [
+    BUSYBOX,
+    tool("ip", "iproute2", "makes the bridge of the containers that have one"),
+    tool("unshare", "util-linux", "keeps mounts, processes and interfaces of the benchmark apart"),
+];
+/// Their rows are left out where they can't be had.
+const OTHERS: [Tool; 2] =
+    [tool("crun", "crun", "is measured side by side"), tool("runc", "runc", "is measured side by side")];
+
+/// `bench [COUNT | --short]`, `bench cgroups …`, `bench netlink …`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("kernel {}, {processors} processors, load {}", kernel.trim(), load.trim());
+    facts()?;
     match args.split_first() {
         Some((what, rest)) if what == "cgroups" => cgroups(rest),
         Some((what, rest)) if what == "netlink" => netlink(rest),
-        _ => starts(args),
+        Some((what, [])) if what == "--short" => short(),
+        Some((count, [])) => {
+            count.parse::<usize>().with_context(|| format!("{count:?}: a number of rounds, or --short"))?;
+            starts(&[count])
+        }
+        Some(_) => bail!("one number of rounds, or --short"),
+        None => starts(&[]),
     }
+}
+
+fn facts() -> Result<()> {
+    let read = |path: &str| std::fs::read_to_string(path).with_context(|| path.to_owned());
+    let (load, kernel) = (read("/proc/loadavg")?, read("/proc/sys/kernel/osrelease")?);
+    let processors = std::thread::available_parallelism().context("number of processors")?;
+    println!("kernel {}, {processors} processors, load {}", kernel.trim(), load.trim());
+    Ok(())
 }
 
 /// Measurements and process lists, side by side with the crates that have them too.
@@ -26,14 +52,41 @@ fn cgroups(args: &[String]) -> Result<()> {
 
 /// Links, addresses and routes, side by side with rtnetlink and ip.
 fn netlink(args: &[String]) -> Result<()> {
+    set_up()?;
     let package = ["run", "--profile", "bench", "-p", "libcontainer-benches", "--bin", "netlink", "--"];
     check(cargo(&package).args(args))
 }
 
-fn starts(args: &[String]) -> Result<()> {
-    // The command line as users build it, the library as its users do; both lie in one directory.
-    check(&mut cargo(&["build", "--release", "-p", "nsinit"]))?;
-    let mut command =
-        cargo(&["run", "--profile", "bench", "-p", "libcontainer-benches", "--bin", "side_by_side", "--"]);
-    check(command.args(args))
+fn set_up() -> Result<()> {
+    if !tools::is_root()? {
+        bail!("only root can measure: it takes namespaces, a bridge and control groups");
+    }
+    let left = tools::install(&NEEDED)?;
+    if let Some(tool) = left.first() {
+        bail!("{} is missing: install the package {}", tool.program, tool.package);
+    }
+    Ok(())
+}
+
+/// The command line as users build it, the library as its users do; all programs lie in one directory then.
+fn starts(args: &[&str]) -> Result<()> {
+    set_up()?;
+    tools::install_where_possible(&OTHERS)?;
+    let profile = ["--profile", "bench"];
+    check(&mut cargo(&["build", "-p", "nsinit", "--release"]))?;
+    // The benchmark starts one of the others.
+    check(cargo(&["build", "-p", "libcontainer-benches", "--bins"]).args(profile))?;
+    let mut run = cargo(&["run", "-p", "libcontainer-benches", "--bin", "side_by_side"]);
+    check(run.args(profile).arg("--").args(args))
+}
+
+/// On what `test` has built, by the same command: nothing is left to compile behind it.
+fn short() -> Result<()> {
+    set_up()?;
+    tools::install_where_possible(&OTHERS)?;
+    println!("built as for tests: this shows that the benchmark works, not how long anything takes");
+    check(&mut cargo(&test::PROGRAMS))?;
+    // Where this program lies.
+    let program = std::env::current_exe().context("the path of xtask")?.with_file_name("side_by_side");
+    check(Command::new(program).args(["3", "--short"]))
 }

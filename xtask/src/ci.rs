@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::run::{cargo, check};
-use crate::{source, test, tidy, vm};
+use crate::{bench, source, test, tidy, tools, vm};
 
 type Step = (String, Box<dyn Fn() -> Result<()>>);
 
@@ -52,8 +52,18 @@ fn steps() -> Result<Vec<Step>> {
         ));
     }
     steps.push(("test".into(), Box::new(|| test::run(&[]))));
+    steps.push(("bench --short".into(), Box::new(short_bench)));
     steps.push(("test --vm".into(), Box::new(|| vm::run(&["--vm".to_owned()]))));
     Ok(steps)
+}
+
+/// Behind the tests, which have built all of it.
+fn short_bench() -> Result<()> {
+    if tools::is_root()? {
+        return bench::run(&["--short".to_owned()]);
+    }
+    println!("left out: only root can measure");
+    Ok(())
 }
 
 fn docs() -> Result<()> {

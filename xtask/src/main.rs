@@ -23,8 +23,9 @@ const USAGE: &str = "cargo xtask COMMAND
                   run them in machines with stock kernels, under QEMU
   tidy [--circles]
                   check the invariants of ARCHITECTURE.md; or only show all circles of imports
-  ci              fmt, clippy, docs, tidy, each crate alone, test, test --vm
-  bench [COUNT]   measure starts, side by side with crun and runc where installed
+  ci              fmt, clippy, docs, tidy, each crate alone, test, bench --short, test --vm
+  bench [COUNT]   measure starts, side by side with crun and runc
+  bench --short   see that this works, on what the tests were run with
   bench cgroups   measure reading control groups, side by side with libcgroups and cgroups-rs
   bench netlink [ROUNDS]
                   links, addresses, routes and long lists, side by side with rtnetlink and ip

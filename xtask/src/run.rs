@@ -33,8 +33,13 @@ pub(crate) fn check(command: &mut Command) -> Result<()> {
 
 /// Whether a program is in the PATH.
 pub(crate) fn has(program: &str) -> bool {
+    find(program).is_some()
+}
+
+/// A program in the PATH, or where only root's PATH leads.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    // Without a PATH there are these two.
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin".into(), "/sbin".into()])
-        .any(|dir| dir.join(program).is_file())
+    let dirs = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
+    dirs.map(|dir| dir.join(program)).find(|path| path.is_file())
 }

@@ -6,20 +6,19 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use crate::run::{cargo, check, root};
-use crate::tools::{self, Tool};
-
-const fn tool(program: &'static str, package: &'static str, purpose: &'static str) -> Tool {
-    Tool { program, package, purpose }
-}
+use crate::tools::{self, BUSYBOX, Tool, tool};
 
 const TOOLS: [Tool; 6] = [
     tool("strace", "strace", "compares the init's system calls with the plan"),
     tool("newuidmap", "uidmap", "maps more than one id without root"),
     tool("ip", "iproute2", "compares what it sees of a network with what we see"),
     tool("pasta", "passt", "connects containers of ordinary users"),
-    tool("busybox", "busybox-static", "is the program inside test containers"),
+    BUSYBOX,
     tool("setpriv", "util-linux", "runs the rootless tests as another user"),
 ];
+
+/// Builds everything that is run by its name.
+pub(crate) const PROGRAMS: [&str; 4] = ["build", "--workspace", "--bins", "--examples"];
 
 /// Totals over all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,7 +39,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         command.arg(filter);
     }
     // The programs under test are built first: tests start the binary of the same profile.
-    check(&mut cargo(&["build", "--workspace", "--bins", "--examples"]))?;
+    check(&mut cargo(&PROGRAMS))?;
     command.env("LIBCONTAINER_SKIP_FILE", &skips).env("RUST_BACKTRACE", "1").stdout(Stdio::piped());
     let mut child = command.spawn().context("cargo test")?;
     let mut totals = Totals::default();

@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, bail};
 
 use crate::run::root;
-use crate::tools::{self, Tool};
+use crate::tools::{self, Tool, tool};
 use build::Wanted;
 use machine::Machine;
 use report::Report;
@@ -203,11 +203,7 @@ fn room(cache: &Path) -> Result<()> {
     }
 }
 
-const QEMU: Tool = Tool {
-    program: "qemu-system-x86_64",
-    package: "qemu-system-x86",
-    purpose: "is the machine in which the tests run",
-};
+const QEMU: Tool = tool("qemu-system-x86_64", "qemu-system-x86", "is the machine in which the tests run");
 
 fn qemu() -> Result<()> {
     if tools::install(&[QEMU])?.is_empty() { Ok(()) } else { bail!("{} is missing", QEMU.program) }

@@ -1,0 +1,155 @@
+//! `nsinit`, crun and runc: starts, and `exec` and `state` of a container that runs.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use libcontainer::{Cgroup, Config};
+use libcontainer_tests::Place;
+
+use crate::failure::Failure;
+use crate::private::MARK;
+use crate::rows::Row;
+
+const OWN: &str = "nsinit";
+const NAMES: [&str; 3] = [OWN, "crun", "runc"];
+
+/// A name of our own: crun and runc use it for control groups too.
+pub(crate) fn id(name: &str) -> String {
+    let mark = std::env::var(MARK).unwrap_or_else(|_| std::process::id().to_string());
+    format!("lcbench-{name}-{mark}")
+}
+
+/// A control group, as crun and runc make one too.
+pub(crate) fn group() -> Cgroup {
+    Cgroup { path: id("library").into(), ..Cgroup::default() }
+}
+
+/// The program of that name, or why there is none.
+fn program(name: &str) -> Result<PathBuf, String> {
+    if name == OWN {
+        let own = std::env::current_exe().map_err(|error| error.to_string())?.with_file_name(name);
+        return if own.exists() { Ok(own) } else { Err(format!("{} is not built", own.display())) };
+    }
+    let dirs = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
+    let found = dirs.iter().map(|dir| Path::new(dir).join(name)).find(|path| path.is_file());
+    found.ok_or_else(|| "not installed".to_owned())
+}
+
+/// Runs a command to its end; the error has the last line that it has written to standard error.
+pub(crate) fn timed(place: &Place, command: &mut Command) -> Result<Duration, Failure> {
+    // A file: what is left running may keep it open.
+    let told = place.join("told");
+    let streams = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&told)?);
+    let start = Instant::now();
+    let status = streams.status().map_err(|error| format!("{:?}: {error}", command.get_program()))?;
+    let taken = start.elapsed();
+    if status.success() {
+        return Ok(taken);
+    }
+    let text = fs::read_to_string(told)?;
+    let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no word on standard error");
+    Err(format!("{:?}: {status}: {last}", command.get_program()).into())
+}
+
+/// One directory that serves all: container.json and config.json.
+pub(crate) fn bundle(place: &Place, config: &Config, args: &[&str]) -> Result<(), Failure> {
+    let args: Vec<String> = args.iter().copied().map(str::to_owned).collect();
+    // The others make control groups too.
+    let config = Config { cgroups: Some(group()), args: args.clone(), ..config.clone() };
+    fs::write(place.join("container.json"), config.to_json()?)?;
+    let file = place.join("config.json");
+    if file.exists() {
+        fs::remove_file(&file)?;
+    }
+    // The first that makes one does; if none does, the rows of both say what they lack.
+    let made = |name: &&str| {
+        let spec = |program| timed(place, Command::new(program).arg("spec").current_dir(place.path()));
+        program(name).is_ok_and(|program| spec(program).is_ok()) && file.is_file()
+    };
+    if !["crun", "runc"].iter().any(made) {
+        return Ok(());
+    }
+    let mut spec: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
+    spec["process"]["terminal"] = false.into();
+    spec["process"]["args"] = serde_json::json!(args);
+    Ok(fs::write(file, spec.to_string())?)
+}
+
+/// One of the programs, with state of its own.
+#[derive(Clone)]
+struct Runtime<'a> {
+    place: &'a Place,
+    name: &'static str,
+    program: PathBuf,
+}
+
+impl<'a> Runtime<'a> {
+    /// All of them, or why one is not there.
+    fn all(place: &'a Place) -> impl Iterator<Item = (&'static str, Result<Self, String>)> {
+        NAMES.into_iter().map(move |name| (name, program(name).map(|program| Self { place, name, program })))
+    }
+
+    /// Runs it with words before the container's name and behind it.
+    fn run(&self, words: &[&str], behind: &[&str]) -> Result<Duration, Failure> {
+        let mut command = Command::new(&self.program);
+        command.arg("--root").arg(self.place.join("run").join(self.name)).args(words);
+        if words.contains(&"run") {
+            command.arg("--bundle").arg(self.place.path());
+        }
+        timed(self.place, command.arg(id(self.name)).args(behind))
+    }
+
+    fn row(self, words: &'static [&'static str], behind: &'static [&'static str]) -> Row<'a> {
+        let name = format!("{} {}", self.name, words.join(" "));
+        let foreign = self.name != OWN;
+        let job = move || self.run(words, behind);
+        if foreign { Row::foreign(&name, job) } else { Row::own(&name, job) }
+    }
+}
+
+/// A run of each.
+pub(crate) fn starts(place: &Place) -> Result<Vec<Row<'_>>, Failure> {
+    Runtime::all(place).map(|(name, runtime)| start(name, runtime)).collect()
+}
+
+fn start<'a>(name: &str, runtime: Result<Runtime<'a>, String>) -> Result<Row<'a>, Failure> {
+    match runtime {
+        Err(reason) if name == OWN => Err(reason.into()),
+        Err(reason) => Ok(Row::left_out(&format!("{name} run"), &reason)),
+        Ok(runtime) => Ok(runtime.row(&["run"], &[])),
+    }
+}
+
+/// `state` and `exec` of each, in containers that are started for it. The bundle's program has to be one that stays.
+pub(crate) fn running(place: &Place) -> Result<(Vec<Row<'_>>, Standing<'_>), Failure> {
+    let (mut rows, mut standing) = (Vec::new(), Standing(Vec::new()));
+    for (name, runtime) in Runtime::all(place) {
+        let started = runtime.and_then(|runtime| {
+            let started = runtime.run(&["run", "--detach"], &[]).map_err(|error| error.to_string());
+            started.map(|_| runtime)
+        });
+        match started {
+            Ok(runtime) => {
+                rows.push(runtime.clone().row(&["state"], &[]));
+                rows.push(runtime.clone().row(&["exec"], &["/bin/true"]));
+                standing.0.push(runtime);
+            }
+            Err(reason) if name == OWN => return Err(reason.into()),
+            Err(reason) => {
+                rows.extend(["state", "exec"].map(|word| Row::left_out(&format!("{name} {word}"), &reason)));
+            }
+        }
+    }
+    Ok((rows, standing))
+}
+
+/// Containers that run.
+pub(crate) struct Standing<'a>(Vec<Runtime<'a>>);
+
+impl Standing<'_> {
+    pub(crate) fn delete(self) -> Result<(), Failure> {
+        self.0.iter().try_for_each(|runtime| runtime.run(&["delete", "--force"], &[]).map(drop))
+    }
+}
