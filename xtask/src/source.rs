@@ -1,12 +1,13 @@
 //! The workspace's files and packages.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::run::{cargo, root};
+use crate::run::{cargo, output, root};
 
 /// A tracked text file.
 #[derive(Clone, Debug)]
@@ -23,16 +24,23 @@ impl Source {
 
 /// All tracked files, and those not yet added, that are text.
 pub(crate) fn files() -> Result<Vec<Source>> {
-    let output = Command::new("git")
-        .args(["ls-files", "-co", "--exclude-standard"])
-        .current_dir(root())
-        .output()
-        .context("git ls-files")?;
-    let names = String::from_utf8(output.stdout)?;
-    let read = |path: &str| {
-        std::fs::read_to_string(root().join(path)).ok().map(|text| Source { path: path.to_owned(), text })
-    };
-    Ok(names.lines().filter_map(read).collect())
+    let mut all = Vec::new();
+    for path in names()? {
+        match std::fs::read_to_string(root().join(&path)) {
+            Ok(text) => all.push(Source { path, text }),
+            // Deleted and not committed yet; no text.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => {}
+            Err(error) => return Err(error).context(path),
+        }
+    }
+    Ok(all)
+}
+
+/// Names of all tracked files, and of those not yet added.
+pub(crate) fn names() -> Result<Vec<String>> {
+    let mut git = Command::new("git");
+    let text = output(git.args(["ls-files", "-co", "--exclude-standard"]).current_dir(root()))?;
+    Ok(String::from_utf8(text)?.lines().map(str::to_owned).collect())
 }
 
 /// Names of the workspace's packages.
@@ -69,8 +77,7 @@ pub(crate) fn roots() -> Result<Vec<String>> {
 
 fn metadata() -> Result<Value> {
     let args = ["metadata", "--no-deps", "--format-version", "1"];
-    let output = cargo(&args).output().context("cargo metadata")?;
-    serde_json::from_slice(&output.stdout).context("what cargo metadata has printed")
+    serde_json::from_slice(&output(&mut cargo(&args))?).context("what cargo metadata has printed")
 }
 
 fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>> {

@@ -63,6 +63,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
 impl Totals {
     /// Adds a line such as `test result: ok. 3 passed; 0 failed; …`.
     pub(crate) fn add(&mut self, line: &str) {
+        // A number that is none counts nothing: cargo's status then tells of failures.
         let Some(rest) = line.trim().strip_prefix("test result:") else { return };
         let number = |name: &str| {
             let part = rest.split(['.', ';']).find(|part| part.trim_end().ends_with(name));

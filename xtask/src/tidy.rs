@@ -99,11 +99,15 @@ fn functions(file: &Source) -> Vec<String> {
         // A parameter of a function type has a colon before it.
         let words: Vec<_> = head.split_whitespace().take_while(|word| !word.ends_with(':')).collect();
         let is_function = words.contains(&"fn") && !code.starts_with("//");
-        if !is_function || code.ends_with(';') || code.ends_with('}') {
+        // The last one is a line of text.
+        if !is_function || [";", "}", "\","].iter().any(|end| code.ends_with(end)) {
             continue;
         }
         let end = format!("{}}}", " ".repeat(indent));
-        let length = lines.iter().skip(start).position(|line| *line == end).unwrap_or(0);
+        let Some(length) = lines.iter().skip(start).position(|line| *line == end) else {
+            all.push(format!("{}:{}: a function whose end is not seen", file.path, start + 1));
+            continue;
+        };
         if length > FUNCTION_LINES {
             all.push(format!(
                 "{}:{}: function of {length} lines, limit {FUNCTION_LINES}",

@@ -37,6 +37,7 @@ impl Apt {
         let bases = sources::bases(&sources::system()?)?;
         let list = source_list(&bases);
         let file = apt.dir.join("sources.list");
+        // One that can't be read is written anew.
         let same = std::fs::read_to_string(&file).is_ok_and(|old| old == list);
         if !same {
             std::fs::write(&file, list)?;
@@ -79,6 +80,7 @@ impl Apt {
         self.dir.join("updated")
     }
 
+    /// Whether it is known to be: else it is fetched.
     fn is_fresh(&self) -> bool {
         let written = std::fs::metadata(self.stamp()).and_then(|data| data.modified());
         written.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age < FRESH))
@@ -88,8 +90,7 @@ impl Apt {
     fn update(&self) -> Result<()> {
         println!("vm: fetching package indexes");
         let output = self.command("apt-get").args(["-qq", "update"]).output().context("apt-get update")?;
-        let found = self.packages("linux-image-").map(|names| names.len()).unwrap_or_default();
-        if found == 0 {
+        if self.packages("linux-image-")?.is_empty() {
             bail!("no packages can be had by apt-get update: {}", first_line(&output.stderr));
         }
         std::fs::write(self.stamp(), "")?;
@@ -138,12 +139,11 @@ impl Apt {
 
     /// Runs apt-get unless the files that it would fetch are there; once more with a new index if that fails.
     fn fetch(&self, args: &[&str]) -> Result<Vec<PathBuf>> {
-        let first = self.try_fetch(args);
-        if first.is_ok() {
-            return first;
-        }
-        self.update()?;
-        self.try_fetch(args)
+        self.try_fetch(args).or_else(|error| {
+            println!("vm: {error:#}");
+            self.update()?;
+            self.try_fetch(args)
+        })
     }
 
     fn try_fetch(&self, args: &[&str]) -> Result<Vec<PathBuf>> {

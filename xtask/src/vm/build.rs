@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::image::{ext4, remove};
-use crate::run::root;
+use crate::run::{output, root};
+use crate::source;
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// What does not run in a guest, and why.
@@ -76,7 +77,7 @@ fn cargo(cache: &Path, args: &[&str]) -> Result<Vec<Binary>> {
     Ok(String::from_utf8_lossy(&output.stdout).lines().filter_map(binary).collect())
 }
 
-/// An executable of one of cargo's messages.
+/// The executable of one of cargo's messages; most have none.
 fn binary(line: &str) -> Option<Binary> {
     let message: Value = serde_json::from_str(line).ok()?;
     let path = PathBuf::from(message.get("executable")?.as_str()?);
@@ -140,7 +141,10 @@ pub(crate) fn chosen<'a>(tests: &[&'a Binary], wanted: &Wanted) -> Result<Chosen
     if !named.is_empty() {
         return binaries(named);
     }
-    let holding = with(&|test| lists(&test.path, filter));
+    let mut holding = Vec::new();
+    for test in tests {
+        holding.extend(lists(&test.path, filter)?.then_some(*test));
+    }
     if holding.is_empty() {
         bail!("no test and no test binary has {filter:?} in its name");
     }
@@ -148,10 +152,10 @@ pub(crate) fn chosen<'a>(tests: &[&'a Binary], wanted: &Wanted) -> Result<Chosen
 }
 
 /// Whether a test binary has a test with `filter` in its name: static as it is, it runs on the host too.
-fn lists(path: &Path, filter: &str) -> bool {
-    let output =
-        Command::new(path).args(["--list", "--format", "terse", filter]).stdin(Stdio::null()).output();
-    output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(": test"))
+fn lists(path: &Path, filter: &str) -> Result<bool> {
+    let mut list = Command::new(path);
+    let listed = output(list.args(["--list", "--format", "terse", filter]).stdin(Stdio::null()))?;
+    Ok(String::from_utf8_lossy(&listed).contains(": test"))
 }
 
 /// The disk: binaries, the files of the source tree, the list of what to run.
@@ -206,12 +210,7 @@ fn place(stage: &Path, path: &Path) -> Result<()> {
 
 /// Tests read samples by their place in the source tree.
 fn sources(stage: &Path) -> Result<()> {
-    let output = Command::new("git")
-        .args(["ls-files", "-co", "--exclude-standard"])
-        .current_dir(root())
-        .output()
-        .context("git ls-files")?;
-    for name in String::from_utf8_lossy(&output.stdout).lines() {
+    for name in source::names()? {
         let path = root().join(name);
         let target = stage.join(path.strip_prefix("/").unwrap_or(&path));
         if path.is_file() {
@@ -254,7 +253,9 @@ mod tests {
     fn a_filter_is_for_binaries_or_else_for_tests() {
         let mut own = binary(&message("lib", "x", true)).unwrap();
         own.path = std::env::current_exe().unwrap();
-        let all = [own, binary(&message("test", "mountinfo", true)).unwrap()];
+        let mut other = binary(&message("test", "mountinfo", true)).unwrap();
+        other.path = "/bin/true".into();
+        let all = [own, other];
         let all: Vec<&Binary> = all.iter().collect();
         let filter = |text: &str| Wanted::Filter(text.to_owned());
         let cases = [

@@ -45,6 +45,7 @@ impl Cpio {
 
     fn entry(&mut self, name: &str, mode: u32, data: &[u8], device: (u32, u32)) {
         self.entries += 1;
+        // Four GiB would not fit into the machine's memory.
         let size = u32::try_from(data.len()).unwrap_or(u32::MAX);
         let length = u32::try_from(name.len() + 1).unwrap_or(u32::MAX);
         let fields = [self.entries, mode, 0, 0, 1, 0, size, 0, 0, device.0, device.1, length, 0];

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -57,6 +58,7 @@ impl Tools {
         let names: Vec<String> =
             debs.iter().filter_map(|deb| Some(deb.file_name()?.to_string_lossy().into_owned())).collect();
         let stamp = format!("revision {REVISION}\n{}\n", names.join("\n"));
+        // One that can't be read is made anew.
         if fs::read_to_string(dir.join("made-of")).is_ok_and(|old| old == stamp) {
             return Ok(tools);
         }
@@ -87,12 +89,18 @@ fn complete(tree: &Path) -> Result<()> {
     for (path, text) in FILES {
         let file = tree.join(path);
         fs::create_dir_all(file.parent().context("a file without a directory")?)?;
-        let _ = fs::remove_file(&file);
+        // A link must not be written through.
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context(file.display().to_string());
+            }
+            _ => {}
+        }
         fs::write(&file, text).with_context(|| file.display().to_string())?;
     }
     for (path, target) in LINKS {
         let link = tree.join(path);
-        // An empty directory of a package's may stand there.
+        // An empty directory of a package's may stand there. What stays is seen next.
         let _ = fs::remove_dir(&link);
         if fs::symlink_metadata(&link).is_err() {
             fs::create_dir_all(link.parent().context("a link without a directory")?)?;
@@ -161,6 +169,7 @@ pub(crate) fn ext4(image: &Path, tree: Option<&Path>, megabytes: u64) -> Result<
         Some(tree) => (content(tree)? >> 20) * 5 / 4 + 32,
         None => megabytes,
     };
+    // mkfs writes over what stays; without it the file is as sparse as can be.
     let _ = fs::remove_file(image);
     let mut args: Vec<OsString> = Vec::new();
     // Files belong to who made them; a user namespace makes that root without root.

@@ -34,7 +34,7 @@ impl Kernel {
     /// The newest kernel of a series such as `6.1`, or of all for `newest`.
     pub(crate) fn fetch(apt: &Apt, tools: &Tools, cache: &Path, series: &str) -> Result<Self> {
         let (package, debs) = download(apt, series)?;
-        let release = package.strip_prefix("linux-image-").unwrap_or_default().to_owned();
+        let release = release(&package)?.to_owned();
         let dir = cache.join("kernels").join(&release);
         if !dir.join("done").exists() {
             println!("vm: unpacking {package}");
@@ -95,9 +95,14 @@ fn download(apt: &Apt, series: &str) -> Result<(String, Vec<PathBuf>)> {
     Err(failure.unwrap_or_else(|| anyhow::anyhow!("no kernel {series}")))
 }
 
+/// The kernel's release, as the package is named after it.
+fn release(package: &str) -> Result<&str> {
+    package.strip_prefix("linux-image-").with_context(|| format!("{package}: not the package of a kernel"))
+}
+
 /// Newer kernels come in parts.
 fn with_parts(apt: &Apt, package: &str) -> Result<Vec<String>> {
-    let release = package.strip_prefix("linux-image-").unwrap_or_default();
+    let release = release(package)?;
     let parts = ["linux-binary-", "linux-modules-"].map(|prefix| format!("{prefix}{release}"));
     let depends = apt.depends(package)?;
     let mut packages = vec![package.to_owned()];

@@ -43,7 +43,7 @@ impl Machine {
     /// said so, and tried once more.
     pub(crate) fn run(&self) -> Result<Report> {
         let report = self.boot()?;
-        let (Some(reason), false) = (&report.broken, self.has_reported()) else { return Ok(report) };
+        let (Some(reason), false) = (&report.broken, self.has_reported()?) else { return Ok(report) };
         println!("vm {}: FLAKY: {reason}; booting once more", self.name());
         self.boot()
     }
@@ -73,18 +73,19 @@ impl Machine {
         if code != Some(DONE) || !report.complete {
             report.broken = Some(match code {
                 None => format!("no end after {} s", start.elapsed().as_secs()),
-                Some(code) => format!("qemu ended with {code}, the guest {}", self.last_words()),
+                Some(code) => format!("qemu ended with {code}, the guest {}", self.last_words()?),
             });
         }
         Ok(report)
     }
 
-    fn has_reported(&self) -> bool {
-        fs::metadata(self.dir.join("results")).is_ok_and(|data| data.len() > 0)
+    fn has_reported(&self) -> Result<bool> {
+        let results = self.dir.join("results");
+        Ok(fs::metadata(&results).with_context(|| results.display().to_string())?.len() > 0)
     }
 
-    fn last_words(&self) -> &'static str {
-        if self.has_reported() { "did not finish" } else { "never reported" }
+    fn last_words(&self) -> Result<&'static str> {
+        Ok(if self.has_reported()? { "did not finish" } else { "never reported" })
     }
 
     /// QEMU's exit code, or none if its time was over.
@@ -92,7 +93,9 @@ impl Machine {
         let mut seen = 0;
         loop {
             let status = child.try_wait()?;
-            let text = fs::read_to_string(self.dir.join("results")).unwrap_or_default();
+            // A letter at the end may be there in part.
+            let text = fs::read(self.dir.join("results")).context("results")?;
+            let text = String::from_utf8_lossy(&text);
             let lines = text.matches('\n').count();
             for line in text.lines().take(lines).skip(seen) {
                 if let Some(line) = super::report::progress(line) {
@@ -101,6 +104,7 @@ impl Machine {
             }
             seen = lines;
             if let Some(status) = status {
+                // None: a signal ended it.
                 return Ok(Some(status.code().unwrap_or(-1)));
             }
             if start.elapsed() > LIMIT || (seen == 0 && start.elapsed() > BOOT) {
@@ -168,7 +172,10 @@ impl Machine {
 
     /// The end of what the guest and QEMU said.
     pub(crate) fn console(&self) -> String {
-        let read = |name: &str| fs::read(self.dir.join(name)).unwrap_or_default();
+        let read = |name: &str| {
+            let text = fs::read(self.dir.join(name));
+            text.unwrap_or_else(|error| format!("{name}: {error}\n").into_bytes())
+        };
         let text = String::from_utf8_lossy(&[read("console"), read("qemu")].concat()).into_owned();
         let lines: Vec<&str> = text.lines().collect();
         lines.get(lines.len().saturating_sub(CONSOLE)..).unwrap_or_default().join("\n")

@@ -118,6 +118,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
             });
         }
     });
+    // Poisoned by a panic: then none is known to have passed.
     let good = good.into_inner().unwrap_or_default();
     println!("vm: {} of {} machines passed", good.len(), machines.len());
     if good.len() < machines.len() { bail!("tests failed in the machines") } else { Ok(()) }
@@ -192,6 +193,7 @@ fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
 fn room(cache: &Path) -> Result<()> {
     let output = Command::new("df").args(["--output=avail", "-BM"]).arg(cache).output().context("df")?;
     let text = String::from_utf8_lossy(&output.stdout);
+    // What df does not tell is found out by writing.
     let free = text.lines().last().and_then(|line| line.trim().trim_end_matches('M').parse::<u64>().ok());
     let needed = if cache.join("payload.ext4").exists() { ROOM_WARM } else { ROOM_COLD };
     match free {

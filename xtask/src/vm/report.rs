@@ -61,6 +61,7 @@ impl Report {
     /// Lines of JSON.
     pub(crate) fn read(text: &str) -> Self {
         let mut report = Self::default();
+        // What is no JSON is half a line or the kernel's: the count at the end shows whether an outcome is missing.
         for value in text.lines().filter_map(|line| serde_json::from_str::<Value>(line.trim()).ok()) {
             if let Some(outcome) = Outcome::read(&value) {
                 report.outcomes.push(outcome);

@@ -1,6 +1,6 @@
 //! Reads the system's apt sources: where its Debian archive is, and whose signature it bears.
 
-use std::path::Path;
+use std::io;
 
 use anyhow::{Context, Result, bail};
 
@@ -27,12 +27,13 @@ pub(crate) struct Entry {
 /// All entries of the system's sources.
 pub(crate) fn system() -> Result<Vec<Entry>> {
     let mut all = Vec::new();
-    if let Ok(text) = std::fs::read_to_string("/etc/apt/sources.list") {
+    let (list, parts) = ("/etc/apt/sources.list", "/etc/apt/sources.list.d");
+    // Either is enough.
+    if let Some(text) = there(std::fs::read_to_string(list)).context(list)? {
         all.extend(one_line(&text));
     }
-    let parts = Path::new("/etc/apt/sources.list.d");
-    for entry in std::fs::read_dir(parts).into_iter().flatten().flatten() {
-        let path = entry.path();
+    for entry in there(std::fs::read_dir(parts)).context(parts)?.into_iter().flatten() {
+        let path = entry.context(parts)?.path();
         let read = || std::fs::read_to_string(&path).with_context(|| path.display().to_string());
         match path.extension().and_then(|name| name.to_str()) {
             Some("list") => all.extend(one_line(&read()?)),
@@ -41,6 +42,14 @@ pub(crate) fn system() -> Result<Vec<Entry>> {
         }
     }
     Ok(all)
+}
+
+/// None for what is not there.
+fn there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 /// The archive and its security updates, each once.
