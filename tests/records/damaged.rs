@@ -7,7 +7,7 @@ use libcontainer::cgroups::Layout;
 use libcontainer::cgroups::discovery::Mode;
 use libcontainer::network::netlink::Netlink;
 use libcontainer::{Config, ErrorKind, Factory, Network, Pid, ProcessConfig};
-use libcontainer_tests::{World, able, config, skip};
+use libcontainer_tests::{World, able, config, copy_program, skip};
 
 use super::{Kept, lives};
 
@@ -211,4 +211,32 @@ fn the_record_of_another() {
     factory.destroy(&copy).unwrap();
     assert!(!copy.exists() && lives(pid));
     factory.destroy(kept.web()).unwrap();
+}
+
+/// An empty directory of an ordinary user, who may not look for marks: a destroy was killed behind the record. It goes.
+#[test]
+fn nothing_is_left_but_the_directory() {
+    const USER: u32 = 54_321;
+    let there = |program: &str| Path::new("/usr/bin").join(program).exists();
+    if !able("nothing_is_left_but_the_directory") {
+        return;
+    }
+    if !there("setpriv") {
+        return skip("nothing_is_left_but_the_directory", "setpriv is not installed");
+    }
+    let kept = Kept::new("empty");
+    let program = kept.place.join("nsinit");
+    copy_program(Path::new(kept.nsinit(&[]).get_program()), &program).unwrap();
+    let state = kept.place.join("state");
+    for dir in [state.clone(), state.join("web")] {
+        std::fs::create_dir_all(&dir).unwrap();
+        std::fs::set_permissions(&dir, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+        std::os::unix::fs::chown(&dir, Some(USER), Some(USER)).unwrap();
+    }
+    let id = USER.to_string();
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--reuid", &id, "--regid", &id, "--clear-groups"]).arg(program).arg("--root").arg(state);
+    let output = command.args(["delete", "--force", "web"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!kept.web().exists());
 }

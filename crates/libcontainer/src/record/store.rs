@@ -198,21 +198,20 @@ impl Store {
 
     /// Removes every file, the record last, then the directory.
     pub(crate) fn remove(&self) -> io::Result<()> {
-        let mut names = names(&self.dir)?;
-        names.sort_by_key(|name| name == bytes::FILE);
-        for name in names {
-            ignore_missing(unlinkat(&self.dir, name.as_os_str(), UnlinkatFlags::NoRemoveDir))?;
-        }
+        // ORDER: what can fail before anything is removed fails with the record in place.
         let (parent, name) = split(&self.path)?;
         let parent = open_dir(parent)?;
         // RACE: another process may have destroyed the container and made a new one of that name: only ours is removed.
         let ours = fstat(&self.dir)?;
         let is_ours =
             |data: nix::sys::stat::FileStat| (data.st_dev, data.st_ino) == (ours.st_dev, ours.st_ino);
-        if look_at(&parent, name)?.is_some_and(is_ours) {
-            ignore_missing(unlinkat(&parent, name, UnlinkatFlags::RemoveDir))?;
+        let stands = look_at(&parent, name)?.is_some_and(is_ours);
+        let mut names = names(&self.dir)?;
+        names.sort_by_key(|name| name == bytes::FILE);
+        for name in names {
+            ignore_missing(unlinkat(&self.dir, name.as_os_str(), UnlinkatFlags::NoRemoveDir))?;
         }
-        Ok(())
+        if stands { ignore_missing(unlinkat(&parent, name, UnlinkatFlags::RemoveDir)) } else { Ok(()) }
     }
 }
 
