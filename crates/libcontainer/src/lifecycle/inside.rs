@@ -1,7 +1,7 @@
 //! A running container as its first process shows it.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -62,10 +62,26 @@ fn pids() -> io::Result<Vec<Pid>> {
     Ok(File::open("/proc").and_then(names)?.into_iter().filter_map(number).collect())
 }
 
+/// How many pid namespaces a process is in, counted from that of the procfs: everyone is shown that. `None` if it has gone.
+fn depth(pid: Pid) -> io::Result<Option<usize>> {
+    let path = format!("/proc/{pid}/status");
+    let text = match fs::read(&path) {
+        Err(error) if is_gone(&error) => return Ok(None),
+        text => text.map_err(|error| named(format!("read {path}"), error))?,
+    };
+    let mut lines = text.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"NSpid:"));
+    let line = lines.next().ok_or_else(|| io::Error::other(format!("{path}: no line NSpid")))?;
+    Ok(Some(line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count()))
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
+}
+
 /// All processes whose pid namespace is that of `init`.
 pub(crate) fn in_pid_namespace(init: Pid) -> io::Result<Vec<Pid>> {
     let namespace = |pid: Pid| readlink(format!("/proc/{pid}/ns/pid").as_str());
-    let wanted = namespace(init)?;
+    let (wanted, deep) = (namespace(init)?, depth(init)?);
     let privileged = nix::unistd::geteuid().is_root();
     let mut found = Vec::new();
     for pid in pids()? {
@@ -74,6 +90,8 @@ pub(crate) fn in_pid_namespace(init: Pid) -> io::Result<Vec<Pid>> {
             // A process that has gone meanwhile has no namespace any more; an ordinary user is not shown those of others.
             Ok(_) | Err(Errno::ENOENT | Errno::ESRCH) => {}
             Err(Errno::EACCES | Errno::EPERM) if !privileged => {}
+            // Root without CAP_SYS_PTRACE is not shown them either; what lies less deep or deeper is in another one.
+            Err(Errno::EACCES | Errno::EPERM) if depth(pid)? != deep => {}
             Err(errno) => return Err(named(format!("readlink /proc/{pid}/ns/pid"), errno.into())),
         }
     }
