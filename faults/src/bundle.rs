@@ -17,6 +17,8 @@ pub(crate) enum Bundle {
     Full,
     /// The same with a terminal and without a network.
     Terminal,
+    /// The same without a terminal, for as many containers as one likes.
+    Many,
     /// The same in a scope of systemd, without a network.
     Systemd,
     /// Of an ordinary user, in a user namespace with one id.
@@ -26,12 +28,14 @@ pub(crate) enum Bundle {
 }
 
 impl Bundle {
-    pub(crate) const ALL: [Self; 5] = [Self::Full, Self::Terminal, Self::Systemd, Self::User, Self::Ids];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Full, Self::Terminal, Self::Many, Self::Systemd, Self::User, Self::Ids];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Terminal => "terminal",
+            Self::Many => "many",
             Self::Systemd => "systemd",
             Self::User => "user",
             Self::Ids => "ids",
@@ -84,6 +88,7 @@ pub(crate) fn config(bundle: Bundle, dir: &Path, tag: &str) -> Value {
     let parts = match bundle {
         Bundle::Full => vec![privileged(), group, network()],
         Bundle::Terminal => vec![privileged(), group, json!({"tty": true})],
+        Bundle::Many => vec![privileged(), json!({"cgroups": {"parent": format!("/{tag}")}})],
         Bundle::Systemd => vec![privileged(), scope],
         Bundle::User => vec![user(&[(0, USER, 1)])],
         Bundle::Ids => vec![user(&[(0, USER, 1), (1, RANGE.0, RANGE.1 - 1)]), json!({"user": "u"})],

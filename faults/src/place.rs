@@ -14,6 +14,8 @@ use nix::sched::{CloneFlags, unshare};
 use crate::bundle::{self, Bundle, RANGE, USER};
 use crate::scene::{Scene, Tool};
 
+/// The container of which the commands speak.
+pub(crate) const NAME: &str = "web";
 const BUSYBOX: &str = "/usr/bin/busybox";
 /// The programs that are run, as they are called in the place.
 const PROGRAMS: [&str; 3] = ["nsinit", "library_host", "faults"];
@@ -106,7 +108,7 @@ impl Place {
     /// The words of a command.
     pub(crate) fn words(&self, text: &str, bundle: Bundle) -> Vec<String> {
         let word = |word: &str| match word {
-            "ID" => "web".to_owned(),
+            "ID" => NAME.to_owned(),
             "BUNDLE" => self.path(bundle.name()).display().to_string(),
             "FULL" => self.path(Bundle::Full.name()).display().to_string(),
             other => other.to_owned(),

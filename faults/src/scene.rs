@@ -25,10 +25,14 @@ pub(crate) struct Scene {
     pub(crate) reads: bool,
 }
 
+/// The command of all commands.
+pub(crate) const RUN: &str = "run --bundle BUNDLE ID true";
 const RUNNING: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000"];
 const SHORT: &[&str] = &["run --detach --bundle BUNDLE ID sleep 0.4"];
 const CREATED: &[&str] = &["create --bundle BUNDLE ID sleep 1000"];
 const UPDATE: &str = "update --memory 64m --memory-swap 128m --pids-limit 50 --cpu-quota 20000 ID";
+/// It keeps the parent of the others' groups, and comes last by its name.
+const HOLDER: &[&str] = &["run --detach --bundle BUNDLE zz-holder sleep 1000"];
 const PAUSED: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000", "pause ID"];
 
 const fn scene(name: &'static str, setup: &'static [&'static str], command: &'static str) -> Scene {
@@ -62,7 +66,7 @@ const fn of(bundle: Bundle, scene: Scene) -> Scene {
 
 /// All scenes.
 pub(crate) const SCENES: &[Scene] = &[
-    beginning(scene("run", &[], "run --bundle BUNDLE ID true")),
+    beginning(scene("run", &[], RUN)),
     beginning(scene("run-detached", &[], "run --detach --bundle BUNDLE ID sleep 1000")),
     scene("create", &[], "create --bundle BUNDLE ID sleep 1000"),
     beginning(scene("start", CREATED, "start ID")),
@@ -84,9 +88,14 @@ pub(crate) const SCENES: &[Scene] = &[
     reading(scene("config", &[], "config BUNDLE")),
     reading(scene("check", &[], "check")),
     beginning(Scene { tool: Tool::Library, ..scene("library", &[], "ID BUNDLE") }),
-    of(Bundle::Terminal, beginning(scene("run+tty", &[], "run --bundle BUNDLE ID true"))),
+    of(
+        Bundle::Many,
+        beginning(Scene { tool: Tool::Library, ..scene("template", HOLDER, "ID BUNDLE template") }),
+    ),
+    beginning(scene("try", &[], "try -- true")),
+    of(Bundle::Terminal, beginning(scene("run+tty", &[], RUN))),
     of(Bundle::Terminal, beginning(scene("exec+tty", RUNNING_TTY, "exec --tty ID true"))),
-    of(Bundle::User, beginning(scene("run+user", &[], "run --bundle BUNDLE ID true"))),
+    of(Bundle::User, beginning(scene("run+user", &[], RUN))),
     of(Bundle::User, scene("create+user", &[], "create --bundle BUNDLE ID sleep 1000")),
     of(Bundle::User, beginning(scene("start+user", CREATED, "start ID"))),
     of(Bundle::User, beginning(scene("exec+user", RUNNING, "exec ID true"))),
@@ -94,10 +103,10 @@ pub(crate) const SCENES: &[Scene] = &[
     of(Bundle::User, reading(scene("list+user", RUNNING, "list"))),
     of(Bundle::User, reading(scene("state+user", RUNNING, "state ID"))),
     of(Bundle::User, scene("delete+user", RUNNING, "delete --force ID")),
-    of(Bundle::Ids, beginning(scene("run+ids", &[], "run --bundle BUNDLE ID true"))),
+    of(Bundle::Ids, beginning(scene("run+ids", &[], RUN))),
     of(Bundle::Ids, beginning(scene("exec+ids", RUNNING, "exec ID true"))),
     of(Bundle::Ids, scene("delete+ids", RUNNING, "delete --force ID")),
-    of(Bundle::Systemd, beginning(scene("run+systemd", &[], "run --bundle BUNDLE ID true"))),
+    of(Bundle::Systemd, beginning(scene("run+systemd", &[], RUN))),
     of(Bundle::Systemd, scene("create+systemd", &[], "create --bundle BUNDLE ID sleep 1000")),
     of(Bundle::Systemd, beginning(scene("exec+systemd", RUNNING, "exec ID true"))),
     of(Bundle::Systemd, scene("pause+systemd", RUNNING, "pause ID")),

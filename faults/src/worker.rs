@@ -1,6 +1,6 @@
 //! A worker: a host of its own on which it tries one fault after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::process::Command;
@@ -14,9 +14,10 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::json;
 
+use crate::bundle::Bundle;
 use crate::fault::{Point, call_name};
-use crate::place::Place;
-use crate::scene::{self, Scene, Tool};
+use crate::place::{NAME, Place};
+use crate::scene::{self, RUN, SCENES, Scene, Tool};
 use crate::tracer::{self, End, Job, Outcome};
 use crate::verdict::{self, Bad, Baseline, Finding, Normal, Said};
 use crate::view;
@@ -61,13 +62,10 @@ impl Worker {
             standing,
             spoiled: false,
         };
-        for name in ["run", "run+tty", "run+user", "run+ids", "run+systemd"] {
-            // Mount points in the rootfs stay: that is no leak.
-            let scene = scene::by_name(name).context("a scene")?;
-            if scene.bundle.missing().is_some() {
-                continue;
-            }
-            this.must(scene, scene.command).with_context(|| name.to_owned())?;
+        // Mount points in the rootfs stay: that is no leak.
+        for bundle in Bundle::ALL.into_iter().filter(|bundle| bundle.missing().is_none()) {
+            let scene = SCENES.iter().find(|scene| scene.bundle == bundle).context("a scene")?;
+            this.must(scene, RUN).with_context(|| bundle.name())?;
         }
         this.before = this.look();
         Ok(this)
@@ -267,7 +265,7 @@ impl Worker {
     fn aftermath(&mut self, scene: &Scene, succeeded: bool) -> Result<Vec<Finding>> {
         let mut findings = self.clean(scene)?;
         if findings.is_empty() && !succeeded {
-            let (end, said) = self.plain(scene, "run --bundle BUNDLE ID true")?;
+            let (end, said) = self.plain(scene, RUN)?;
             if end != End::Code(0) {
                 let text = format!("the next run: {end:?}: {}", said.trim());
                 findings.push(Finding::new(Bad::Leaked, text));
@@ -287,12 +285,26 @@ impl Worker {
 
     fn clean(&self, scene: &Scene) -> Result<Vec<Finding>> {
         let mut findings = Vec::new();
-        let (end, said) = self.plain(scene, "delete --force ID")?;
-        if end != End::Code(0) {
-            findings.push(Finding::new(Bad::Leaked, format!("delete: {end:?}: {}", said.trim())));
+        for name in self.names(scene) {
+            let (end, said) = self.plain(scene, &format!("delete --force {name}"))?;
+            if end != End::Code(0) {
+                findings.push(Finding::new(Bad::Leaked, format!("delete: {end:?}: {}", said.trim())));
+            }
         }
         findings.extend(self.left().into_iter().map(|line| Finding::new(Bad::Leaked, line)));
         Ok(findings)
+    }
+
+    /// Containers that are recorded, and the one that we named.
+    fn names(&self, scene: &Scene) -> BTreeSet<String> {
+        let entries = std::fs::read_dir(self.place.state(scene.bundle)).into_iter().flatten().flatten();
+        // `try` puts its file tree beside its container.
+        let name = |entry: std::fs::DirEntry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.strip_suffix(".tree").map(str::to_owned).unwrap_or(name)
+        };
+        let recorded = entries.map(name);
+        recorded.chain(["ID".to_owned()]).filter(|name| name != NAME).collect()
     }
 
     /// What differs from the beginning when the kernel has had its time.
@@ -342,7 +354,11 @@ fn reap(command: &mut Command, watch: &Watch) -> Result<(End, Option<String>)> {
         let end = match waitpid(None, Some(WaitPidFlag::__WALL)) {
             Ok(WaitStatus::Exited(ended, code)) if ended == pid => End::Code(code),
             Ok(WaitStatus::Signaled(ended, signal, _)) if ended == pid => End::Signal(signal),
-            Ok(_) | Err(Errno::EINTR | Errno::EINVAL) => continue,
+            Ok(status) => {
+                tracer::release(status);
+                continue;
+            }
+            Err(Errno::EINTR | Errno::EINVAL) => continue,
             Err(errno) => return Err(errno).context("wait for a command"),
         };
         return Ok((end, guard.end()));
@@ -355,6 +371,7 @@ fn drain() {
         if status == WaitStatus::StillAlive {
             return;
         }
+        tracer::release(status);
     }
 }
 

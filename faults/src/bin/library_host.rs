@@ -1,11 +1,13 @@
-//! A program that uses the library: `library_host DIR NAME BUNDLE`. Threads, piped stdio, a network; every public way of starting a process.
+//! A program that uses the library: `library_host DIR NAME BUNDLE`. Threads, piped stdio, a network; every public way of starting a process. With a fourth word
+//! it makes its containers of a template, and keeps some ready.
 #![forbid(unsafe_code)]
 
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use libcontainer::{Config, Container, Factory, Mode, Process, ProcessConfig, Stdio};
+use libcontainer::{Config, Container, Factory, Mode, Process, ProcessConfig, Stdio, Template};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -34,11 +36,14 @@ fn main() -> ExitCode {
 }
 
 fn all(args: &[String]) -> Result<()> {
-    let [dir, name, bundle] = args else { return Err("three arguments".into()) };
+    let [dir, name, bundle, rest @ ..] = args else { return Err("three arguments".into()) };
     let bundle = Path::new(bundle);
     let (mut config, _) = Config::from_file(&bundle.join("container.json"), Mode::Strict)?;
     config.rootfs = bundle.join("rootfs");
     let factory = Factory::new()?;
+    if !rest.is_empty() {
+        return of_template(&factory.template(dir, &config)?, name);
+    }
     let path = Path::new(dir).join(name);
     let (container, process) = factory.create_with(&path, &config, piped())?;
     ended(&container, |container| {
@@ -55,8 +60,29 @@ fn all(args: &[String]) -> Result<()> {
 
 /// A child that is traced can be reaped a moment later than it ends; whatever comes next in a program does that.
 fn come_to_rest(dir: &str) -> Result<()> {
-    std::thread::sleep(std::time::Duration::from_millis(20));
+    std::thread::sleep(Duration::from_millis(20));
     Ok(Factory::new()?.destroy(Path::new(dir).join("none"))?)
+}
+
+/// Programs in containers that stand by, one that is made now, and everything taken back.
+fn of_template(template: &Template, name: &str) -> Result<()> {
+    template.keep_ready(2)?;
+    rested(template)?;
+    for _ in 0..2 {
+        let (container, process) = template.start(piped())?;
+        ended(&container, |_| talk(process))?;
+    }
+    ended(&template.create(name)?, joined)?;
+    template.keep_ready(0)?;
+    rested(template)
+}
+
+fn rested(template: &Template) -> Result<()> {
+    if template.settle(Duration::from_secs(10)) {
+        return Ok(());
+    }
+    let stats = template.stats();
+    Err(format!("the template does not come to rest: {stats:?}").into())
 }
 
 /// Does something with a container, and ends it whatever comes of that.

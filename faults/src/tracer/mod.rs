@@ -21,6 +21,17 @@ use crate::fault::Who;
 use crate::watch::Watch;
 use state::Tracer;
 
+/// Lets go of a thread that nobody follows any more: one born while its parent was let go of.
+pub(crate) fn release(status: WaitStatus) {
+    let (thread, signal) = match status {
+        WaitStatus::Stopped(thread, signal) => (thread, Some(signal)),
+        WaitStatus::PtraceEvent(thread, ..) | WaitStatus::PtraceSyscall(thread) => (thread, None),
+        _ => return,
+    };
+    // One that was killed meanwhile has left by itself.
+    let _ = ptrace::detach(thread, signal);
+}
+
 fn options() -> Options {
     Options::PTRACE_O_TRACESYSGOOD
         | Options::PTRACE_O_TRACECLONE
