@@ -1,9 +1,11 @@
 //! Nobody waits for the kernel to take a pair away, and nothing is left to it that does not go.
 
+use std::cell::Cell;
 use std::fs::File;
+use std::rc::Rc;
 
 use libcontainer::network::netlink::faults::{Call, Fault, inject};
-use libcontainer::network::{Going, remove_later};
+use libcontainer::network::{Going, find_marked, remove_later};
 use libcontainer::{Factory, Network, ProcessConfig};
 use libcontainer_tests::text;
 
@@ -48,22 +50,82 @@ fn a_pair_whose_namespace_stays_is_deleted() {
     });
 }
 
+/// The same of a container that is young: it goes when it is let go of, and is found by its mark until then.
+#[test]
+fn a_pair_that_is_held_is_found() {
+    on_a_host("going-young", |place| {
+        bridge("docker0", &[]);
+        let before = links();
+        let config = networked(&rootfs(place), vec![veth("10.9.0.2/24", "")]);
+        let factory = Factory::new().unwrap();
+        for removed in [false, true] {
+            let container = factory.create(place.join("c"), &config).unwrap();
+            let pid = container.init_pid().unwrap().unwrap();
+            let held = File::open(format!("/proc/{pid}/ns/net")).unwrap();
+            container.destroy().unwrap();
+            let found = find_marked(&place.join("c")).unwrap();
+            assert!(found.links.len() <= 1 && found.bridges.is_empty(), "{found:?}");
+            if removed {
+                found.remove().unwrap();
+                assert_eq!(links(), before);
+            }
+            drop(held);
+            settled(&before);
+        }
+    });
+}
+
 /// That it can't be known whether a pair goes is no reason to leave it, and no reason to forget it.
 #[test]
 fn what_cannot_be_known_keeps_the_record() {
     on_a_host("going-unknown", |place| {
-        bridge("docker0", &[]);
         let before = links();
-        let config = networked(&rootfs(place), vec![veth("10.9.0.2/24", "")]);
+        let own = Network { create_bridge: true, ..veth("10.9.0.2/24", "") };
+        let config = networked(&rootfs(place), vec![own]);
         let container = Factory::new().unwrap().create(place.join("c"), &config).unwrap();
         let blind = inject(|call| (*call == Call::Receive).then_some(Fault::Refused(libc::EPROTO)));
         let error = container.destroy().unwrap_err().to_string();
         drop(blind);
-        assert!(error.contains("link veth") && error.contains("Protocol error"), "{error}");
+        assert!(error.contains("bridge docker0") && error.contains("Protocol error"), "{error}");
         assert!(place.join("c").exists());
         container.destroy().unwrap();
         assert!(!place.join("c").exists());
         settled(&before);
+    });
+}
+
+/// Each call of it fails once, before and after the kernel has acted; a second time it succeeds.
+#[test]
+fn settling_is_repeated() {
+    on_a_host("going-faults", |place| {
+        let before = links();
+        let own = Network { create_bridge: true, ..veth("10.9.0.2/24", "") };
+        let config = networked(&rootfs(place), vec![own]);
+        for number in 0.. {
+            let factory = Factory::new().unwrap();
+            let container = factory.create(place.join("c"), &config).unwrap();
+            // Its processes live, so that the namespace stands and all has to be deleted.
+            let going = remove_later(&container.network_record().unwrap(), None).unwrap();
+            let (next, hit) = (Cell::new(0), Rc::new(Cell::new(false)));
+            let seen = Rc::clone(&hit);
+            let fault = if number % 2 == 0 { Fault::Refused(libc::EPROTO) } else { Fault::Lost(libc::EIO) };
+            let injected = inject(move |_| {
+                let here = next.replace(next.get() + 1) == number / 2;
+                hit.set(hit.get() || here);
+                here.then_some(fault)
+            });
+            let settled = going.settle();
+            drop(injected);
+            if settled.is_err() {
+                going.settle().unwrap();
+            }
+            assert_eq!(links(), before, "call {}, {fault:?}: {settled:?}", number / 2);
+            container.destroy().unwrap();
+            if !seen.get() {
+                assert!(number > 8, "{number}");
+                break;
+            }
+        }
     });
 }
 

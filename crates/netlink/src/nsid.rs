@@ -75,6 +75,25 @@ impl Netlink {
         Ok(id)
     }
 
+    /// Whether a network namespace has this id in the socket's. Not if it is ending: one that nobody refers to any more is not found, and
+    /// nothing brings it back. Does not wait for others who change links.
+    ///
+    /// # Errors
+    /// What the kernel or the socket say.
+    pub fn has_namespace(&mut self, id: i32) -> Result<bool> {
+        let write = |message: &mut Message| {
+            let mut writer = message.start(RTM_GETNSID, NLM_F_REQUEST | NLM_F_ACK, &FIXED);
+            writer.i32(NETNSA_NSID, id)
+        };
+        let found =
+            self.query(&|| format!("get network namespace {id}"), &write, &mut || {}, &mut |_| Ok(()));
+        match found {
+            // KERNEL: so says rtnl_net_getid where get_net_ns_by_id finds none whose count is above zero.
+            Err(error) if error.is_refusal(libc::ENOENT) => Ok(false),
+            found => found.map(|()| true),
+        }
+    }
+
     /// All ids that the socket's namespace has for others.
     ///
     /// # Errors

@@ -336,6 +336,10 @@ fn other_namespaces() {
         let third = other_namespace();
         netlink.add(&NamespaceId::new(third.as_fd(), Some(7))).unwrap();
         assert_eq!(netlink.namespace_id(third.as_fd()).unwrap(), Some(7));
+        assert!(netlink.has_namespace(7).unwrap() && !netlink.has_namespace(8).unwrap());
+        drop(third);
+        // Nothing but the descriptor held it, and no socket was opened in it.
+        assert!(!netlink.has_namespace(7).unwrap());
         netlink.add(&NewLink::bridge(name("br0"), Bridge::default())).unwrap();
         legacy::add_veth_pair(netlink, "c0", "c1").unwrap();
         let moved = netlink.index("c0").unwrap();

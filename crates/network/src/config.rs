@@ -120,6 +120,10 @@ pub struct NetworkState {
     /// Every interface but `lo`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub interfaces: Vec<InterfaceState>,
+    /// The id that the host's network namespace has for the container's own, given to it before the first pair is made: by it the kernel
+    /// tells whether that ends. 0 if there is no pair, or the namespace was joined.
+    #[serde(skip_serializing_if = "unset")]
+    pub namespace_id: i32,
     /// The alias of links and the comment of the table by which they are known as this container's.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub mark: String,

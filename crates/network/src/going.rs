@@ -3,27 +3,34 @@
 use std::fs::File;
 use std::time::Duration;
 
-use libcontainer_netlink::{Name, Netlink, Result as Answer};
+use libcontainer_netlink::Netlink;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{InterfaceState, NetworkState};
 use crate::error::Result;
 use crate::object::{Object, end_all, told};
 use crate::removal;
-use crate::side::{self, Side};
+use crate::side::Side;
+
+/// How often, and with which pauses, a namespace is looked at that does not end yet: sockets that were open in it are given back by the
+/// kernel a little after their process.
+const LOOKS: u32 = 5;
+const PAUSE: Duration = Duration::from_micros(300);
 
 /// Veth pairs that the kernel takes away, and bridges of ours that go behind their last port: plain data for the record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
 pub struct Going {
     interfaces: Vec<InterfaceState>,
+    /// The id of the namespace that they go with.
+    namespace_id: i32,
 }
 
 /// As [`remove`](crate::remove), but leaves to the kernel what goes with the container's network namespace when its last process has
 /// ended: deleting a veth pair takes it about 18 ms, for which nobody has to wait. The table, devices of the host's and pasta are ended
 /// at once. If the namespace was joined everything is, as it may stay.
 ///
-/// When the container's processes have ended [`Going::settle`] has to be called: only then can it be known that the namespace goes.
+/// When the container's processes have ended [`Going::settle`] makes sure that the namespace goes; [`Going::has_bridges`] asks for it.
+/// A pair that is left without that goes when whoever else holds the namespace lets go of it, and is found by its mark until then.
 ///
 /// # Errors
 /// Everything that could not be taken away. Then nothing is left to the kernel: the record has to stay as it is.
@@ -32,7 +39,7 @@ pub fn remove_later(state: &NetworkState, namespace: Option<&File>) -> Result<Go
     let (later, now): (Vec<_>, Vec<_>) = state.interfaces.iter().partition(goes);
     let now = NetworkState { interfaces: now.into_iter().cloned().collect(), ..state.clone() };
     removal::remove(&now, namespace)?;
-    Ok(Going { interfaces: later.into_iter().cloned().collect() })
+    Ok(Going { interfaces: later.into_iter().cloned().collect(), namespace_id: state.namespace_id })
 }
 
 impl Going {
@@ -45,6 +52,12 @@ impl Going {
     /// The host's ends of the pairs.
     pub fn links(&self) -> impl Iterator<Item = &str> {
         self.interfaces.iter().map(|one| one.host_name.as_str())
+    }
+
+    /// Whether a bridge of ours is among it, which goes behind its last port, but not by itself.
+    #[must_use]
+    pub fn has_bridges(&self) -> bool {
+        self.interfaces.iter().any(|one| one.own_bridge)
     }
 
     /// Whether the kernel says that no pair is there any more, and no bridge is left over: a bridge that others use is not ours to take.
@@ -71,12 +84,32 @@ impl Going {
     /// # Errors
     /// Everything that could not be taken away, or of which it could not be known whether it goes.
     pub fn settle(&self) -> Result<()> {
-        let (objects, mut errors) = self.objects();
-        let (pairs, bridges): (Vec<_>, Vec<_>) =
-            objects.into_iter().partition(|object| object.veth().is_some());
+        let (objects, errors) = self.objects();
         let mut host = Side::host();
-        errors.extend(pairs.iter().filter_map(Object::veth).filter_map(|name| leave(&mut host, &name).err()));
-        end_all(&bridges, None, errors)
+        // Unknown is not ending: then they are deleted, and told if that fails as well.
+        if self.namespace_ends(&mut host).unwrap_or(false) {
+            let bridges: Vec<_> = objects.into_iter().filter(|object| object.veth().is_none()).collect();
+            end_all(&bridges, None, errors)
+        } else {
+            end_all(&objects, None, errors)
+        }
+    }
+
+    /// Whether the namespace of the other ends is gone or ending.
+    fn namespace_ends(&self, host: &mut Side) -> Result<bool> {
+        if self.namespace_id == 0 {
+            return Ok(false);
+        }
+        for look in 0..LOOKS {
+            if look > 0 {
+                std::thread::sleep(PAUSE);
+            }
+            let stands = |netlink: &mut Netlink| netlink.has_namespace(self.namespace_id);
+            if !host.again(|| "network namespace of the container".to_owned(), stands)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Ends what is still there. A pair that the kernel has begun to take away is no error; one whose namespace somebody else keeps is
@@ -93,27 +126,4 @@ impl Going {
     fn objects(&self) -> (Vec<Object>, Vec<crate::Error>) {
         Object::all(&NetworkState { interfaces: self.interfaces.clone(), ..NetworkState::default() })
     }
-}
-
-/// How often, and with which pauses, a namespace is looked at that does not end yet: sockets that were open in it are given back by the
-/// kernel a little after their process.
-const LOOKS: u32 = 5;
-const PAUSE: Duration = Duration::from_micros(300);
-
-/// Leaves a pair to the kernel if its other end's namespace is ending, else deletes it.
-fn leave(host: &mut Side, name: &Name) -> Result<()> {
-    for look in 0..LOOKS {
-        if look > 0 {
-            std::thread::sleep(PAUSE);
-        }
-        if host.again(|| format!("link {name}"), |netlink| goes(netlink, name))? {
-            return Ok(());
-        }
-    }
-    Object::Veth(*name).end(host, None)
-}
-
-/// Whether the link is gone, or certain to go.
-fn goes(netlink: &mut Netlink, name: &Name) -> Answer<bool> {
-    side::find(netlink, name)?.map_or(Ok(true), |link| side::is_going(netlink, link.index))
 }

@@ -24,6 +24,25 @@ pub(crate) struct Container {
     pub(crate) netlink: Netlink,
 }
 
+/// Gives the container's namespace an id by which the host's knows it; 0 for none.
+pub(crate) fn call(host: &mut Netlink, container: &Container, id: i32) -> Result<()> {
+    if id == 0 {
+        return Ok(());
+    }
+    let what = || "network namespace of the init".to_owned();
+    let namespace = container.namespace.as_fd();
+    match side::twice(|| host.add(&NamespaceId::new(namespace, Some(id)))) {
+        // Of two attempts the first may have done it. Else somebody has called it otherwise, which nobody but us has reason to.
+        Err(error) if error.is_exists() => match host.namespace_id(namespace).named(what)? {
+            Some(known) if known == id => Ok(()),
+            known => {
+                Err(Error::wrong(what(), format!("has an id already, {known:?}, or {id} is another one's")))
+            }
+        },
+        result => result.named(what),
+    }
+}
+
 /// A veth pair: the host's end up on the bridge, the peer inside.
 pub(crate) fn make_veth(
     host: &mut Netlink,

@@ -57,6 +57,13 @@ pub(crate) fn random_name(prefix: &str) -> Result<Name, String> {
     Name::new(format!("{prefix}{digits}")).map_err(|error| error.to_string())
 }
 
+/// A random number from 1 to 2^31 - 1, for a network namespace: those that the kernel gives by itself begin at 0.
+pub(crate) fn random_id() -> Result<i32, String> {
+    let mac = Mac::random().map_err(|error| error.to_string())?;
+    let bytes = mac.as_bytes().last_chunk().copied().unwrap_or_default();
+    Ok((i32::from_ne_bytes(bytes) & i32::MAX).max(1))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

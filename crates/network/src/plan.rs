@@ -27,6 +27,8 @@ pub struct Plan {
     pub(crate) routes: Vec<PlannedRoute>,
     pub(crate) nat: Option<Nat>,
     pub(crate) mark: Mark,
+    /// What the container's own namespace is called by the host's.
+    pub(crate) namespace_id: i32,
     /// The network namespace that is joined; none if the container has one of its own.
     pub(crate) joins: Option<PathBuf>,
 }
@@ -97,6 +99,7 @@ impl Plan {
 
     /// Says that the network namespace is not the container's own: what is made in it does not go with the container.
     pub fn joins(&mut self, path: &Path) {
+        self.namespace_id = 0;
         self.joins = Some(path.to_owned());
     }
 
@@ -113,6 +116,7 @@ impl Plan {
             ns_path: self.joins.as_ref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
             interfaces,
             nft_table: self.nat.as_ref().map(|nat| nat.table.name.clone()).unwrap_or_default(),
+            namespace_id: self.namespace_id,
             mark: if self.is_empty() { String::new() } else { self.mark.as_str().to_owned() },
         }
     }

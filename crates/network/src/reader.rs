@@ -9,7 +9,7 @@ use libcontainer_netlink::{Cidr, Family, IpvlanMode, Mac, MacvlanMode, Name};
 
 use crate::bridge::OwnBridge;
 use crate::config::{Network, Route};
-use crate::mark::random_name;
+use crate::mark::{random_id, random_name};
 use crate::plan::{Interface, Kind, Plan, PlannedRoute, Problem};
 
 impl Plan {
@@ -38,6 +38,9 @@ impl Plan {
             plan.routes.extend(reader.route(&format!("/routes/{index}"), route));
         }
         plan.nat = reader.nat(networks, &plan.interfaces);
+        if plan.interfaces.iter().any(|interface| matches!(interface.kind, Kind::Veth { .. })) {
+            plan.namespace_id = reader.take("/networks".to_owned(), random_id()).unwrap_or_default();
+        }
         if reader.problems.is_empty() { Ok(plan) } else { Err(reader.problems) }
     }
 }

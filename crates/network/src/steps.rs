@@ -31,6 +31,8 @@ struct Sides {
     mark: Mark,
     /// Whether the namespace is not the container's own.
     joined: bool,
+    /// What the host calls it, if it is.
+    namespace_id: i32,
 }
 
 type Shared = Arc<Mutex<Sides>>;
@@ -38,8 +40,16 @@ type Shared = Arc<Mutex<Sides>>;
 impl Sides {
     /// Both, opened if they are not.
     fn both(&mut self, context: &HostContext) -> Result<(&mut Netlink, &mut Container)> {
-        let Self { host, container, .. } = self;
-        Ok((opened(host)?, entered(container, context)?))
+        let Self { host, container, namespace_id, .. } = self;
+        let host = opened(host)?;
+        if container.is_none() {
+            let found = enter(context)?;
+            // ORDER: before the first link: none is left to a namespace of which the kernel can't be asked.
+            link::call(host, &found, *namespace_id)?;
+            *container = Some(found);
+        }
+        let gone = || Error::wrong("network of the container", "has been closed");
+        Ok((host, container.as_mut().ok_or_else(gone)?))
     }
 
     fn kept(&self, name: Name) -> Option<Kept> {
@@ -51,13 +61,6 @@ fn opened(host: &mut Option<Netlink>) -> Result<&mut Netlink> {
     match host {
         Some(host) => Ok(host),
         empty => Ok(empty.insert(Netlink::open().named(|| "network of the host".to_owned())?)),
-    }
-}
-
-fn entered<'a>(container: &'a mut Option<Container>, context: &HostContext) -> Result<&'a mut Container> {
-    match container {
-        Some(container) => Ok(container),
-        empty => Ok(empty.insert(enter(context)?)),
     }
 }
 
@@ -82,7 +85,8 @@ impl Plan {
     /// The steps, to be run while the container's first process has its network namespace but not yet the program.
     #[must_use]
     pub fn steps(self) -> Vec<HostStep> {
-        let sides = Sides { mark: self.mark.clone(), joined: self.joins.is_some(), ..Sides::default() };
+        let (mark, joined) = (self.mark.clone(), self.joins.is_some());
+        let sides = Sides { mark, joined, namespace_id: self.namespace_id, ..Sides::default() };
         let shared = Arc::new(Mutex::new(sides));
         let mut steps = Vec::new();
         // ORDER: first of all: a host that does not forward is told so before anything is made.

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use libcontainer_cgroups::systemd::Environment;
 use libcontainer_cgroups::{Group, Place, remove_empty};
@@ -18,6 +18,8 @@ use crate::process::reap_ended;
 use crate::record::{Init, KILL, State, Store, is_of_this_boot};
 
 const TICK: Duration = Duration::from_millis(1);
+/// A container that was made less than that ago; records count in seconds.
+const YOUNG: Duration = Duration::from_secs(2);
 
 /// Kills every process and removes everything. `handle` is the record as it was read or written last; a container that is gone is no error.
 ///
@@ -81,7 +83,7 @@ impl Teardown<'_> {
             self.processes(init);
         }
         // ORDER: behind the processes, with which their network namespace ends, and links that go with it.
-        if let Some(going) = going.filter(|going| !going.is_empty()) {
+        if let Some(going) = going.filter(|going| !self.goes_unseen(going)) {
             self.look(|this| going.settle().map_err(|error| Error::network(this.what, error)));
         }
         self.errors
@@ -104,6 +106,15 @@ impl Teardown<'_> {
             libcontainer_network::remove_later(&this.state.network_state, namespace.as_ref())
                 .map_err(|error| Error::network(this.what, error))
         })
+    }
+
+    /// Whether what is going needs no look. A namespace that is young still has the socket by which its links were set up: the kernel gives that
+    /// back some ms after it was closed, and to wait for it would take as long as to delete the links.
+    fn goes_unseen(&self, going: &Going) -> bool {
+        let made = UNIX_EPOCH + Duration::from_secs(self.state.created);
+        // A clock that was set back makes no container young.
+        let young = made.elapsed().is_ok_and(|age| age < YOUNG);
+        going.is_empty() || (young && self.errors.is_empty() && !going.has_bridges())
     }
 
     fn has_devices(&self) -> bool {
