@@ -2,6 +2,7 @@
 //! says that it can't know.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use libcontainer::cgroups::Layout;
 use libcontainer::cgroups::discovery::Mode;
@@ -24,8 +25,21 @@ fn veth() -> Network {
     }
 }
 
-fn links() -> usize {
-    Netlink::open().unwrap().links().unwrap().len()
+/// Waits until there are these links only: the kernel takes a pair away in its own time.
+fn wait_for_links(wanted: &[String], damage: &str) {
+    let end = Instant::now() + Duration::from_secs(10);
+    loop {
+        let there = links();
+        if there == wanted {
+            return;
+        }
+        assert!(Instant::now() < end, "{damage}: {there:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn links() -> Vec<String> {
+    Netlink::open().unwrap().links().unwrap().iter().map(|link| link.name.to_string()).collect()
 }
 
 /// Runs `test` in a thread whose network namespace is its own, with a config that has a group and a pair.
@@ -100,7 +114,7 @@ fn by_the_second_file() {
             factory.destroy(kept.web()).unwrap();
             assert!(!lives(pid) && !kept.web().exists(), "{name}");
             assert_eq!(World::look(kept.place.path()).groups().count(), 0, "{name}");
-            assert_eq!(links(), before, "{name}");
+            wait_for_links(&before, name);
         }
     });
 }
@@ -146,7 +160,7 @@ fn by_the_marks() {
             assert_eq!(World::look(kept.place.path()).groups().count(), 0, "{name}");
             assert!(lives(other.1.pid()), "{name}");
             other.0.destroy().unwrap();
-            assert_eq!(links(), before, "{name}");
+            wait_for_links(&before, name);
         }
     });
 }

@@ -182,12 +182,30 @@ const fn table() -> [u32; 256] {
     table
 }
 
-/// Writes one of the two files: to a new file, renamed over the old one. A reader sees the old one or the new one, also if the writer is
-/// killed in between.
+/// Writes the second file: one that is there in place. Who is killed in between leaves the record as it was, which is read first, and
+/// nobody reads this one without the lock. A rename over an old file would make some filesystems (ext4) write it out at once.
+pub(super) fn write_ending(dir: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let mut file = match openat(dir, ENDING, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => return replace(dir, ENDING, bytes),
+        file => File::from(file?),
+    };
+    file.write_all(bytes)?;
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    // What is behind the new text was text of the old one.
+    if file.metadata()?.len() > length { file.set_len(length) } else { Ok(()) }
+}
+
+/// Writes the record. A reader sees the old one or the new one, also if the writer is killed in between.
 ///
 /// Nothing is synced: all that the record speaks of lives in the kernel and ends with the boot, so a record has to survive its
 /// writer's death but not a power failure. ARCHITECTURE.md has the measurement behind this.
-pub(super) fn write(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn write(dir: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    replace(dir, FILE, bytes)
+}
+
+/// Writes a new file, renamed over the old one.
+fn replace(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = format!(".{name}.new");
     // We hold the lock: what is there was left by a writer that was killed.
     let mut file = match make(dir, &temporary) {

@@ -181,11 +181,11 @@ impl Store {
         // ORDER: whatever the record names is in the second file already.
         if old.is_none_or(|old| !bytes::ends_alike(&old, state)) {
             let ending = bytes::encode_ending(state).map_err(io::Error::other)?;
-            bytes::write(self.dir.as_fd(), bytes::ENDING, &ending)
+            bytes::write_ending(self.dir.as_fd(), &ending)
                 .map_err(|error| named(format!("write {}", bytes::ENDING), error))?;
         }
         let bytes = bytes::encode(state).map_err(io::Error::other)?;
-        bytes::write(self.dir.as_fd(), bytes::FILE, &bytes)
+        bytes::write(self.dir.as_fd(), &bytes)
             .map_err(|error| named(format!("write {}", bytes::FILE), error))?;
         Ok(self.remember(bytes, state))
     }
