@@ -138,6 +138,11 @@ impl Error {
         }
     }
 
+    /// True when the kernel may have done what was asked for although its answer is this error: not for what it refuses.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        matches!(self.errno(), Some(libc::EIO | libc::EINTR | libc::EAGAIN | libc::ENOMEM))
+    }
+
     /// True for what reading a file that is only to be written answers: EINVAL, and EACCES of its mode.
     pub(crate) fn is_write_only(&self) -> bool {
         matches!(self.errno(), Some(libc::EINVAL | libc::EACCES | libc::EPERM))

@@ -16,7 +16,11 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use ground::{Ground, LONG, name};
-use libcontainer_cgroups::{Error, Existing, Group, GroupPath, Layout, Plan, Result, Select, faults};
+use libcontainer_cgroups::events::{Oom, OomEvents, OomKills};
+use libcontainer_cgroups::limits::{self, Facts};
+use libcontainer_cgroups::{
+    Error, Existing, FreezerState, Group, GroupPath, Layout, Plan, Result, Select, check_own_room, faults,
+};
 
 const ERRNOS: &[i32] = &[libc::EIO, libc::ENOMEM, libc::EINTR, libc::EMFILE, libc::EPERM];
 
@@ -142,6 +146,72 @@ fn destroying() {
         reaper.join().unwrap();
     });
     assert!(calls.is_superset(&BTreeSet::from(["openat2", "unlinkat", "kill", "pread64"])), "{calls:?}");
+}
+
+/// Whatever call fails: what is said of a group is true, or it isn't said.
+#[test]
+fn asking() {
+    let Some(mut ground) = Ground::new("asking", &["freezer", "pids", "memory"]) else { return };
+    let first = ground.run("exec sleep 1000");
+    let second = ground.run("exec sleep 1000");
+    // A group below, seen only by who looks whether there is one.
+    for dir in ground.group.paths().into_values() {
+        let below = dir.join("below");
+        std::fs::create_dir(&below).unwrap();
+        let _ = std::fs::write(below.join("cgroup.procs"), second.to_string());
+    }
+    let mut both = vec![first, second];
+    both.sort_unstable();
+    let layout = Layout::of_this_process().unwrap();
+    let calls = each_call(&[libc::EIO, libc::EMFILE], |errno, hit| {
+        let group = &ground.group;
+        let answers = [
+            group.processes().map(|pids| pids == both),
+            group.process_reader().and_then(|reader| {
+                let mut pids = Vec::new();
+                reader.read_into(&mut pids).map(|()| pids == both)
+            }),
+            group.frozen_state().map(|state| state == FreezerState::Thawed),
+            group.check_room_for(1).map(|()| true),
+            check_own_room(&layout, 1).map(|()| true),
+            OomKills::of(group).and_then(|kills| kills.count()).map(|count| count == Some(0)),
+            OomEvents::new(&group.sources())
+                .and_then(|events| events.total())
+                .map(|all| all == Some(Oom::default())),
+            Group::open(group.places()).map(|group| !group.is_gone()),
+            group.controller("pids").unwrap().0.has("pids.max"),
+            group.controller("pids").unwrap().0.has("pids.min").map(|there| !there),
+            Facts::of(group, &serde_json::from_str(LIMITS).unwrap()).map(|facts| plan_of(&facts)),
+        ];
+        for (number, answer) in answers.iter().enumerate() {
+            match answer {
+                Ok(answer) => assert!(answer, "{number}: {:?}", hit()),
+                Err(error) => {
+                    assert!(!error.is_gone(), "{number}: {:?}: {error}", hit());
+                    assert_eq!(error.errno(), Some(errno), "{number}: {:?}: {error}", hit());
+                }
+            }
+        }
+        let failed = answers.iter().filter(|answer| answer.is_err()).count();
+        assert!(failed <= 1, "{:?}", hit());
+    });
+    assert!(
+        calls.is_superset(&BTreeSet::from(["faccessat", "fstat", "openat2", "pread64", "read"])),
+        "{calls:?}"
+    );
+}
+
+const LIMITS: &str =
+    r#"{"memory":{"limit":67108864,"swap":134217728},"pids":{"limit":5},"cpu":{"quota":50000}}"#;
+
+/// Whether the plan is what it is when all could be read.
+fn plan_of(facts: &Facts) -> bool {
+    let whole = limits::plan(&serde_json::from_str(LIMITS).unwrap(), facts);
+    whole.is_ok_and(|writes| {
+        writes
+            .iter()
+            .any(|write| write.file.ends_with("memsw.limit_in_bytes") || write.file == "memory.swap.max")
+    })
 }
 
 /// In another thread, where no call fails.

@@ -15,7 +15,7 @@ use std::process::Command;
 
 use ground::{Ground, LONG, name, skip};
 use libcontainer_cgroups::limits::{OnRefusal, update};
-use libcontainer_cgroups::{Error, Existing, Group, GroupPath, Layout, Plan, Select};
+use libcontainer_cgroups::{Error, Existing, Group, GroupPath, Layout, Plan, Select, remove_empty};
 
 /// Runs the test `inner` of this binary by `sh -c "script; exec ..."`, in a mount namespace of its own.
 fn in_own_mounts(inner: &str, script: &str) -> bool {
@@ -82,6 +82,41 @@ const REFUSED: &[(&str, &str, &str)] = &[
     ("unified", r#"{"pids":{"limit":7},"unified":{"cgroup.controllers":"+pids"}}"#, "cgroup.controllers"),
     ("unified", r#"{"pids":{"limit":7},"unified":{"cpu.pressure":"nonsense"}}"#, "\"nonsense\" to "),
 ];
+
+#[test]
+fn a_hierarchy_that_is_unmounted_has_not_lost_its_group() {
+    isolated("a_hierarchy_that_is_unmounted_has_not_lost_its_group", "true", unmounted);
+}
+
+fn unmounted() {
+    let path = GroupPath::new(format!("{}/a", name())).unwrap();
+    let select = Select::Only(BTreeSet::from(["pids".to_owned()]));
+    let plan = Plan::new(&Layout::of_this_process().unwrap(), &path, &select).unwrap();
+    let group = plan.make(Existing::Refuse).unwrap();
+    let [place] = group.places() else { panic!("{:?}", group.places()) };
+    let run = |args: &[&str], at: &std::path::Path| {
+        assert!(Command::new(args[0]).args(&args[1..]).arg(at).status().unwrap().success(), "{args:?}");
+    };
+    let unknown = || {
+        for error in [Group::open(group.places()).unwrap_err(), remove_empty(group.places()).unwrap_err()] {
+            assert!(!error.is_gone() && error.to_string().contains("mount it again"), "{error}");
+        }
+        // Whoever has it open needs no mount.
+        assert_eq!(group.processes().unwrap(), []);
+    };
+    run(&["umount", "--lazy"], &place.mountpoint);
+    unknown();
+    // Now there is not even an empty directory.
+    let above = place.mountpoint.parent().unwrap();
+    run(&["mount", "-t", "tmpfs", "tmpfs"], above);
+    unknown();
+    run(&["umount"], above);
+    let options = place.controllers.join(",");
+    let kind = if place.unified { ["cgroup2", "rw"] } else { ["cgroup", options.as_str()] };
+    run(&["mount", "-t", kind[0], "-o", kind[1], "none"], &place.mountpoint);
+    group.destroy(LONG).unwrap();
+    assert!(Group::open(group.places()).unwrap().is_gone());
+}
 
 #[test]
 fn what_is_mounted_over_a_hierarchy_after_the_plan_is_not_used() {

@@ -263,15 +263,22 @@ impl Transition {
         for (index, write) in self.writes.iter().enumerate() {
             let open = if write.allow { &mut allow } else { &mut deny };
             if let Err(error) = group.write_again(open, write.file(), &write.text) {
-                for done in self.writes.iter().take(index).rev().filter(|done| done.text != "a") {
-                    let back = Write { allow: !done.allow, text: done.text.clone() };
-                    // The first error is the one to tell.
-                    drop(group.write(back.file(), &back.text));
-                }
-                return Err(hinted(error, write));
+                let done = index + usize::from(error.is_uncertain());
+                return Err(hinted(error, write).with_left(self.take_back(group, done)));
             }
         }
         Ok(())
+    }
+
+    /// Does the opposite of the first `done` writes, the last first. What fails once is tried again; returns what fails then.
+    fn take_back(&self, group: &Dir, done: usize) -> Vec<Error> {
+        let done = self.writes.iter().take(done).rev().filter(|done| done.text != "a");
+        let back = done.map(|done| Write { allow: !done.allow, text: done.text.clone() });
+        let left = back.filter_map(|back| {
+            let again = |_| group.write(back.file(), &back.text);
+            group.write(back.file(), &back.text).or_else(again).err()
+        });
+        left.collect()
     }
 }
 
@@ -299,10 +306,12 @@ pub fn set(group: &Dir, rules: &[Rule], on_gap: OnGap) -> Result<Transition> {
 
 /// Goes back to `old` over `a`, as far as the kernel has shown it, and says why.
 fn restore(group: &Dir, old: &State, cause: Error) -> Result<()> {
+    // What can't be read is not known to be as it was: it is set again.
     if group.read("devices.list").and_then(|text| State::from_list(&text)).is_ok_and(|now| now == *old) {
         return Err(cause);
     }
-    if old.hidden && group.read("cgroup.procs")?.is_empty() {
+    // A new group, which is no worse than it was.
+    if old.hidden && matches!(group.read("cgroup.procs"), Ok(processes) if processes.is_empty()) {
         return Err(cause);
     }
     if old.hidden {

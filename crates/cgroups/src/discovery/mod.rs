@@ -126,7 +126,7 @@ impl Hierarchy {
         }
     }
 
-    /// How good a mount of a hierarchy is, if it is mounted more than once.
+    /// How good a mount of a hierarchy is, if it is mounted more than once: an own group that isn't below it is none that can be reached.
     fn rank(&self) -> (bool, bool) {
         (!self.read_only, self.own_below().is_ok())
     }
@@ -158,12 +158,13 @@ impl Layout {
     /// The layout of this process, from procfs.
     ///
     /// # Errors
-    /// [`Error::Read`] of `/proc/self/mountinfo` or `/proc/self/cgroup` (ENOENT: a kernel without control groups), [`Error::Content`].
+    /// [`Error::Read`] of `/proc/self/mountinfo`, `/proc/self/cgroup` (ENOENT: a kernel without control groups) or `/proc/cgroups`,
+    /// [`Error::Content`].
     pub fn of_this_process() -> Result<Self> {
         let mountinfo = read("/proc/self/mountinfo")?;
         let cgroup = read("/proc/self/cgroup")?;
         let texts =
-            Texts { mountinfo: &mountinfo, cgroup: &cgroup, cgroups: own::kernel(), controllers: b"" };
+            Texts { mountinfo: &mountinfo, cgroup: &cgroup, cgroups: own::kernel()?, controllers: b"" };
         let mut layout = Self::parse(&texts)?;
         if let Some(v2) = &mut layout.v2 {
             v2.controllers = words(&read(v2.mountpoint.join("cgroup.controllers"))?);

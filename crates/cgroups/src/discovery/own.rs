@@ -41,12 +41,15 @@ pub(super) fn is_listed(own: &[Own], name: &str) -> bool {
 
 /// `/proc/cgroups`, read once: which controllers there are, and which of them are enabled, is settled at boot. Empty on a kernel without
 /// version 1.
-pub(super) fn kernel() -> &'static [u8] {
+pub(super) fn kernel() -> Result<&'static [u8]> {
     static TEXT: OnceLock<Vec<u8>> = OnceLock::new();
-    match TEXT.get() {
-        Some(text) => text,
-        // What can't be read now may be readable next time.
-        None => super::read("/proc/cgroups").map_or(b"", |text| TEXT.get_or_init(|| text)),
+    if let Some(text) = TEXT.get() {
+        return Ok(text);
+    }
+    match super::read("/proc/cgroups") {
+        Ok(text) => Ok(TEXT.get_or_init(|| text)),
+        Err(error) if error.is_gone() => Ok(b""),
+        Err(error) => Err(error),
     }
 }
 

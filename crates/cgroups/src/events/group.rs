@@ -51,13 +51,8 @@ impl GroupEvents {
     /// # Errors
     /// As [`EventSource::try_next`].
     pub fn state(&self) -> Result<Option<GroupState>> {
-        let mut state = GroupState::default();
-        let alive = self.watch.read(|key, value| match key {
-            b"populated" => state.populated = value != 0,
-            b"frozen" => state.frozen = value != 0,
-            _ => {}
-        })?;
-        Ok(alive.then_some(state))
+        let found = self.watch.read(["populated", "frozen"])?;
+        Ok(found.map(|[populated, frozen]| GroupState { populated: populated != 0, frozen: frozen != 0 }))
     }
 }
 

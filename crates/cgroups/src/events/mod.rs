@@ -29,6 +29,7 @@
 //! ```
 
 mod group;
+mod kills;
 mod notify;
 mod oom;
 mod reclaim;
@@ -42,6 +43,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 pub use group::{GroupEvents, GroupState};
+pub use kills::OomKills;
 pub use oom::{Oom, OomEvents};
 pub use reclaim::{Propagation, ReclaimEvents, ReclaimLevel, Scarcity};
 pub use stall::{Resource, StallEvents, Trigger, Who};

@@ -1,13 +1,13 @@
 //! Version 1's notifications: an eventfd(2) that is made known through `cgroup.event_control`.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
-use super::watch::read_pairs;
+use super::watch::read_numbers;
 use crate::Dir;
 use crate::error::{Error, Result};
 
@@ -52,15 +52,9 @@ impl Notifier {
         }
     }
 
-    /// Processes killed for lack of memory, 0 before KERNEL(4.13). None when the group is gone.
+    /// Processes killed for lack of memory (KERNEL(4.13)). None when the group is gone.
     pub(super) fn kills(&self) -> Result<Option<u64>> {
-        let mut kills = 0;
-        let alive = read_pairs(&self.state, Path::new(&self.path), |key, value| {
-            if key == b"oom_kill" {
-                kills = value;
-            }
-        })?;
-        Ok(alive.then_some(kills))
+        Ok(read_numbers(&self.state, &self.path, ["oom_kill"])?.map(|[kills]| kills))
     }
 }
 

@@ -47,6 +47,7 @@ impl OomEvents {
             _ => return Err(Error::NotFound { controller: "memory".to_owned() }),
         };
         let mut new = Self { origin, first: Oom::default(), seen: Oom::default(), ended: false };
+        // Of a group that is gone by now there is nothing to come: the next look ends it.
         new.first = new.counters()?.unwrap_or_default();
         new.seen = new.first;
         Ok(new)
@@ -67,13 +68,8 @@ impl OomEvents {
         match &self.origin {
             Origin::V1(notifier) => Ok(notifier.kills()?.map(|kills| Oom { ooms: self.seen.ooms, kills })),
             Origin::V2(watch) => {
-                let mut now = Oom::default();
-                let alive = watch.read(|key, value| match key {
-                    b"oom" => now.ooms = value,
-                    b"oom_kill" => now.kills = value,
-                    _ => {}
-                })?;
-                Ok(alive.then_some(now))
+                let found = watch.read(["oom", "oom_kill"])?;
+                Ok(found.map(|[ooms, kills]| Oom { ooms, kills }))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A control file of version 2 that wakes its pollers when its content changes.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -9,7 +9,9 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
 use nix::sys::uio::pread;
 
 use crate::Dir;
+use crate::dir::patient;
 use crate::error::{Error, Result};
+use crate::faults;
 
 /// The open file, and an epoll around it: the file itself is always readable and tells a change as POLLPRI, the epoll is
 /// readable if and only if there is a change. No inotify, of which a user has 128 instances.
@@ -40,30 +42,58 @@ impl Watch {
         }
     }
 
-    /// The numbers of the `key value` lines, handed to `each`, and the end of readiness until the next change.
-    /// False when the group is gone.
-    pub(super) fn read(&self, each: impl FnMut(&[u8], u64)) -> Result<bool> {
-        read_pairs(&self.file, &self.path, each)
+    /// The numbers of the lines with these keys, and the end of readiness until the next change. None when the group is gone.
+    pub(super) fn read<const N: usize>(&self, keys: [&str; N]) -> Result<Option<[u64; N]>> {
+        read_numbers(&self.file, &self.path, keys)
     }
 }
 
-/// Reads a file of `key value` lines from its start. False when its group is gone (ENODEV).
-pub(super) fn read_pairs(
+/// Reads a file of `key value` lines from its start. None when its group is gone (ENODEV). A key that is missing is no zero, but an error.
+pub(super) fn read_numbers<const N: usize>(
     file: &OwnedFd,
-    path: &std::path::Path,
-    mut each: impl FnMut(&[u8], u64),
-) -> Result<bool> {
+    path: &Path,
+    keys: [&str; N],
+) -> Result<Option<[u64; N]>> {
     let mut buffer = [0; 1024];
-    let text = loop {
-        match pread(file, &mut buffer, 0) {
-            Ok(length) => break buffer.get(..length).unwrap_or_default(),
-            Err(Errno::EINTR) => {}
-            Err(Errno::ENODEV) => return Ok(false),
-            Err(errno) => return Err(Error::Read { path: path.into(), source: errno.into() }),
-        }
+    let read = faults::of("pread64", path, "").and_then(|()| patient(|| pread(file, &mut buffer, 0)));
+    let text = match read {
+        Ok(length) => buffer.get(..length).unwrap_or_default(),
+        Err(Errno::ENODEV) => return Ok(None),
+        Err(errno) => return Err(Error::Read { path: path.into(), source: errno.into() }),
     };
-    match crate::stats::scan::pairs(text, &mut each) {
-        Ok(()) => Ok(true),
-        Err(wrong) => Err(Error::Content { path: path.into(), problem: wrong.0 }),
+    match numbers(text, keys) {
+        Ok(found) => Ok(Some(found)),
+        Err(problem) => Err(Error::Content { path: path.into(), problem }),
+    }
+}
+
+fn numbers<const N: usize>(text: &[u8], keys: [&str; N]) -> std::result::Result<[u64; N], String> {
+    let mut found = keys.map(|_| None);
+    crate::stats::scan::pairs(text, |key, value| {
+        let at = keys.iter().position(|own| own.as_bytes() == key);
+        if let Some(place) = at.and_then(|at| found.get_mut(at)) {
+            *place = Some(value);
+        }
+    })
+    .map_err(|wrong| wrong.0)?;
+    match keys.iter().zip(&found).find(|(_, found)| found.is_none()) {
+        Some((key, _)) => Err(format!("no line {key}")),
+        // All are there.
+        None => Ok(found.map(|number| number.unwrap_or(0))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_line_is_no_zero() {
+        let text = b"low 0\noom 3\noom_kill 1\n";
+        assert_eq!(numbers(text, ["oom", "oom_kill"]), Ok([3, 1]));
+        assert_eq!(numbers(text, ["oom_kill", "oom"]), Ok([1, 3]));
+        assert_eq!(numbers(text, ["frozen"]), Err("no line frozen".to_owned()));
+        assert!(numbers(b"oom x\n", ["oom"]).is_err());
+        assert!(numbers(b"", ["oom"]).is_err());
     }
 }

@@ -241,12 +241,18 @@ fn still_frozen(mut error: Error) -> Error {
 
 /// A field of `cgroup.events`.
 pub(super) fn event(dir: &Dir, key: &str) -> Result<bool> {
-    let text = dir.read("cgroup.events")?;
+    field(dir, &dir.read("cgroup.events")?, key)
+}
+
+fn field(dir: &Dir, text: &str, key: &str) -> Result<bool> {
     let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
-    value.map(|value| value == "1").ok_or_else(|| Error::Content {
-        path: dir.path().join("cgroup.events"),
-        problem: format!("no field {key} (a kernel before 5.2)"),
-    })
+    let problem = match value {
+        Some("1") => return Ok(true),
+        Some("0") => return Ok(false),
+        Some(other) => format!("{key} is {other:?}, neither 0 nor 1"),
+        None => format!("no field {key} (a kernel before 5.2)"),
+    };
+    Err(Error::Content { path: dir.path().join("cgroup.events"), problem })
 }
 
 /// Waits until the field `key` of `cgroup.events` is `wanted`, by poll(2).
@@ -266,8 +272,7 @@ pub(super) fn await_event(
             .and_then(|()| patient(|| pread(&file, &mut text, 0)))
             .map_err(failed)?;
         let now = String::from_utf8_lossy(text.get(..count).unwrap_or_default()).into_owned();
-        let value = now.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' '));
-        if value == Some(if wanted { "1" } else { "0" }) {
+        if field(dir, &now, key)? == wanted {
             return Ok(());
         }
         let left = patience.left();

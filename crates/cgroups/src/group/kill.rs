@@ -1,5 +1,6 @@
 //! Killing everything in a group.
 
+use std::path::Path;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -7,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 
 use super::freeze::{Freezer, again};
 use super::wait::Patience;
-use super::{Group, Pid, processes};
+use super::{Group, Pid};
 use crate::error::{Error, Result};
 use crate::faults;
 
@@ -40,6 +41,7 @@ impl Group {
             // What can't be seen, or not be killed, is tried again for a while, and not for all the time that dying may take.
             if seen.pids.is_empty() {
                 errors.extend(seen.unseen);
+                errors.extend(seen.others.then(|| unnamed(&self.name())));
             }
             if !errors.is_empty() && !short.pause() && !self.look().is_empty() {
                 return Error::any_of(errors);
@@ -49,13 +51,14 @@ impl Group {
 
     /// The end of a kill whose time is up.
     fn survived(&self, patience: &Patience) -> Result<()> {
-        let left = self.look().all()?;
+        let left = self.look();
         if left.is_empty() {
             return Ok(());
         }
         let mut name = self.name();
-        name.as_mut_os_string().push(format!(" ({} left)", processes::list(&left)));
-        Err(patience.timeout("kill", name))
+        name.as_mut_os_string().push(format!(" ({} left)", left.list()));
+        let timeout = patience.timeout("kill", name);
+        Error::any_of(std::iter::once(timeout).chain(left.unseen).collect())
     }
 
     /// Kills who is there. Goes on past errors, and returns them.
@@ -117,6 +120,11 @@ impl Group {
         }
         true
     }
+}
+
+fn unnamed(group: &Path) -> Error {
+    let problem = "has processes of an outer pid namespace, which can't be signalled from here".to_owned();
+    Error::Content { path: group.join("cgroup.procs"), problem }
 }
 
 /// Lets everything run, and tries that again for a while.

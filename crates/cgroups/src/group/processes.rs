@@ -35,7 +35,7 @@ impl Group {
     pub fn processes_into(&self, found: &mut Vec<Pid>) -> Result<()> {
         found.clear();
         if let Some(dir) = self.listed()? {
-            add(dir, found)?;
+            add(dir, &mut |number| named(found, number))?;
         }
         tidy(found);
         Ok(())
@@ -61,7 +61,12 @@ impl Group {
     pub(crate) fn look(&self) -> Seen {
         let mut seen = Seen::default();
         for node in &self.nodes {
-            seen.unseen.extend(add(&node.dir, &mut seen.pids).err().filter(|error| !error.is_gone()));
+            let Seen { pids, others, .. } = &mut seen;
+            let looked = add(&node.dir, &mut |number| match Pid::new(number) {
+                Ok(pid) => pids.push(pid),
+                Err(_) => *others = true,
+            });
+            seen.unseen.extend(looked.err().filter(|error| !error.is_gone()));
         }
         tidy(&mut seen.pids);
         seen
@@ -73,6 +78,8 @@ impl Group {
 pub(crate) struct Seen {
     /// Those that were found.
     pub(super) pids: Vec<Pid>,
+    /// There are some of an outer pid namespace, which have no number here.
+    pub(super) others: bool,
     /// Why there may be more.
     pub(super) unseen: Vec<Error>,
 }
@@ -80,7 +87,17 @@ pub(crate) struct Seen {
 impl Seen {
     /// True only if it is known that there is none.
     pub(super) fn is_empty(&self) -> bool {
-        self.pids.is_empty() && self.unseen.is_empty()
+        self.pids.is_empty() && !self.others && self.unseen.is_empty()
+    }
+
+    /// The first few, for messages.
+    pub(super) fn list(&self) -> String {
+        let others = if self.others { "some of an outer pid namespace" } else { "" };
+        match self.pids.is_empty() {
+            true => others.to_owned(),
+            false if self.others => format!("{} and {others}", list(&self.pids)),
+            false => list(&self.pids),
+        }
     }
 
     /// All processes, or why that can't be said.
@@ -111,10 +128,10 @@ impl ProcessReader {
     /// As [`Group::processes`].
     pub fn read_into(&self, found: &mut Vec<Pid>) -> Result<()> {
         found.clear();
-        let read = walk::numbers_in(&self.file, |number| found.extend(Pid::new(number).ok()));
+        let read = walk::numbers_in(&self.file, |number| named(found, number));
         let path = || self.dir.path().join("cgroup.procs");
         unless_threaded(read.map_err(|errno| Error::Read { path: path(), source: errno.into() }))?;
-        add_below(&self.dir, found)?;
+        add_below(&self.dir, &mut |number| named(found, number))?;
         tidy(found);
         Ok(())
     }
@@ -123,22 +140,27 @@ impl ProcessReader {
 /// The processes of `dir` and of the groups below it.
 pub(super) fn below(dir: &Dir) -> Result<Vec<Pid>> {
     let mut found = Vec::new();
-    add(dir, &mut found)?;
+    add(dir, &mut |number| named(&mut found, number))?;
     tidy(&mut found);
     Ok(found)
 }
 
-fn add(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
-    own(dir, found)?;
-    add_below(dir, found)
+/// Takes what has a number in this pid namespace.
+fn named(found: &mut Vec<Pid>, number: i32) {
+    found.extend(Pid::new(number).ok());
 }
 
-fn add_below(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
+fn add(dir: &Dir, each: &mut dyn FnMut(i32)) -> Result<()> {
+    own(dir, each)?;
+    add_below(dir, each)
+}
+
+fn add_below(dir: &Dir, each: &mut dyn FnMut(i32)) -> Result<()> {
     if !walk::has_groups(dir)? {
         return Ok(());
     }
     for path in walk::tree(dir)? {
-        match walk::descend(dir, &path).and_then(|group| own(&group, found)) {
+        match walk::descend(dir, &path).and_then(|group| own(&group, each)) {
             Err(error) if !error.is_gone() => return Err(error),
             _ => {}
         }
@@ -146,8 +168,8 @@ fn add_below(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
     Ok(())
 }
 
-fn own(dir: &Dir, found: &mut Vec<Pid>) -> Result<()> {
-    unless_threaded(walk::numbers(dir, "cgroup.procs", |number| found.extend(Pid::new(number).ok())))
+fn own(dir: &Dir, each: &mut dyn FnMut(i32)) -> Result<()> {
+    unless_threaded(walk::numbers(dir, "cgroup.procs", each))
 }
 
 /// A threaded group has no list: its processes are listed by the domain above it.

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::uio::pread;
 
@@ -76,7 +77,8 @@ pub(super) fn numbers_in(fd: &OwnedFd, mut each: impl FnMut(i32)) -> nix::Result
             match byte {
                 b'0'..=b'9' => {
                     let digit = i32::from(byte - b'0');
-                    number = number.unwrap_or(0).checked_mul(10).and_then(|ten| ten.checked_add(digit));
+                    let longer = number.unwrap_or(0).checked_mul(10).and_then(|ten| ten.checked_add(digit));
+                    number = Some(longer.ok_or(Errno::EOVERFLOW)?);
                 }
                 _ => number.take().into_iter().for_each(&mut each),
             }
@@ -85,7 +87,7 @@ pub(super) fn numbers_in(fd: &OwnedFd, mut each: impl FnMut(i32)) -> nix::Result
         if count + LINE < buffer.len() {
             break;
         }
-        offset += i64::try_from(count).unwrap_or(i64::MAX);
+        offset += i64::try_from(count).map_err(|_| Errno::EOVERFLOW)?;
     }
     number.into_iter().for_each(each);
     Ok(())

@@ -95,8 +95,11 @@ fn run(group: &Group, writes: &[FileWrite], on: OnRefusal, fault: Fault<'_>, don
             Some(errno) => Err(dir.refused(file, &write.value, Errno::from_raw(errno))),
             None => dir.write(file, &write.value),
         };
+        let old = old.map(|value| Old { dir: Arc::clone(dir), file: file.to_owned(), value });
+        if written.as_ref().err().is_none_or(Error::is_uncertain) {
+            done.0.extend(old);
+        }
         written.map_err(explain)?;
-        done.0.extend(old.map(|value| Old { dir: Arc::clone(dir), file: file.to_owned(), value }));
     }
     Ok(())
 }

@@ -127,11 +127,12 @@ impl Facts {
         self.files.get(file).map(String::as_str)
     }
 
-    /// A file's amount; `max`, and -1 of version 1, are the largest number.
-    pub(super) fn amount(&self, file: &str) -> Option<u64> {
-        match self.text(file)? {
-            "max" | "-1" => Some(u64::MAX),
-            text => text.parse().ok(),
+    /// A file's amount, None if the group lacks the file or it can't be read by its mode; `max`, and -1 of version 1, are the largest number.
+    pub(super) fn amount(&self, file: &str) -> Result<Option<u64>> {
+        match self.text(file) {
+            None | Some("") => Ok(None),
+            Some("max" | "-1") => Ok(Some(u64::MAX)),
+            Some(text) => number(file, text).map(Some),
         }
     }
 
@@ -150,6 +151,11 @@ impl Facts {
             let why = why.unwrap_or_else(|| ": it is not mounted, or not given to this group".to_owned());
             Error::invalid(field, format!("the controller {controller} can't be used{why}"))
         })
+    }
+
+    /// A file's number, which may be negative.
+    pub(super) fn signed(&self, file: &str) -> Result<Option<i64>> {
+        self.text(file).filter(|text| !text.is_empty()).map(|text| number(file, text)).transpose()
     }
 
     /// For a field that version 2 doesn't have.
@@ -255,4 +261,9 @@ impl Facts {
         }
         Ok(())
     }
+}
+
+fn number<N: std::str::FromStr>(file: &str, text: &str) -> Result<N> {
+    let problem = || format!("{text:?} is no number");
+    text.parse().map_err(|_| Error::Content { path: file.into(), problem: problem() })
 }

@@ -61,22 +61,24 @@ fn hierarchy(memory: &Memory, facts: &Facts, writes: &mut Writes) -> Result<()> 
 
 /// `checkBeforeUpdate`: refuses a limit below what is used already.
 pub(super) fn check_use(memory: &Memory, facts: &Facts, file: &str) -> Result<()> {
+    // No limit is below nothing.
     let limit = given(memory.limit).and_then(|limit| u64::try_from(limit).ok());
-    let (Some(true), Some(limit), Some(used)) = (memory.check_before_update, limit, facts.amount(file))
-    else {
-        return Ok(());
-    };
-    if used > limit {
-        return Err(Error::invalid("memory.limit", format!("{limit} is below the {used} in use")));
+    let (Some(true), Some(limit)) = (memory.check_before_update, limit) else { return Ok(()) };
+    facts.need_file("memory.checkBeforeUpdate", file)?;
+    match facts.amount(file)? {
+        Some(used) if used > limit => {
+            Err(Error::invalid("memory.limit", format!("{limit} is below the {used} in use")))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// At every moment the kernel wants the limit of memory to be no larger than that of memory and swap.
 fn limits(limit: Option<i64>, swap: Option<i64>, facts: &Facts, writes: &mut Writes) -> Result<()> {
     let size = |amount: i64| u64::try_from(amount).unwrap_or(u64::MAX);
-    let now = facts.amount("memory.limit_in_bytes").unwrap_or(u64::MAX);
-    let now_swap = facts.amount("memory.memsw.limit_in_bytes").unwrap_or(u64::MAX);
+    // Without accounting of swap there is no limit of the sum.
+    let now = facts.amount("memory.limit_in_bytes")?.unwrap_or(u64::MAX);
+    let now_swap = facts.amount("memory.memsw.limit_in_bytes")?.unwrap_or(u64::MAX);
     let mut memory = |value: i64| writes.push("memory", "memory.limit_in_bytes", value);
     match (limit, swap) {
         (None, None) => {}
@@ -129,7 +131,8 @@ pub(super) fn cpu(cpu: &Cpu, facts: &Facts, writes: &mut Writes) -> Result<()> {
     if burst.is_some() {
         facts.need_file("cpu.burst", "cpu.cfs_burst_us")?;
     }
-    let smaller = burst.filter(|burst| *burst <= facts.amount("cpu.cfs_burst_us").unwrap_or(0));
+    let old_burst = facts.amount("cpu.cfs_burst_us")?.unwrap_or(0);
+    let smaller = burst.filter(|burst| *burst <= old_burst);
     if let Some(burst) = smaller {
         writes.push("cpu", "cpu.cfs_burst_us", burst);
     }
@@ -177,7 +180,7 @@ impl Band {
         }
         let quota = self.quota.2.map(|quota| (self.quota.1, quota.to_string()));
         let period = self.period.2.map(|period| (self.period.1, period.to_string()));
-        let both = if self.period_first(facts) { [period, quota] } else { [quota, period] };
+        let both = if self.period_first(facts)? { [period, quota] } else { [quota, period] };
         for (file, value) in both.into_iter().flatten() {
             writes.push("cpu", file, value);
         }
@@ -186,17 +189,18 @@ impl Band {
 
     /// ORDER: the group above limits the share of time at every moment. Of the two states in between, the one with the smaller
     /// share is never above both the old and the new one. Without a quota the period is free, and the share is the one above.
-    fn period_first(&self, facts: &Facts) -> bool {
-        let (Some(quota), Some(period)) = (self.quota.2, self.period.2) else { return true };
-        let old_quota = facts.text(self.quota.1).and_then(|text| text.parse().ok()).unwrap_or(self.usual.0);
-        let old_period = facts.amount(self.period.1).unwrap_or(self.usual.1);
+    fn period_first(&self, facts: &Facts) -> Result<bool> {
+        let (Some(quota), Some(period)) = (self.quota.2, self.period.2) else { return Ok(true) };
+        let old_quota = facts.signed(self.quota.1)?.unwrap_or(self.usual.0);
+        let old_period = facts.amount(self.period.1)?.unwrap_or(self.usual.1);
+        // A negative quota is none.
         let size = |quota: i64| u128::try_from(quota).ok();
-        match (size(old_quota), size(quota)) {
+        Ok(match (size(old_quota), size(quota)) {
             // old quota / new period against new quota / old period, multiplied out.
             (Some(old), Some(new)) => old * u128::from(old_period) <= new * u128::from(period),
             (Some(_), None) => false,
             (None, _) => true,
-        }
+        })
     }
 }
 

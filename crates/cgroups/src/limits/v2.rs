@@ -42,7 +42,8 @@ fn swap(memory: &Memory, facts: &Facts) -> Result<Option<i64>> {
         (None, _) => Ok(None),
         (Some(sum), Some(limit)) => swap_alone(sum, Some(limit)).map(Some),
         (Some(sum), None) => {
-            let now = facts.amount("memory.max").and_then(|now| i64::try_from(now).ok());
+            // `max` is more than any sum: then there is no limit to take off it.
+            let now = facts.amount("memory.max")?.and_then(|now| i64::try_from(now).ok());
             swap_alone(sum, now).map(Some)
         }
     }
@@ -63,7 +64,8 @@ pub(super) fn cpu(cpu: &Cpu, facts: &Facts, writes: &mut Writes) -> Result<()> {
         facts.need_file("cpu.burst", "cpu.max.burst")?;
     }
     // ORDER: a smaller burst before the quota that it must fit in, a larger one after it.
-    let smaller = burst.filter(|burst| *burst <= facts.amount("cpu.max.burst").unwrap_or(0));
+    let old_burst = facts.amount("cpu.max.burst")?.unwrap_or(0);
+    let smaller = burst.filter(|burst| *burst <= old_burst);
     if let Some(burst) = smaller {
         writes.push("cpu", "cpu.max.burst", burst);
     }

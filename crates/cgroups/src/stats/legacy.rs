@@ -1,7 +1,8 @@
 //! The measurements as of 2014, with the JSON keys of then. Three of them are misspelled for ever:
 //! `throlling_data`, `io_serviced_recusrive`, `io_queue_recursive`.
 //!
-//! Zeros and empty lists are left out, except the times in user and kernel mode and `failcnt`.
+//! Zeros and empty lists are left out, except the times in user and kernel mode and `failcnt`. What isn't known is zero, since this form has
+//! nothing else for it: [`super::Stats`] tells the two apart.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -77,10 +77,10 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Bytes in use that can't be dropped at once: usage less inactive page cache.
+    /// Bytes in use that can't be dropped at once: usage less inactive page cache. None when one of them is not known.
     #[must_use]
     pub fn working_set(&self) -> Option<u64> {
-        Some(self.total.usage?.saturating_sub(self.inactive_file.unwrap_or(0)))
+        Some(self.total.usage?.saturating_sub(self.inactive_file?))
     }
 }
 

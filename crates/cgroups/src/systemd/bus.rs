@@ -326,12 +326,8 @@ fn dial(to: &Socket, deadline: Instant) -> nix::Result<OwnedFd> {
     let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
     // A listener with a full queue lets connect(2) block; the send timeout is its deadline (unix(7) knows no EINPROGRESS).
     let left = deadline.saturating_duration_since(Instant::now()).as_millis().clamp(1, 3_600_000);
-    let (seconds, micros) = (i64::try_from(left / 1000), i64::try_from(left % 1000 * 1000));
-    setsockopt(
-        &fd,
-        sockopt::SendTimeout,
-        &TimeVal::new(seconds.unwrap_or_default(), micros.unwrap_or_default()),
-    )?;
+    let part = |number: u128| i64::try_from(number).map_err(|_| Errno::EOVERFLOW);
+    setsockopt(&fd, sockopt::SendTimeout, &TimeVal::new(part(left / 1000)?, part(left % 1000 * 1000)?))?;
     loop {
         match connect(fd.as_raw_fd(), &address) {
             Ok(()) => return Ok(fd),
@@ -352,6 +348,7 @@ fn is_word(line: &str, word: &str) -> bool {
 }
 
 fn refusal(message: &Message) -> Refusal {
+    // An error without words, or with some that are not understood, is one all the same.
     let words = message.arguments().ok().and_then(|all| all.first().and_then(Value::text).map(str::to_owned));
     Refusal {
         name: message.error.clone().unwrap_or_else(|| "an error without a name".to_owned()),

@@ -20,6 +20,7 @@ const INTERFACE: &str = "org.freedesktop.systemd1.Manager";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const JOB_REMOVED: &str = "type='signal',sender='org.freedesktop.systemd1',interface='org.freedesktop.systemd1.Manager',\
      member='JobRemoved',path='/org/freedesktop/systemd1'";
+const NO_SUCH_PROPERTY: &str = "org.freedesktop.DBus.Error.UnknownProperty";
 const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
 
 /// A connection to systemd. After an error of the connection it is of no more use: connect anew.
@@ -45,7 +46,7 @@ impl Manager {
     /// # Errors
     /// As [`Self::connect`].
     pub fn connect_in(environment: &Environment, which: Which, patience: Duration) -> Result<Self> {
-        Ok(Self::over(Bus::connect_in(environment, which, Instant::now() + patience)?, patience))
+        Ok(Self::over(Bus::connect_in(environment, which, end(patience))?, patience))
     }
 
     /// Speaks to systemd over a connection that stands.
@@ -135,7 +136,11 @@ impl Manager {
     /// [`Error::Systemd`] with systemd's words.
     pub fn attach(&mut self, unit: &Unit, below: &str, pids: &[Pid]) -> Result<()> {
         const CALL: &str = "AttachProcessesToUnit";
-        let pids: Vec<u32> = pids.iter().filter_map(|pid| u32::try_from(pid.as_raw()).ok()).collect();
+        let number = |pid: &Pid| {
+            let number = u32::try_from(pid.as_raw()).ok().filter(|number| *number != 0);
+            number.ok_or_else(|| Error::invalid("pid", format!("{pid} is no process")))
+        };
+        let pids: Vec<u32> = pids.iter().map(number).collect::<Result<_>>()?;
         let arguments = [named(unit), Value::Text(below.to_owned()), Value::numbers(&pids)];
         self.ask(CALL, &arguments, self.deadline())?.or_refuse(CALL).map(drop)
     }
@@ -184,21 +189,23 @@ impl Manager {
         self.text_property(&path, "org.freedesktop.systemd1.Unit", "Description").map(Some)
     }
 
-    /// What the properties `names` of a unit are now, in the form in which [`Self::set`] takes them; those that it doesn't tell are left out.
+    /// What the properties `names` of a unit are now, in the form in which [`Self::set`] takes them; those that this systemd doesn't have are
+    /// left out.
     ///
     /// # Errors
-    /// [`Error::Systemd`].
+    /// [`Error::Systemd`] with systemd's words.
     pub fn properties(&mut self, unit: &Unit, names: &[&str]) -> Result<Vec<Property>> {
         let Some(path) = self.object(unit)? else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         for name in names {
             let arguments = [Value::Text(unit.interface().to_owned()), Value::Text((*name).to_owned())];
             let call = Message::call(PEER, &path, PROPERTIES, "Get").with(&arguments)?;
-            if let Answer::Return(answer) = self.bus.call(call, "Get", self.deadline())? {
-                found.extend(
-                    answer.arguments()?.first().map(|value| Property::new(name, value.inner().clone())),
-                );
-            }
+            let answer = match self.bus.call(call, "Get", self.deadline())? {
+                Answer::Refused(refusal) if refusal.name == NO_SUCH_PROPERTY => continue,
+                answer => answer.or_refuse("Get")?.arguments()?,
+            };
+            let value = answer.first().ok_or_else(|| failed("Get", format!("no value of {name}")))?;
+            found.push(Property::new(name, value.inner().clone()));
         }
         Ok(found)
     }
@@ -279,8 +286,14 @@ impl Manager {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.patience
+        end(self.patience)
     }
+}
+
+/// The moment at which a patience ends; about 30 years do for one that the clock can't hold.
+fn end(patience: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(patience).or_else(|| now.checked_add(Duration::from_secs(1 << 30))).unwrap_or(now)
 }
 
 fn named(unit: &Unit) -> Value {

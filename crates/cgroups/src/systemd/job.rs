@@ -72,7 +72,8 @@ impl Job {
 
     /// How the job ended, if this signal says so.
     ///
-    /// Anybody on the bus can send us a signal by this name: only the one who took the job is believed.
+    /// Anybody on the bus can send us a signal by this name: only the one who took the job is believed. What is not understood says nothing
+    /// of the job, which is waited for on.
     pub(super) fn ended(&self, signal: &Message) -> Option<Outcome> {
         if signal.member.as_deref() != Some("JobRemoved") || signal.sender != self.manager {
             return None;

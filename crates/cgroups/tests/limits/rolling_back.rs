@@ -88,6 +88,13 @@ fn a_value_that_the_kernel_refuses_takes_the_others_back() {
 
 #[test]
 fn what_cannot_be_taken_back_is_told() {
+    // What was refused was not done; what failed otherwise may have been, and is taken back too.
+    for (errno, left) in [(libc::EINVAL, 1), (libc::EIO, 2)] {
+        deleted_underneath(errno, left);
+    }
+}
+
+fn deleted_underneath(errno: i32, count_left: usize) {
     let Some(ground) = Ground::new("what_cannot_be_taken_back_is_told", &["pids"]) else { return };
     let asked = resources(r#"{"pids":{"limit":9}}"#);
     let mut writes = plan(&asked, &Facts::of(&ground.group, &asked).unwrap()).unwrap();
@@ -102,12 +109,29 @@ fn what_cannot_be_taken_back_is_told() {
                 let _ = std::fs::remove_dir(path);
             }
         }
-        (count == 2).then_some(libc::EIO)
+        (count == 2).then_some(errno)
     });
     let error = error.unwrap_err();
-    assert!(matches!(&error, Error::NotRolledBack { left, .. } if left.len() == 1), "{error}");
-    assert_eq!(error.errno(), Some(libc::EIO));
+    assert!(matches!(&error, Error::NotRolledBack { left, .. } if left.len() == count_left), "{error}");
+    assert_eq!(error.errno(), Some(errno));
     assert!(error.to_string().contains("pids.max"), "{error}");
+}
+
+/// The kernel has taken the value, and its answer was lost.
+#[test]
+fn what_was_done_without_an_answer_is_taken_back() {
+    let Some(ground) = Ground::new("what_was_done_without_an_answer_is_taken_back", &["pids"]) else {
+        return;
+    };
+    let asked = resources(r#"{"pids":{"limit":9}}"#);
+    let writes = plan(&asked, &Facts::of(&ground.group, &asked).unwrap()).unwrap();
+    let (dir, _) = ground.group.controller("pids").unwrap();
+    let error = apply_with(&ground.group, &writes, OnRefusal::RollBack, &mut |write| {
+        std::fs::write(dir.path().join(&write.file), &write.value).unwrap();
+        Some(libc::EINTR)
+    });
+    assert_eq!(error.unwrap_err().errno(), Some(libc::EINTR));
+    assert_eq!(ground.read("pids", "pids.max"), "max");
 }
 
 #[test]

@@ -262,6 +262,30 @@ fn where_a_unit_is_and_what_systemd_is() {
     );
 }
 
+/// What this systemd doesn't have is left out of the way back; what it doesn't tell for another reason is no such thing.
+#[test]
+fn properties_that_are_not_told() {
+    for (name, known) in [
+        ("org.freedesktop.DBus.Error.UnknownProperty", true),
+        ("org.freedesktop.DBus.Error.AccessDenied", false),
+        ("org.freedesktop.DBus.Error.NoReply", false),
+    ] {
+        let (mut manager, _calls) = manager(LONG, move |call| match member(call) {
+            "GetUnit" => vec![Reply::Return(vec![Value::Path("/org/freedesktop/systemd1/unit/x".into())])],
+            _ if call.arguments().unwrap()[1].text() == Some("New") => vec![Reply::Error(name, "no")],
+            _ => vec![Reply::Return(vec![Value::variant(Value::U64(3))])],
+        });
+        match manager.properties(&unit(), &["New", "TasksMax"]) {
+            Ok(found) => assert!(known && found == tasks(), "{name}: {found:?}"),
+            Err(error) => assert!(!known && error.to_string().contains(name), "{name}: {error}"),
+        }
+    }
+    let (mut manager, calls) = manager(LONG, |_| vec![Reply::Return(vec![])]);
+    manager.attach(&unit(), "", &[Pid::from_raw(5), Pid::from_raw(0)]).unwrap_err();
+    drop(manager);
+    assert_eq!(calls.join().unwrap().len(), 1, "nothing but the greeting");
+}
+
 #[test]
 fn a_version_without_a_number() {
     let (mut manager, _calls) =

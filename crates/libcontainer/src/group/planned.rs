@@ -134,10 +134,9 @@ impl GroupSteps {
 }
 
 fn start_step(mut scope: Scope, environment: Arc<Environment>) -> HostStep {
-    HostStep::new(scope.text(), unit::STOP, move |context| {
-        scope.start(context.pid()?, &environment).map_err(as_io)?;
-        Ok(Some(Box::new(move || unit::stop(&scope.record, &environment).map_err(as_io))))
-    })
+    let (text, record) = (scope.text(), scope.record.clone());
+    let start = move |context: &mut HostContext| scope.start(context.pid()?).map_err(as_io);
+    HostStep::guarded(text, unit::STOP, start, move || unit::stop(&record, &environment).map_err(as_io))
 }
 
 /// Moves the init into the hierarchies in which systemd has not.

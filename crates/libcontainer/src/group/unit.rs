@@ -78,17 +78,13 @@ impl Scope {
     }
 
     /// Starts it with `pid` in it, and waits until systemd says that it is done.
-    pub(crate) fn start(&mut self, pid: Pid, environment: &Environment) -> Group<()> {
+    ///
+    /// RACE: on an error it may have been started all the same, or come yet: who calls this has to stop it then, too.
+    pub(crate) fn start(&mut self, pid: Pid) -> Group<()> {
         let first = nix::unistd::Pid::from_raw(pid.as_raw());
         let mut all = unit_properties(&self.placement, &self.record.description, Some(first), self.hierarchy);
         all.append(&mut self.limits);
-        self.manager.start(&self.placement.unit, &all).map(drop).map_err(|error| {
-            // RACE: it may have been started all the same, or come yet.
-            match stop(&self.record, environment) {
-                Ok(()) => error,
-                Err(left) => Cause::Several(vec![error, left]),
-            }
-        })
+        self.manager.start(&self.placement.unit, &all).map(drop)
     }
 
     pub(crate) fn text(&self) -> String {
