@@ -206,6 +206,7 @@ fn ranged(ordinary: &Ordinary, args: &[&str]) -> (Option<i32>, String) {
 fn processes_join_without_root() {
     let Some(mut ordinary) = Ordinary::new("rootless-join") else { return };
     ordinary.config.args = ["sleep", "60"].map(str::to_owned).to_vec();
+    ordinary.config.oom_score_adj = Some(100);
     ordinary.user_namespace(&[(0, i64::from(USER), 1)]);
     let mut command = ordinary.command(ordinary.place.join("nsinit").to_str().unwrap(), &["--root"]);
     command
@@ -219,6 +220,11 @@ fn processes_join_without_root() {
     std::os::unix::fs::symlink("busybox", ordinary.config.rootfs.join("bin/hostname")).unwrap();
     let (code, text) = ordinary.nsinit(&state, &["exec", "web", "sh", "-c", script]);
     assert_eq!((code, text.as_str()), (Some(5), "0\nsame\ninside\n"));
+    // Whoever is first, the host that writes this or the init that closes its files to the host's user.
+    for _ in 0..10 {
+        let (code, text) = ordinary.nsinit(&state, &["exec", "web", "cat", "/proc/self/oom_score_adj"]);
+        assert_eq!((code, text.as_str()), (Some(0), "100\n"));
+    }
     assert!(ordinary.nsinit(&state, &["state", "web"]).1.contains("\"running\""));
     for args in [&["kill", "web", "KILL"][..], &["delete", "--force", "web"]] {
         assert_eq!(ordinary.nsinit(&state, args), (Some(0), String::new()), "{args:?}");

@@ -196,6 +196,8 @@ pub(crate) struct JoinSetup {
     pub(crate) namespaces: u32,
     /// A user namespace is among them: become its root before anything else.
     pub(crate) setgroups_denied: bool,
+    /// The host, which is not root, has to write to files of the init in `/proc`: those are root's as long as it is not dumpable.
+    pub(crate) dumpable: bool,
     pub(crate) keyring: Option<String>,
     pub(crate) cgroup: Option<CgroupSetup>,
     pub(crate) process: ProcessSetup,

@@ -77,6 +77,13 @@ fn leave(code: usize) -> ! {
     }
 }
 
+/// Leaves if a call failed without which there is no board to say so: the exit code tells the error number.
+fn begin(result: isize) {
+    if (-4095..0).contains(&result) {
+        leave(wire::NOT_BEGUN | result.unsigned_abs() & 0x7f);
+    }
+}
+
 /// Entered by `arch::_start` with the initial stack: argc, argv pointers.
 ///
 /// # Safety
@@ -84,7 +91,9 @@ fn leave(code: usize) -> ! {
 unsafe extern "C" fn main(stack: *const usize) -> ! {
     // ORDER: before anything else: from here on no other process may trace the init or open its files in /proc.
     // SAFETY: prctl(PR_SET_DUMPABLE) takes no pointer.
-    unsafe { arch::syscall(arch::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0, 0]) };
+    let sealed = unsafe { arch::syscall(arch::PRCTL, [PR_SET_DUMPABLE, 0, 0, 0, 0, 0]) };
+    // ORDER: one that others may look into goes no further.
+    begin(sealed);
     let name = wire::INIT_NAME.as_ptr() as usize;
     // SAFETY: prctl(PR_SET_NAME) reads up to 16 bytes of a NUL-terminated text.
     unsafe { arch::syscall(arch::PRCTL, [PR_SET_NAME, name, 0, 0, 0, 0]) };
@@ -102,9 +111,8 @@ unsafe extern "C" fn main(stack: *const usize) -> ! {
             arch::syscall(arch::MMAP, [0, plan, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, board]),
         )
     };
-    if shared < 0 || private < 0 {
-        leave(3);
-    }
+    begin(shared);
+    begin(private);
     let mut kernel = Kernel { board: shared as *mut u64, words: board / 8 };
     kernel.store(wire::board::BORN, born);
     // SAFETY: the mapping is private to this process and as long as asked for.

@@ -144,6 +144,12 @@ pub enum Cause {
     Timeout(Duration),
 }
 
+/// The error number in the exit code of an init that had no board yet to write it to.
+fn not_begun(code: i32) -> Option<i32> {
+    let mark = i32::try_from(crate::wire::NOT_BEGUN).unwrap_or(i32::MAX);
+    (code & mark != 0).then_some(code & !mark).filter(|errno| (1..mark).contains(errno))
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -158,7 +164,10 @@ impl fmt::Display for Cause {
             }
             Self::Signal(31) => f.write_str("the init was killed by seccomp (SIGSYS) before exec"),
             Self::Signal(signal) => write!(f, "the init was killed by signal {signal}"),
-            Self::Left(code) => write!(f, "the init left with code {code}"),
+            Self::Left(code) => match not_begun(*code) {
+                Some(errno) => write!(f, "the init could not begin: {}", crate::errno::text(errno)),
+                None => write!(f, "the init left with code {code}"),
+            },
             Self::Timeout(time) => write!(f, "no progress for {} s", time.as_secs()),
         }
     }
@@ -190,6 +199,7 @@ impl StepFailure {
     pub fn errno(&self) -> Option<i32> {
         match &self.cause {
             Cause::Os(error) => error.raw_os_error(),
+            Cause::Left(code) => not_begun(*code),
             _ => None,
         }
     }

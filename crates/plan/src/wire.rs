@@ -3,15 +3,16 @@
 //! This file is compiled twice: into this crate, and into the freestanding init. It therefore uses
 //! `core` only, and all reads are bounds-checked: a damaged plan is an error, never a crash.
 //!
-//! A plan is one part or two, each of them `header | presets | steps | relocations | arena`, little endian. The slots are common to both.
-//! Addresses never occur in it: a pointer is an offset into the arena, and the relocation table lists the arena words (of `argv`, `iovec` …)
-//! to which the interpreter adds the arena's own address.
+//! A plan is one part or two with common slots, each `header | presets | steps | relocations | arena`, little endian. Addresses never
+//! occur in it: a pointer is an offset into the arena, and the relocation table lists the words to which the arena's address is added.
 
 use crate::order::Class;
 
 /// What the init calls itself: until exec, the kernel's name of the process is this one.
 pub const INIT_NAME: &core::ffi::CStr = c"(libcontainer)";
 
+/// Set in the exit code of an init that could not begin: the rest is the error number.
+pub const NOT_BEGUN: usize = 0x80;
 /// First word of an encoded plan.
 pub const MAGIC: u32 = 0x6e61_6c70;
 /// Changes with each change of this file; the embedded init and the encoder are always built together.
@@ -73,8 +74,7 @@ pub enum Kind {
     Open = 11,
     /// Go on with the part that follows in memory. No system call.
     Next = 12,
-    /// Tell the host that the init waits, and go on with the part that it sends: `write`, `recvmsg`, `mmap`, `close`, and two more for each
-    /// descriptor that came with it and has to get out of the way.
+    /// Tell the host that the init waits, and go on with the part that it sends; its descriptors get out of the program's way.
     Continue = 13,
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use nix::errno::Errno;
 
 use super::place::Place;
-use super::plan::{Plan, Select, may_leave_out};
+use super::plan::{Plan, Select};
 use super::wait::Patience;
 use super::way::Way;
 use super::{Group, Node};
@@ -54,7 +54,7 @@ impl Plan {
                     }
                     ways.push(way);
                 }
-                Err(error) if self.select == Select::Usable && is_refusal(&error) => {
+                Err(error) if self.select.is_refusal(&error) => {
                     self.leave_out(&controllers, &error.to_string());
                 }
                 Err(error) => return Err(take_back(ways, error)),
@@ -113,7 +113,7 @@ impl Plan {
         let used = dir.has("cgroup.type")? && has_processes(dir)?;
         for name in available.split_whitespace() {
             let wanted = match &self.select {
-                Select::Usable => true,
+                Select::Usable | Select::All => true,
                 Select::Only(names) => names.contains(name),
             };
             if !wanted || enabled.split_whitespace().any(|one| one == name) {
@@ -127,7 +127,7 @@ impl Plan {
             };
             match written.map_err(explain) {
                 Ok(()) => {}
-                Err(error) if self.select == Select::Usable => {
+                Err(error) if !matches!(self.select, Select::Only(_)) => {
                     self.missing.entry(name.to_owned()).or_insert_with(|| error.to_string());
                 }
                 Err(error) => return Err(error),
@@ -201,10 +201,6 @@ fn refuse_threaded(place: &Place, dir: &Dir) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-fn is_refusal(error: &Error) -> bool {
-    !matches!(error, Error::Invalid { .. } | Error::Content { .. }) && may_leave_out(error)
 }
 
 /// Takes back what was made on these ways, the last first, and returns why with what is left.

@@ -18,6 +18,8 @@ pub enum Select {
     /// limits ask for it.
     #[default]
     Usable,
+    /// All that are mounted writable, for a caller whom nothing else should be refused: what is, is an error.
+    All,
     /// Those with these controllers (`cpu`, `name=systemd`, `unified` for version 2 whatever its controllers): all of them, or an error.
     Only(BTreeSet<String>),
 }
@@ -38,7 +40,7 @@ pub struct Plan {
 impl Plan {
     /// Plans the group `path`. Looks at which of its directories are there; makes nothing.
     ///
-    /// With [`Select::Usable`] and no usable hierarchy the plan is empty, which is valid.
+    /// Without [`Select::Only`] and with no usable hierarchy the plan is empty, which is valid.
     ///
     /// # Errors
     /// [`Error::NotFound`] for a controller of [`Select::Only`] that no hierarchy has, [`Error::Invalid`] for one that can't be
@@ -61,7 +63,7 @@ impl Plan {
                     taken.extend(hierarchy.controllers.iter().cloned());
                     plan.places.push(place);
                 }
-                Err(error) if *select == Select::Usable && may_leave_out(&error) => {
+                Err(error) if select.may_leave_out(&error) => {
                     plan.leave_out(&hierarchy.controllers, &error.to_string());
                 }
                 Err(error) => return Err(error),
@@ -143,6 +145,24 @@ impl Select {
         let mine = |name: &String| layout.hierarchy(name).is_some_and(|found| found == hierarchy);
         names.iter().any(mine) || (hierarchy.version == Version::V2 && names.contains("unified"))
     }
+
+    /// True for what makes a hierarchy unusable rather than a request wrong.
+    fn may_leave_out(&self, error: &Error) -> bool {
+        matches!(error, Error::Invalid { .. } | Error::Content { .. }) && !matches!(self, Self::Only(_))
+            || self.is_refusal(error)
+    }
+
+    /// True for what nobody like the caller may do.
+    pub(super) fn is_refusal(&self, error: &Error) -> bool {
+        if !matches!(error, Error::Directory { .. } | Error::Write { .. } | Error::Read { .. }) {
+            return false;
+        }
+        match (self, error.errno()) {
+            (Self::Usable, Some(libc::EACCES | libc::EPERM)) => true,
+            (Self::Usable | Self::All, Some(libc::EROFS)) => true,
+            _ => false,
+        }
+    }
 }
 
 fn place(hierarchy: &Hierarchy, path: &GroupPath) -> Result<(Place, Dir)> {
@@ -151,17 +171,6 @@ fn place(hierarchy: &Hierarchy, path: &GroupPath) -> Result<(Place, Dir)> {
         return Err(Error::invalid("cgroupsPath", problem));
     }
     Place::plan(hierarchy, path.below_mount(hierarchy)?)
-}
-
-/// True for what makes a hierarchy unusable rather than a request wrong.
-pub(super) fn may_leave_out(error: &Error) -> bool {
-    match error {
-        Error::Directory { .. } | Error::Write { .. } | Error::Read { .. } => {
-            matches!(error.errno(), Some(libc::EACCES | libc::EPERM | libc::EROFS))
-        }
-        Error::Invalid { .. } | Error::Content { .. } => true,
-        _ => false,
-    }
 }
 
 pub(super) fn paths(places: &[Place]) -> BTreeMap<String, PathBuf> {

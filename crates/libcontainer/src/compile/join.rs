@@ -31,10 +31,18 @@ pub(crate) fn join(
     given.tasks = group::enter(plan, setup.cgroup.as_ref());
     plan.purpose("mark all descriptors").mark_all_cloexec(0);
     plan.purpose("start a session").setsid();
+    if setup.dumpable {
+        // ORDER: before it joins: it is seen by none but the host's own user.
+        plan.purpose("let the host set limits").dumpable(true);
+        plan.notify_host("the init can be reached");
+    }
     for step in born {
         plan.host(step);
     }
     plan.purpose("wait for the host").await_host("limits are set");
+    if setup.dumpable {
+        plan.dumpable(false);
+    }
     // The init is sealed and not dumpable before it enters the pid namespace, and holds no descriptor of the host's
     // but the standard ones and the socket: a process inside can neither trace it nor find a way out through it.
     plan.purpose("join the container").join(target, setup.namespaces);

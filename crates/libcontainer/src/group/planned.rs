@@ -53,7 +53,9 @@ impl Planned {
             (Some(scope), plan)
         } else {
             let path = config.group_path(id).map_err(failed)?;
-            (None, Plan::new(layout, &path, &Select::Usable).map_err(failed)?)
+            // Root is refused nothing for want of rights: what is refused is not left out in silence.
+            let select = if probe.is_root() { Select::All } else { Select::Usable };
+            (None, Plan::new(layout, &path, &select).map_err(failed)?)
         };
         // Without a hierarchy for it, a filter that nobody asked for is none.
         let possible =

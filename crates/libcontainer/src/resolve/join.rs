@@ -20,5 +20,6 @@ pub(crate) fn join(
 ) -> Result<JoinSetup> {
     let process = program(config, process, accounts, probe, setgroups_denied)?;
     let keyring = (!config.no_new_keyring).then(|| "_ses.join".to_owned());
-    Ok(JoinSetup { namespaces, setgroups_denied, keyring, cgroup: None, process })
+    let dumpable = !probe.is_root() && config.oom_score_adj.is_some();
+    Ok(JoinSetup { namespaces, setgroups_denied, dumpable, keyring, cgroup: None, process })
 }
