@@ -157,11 +157,8 @@ impl Select {
         if !matches!(error, Error::Directory { .. } | Error::Write { .. } | Error::Read { .. }) {
             return false;
         }
-        match (self, error.errno()) {
-            (Self::Usable, Some(libc::EACCES | libc::EPERM)) => true,
-            (Self::Usable | Self::All, Some(libc::EROFS)) => true,
-            _ => false,
-        }
+        let unwritable = matches!((self, error.errno()), (Self::Usable | Self::All, Some(libc::EROFS)));
+        unwritable || matches!((self, error.errno()), (Self::Usable, Some(libc::EACCES | libc::EPERM)))
     }
 }
 
