@@ -15,6 +15,8 @@ mod library;
 mod private;
 mod programs;
 mod rows;
+mod scale;
+mod warm;
 
 use std::process::Command;
 use std::time::Duration;
@@ -67,6 +69,17 @@ fn measure(options: &Options) -> Result<(), Failure> {
         let title = format!("{gap} ms between starts");
         table(&title, "floor", starts(&place, &config)?, options.count, Duration::from_millis(gap))?;
     }
+    for gap in [0, 60] {
+        let floor = library::floor_program()?;
+        let rootfs = config.rootfs.clone();
+        let mut rows = vec![Row::own("floor", move || library::floor(&floor, &rootfs))];
+        rows.extend(warm::rows(&place, &config, &format!("warm-{gap}"))?);
+        let title = format!("{gap} ms between starts, templates");
+        table(&title, "floor", rows, options.count, Duration::from_millis(gap))?;
+    }
+    programs::bundle(&place, &config, &["/bin/true"])?;
+    scale::at_once(&place, &config, if options.short { &[16] } else { &[50, 500] })?;
+    scale::standing(&place, &config, if options.short { &[4, 16] } else { &[10, 100, 1000] })?;
     init(options)?;
     groups(&place, &config, options)?;
     parts(&place, &config, options)?;

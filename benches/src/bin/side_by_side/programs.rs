@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use libcontainer::{Cgroup, Config};
@@ -37,18 +38,21 @@ fn program(name: &str) -> Result<PathBuf, String> {
     found.ok_or_else(|| "not installed".to_owned())
 }
 
+static TOLD: AtomicUsize = AtomicUsize::new(0);
+
 /// Runs a command to its end; the error has the last line that it has written to standard error.
 pub(crate) fn timed(place: &Place, command: &mut Command) -> Result<Duration, Failure> {
-    // A file: what is left running may keep it open.
-    let told = place.join("told");
+    // A file: what is left running may keep it open. Of its own, as several may run at once.
+    let told = place.join(&format!("told-{}", TOLD.fetch_add(1, Ordering::Relaxed)));
     let streams = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&told)?);
     let start = Instant::now();
     let status = streams.status().map_err(|error| format!("{:?}: {error}", command.get_program()))?;
     let taken = start.elapsed();
+    let text = fs::read_to_string(&told)?;
+    fs::remove_file(told)?;
     if status.success() {
         return Ok(taken);
     }
-    let text = fs::read_to_string(told)?;
     let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no word on standard error");
     Err(format!("{:?}: {status}: {last}", command.get_program()).into())
 }
@@ -56,8 +60,8 @@ pub(crate) fn timed(place: &Place, command: &mut Command) -> Result<Duration, Fa
 /// One directory that serves all: container.json and config.json.
 pub(crate) fn bundle(place: &Place, config: &Config, args: &[&str]) -> Result<(), Failure> {
     let args: Vec<String> = args.iter().copied().map(str::to_owned).collect();
-    // The others make control groups too.
-    let config = Config { cgroups: Some(group()), args: args.clone(), ..config.clone() };
+    // The others make control groups too, and name them by the container.
+    let config = Config { cgroups: Some(Cgroup::default()), args: args.clone(), ..config.clone() };
     fs::write(place.join("container.json"), config.to_json()?)?;
     let file = place.join("config.json");
     if file.exists() {
@@ -79,7 +83,7 @@ pub(crate) fn bundle(place: &Place, config: &Config, args: &[&str]) -> Result<()
 
 /// One of the programs, with state of its own.
 #[derive(Clone)]
-struct Runtime<'a> {
+pub(crate) struct Runtime<'a> {
     place: &'a Place,
     name: &'static str,
     program: PathBuf,
@@ -87,18 +91,28 @@ struct Runtime<'a> {
 
 impl<'a> Runtime<'a> {
     /// All of them, or why one is not there.
-    fn all(place: &'a Place) -> impl Iterator<Item = (&'static str, Result<Self, String>)> {
+    pub(crate) fn all(place: &'a Place) -> impl Iterator<Item = (&'static str, Result<Self, String>)> {
         NAMES.into_iter().map(move |name| (name, program(name).map(|program| Self { place, name, program })))
     }
 
     /// Runs it with words before the container's name and behind it.
     fn run(&self, words: &[&str], behind: &[&str]) -> Result<Duration, Failure> {
+        self.run_as(&id(self.name), words, behind)
+    }
+
+    /// As [`Runtime::run`], with a container of that name.
+    pub(crate) fn run_as(&self, id: &str, words: &[&str], behind: &[&str]) -> Result<Duration, Failure> {
         let mut command = Command::new(&self.program);
         command.arg("--root").arg(self.place.join("run").join(self.name)).args(words);
         if words.contains(&"run") {
             command.arg("--bundle").arg(self.place.path());
         }
-        timed(self.place, command.arg(id(self.name)).args(behind))
+        timed(self.place, command.arg(id).args(behind))
+    }
+
+    /// Lists the containers below a directory.
+    pub(crate) fn list(&self, dir: &Path) -> Result<Duration, Failure> {
+        timed(self.place, Command::new(&self.program).arg("--root").arg(dir).arg("list"))
     }
 
     fn row(self, words: &'static [&'static str], behind: &'static [&'static str]) -> Row<'a> {

@@ -1,0 +1,53 @@
+//! Templates: containers of one config, made when they are wanted and standing by.
+
+use std::time::{Duration, Instant};
+
+use libcontainer::{Config, Factory, ProcessConfig, Template};
+use libcontainer_tests::Place;
+
+use crate::failure::Failure;
+use crate::rows::Row;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// When a start is over.
+#[derive(Clone, Copy)]
+enum Over {
+    /// The program runs.
+    Running,
+    /// It has ended, and the call of destroy has returned.
+    Destroyed,
+}
+
+pub(crate) fn rows<'a>(place: &Place, config: &Config, name: &str) -> Result<Vec<Row<'a>>, Failure> {
+    let mut rows = Vec::new();
+    for (ready, over, row) in [
+        (0, Over::Running, "template start"),
+        (0, Over::Destroyed, "template start+wait+destroy"),
+        (2, Over::Running, "warm start"),
+        (2, Over::Destroyed, "warm start+wait+destroy"),
+    ] {
+        let dir = place.join("run").join(name).join(row.replace([' ', '+'], "-"));
+        std::fs::create_dir_all(&dir)?;
+        let template = Factory::new()?.template(dir, config)?;
+        template.keep_ready(ready)?;
+        rows.push(Row::own(row, move || start(&template, over)));
+    }
+    Ok(rows)
+}
+
+/// What the template does by itself before and afterwards is not counted: nobody waits for it.
+fn start(template: &Template, over: Over) -> Result<Duration, Failure> {
+    if !template.settle(PATIENCE) {
+        return Err(format!("{:?}", template.stats()).into());
+    }
+    let begin = Instant::now();
+    let (container, mut process) = template.start(ProcessConfig::new(["/bin/true"]))?;
+    let running = begin.elapsed();
+    process.wait()?;
+    container.destroy()?;
+    Ok(match over {
+        Over::Running => running,
+        Over::Destroyed => begin.elapsed(),
+    })
+}
