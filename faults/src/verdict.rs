@@ -133,7 +133,7 @@ pub(crate) fn judge(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Find
     let of_tool = matches!(point.who, Who::Tool | Who::Loader);
     let mut all = descriptors(point, said, baseline);
     match said.end {
-        End::Code(0) => all.extend(success(said, baseline)),
+        End::Code(0) => all.extend(success(point, said, baseline)),
         End::Code(_) if said.mute => {}
         End::Code(code) => all.extend(failure(point, code, &said.stderr)),
         End::Signal(Signal::SIGKILL) if of_tool && point.how.errno().is_none() => {}
@@ -169,7 +169,7 @@ fn descriptors(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Finding> 
         .collect()
 }
 
-fn success(said: &Said, baseline: &Baseline) -> Vec<Finding> {
+fn success(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Finding> {
     let mut all = Vec::new();
     if baseline.begins && !said.began {
         all.push(Finding::new(Bad::Untrue, "success, but no program began"));
@@ -181,15 +181,19 @@ fn success(said: &Said, baseline: &Baseline) -> Vec<Finding> {
         let bad = if line.starts_with("with: ") { Bad::Untrue } else { Bad::FailOpen };
         all.push(Finding::new(bad, format!("after success {line}")));
     }
-    let shape = shape(&said.stdout);
-    all.extend(
-        baseline
-            .stdout
-            .compare(&shape)
-            .into_iter()
-            .map(|line| Finding::new(Bad::Untrue, format!("success, but it prints {line}"))),
-    );
+    // Output that says what could not be found out is true.
+    if !point.how.errno().is_some_and(|errno| tells(errno, &said.stdout)) {
+        let differences = baseline.stdout.compare(&shape(&said.stdout));
+        let printed = differences.into_iter().map(|line| format!("success, but it prints {line}"));
+        all.extend(printed.map(|text| Finding::new(Bad::Untrue, text)));
+    }
     all
+}
+
+/// Whether a text names an errno, in one of the ways in which that is done.
+fn tells(errno: Errno, text: &str) -> bool {
+    let ways = [errno_name(errno), errno.desc().to_owned(), format!("os error {}", errno as i32)];
+    ways.iter().any(|way| text.contains(way))
 }
 
 fn failure(point: &Point, code: i32, stderr: &str) -> Option<Finding> {
@@ -202,11 +206,7 @@ fn failure(point: &Point, code: i32, stderr: &str) -> Option<Finding> {
     if wrong_class.iter().any(|(words, of)| message.contains(words) && *of != errno) {
         return Some(Finding::new(Bad::Untrue, format!("another error: {message}")));
     }
-    let told = |errno: Errno| {
-        let all = [errno_name(errno), errno.desc().to_owned(), format!("os error {}", errno as i32)];
-        all.iter().any(|text| message.contains(text))
-    };
-    if told(errno) || (makes_thread(point) && told(Errno::EAGAIN)) {
+    if tells(errno, message) || (makes_thread(point) && tells(Errno::EAGAIN, message)) {
         return None;
     }
     Some(Finding::new(Bad::Untrue, format!("does not say {}: {message}", errno_name(errno))))
