@@ -87,7 +87,7 @@ pub struct View {
 /// Looks into a network namespace (an open `/proc/PID/ns/net`), by three dumps.
 ///
 /// # Errors
-/// [`Error::Netlink`].
+/// [`crate::Error::Netlink`].
 pub fn look(namespace: &File) -> Result<View> {
     view(&mut Netlink::in_namespace(namespace.as_fd()).named(of_the_container)?)
 }
@@ -96,7 +96,7 @@ pub fn look(namespace: &File) -> Result<View> {
 /// namespace, which is the only way to its network for those who are not root.
 ///
 /// # Errors
-/// [`Error::Netlink`].
+/// [`crate::Error::Netlink`].
 pub fn look_here() -> Result<View> {
     view(&mut Netlink::open().named(of_the_container)?)
 }
@@ -118,7 +118,7 @@ fn view(netlink: &mut Netlink) -> Result<View> {
 /// as in 2014; others need `namespace`, without which they are left out.
 ///
 /// # Errors
-/// [`Error::Netlink`]. An interface that is gone is left out.
+/// [`crate::Error::Netlink`]. An interface that is gone is left out.
 pub fn stats(state: &NetworkState, namespace: Option<&File>) -> Result<Vec<(String, NetworkStats)>> {
     let mut all = Vec::new();
     let (mut host, mut inside) = (None, None);

@@ -20,7 +20,7 @@ pub(crate) fn line(text: Arguments<'_>) -> Result<(), Failure> {
 /// Writes bytes as they are.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     match streams::output(bytes) {
         Err(Errno::EPIPE) => Err(Failure::Unread),
@@ -50,7 +50,7 @@ fn coloured() -> bool {
 /// Writes lines in columns, each as wide as its widest cell.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(crate) fn table(lines: &[Vec<String>]) -> Result<(), Failure> {
     let columns = lines.first().map_or(0, Vec::len);
     let wide =
@@ -63,7 +63,7 @@ pub(crate) fn table(lines: &[Vec<String>]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Writes a line to standard output; its result is [`line`]'s.
+/// Writes a line to standard output; its result is [`line()`]'s.
 macro_rules! say {
     ($($part:tt)*) => { $crate::output::line(format_args!($($part)*)) };
 }

@@ -35,7 +35,7 @@ pub struct UnitLimits {
     pub cpu_weight: Option<u64>,
     /// `CPUWeight` zero ("idle"), instead of the weight; version 2, systemd 252.
     pub cpu_idle: Option<bool>,
-    /// `CPUQuotaPerSecUSec`: microseconds of CPU time in each period; [`INFINITY`] for no limit.
+    /// `CPUQuotaPerSecUSec`: microseconds of CPU time in each period; [`crate::systemd::INFINITY`] for no limit.
     pub cpu_quota: Option<u64>,
     /// `CPUQuotaPeriodUSec`: microseconds; systemd 242.
     pub cpu_period: Option<u64>,

@@ -3,7 +3,7 @@
 use super::value::{Array, Value};
 use crate::stats::Version;
 
-/// `infinity` in systemd's numbers, and "no limit" in [`UnitLimits`].
+/// `infinity` in systemd's numbers, and "no limit" in [`crate::systemd::UnitLimits`].
 pub const INFINITY: u64 = u64::MAX;
 
 /// A property of a unit.

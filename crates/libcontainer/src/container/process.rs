@@ -56,7 +56,7 @@ impl Container {
         }
         match lifecycle::in_pid_namespace(init.pid) {
             // RACE: its files in /proc are closed to everyone once it has ended.
-            Err(_) if init.has_ended()? => Ok(Vec::new()),
+            Err(_) if init.is_ending()? => Ok(Vec::new()),
             found => found.map_err(|error| Error::io("read /proc", error)),
         }
     }

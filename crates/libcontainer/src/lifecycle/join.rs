@@ -32,7 +32,7 @@ pub(crate) fn join(
     let Inside { namespaces, links, accounts, setgroups_denied } = look(init.pid).map_err(|error| {
         let text = || format!("{what}: the container has ended");
         // RACE: its files in /proc are closed to everyone once it has ended.
-        if matches!(init.has_ended(), Ok(true)) { Error::new(ErrorKind::WrongState, text()) } else { error }
+        if matches!(init.is_ending(), Ok(true)) { Error::new(ErrorKind::WrongState, text()) } else { error }
     })?;
     let (config, probe) = (&state.config, &host.probe);
     let mut setup = resolve::join(config, &process, &accounts, namespaces, setgroups_denied, probe)?;

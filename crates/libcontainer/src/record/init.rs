@@ -13,6 +13,8 @@ use crate::error::{Error, ErrorKind, Result, named};
 
 /// How long it may take to be gone.
 pub(crate) const KILL: Duration = Duration::from_secs(10);
+/// How long the kernel may take for the rest of its end.
+const MOMENT: Duration = Duration::from_millis(200);
 
 /// The first process of a container, which lives, or did when it was opened. As long as the pidfd is open its number is nobody else's.
 #[derive(Debug)]
@@ -57,7 +59,16 @@ impl Init {
 
     /// Whether it has ended since.
     pub(crate) fn has_ended(&self) -> Result<bool> {
-        wait_readable(self.pidfd.as_fd(), Some(Duration::ZERO))
+        self.ends_within(Duration::ZERO)
+    }
+
+    /// Whether it is gone at once, or after a moment: one that is on its way out loses its files in `/proc` a little before.
+    pub(crate) fn is_ending(&self) -> Result<bool> {
+        self.ends_within(MOMENT)
+    }
+
+    fn ends_within(&self, limit: Duration) -> Result<bool> {
+        wait_readable(self.pidfd.as_fd(), Some(limit))
             .map_err(|error| Error::io(format!("poll the pidfd of process {}", self.pid), error))
     }
 
@@ -67,7 +78,7 @@ impl Init {
         match File::open(&path) {
             Ok(file) => Ok(Some(file)),
             // Its files in /proc are closed to everyone once it has ended, whatever the error.
-            Err(_) if self.has_ended()? => Ok(None),
+            Err(_) if self.is_ending()? => Ok(None),
             Err(error) => Err(Error::io(format!("open {path}"), error)),
         }
     }

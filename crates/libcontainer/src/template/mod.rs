@@ -27,8 +27,8 @@ use worker::{Ending, Worker};
 /// thread.
 ///
 /// Only what differs is done for each container: its name, its host name and addresses ([`Template::details`]), its program. The rest is as it was
-/// when the template was made: the layout of control groups, the account files of the rootfs, the kernel's features. [`Factory::create`]
-/// (crate::Factory::create) is a template used once.
+/// when the template was made: the layout of control groups, the account files of the rootfs, the kernel's features.
+/// [`Factory::create`](crate::Factory::create) is a template used once.
 ///
 /// A template can also keep containers *warm*: made up to the init, which waits for its program ([`Template::keep_ready`], [`Template::start`]). They are
 /// recorded like any other, as [`RunState::Warm`](crate::RunState::Warm), count against the same limits, and hold no descriptor of this program. Their

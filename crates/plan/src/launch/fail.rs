@@ -54,7 +54,7 @@ impl Run {
             Failure::Init(cause) => self.child_failure(&seen, cause),
             // The host stumbled because the init was gone: the init's step is the one to name.
             Failure::Host(_) | Failure::Mismatch if seen.failed => self.child_failure(&seen, self.end()),
-            Failure::Host(_) if self.has_ended() => self.child_failure(&seen, self.end()),
+            Failure::Host(_) if seen.born == 0 && self.has_ended() => self.child_failure(&seen, self.end()),
             Failure::Mismatch => self.child_failure(&seen, Cause::Mismatch),
             Failure::Host(error) => self.host_failure(index, text, error),
         };
@@ -62,7 +62,7 @@ impl Run {
         LaunchError { failure, undo_errors, record_kept }
     }
 
-    /// Whether the init has left by itself; what can't be known is not told.
+    /// Whether the init, which had not begun, has left by itself; what can't be known is not told.
     fn has_ended(&self) -> bool {
         let status = self.state.context.pidfd.as_ref().map(raw::peek);
         matches!(status, Some(Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..))))
