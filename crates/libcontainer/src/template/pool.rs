@@ -9,6 +9,8 @@ use crate::lifecycle::Warm;
 /// How long to wait after a failure before the next attempt: doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
+/// How often one is tried to be ended.
+const ATTEMPTS: u32 = 3;
 
 /// What there is of a template.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub struct TemplateStats {
 pub(super) enum Job {
     Make,
     TakeBack(Box<Warm>),
-    End(Container),
+    End(Container, u32),
 }
 
 /// What there is, and what is wanted.
@@ -42,7 +44,8 @@ pub(super) enum Job {
 pub(super) struct Pool {
     ready: VecDeque<Warm>,
     unwanted: VecDeque<Warm>,
-    ending: VecDeque<Container>,
+    /// With the number of attempts.
+    ending: VecDeque<(Container, u32)>,
     /// A job is being done: one that makes, one that ends.
     making: bool,
     busy: bool,
@@ -84,7 +87,7 @@ impl Pool {
     /// Takes over what is to be ended; false once nobody works any more.
     pub(super) fn bury(&mut self, container: Container) -> bool {
         if !self.stopped {
-            self.ending.push_back(container);
+            self.ending.push_back((container, 0));
         }
         !self.stopped
     }
@@ -101,14 +104,21 @@ impl Pool {
             return Ok(Job::Make);
         }
         self.busy = true;
-        if let Some(container) = self.ending.pop_front() {
-            return Ok(Job::End(container));
+        if let Some((container, attempt)) = self.ending.pop_front() {
+            return Ok(Job::End(container, attempt + 1));
         }
         if let Some(warm) = self.unwanted.pop_front() {
             return Ok(Job::TakeBack(Box::new(warm)));
         }
         self.busy = false;
         Err(wait.filter(|_| lacks))
+    }
+
+    /// One could not be ended: most of what hinders that passes. Its record stays in any case.
+    pub(super) fn try_again(&mut self, container: Container, attempt: u32) {
+        if attempt < ATTEMPTS {
+            self.ending.push_back((container, attempt));
+        }
     }
 
     /// A job is done.

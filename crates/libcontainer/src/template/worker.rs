@@ -65,12 +65,19 @@ fn work(shared: &Shared) {
     while let Some(job) = shared.next_job() {
         let result = match job {
             Job::Make => shared.make_warm().map(Some).map_err(|error| error.to_string()),
-            Job::End(container) => container.destroy_now().map(|()| None).map_err(|error| error.to_string()),
+            Job::End(container, attempt) => end(shared, &container, attempt).map(|()| None),
             Job::TakeBack(warm) => take_back(*warm).map(|()| None),
         };
         shared.pool().done(result);
         shared.notify();
     }
+}
+
+fn end(shared: &Shared, container: &Container, attempt: u32) -> std::result::Result<(), String> {
+    container.destroy_now().map_err(|error| {
+        shared.pool().try_again(container.clone(), attempt);
+        error.to_string()
+    })
 }
 
 fn take_back(warm: Warm) -> std::result::Result<(), String> {

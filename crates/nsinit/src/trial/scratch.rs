@@ -85,7 +85,23 @@ pub(super) fn exists(path: &Path) -> Result<bool, Failure> {
 fn remove(tree: &Path) -> Result<(), Failure> {
     // The kernel makes this one with mode 0, and without privileges that keeps us out. If it is there and stays so, the removal tells.
     let _ = fs::set_permissions(tree.join(WORK).join("work"), fs::Permissions::from_mode(0o700));
+    // ORDER: that by which it is known as a trial's goes last, so that a removal that was killed is gone on with.
+    for name in names(tree)?.iter().filter(|name| *name != UPPER) {
+        let path = tree.join(name);
+        let removed = if path.is_dir() && !path.is_symlink() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.named(format_args!("remove {}", path.display()))?;
+    }
     fs::remove_dir_all(tree).named(format_args!("remove {}", tree.display()))
+}
+
+fn names(tree: &Path) -> Result<Vec<std::ffi::OsString>, Failure> {
+    let named = || format!("list {}", tree.display());
+    let dir = fs::File::open(tree).named(named())?;
+    libcontainer::plan::names(&dir).named(named())
 }
 
 fn tree_of(container: &Path) -> PathBuf {
@@ -98,7 +114,9 @@ fn tree_of(container: &Path) -> PathBuf {
 pub(crate) fn has_left(container: &Path) -> Result<bool, Failure> {
     let tree = tree_of(container);
     match fs::metadata(tree.join(UPPER)) {
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        // Of a removal that was killed at its end, nothing but the directory is left.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(exists(&tree)? && names(&tree)?.is_empty()),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(false),
         // Too long a name for a tree.
         Err(error) if error.raw_os_error() == Some(Errno::ENAMETOOLONG as i32) => Ok(false),
         found => found.named(format_args!("stat {}", tree.display())).map(|found| found.is_dir()),
