@@ -77,7 +77,7 @@ fn a_mark_that_is_refused_and_a_look_that_fails() {
     drop(injected);
     let why = group.unmarked().unwrap();
     assert_eq!(why.errno(), Some(libc::ENOSPC), "{why}");
-    group.destroy(LONG).unwrap();
+    // ORDER: there is at least this group to be looked at.
     for call_name in ["openat", "fgetxattr", "getdents64", "fstat"] {
         let injected = faults::inject_calls(move |call| (call.name == call_name).then_some(libc::EIO));
         let found = find_marked(&layout, path.as_bytes());
@@ -85,6 +85,7 @@ fn a_mark_that_is_refused_and_a_look_that_fails() {
         assert!(!found.unseen.is_empty(), "{call_name}");
         assert!(found.unseen.iter().all(|error| error.errno() == Some(libc::EIO)), "{:?}", found.unseen);
     }
+    group.destroy(LONG).unwrap();
     let mut plan = Plan::new(&layout, &GroupPath::new(&path).unwrap(), &Select::Usable).unwrap();
     plan.mark(vec![b'x'; 5000]);
     let group = plan.make(Existing::Refuse).unwrap();

@@ -89,6 +89,10 @@ impl Run {
 
     pub(super) fn take_back(&mut self) -> Undone {
         self.end_unadopted();
+        // ORDER: what is open may be just what there is too little of.
+        self.state.control = None;
+        self.launch.given.clear();
+        (self.launch.cgroup, self.launch.board) = (None, None);
         let killed = self.state.context.pidfd.take().map_or(Ok(()), left::end);
         let errors = killed.err().map(|error| ("kill the init".to_owned(), error));
         self.state.undo.run(errors.into_iter().collect())
