@@ -158,8 +158,8 @@ fn asking() {
     let first = ground.run("exec sleep 1000");
     let second = ground.run("exec sleep 1000");
     // A group below, seen only by who looks whether there is one.
-    for dir in ground.group.paths().into_values() {
-        let below = dir.join("below");
+    for place in ground.group.places() {
+        let below = place.path().join("below");
         std::fs::create_dir(&below).unwrap();
         let _ = std::fs::write(below.join("cgroup.procs"), second.to_string());
     }
