@@ -72,9 +72,9 @@ fn a_start_with_too_few_descriptors_leaves_nothing() {
             false => assert!(enough.is_none(), "{count} are fewer than {enough:?}: {message}"),
         }
     }
-    // Ten hierarchies of version 1 and 2 here, and no more for further ones than one each. With one alone other steps need the most.
+    // Ten hierarchies of version 1 and 2 here, and no more for further ones than one each. With one alone other steps need the most: 18 there.
     let hierarchies = u32::try_from(Layout::of_this_process().unwrap().all().count()).unwrap();
-    let most = (14 + hierarchies).max(18);
+    let most = (14 + hierarchies).max(20);
     assert!(enough.is_some_and(|enough| enough <= most), "{enough:?} descriptors, {most} allowed");
 }
 
