@@ -51,8 +51,9 @@ fn tell(template: &Template, made: Duration, started: Duration, memory: Option<u
 
 /// KiB of private memory of the init that stands by; root alone is shown it.
 fn memory(factory: &Factory, dir: &Path) -> Option<u64> {
-    let entries = dir.read_dir().ok()?.flatten();
-    let mut all = entries.filter_map(|entry| factory.load(entry.path()).ok()?.look().ok());
+    // What can't be looked at is left out: it is told for interest only.
+    let names = libcontainer::plan::names(std::fs::File::open(dir).ok()?).ok()?;
+    let mut all = names.iter().filter_map(|name| factory.load(dir.join(name)).ok()?.look().ok());
     let (_, pid) = all.find(|(state, _)| *state == RunState::Warm)?;
     let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", pid?)).ok()?;
     let private = text.lines().filter(|line| line.starts_with("Private_"));
