@@ -199,6 +199,7 @@ impl Part {
                 let bytes = view.bytes.get(at as usize..(at + len) as usize).unwrap_or_default();
                 quote(bytes)
             }
+            Memory::Word => format!("{:#x}", view.word(at)),
             Memory::Limit => format!("{{{}, {}}}", limit(view.word(at)), limit(view.word(at + 8))),
             Memory::Opaque(name) => format!("<{name}>"),
         }

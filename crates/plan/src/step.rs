@@ -31,6 +31,8 @@ pub(crate) enum Memory {
     Environment,
     Ids(u32),
     Bytes(u32),
+    /// A number of 64 bits, in hexadecimal.
+    Word,
     /// `struct rlimit64`
     Limit,
     /// Named only.

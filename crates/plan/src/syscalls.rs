@@ -68,6 +68,8 @@ table! {
     DUP3 = "dup3" SYS_dup3 Plain [Int, Int, Flags(f::OPEN)];
     FCNTL = "fcntl" SYS_fcntl Plain [Int, Name(f::FCNTL), Int];
     READ = "read" SYS_read Plain [Int, Memory, Int];
+    PREAD64 = "pread64" SYS_pread64 Plain [Int, Memory, Int, Int];
+    FSTATFS = "fstatfs" SYS_fstatfs Plain [Int, Memory];
     WRITE = "write" SYS_write Plain [Int, Memory, Int];
     SENDMSG = "sendmsg" SYS_sendmsg Plain [Int, Memory, Flags(f::MSG), Int];
     RECVMSG = "recvmsg" SYS_recvmsg Plain [Int, Memory, Flags(f::MSG)];

@@ -36,6 +36,7 @@ const PLANS: [(&str, Build); 15] = [
         let file: Slot<File> = plan.openat2(At::Cwd, "/proc/self/setgroups", How::TRUSTED);
         plan.write(file, b"deny\n").expect_no_new_privs(false);
         plan.expect_prctl(23, 21, 0, 1);
+        plan.expect_filesystem(file, 0x9fa0).expect_content(file, b"deny\n");
     }),
     ("await", |plan| {
         plan.await_host("id maps written");

@@ -8,6 +8,9 @@ use crate::slot::{At, Dir, File, Kind, Ns, Place, Slot};
 use crate::step::{Arg, Label, Memory};
 use crate::syscalls as sys;
 
+/// Bytes of `struct statfs`.
+const STATFS: usize = size_of::<libc::statfs>();
+
 bitflags::bitflags! {
     /// How `openat2` resolves a path (`RESOLVE_…` of openat2(2)).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,6 +179,25 @@ impl Builder {
         let args = [file.into(), Arg::Memory(at, Memory::Bytes(len)), len.into()];
         self.step_of(crate::wire::Kind::Expect, &sys::WRITE, args).aux = len;
         self
+    }
+
+    /// `pread64(file, 0)`: the file must hold exactly these bytes.
+    pub fn expect_content(&mut self, file: Slot<File>, wanted: &[u8]) -> &mut Self {
+        let len = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
+        // One byte more, or a file that only begins like this one would pass.
+        let (got, wanted) = (self.arena.room(wanted.len().saturating_add(1)), self.arena.bytes(wanted));
+        let buffer = Arg::Memory(got, Memory::Opaque("buffer"));
+        let args = [file.into(), buffer, len.saturating_add(1).into(), 0_u32.into()];
+        self.step_of(StepKind::Expect, &sys::PREAD64, args).aux = len;
+        self.compare(&sys::PREAD64, got, wanted, len, Memory::Bytes(len))
+    }
+
+    /// `fstatfs(place)`: it must lie on a filesystem of that type, a constant of statfs(2) such as `PROC_SUPER_MAGIC`.
+    pub fn expect_filesystem<K: Place>(&mut self, place: Slot<K>, magic: u32) -> &mut Self {
+        let (got, wanted) = (self.arena.room(STATFS), self.arena.words(&[Ok(u64::from(magic))]));
+        self.step(&sys::FSTATFS, [place.into(), Arg::Memory(got, Memory::Opaque("buffer"))]);
+        // The type is the first word of `struct statfs`.
+        self.compare(&sys::FSTATFS, got, wanted, 8, Memory::Word)
     }
 
     /// `close(slot)`. The slot's name may not be used afterwards.
