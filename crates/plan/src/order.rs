@@ -19,6 +19,8 @@ pub enum Class {
     Seccomp = 4,
     /// Replaces the program.
     Exec = 5,
+    /// Gives up all but `CAP_SYS_ADMIN`, by which a filter can still be loaded.
+    DropsToAdmin = 6,
 }
 
 impl Class {
@@ -32,6 +34,7 @@ impl Class {
             3 => Self::NoNewPrivs,
             4 => Self::Seccomp,
             5 => Self::Exec,
+            6 => Self::DropsToAdmin,
             _ => return None,
         })
     }
@@ -44,7 +47,7 @@ pub enum Breach {
     AfterSeccomp,
     /// It needs what was given up before.
     Unprivileged,
-    /// A filter after the loss of privileges needs `no_new_privs`.
+    /// A filter after the loss of privileges needs `no_new_privs` or `CAP_SYS_ADMIN`.
     SeccompUnprivileged,
 }
 
@@ -52,6 +55,7 @@ pub enum Breach {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Order {
     dropped: bool,
+    admin: bool,
     filtered: bool,
     no_new_privs: bool,
 }
@@ -67,8 +71,11 @@ impl Order {
         }
         match class {
             Class::Privileged if self.dropped => return Err(Breach::Unprivileged),
-            Class::Seccomp if self.dropped && !self.no_new_privs => return Err(Breach::SeccompUnprivileged),
-            Class::Drops => self.dropped = true,
+            Class::Seccomp if self.dropped && !self.no_new_privs && !self.admin => {
+                return Err(Breach::SeccompUnprivileged);
+            }
+            Class::Drops => (self.dropped, self.admin) = (true, false),
+            Class::DropsToAdmin => (self.dropped, self.admin) = (true, true),
             Class::NoNewPrivs => self.no_new_privs = true,
             Class::Seccomp => self.filtered = true,
             Class::Plain | Class::Privileged | Class::Exec => {}

@@ -159,6 +159,7 @@ impl Step {
             Class::Plain | Class::Close | Class::CloseRange => order::Class::Plain,
             Class::Privileged => order::Class::Privileged,
             Class::Drops => order::Class::Drops,
+            Class::DropsToAdmin => order::Class::DropsToAdmin,
             Class::NoNewPrivs => order::Class::NoNewPrivs,
             Class::Seccomp => order::Class::Seccomp,
             Class::Exec => order::Class::Exec,

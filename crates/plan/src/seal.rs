@@ -3,7 +3,7 @@
 use crate::builder::Builder;
 use crate::error::SealError;
 use crate::host::HostOp;
-use crate::order::Breach;
+use crate::order::{Breach, Class as OrderClass};
 use crate::part::{Part, SlotInfo};
 use crate::passed::{Held, Passed};
 use crate::slot::SlotId;
@@ -175,7 +175,7 @@ fn order(steps: &[Step], first: usize, passed: &mut Passed) -> Result<(), SealEr
             }
             Breach::SeccompUnprivileged => SealError::SeccompUnprivileged { step: index },
         })?;
-        if class == crate::order::Class::Drops {
+        if matches!(class, OrderClass::Drops | OrderClass::DropsToAdmin) {
             passed.dropped = Some(index);
         }
     }

@@ -11,6 +11,8 @@ pub(crate) enum Class {
     Privileged,
     /// Gives up user, group or capabilities.
     Drops,
+    /// Gives up all but `CAP_SYS_ADMIN`.
+    DropsToAdmin,
     /// Replaces the program.
     Exec,
     /// Loads a filter: nothing but exec may follow.
@@ -109,6 +111,7 @@ table! {
     SETRESUID = "setresuid" SYS_setresuid Privileged [Int, Int, Int];
     SETRESUID_DROPPING = "setresuid" SYS_setresuid Drops [Int, Int, Int];
     CAPSET = "capset" SYS_capset Drops [Memory, Memory];
+    CAPSET_ADMIN = "capset" SYS_capset DropsToAdmin [Memory, Memory];
     CAPGET = "capget" SYS_capget Plain [Memory, Memory];
     GETRESUID = "getresuid" SYS_getresuid Plain [Memory, Memory, Memory];
     GETRESGID = "getresgid" SYS_getresgid Plain [Memory, Memory, Memory];

@@ -34,6 +34,25 @@ pub struct Confinement {
     pub no_new_privs: bool,
     /// Signal, 1 to 64, that the process gets when the thread that made it ends: PR_SET_PDEATHSIG(2const).
     pub parent_death_signal: Option<u32>,
+    /// A seccomp filter follows without `no_new_privs`: `CAP_SYS_ADMIN` stays permitted and effective until exec, so that nothing needs
+    /// to be allowed by the filter but exec itself. Exec does not look at these two sets: it makes new ones of the inheritable, bounding and ambient
+    /// sets and of the file's (capabilities(7), "Transformation of capabilities during execve()").
+    pub admin_until_exec: bool,
+}
+
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
+impl Confinement {
+    /// The sets of the process from the drop until exec.
+    #[must_use]
+    pub fn until_exec(&self) -> CapMasks {
+        let kept = if self.admin_until_exec { CAP_SYS_ADMIN } else { 0 };
+        CapMasks {
+            effective: self.effective | kept,
+            permitted: self.permitted | kept,
+            inheritable: self.inheritable,
+        }
+    }
 }
 
 const PR_CAPBSET_READ: i32 = 23;
@@ -62,11 +81,7 @@ pub fn drop_privileges(plan: &mut Builder, identity: &Identity, confinement: &Co
     plan.clear_ambient();
     become_user(plan, identity);
     plan.purpose("set capabilities");
-    let masks = CapMasks {
-        effective: confinement.effective,
-        permitted: confinement.permitted,
-        inheritable: confinement.inheritable,
-    };
+    let masks = confinement.until_exec();
     plan.capset(masks);
     // ORDER: behind capset: only what is permitted and inheritable can be ambient.
     for capability in set_bits(confinement.ambient, confinement.last_cap) {

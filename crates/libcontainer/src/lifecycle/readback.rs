@@ -95,11 +95,12 @@ fn elsewhere(NotMember { controllers, wanted, found }: NotMember) -> io::Error {
 }
 
 fn confined(confinement: &Confinement) -> ExpectedProcess {
+    let masks = confinement.until_exec();
     ExpectedProcess {
         capabilities: [
-            confinement.inheritable,
-            confinement.permitted,
-            confinement.effective,
+            masks.inheritable,
+            masks.permitted,
+            masks.effective,
             confinement.bounding,
             confinement.ambient,
         ],

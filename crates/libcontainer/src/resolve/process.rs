@@ -139,6 +139,7 @@ pub(super) fn confinement(config: &Config, probe: &Probe) -> Confinement {
         last_cap: probe.last_cap,
         no_new_privs: config.no_new_privileges,
         parent_death_signal: (config.parent_death_signal != 0).then_some(config.parent_death_signal),
+        admin_until_exec: false,
     }
 }
 

@@ -15,6 +15,7 @@ const PR_CAP_AMBIENT: i32 = 47;
 const PR_CAP_AMBIENT_RAISE: u32 = 2;
 const PR_CAP_AMBIENT_CLEAR_ALL: u32 = 4;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 /// The three sets of capget(2) and capset(2), as bit masks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -131,11 +132,12 @@ impl Builder {
         Arg::Memory(self.arena.ids(&[CAPABILITY_VERSION_3, 0]), Memory::Opaque("v3, self"))
     }
 
-    /// `capset(effective, permitted, inheritable)`.
+    /// `capset(effective, permitted, inheritable)`. With `CAP_SYS_ADMIN` in the effective set a filter may follow without `no_new_privs`.
     pub fn capset(&mut self, masks: CapMasks) -> &mut Self {
         let header = self.capability_header();
         let data = self.arena.ids(&masks.data());
-        self.step(&sys::CAPSET, [header, Arg::Memory(data, Memory::Ids(6))]);
+        let call = if masks.effective & CAP_SYS_ADMIN == 0 { &sys::CAPSET } else { &sys::CAPSET_ADMIN };
+        self.step(call, [header, Arg::Memory(data, Memory::Ids(6))]);
         self
     }
 

@@ -64,7 +64,10 @@ fn started(plan: &mut Builder) -> &mut Builder {
 }
 
 /// Rule, text of the error, plan.
-const TABLE: [(&str, &str, Break); 36] = [
+/// `CAP_SYS_ADMIN` and nothing else.
+const ADMIN: CapMasks = CapMasks { effective: 1 << 21, permitted: 1 << 21, inheritable: 0 };
+
+const TABLE: [(&str, &str, Break); 38] = [
     ("Nul", r#""a\0b" contains a NUL byte"#, |plan| {
         plan.chdir("a\0b");
         exec(plan);
@@ -196,6 +199,14 @@ const TABLE: [(&str, &str, Break); 36] = [
         plan.capset(CapMasks::default()).seccomp(&[0; 8], 0);
         exec(plan);
     }),
+    ("SeccompUnprivileged", "step 2: seccomp without no_new_privs, after privileges were given up", |plan| {
+        plan.capset(ADMIN).capset(CapMasks::default()).seccomp(&[0; 8], 0);
+        exec(plan);
+    }),
+    ("Unprivileged", "step 1: setgroups needs privileges that step 0 gave up", |plan| {
+        plan.capset(ADMIN).setgroups(&[]);
+        exec(plan);
+    }),
     ("AfterCloseRange", "step 2: slot s0 is used after close_range", |plan| {
         let dir = dir(plan);
         plan.close_range(3, u32::MAX).fchdir(dir);
@@ -269,13 +280,17 @@ fn every_rule_stands_in_the_table() {
 /// What looks like the plans above, and is sound.
 #[test]
 fn sound_neighbours_are_let_through() {
-    let sound: [(&str, Break); 8] = [
+    let sound: [(&str, Break); 9] = [
         ("seccomp before privileges are given up", |plan| {
             plan.seccomp(&[0; 8], 0);
             exec(plan);
         }),
         ("seccomp with no_new_privs", |plan| {
             plan.no_new_privs().capset(CapMasks::default()).seccomp(&[0; 8], 0);
+            exec(plan);
+        }),
+        ("seccomp by the one capability that is kept", |plan| {
+            plan.capset(ADMIN).seccomp(&[0; 8], 0);
             exec(plan);
         }),
         ("the control socket put below what close_range closes", |plan| {
