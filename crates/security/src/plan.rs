@@ -1,6 +1,10 @@
 //! Plan fragments: limits, keyring, and the way from root to what the program may be.
 
+mod attribute;
+
 use libcontainer_plan::{Builder, CapMasks};
+
+pub use attribute::{Attribute, label, open_attribute, open_proc};
 
 /// Who the program runs as: credentials(7). Real, effective, saved and filesystem ids are all the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
