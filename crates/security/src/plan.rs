@@ -4,7 +4,7 @@ mod attribute;
 
 use libcontainer_plan::{Builder, CapMasks};
 
-pub use attribute::{Attribute, label, open_attribute, open_proc};
+pub use attribute::{label, open_attribute, open_proc};
 
 /// Who the program runs as: credentials(7). Real, effective, saved and filesystem ids are all the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,36 +2,10 @@
 
 use libcontainer_plan::{At, Builder, Dir, File, How, Resolve, Slot};
 
-use crate::selinux::Context;
+use crate::selinux::{Attribute, Context};
 
 /// `PROC_SUPER_MAGIC` of statfs(2).
 const PROC: u32 = 0x9fa0;
-
-/// What a label is for. All of them hold until the next exec, and are inherited by a new process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Attribute {
-    /// The program of the next exec, then itself.
-    Exec,
-    /// Files that are made.
-    FileCreate,
-    /// Keys and keyrings that are made.
-    KeyCreate,
-    /// Sockets that are made.
-    SocketCreate,
-}
-
-impl Attribute {
-    /// Name of the file.
-    #[must_use]
-    pub fn file(self) -> &'static str {
-        match self {
-            Self::Exec => "exec",
-            Self::FileCreate => "fscreate",
-            Self::KeyCreate => "keycreate",
-            Self::SocketCreate => "sockcreate",
-        }
-    }
-}
 
 /// Opens the procfs at `/proc`, and makes sure that it is one: three steps. Whatever namespaces the init is in, it is shown itself there as long
 /// as the tree is that of the host.

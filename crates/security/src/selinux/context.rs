@@ -4,22 +4,7 @@ use std::fmt;
 use std::str::{self, FromStr};
 
 use super::level::{Level, Range};
-
-/// What is wrong with a context, and in which part of it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("SELinux {part} {text:?}: {reason}")]
-pub struct ContextError {
-    part: &'static str,
-    text: String,
-    reason: &'static str,
-}
-
-impl ContextError {
-    pub(super) fn new(part: &'static str, text: &str, reason: &'static str) -> Self {
-        // Of a text that is too long the beginning will do.
-        Self { part, text: text.chars().take(64).collect(), reason }
-    }
-}
+use super::malformed::ContextError;
 
 /// Longest context that a write to an attribute file takes: a page with its NUL, proc_pid_attr(5).
 const LONGEST: usize = 4095;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::context::ContextError;
+use super::malformed::ContextError;
 
 /// How many categories there are: `c0` to `c1023`, in every policy that is shipped.
 pub const CATEGORIES: u16 = 1024;
