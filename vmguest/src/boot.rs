@@ -10,16 +10,17 @@ use nix::kmod::{ModuleInitFlags, finit_module};
 use nix::mount::{MsFlags, mount};
 
 use crate::mounting::mount_at;
-use crate::{cgroups, run, systemd};
+use crate::{cgroups, run, selinux, systemd};
 
 /// What pid 1 does.
 pub(crate) fn boot() -> Result<()> {
     early()?;
+    selinux::enforce()?;
     load_modules()?;
     root()?;
     filesystems()?;
-    let words = fs::read_to_string("/proc/cmdline").context("/proc/cmdline")?;
-    let layout = words.split_whitespace().find_map(|word| word.strip_prefix("vm.cg=")).unwrap_or("v2");
+    let layout = run::word("vm.cg")?;
+    let layout = layout.as_deref().unwrap_or("v2");
     tune();
     if layout.starts_with("systemd") {
         return systemd::become_systemd();

@@ -17,6 +17,7 @@ mod mounting;
 mod port;
 mod reap;
 mod run;
+mod selinux;
 mod systemd;
 
 use std::ffi::OsString;

@@ -25,10 +25,13 @@ pub(crate) const LEFT_OUT: [(&str, &str); 5] = [
     ),
 ];
 /// What runs where nothing else is asked for, by package or binary: what depends on the kernel and on its layout of control groups.
-const LAYOUT: [&str; 5] = [
+const LAYOUT: [&str; 8] = [
     "libcontainer-cgroups",
+    "libcontainer-tests/apparmor",
     "libcontainer-tests/cgroups",
+    "libcontainer-tests/machines",
     "libcontainer-tests/old_kernel",
+    "libcontainer-tests/selinux",
     "libcontainer-tests/systemd",
     "libcontainer-faults/faults",
 ];

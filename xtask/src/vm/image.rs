@@ -15,6 +15,7 @@ use crate::tools::is_root;
 
 /// What the tests and systemd need in the guest; dependencies come along.
 const PACKAGES: &[&str] = &[
+    "apparmor",
     "base-files",
     "bash",
     "busybox-static",
@@ -32,7 +33,9 @@ const PACKAGES: &[&str] = &[
     "mount",
     "nftables",
     "procps",
+    "secilc",
     "sed",
+    "selinux-utils",
     "strace",
     "systemd",
     "systemd-sysv",
@@ -40,7 +43,7 @@ const PACKAGES: &[&str] = &[
     "util-linux",
 ];
 /// Counts up when the making of the image changes.
-const REVISION: &str = "3";
+const REVISION: &str = "4";
 
 /// The guest's programs: as a tree on the host and as an image.
 #[derive(Debug)]
@@ -148,6 +151,13 @@ const FILES: &[(&str, &str)] = &[
     ),
     ("etc/subuid", "root:100000:65536\nuser:165536:65536\n"),
     ("etc/subgid", "root:100000:65536\nuser:165536:65536\n"),
+    // Read by those who choose labels; the policy comes with the machines that have one.
+    ("etc/selinux/config", "SELINUX=enforcing\nSELINUXTYPE=test\n"),
+    (
+        "etc/selinux/test/contexts/lxc_contexts",
+        "process = \"system_u:system_r:container_t:s0\"\nfile = \"system_u:object_r:container_file_t:s0\"\n\
+         ro_file = \"system_u:object_r:container_ro_file_t:s0\"\n",
+    ),
     ("etc/hosts", "127.0.0.1 localhost\n"),
     ("etc/hostname", "vmguest\n"),
     ("etc/fstab", ""),

@@ -55,8 +55,8 @@ impl Kernel {
         })
     }
 
-    /// The initramfs with this init.
-    pub(crate) fn initramfs(&self, init: &[u8]) -> Result<Vec<u8>> {
+    /// The initramfs with this init, and with a policy that it loads.
+    pub(crate) fn initramfs(&self, init: &[u8], policy: Option<&[u8]>) -> Result<Vec<u8>> {
         let mut cpio = Cpio::default();
         for dir in ["dev", "proc", "sys"] {
             cpio.dir(dir);
@@ -64,6 +64,9 @@ impl Kernel {
         cpio.device("dev/console", 0o600, 5, 1);
         cpio.device("dev/null", 0o666, 1, 3);
         cpio.file("init", 0o755, init);
+        if let Some(policy) = policy {
+            cpio.file("policy", 0o644, policy);
+        }
         let mut order = String::new();
         for path in &self.early {
             let name = module_name(path);

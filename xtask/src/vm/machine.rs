@@ -1,4 +1,4 @@
-//! One boot of one kernel with one cgroup layout.
+//! One boot of one kernel with one cgroup layout and one security module.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use super::image::ext4;
 use super::kernel::Kernel;
+use super::options::{APPARMOR, SELINUX};
 use super::report::Report;
 
 /// A machine that has not answered for so long is ended.
@@ -26,6 +27,10 @@ pub(crate) struct Machine {
     pub(crate) kernel: Kernel,
     /// `v2`, `v1`, `hybrid`, `systemd`, `systemd-v1` or `systemd-hybrid`.
     pub(crate) layout: String,
+    /// `apparmor`, `selinux` or `none`.
+    pub(crate) lsm: String,
+    /// Binaries that run, if not all of the payload do.
+    pub(crate) only: Option<&'static str>,
     pub(crate) initramfs: PathBuf,
     pub(crate) tools: PathBuf,
     pub(crate) payload: PathBuf,
@@ -34,9 +39,10 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// `6.1.192 v2`.
+    /// `6.1.192 v2`, and the security module if it is not that of every kernel.
     pub(crate) fn name(&self) -> String {
-        format!("{} {}", self.kernel.version, self.layout)
+        let lsm = if self.lsm == APPARMOR { String::new() } else { format!(" {}", self.lsm) };
+        format!("{} {}{lsm}", self.kernel.version, self.layout)
     }
 
     /// Boots, waits for the end, reads what was reported. A boot that never gets to its tests has told nothing about them: it is
@@ -164,9 +170,16 @@ impl Machine {
             "systemd-hybrid" => "systemd.unit=vmtest.service systemd.unified_cgroup_hierarchy=0",
             _ => "",
         };
+        // On their own: what else is compiled in (tomoyo, bpf) labels nothing and stays.
+        let lsm = match self.lsm.as_str() {
+            SELINUX => "security=selinux",
+            APPARMOR => "security=apparmor",
+            _ => "security=none apparmor=0",
+        };
+        let only = self.only.map(|names| format!("vm.only={names}")).unwrap_or_default();
         format!(
             "console=ttyS0 panic=-1 quiet no_timer_check swapaccount=1 vm.cg={layout} systemd.log_target=console \
-             systemd.show_status=0 {systemd}"
+             systemd.show_status=0 {systemd} {lsm} {only}"
         )
     }
 

@@ -6,7 +6,9 @@ mod cpio;
 mod image;
 mod kernel;
 mod machine;
+mod options;
 mod report;
+mod selinux;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -20,76 +22,15 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::root;
 use crate::tools::{self, Tool, tool};
-use build::Wanted;
 use machine::Machine;
+use options::{Boot, Options};
 use report::Report;
 
 /// Boots at a time: one per core of the smallest machine that this is meant for.
 const AT_ONCE: usize = 2;
-const LAYOUTS: [&str; 6] = ["v2", "v1", "hybrid", "systemd", "systemd-v1", "systemd-hybrid"];
-/// Kernel and layout of a run that asks for nothing else. From 6.12 on Debian's kernels have no memory controller of version 1.
-const DEFAULT: [(&str, &str); 5] =
-    [("6.1", "v2"), ("6.1", "v1"), ("6.1", "hybrid"), ("6.1", "systemd"), ("newest", "v2")];
-const ALL_KERNELS: [&str; 3] = ["5.10", "6.1", "newest"];
-
 /// Megabytes that an empty cache grows to, and that a run writes with a full one.
 const ROOM_COLD: u64 = 5000;
 const ROOM_WARM: u64 = 1500;
-
-/// What was asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Options {
-    wanted: Wanted,
-    kernel: Option<String>,
-    layout: Option<String>,
-    keep: bool,
-}
-
-impl Options {
-    fn parse(args: &[String]) -> Result<Self> {
-        let mut options = Self::default();
-        let mut args = args.iter();
-        while let Some(arg) = args.next() {
-            let mut value = || args.next().cloned().with_context(|| format!("{arg} needs a value"));
-            match arg.as_str() {
-                "--vm" => {}
-                "--all" => options.choose(Wanted::All, arg)?,
-                "--keep" => options.keep = true,
-                "--kernel" => options.kernel = Some(value()?),
-                "--cg" => options.layout = Some(value()?),
-                other if other.starts_with('-') => bail!("unknown option {other}"),
-                other => options.choose(Wanted::Filter(other.to_owned()), other)?,
-            }
-        }
-        match &options.layout {
-            Some(layout) if !LAYOUTS.contains(&layout.as_str()) => {
-                bail!("--cg {layout}: one of {}", LAYOUTS.join(", "))
-            }
-            _ => Ok(options),
-        }
-    }
-
-    fn choose(&mut self, wanted: Wanted, arg: &str) -> Result<()> {
-        if self.wanted != Wanted::Layout {
-            bail!("{arg}: one filter, or --all");
-        }
-        self.wanted = wanted;
-        Ok(())
-    }
-
-    /// Pairs of kernel and layout.
-    fn boots(&self) -> Vec<(String, String)> {
-        let pair = |kernel: &str, layout: &str| (kernel.to_owned(), layout.to_owned());
-        match (self.kernel.as_deref(), self.layout.as_deref()) {
-            (None, None) => DEFAULT.iter().map(|(kernel, layout)| pair(kernel, layout)).collect(),
-            (None, Some(layout)) => vec![pair("6.1", layout)],
-            (Some("all"), layout) => {
-                ALL_KERNELS.iter().map(|kernel| pair(kernel, layout.unwrap_or("v2"))).collect()
-            }
-            (Some(kernel), layout) => vec![pair(kernel, layout.unwrap_or("v2"))],
-        }
-    }
-}
 
 /// Where packages, images and builds are kept.
 fn cache() -> PathBuf {
@@ -160,8 +101,8 @@ fn clean(machine: &Machine, keep: bool) {
 fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
     room(cache)?;
     let apt = apt::Apt::open(cache)?;
-    for (series, _) in options.boots() {
-        kernel::look_for(&apt, &series)?;
+    for boot in options.boots() {
+        kernel::look_for(&apt, &boot.series)?;
     }
     let binaries = build::build(cache)?;
     let chosen = build::chosen(&build::tests(&binaries), &options.wanted)?;
@@ -170,8 +111,8 @@ fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
     let init = fs::read(build::guest(&binaries)?)?;
     let mut kernels = BTreeMap::new();
     let mut all = Vec::new();
-    for (series, layout) in options.boots() {
-        let kernel = match kernels.entry(series) {
+    for boot in options.boots() {
+        let kernel = match kernels.entry(boot.series.clone()) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
                 let kernel = kernel::Kernel::fetch(&apt, &tools, cache, new.key())?;
@@ -179,12 +120,15 @@ fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
             }
         }
         .clone();
-        let dir = cache.join("runs").join(format!("{}-{layout}", kernel.version));
+        let policy = if boot.lsm == options::SELINUX { Some(selinux::policy(&tools, cache)?) } else { None };
+        let dir = cache.join("runs").join(format!("{}-{}-{}", kernel.version, boot.layout, boot.lsm));
         fs::create_dir_all(&dir)?;
         let initramfs = dir.join("initramfs");
-        fs::write(&initramfs, kernel.initramfs(&init)?)?;
+        fs::write(&initramfs, kernel.initramfs(&init, policy.as_deref())?)?;
         let (tools, payload) = (tools.image.clone(), payload.clone());
-        all.push(Machine { kernel, layout, initramfs, tools, payload, dir });
+        let only = options.only(&boot);
+        let Boot { layout, lsm, .. } = boot;
+        all.push(Machine { kernel, layout, lsm, only, initramfs, tools, payload, dir });
     }
     Ok(all)
 }
@@ -209,35 +153,4 @@ const QEMU: Tool = tool("qemu-system-x86_64", "qemu-system-x86", "is the machine
 
 fn qemu() -> Result<()> {
     if tools::install(&[QEMU])?.is_empty() { Ok(()) } else { bail!("{} is missing", QEMU.program) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Options, Wanted};
-
-    fn parse(line: &str) -> Option<(usize, Wanted, bool)> {
-        let args: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        let options = Options::parse(&args).ok()?;
-        Some((options.boots().len(), options.wanted, options.keep))
-    }
-
-    #[test]
-    fn options() {
-        let filter = Wanted::Filter("mount".to_owned());
-        for (line, expected) in [
-            ("--vm", Some((5, Wanted::Layout, false))),
-            ("--vm --all", Some((5, Wanted::All, false))),
-            ("--vm --all mount", None),
-            ("--vm mount --all", None),
-            ("--vm mount --keep", Some((1 + 4, filter.clone(), true))),
-            ("--vm --cg v1 mount", Some((1, filter, false))),
-            ("--vm --kernel all", Some((3, Wanted::Layout, false))),
-            ("--vm --cg v3", None),
-            ("--vm --kernel", None),
-            ("--vm --fast", None),
-            ("--vm a b", None),
-        ] {
-            assert_eq!(parse(line), expected, "{line}");
-        }
-    }
 }
