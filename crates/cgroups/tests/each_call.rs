@@ -99,6 +99,62 @@ fn making() {
     );
 }
 
+/// A directory is made, but an error is the answer: it is taken back all the same.
+#[test]
+fn making_without_an_answer() {
+    let Some(select) = all("making_without_an_answer") else { return };
+    for number in 0_usize.. {
+        let planned = plan(&format!("{}/a/b", name()), &select).unwrap();
+        let directories = planned.directories();
+        if number == directories.len() {
+            break;
+        }
+        let mut left = number;
+        let injected = faults::inject_calls(move |call| {
+            let hit = call.name == "mkdirat" && left == 0;
+            left = left.wrapping_sub(usize::from(call.name == "mkdirat"));
+            hit.then(|| {
+                std::fs::create_dir(call.path).unwrap();
+                libc::EIO
+            })
+        });
+        let error = planned.make(Existing::Refuse).unwrap_err();
+        drop(injected);
+        assert!(!matches!(error, Error::NotRolledBack { .. }) && error.errno() == Some(libc::EIO), "{error}");
+        let there: Vec<_> = directories.iter().filter(|dir| dir.exists()).collect();
+        assert!(there.is_empty(), "{number}: {there:?}: {error}");
+    }
+}
+
+/// Nobody uses a directory above only because a rmdir says so once; one with a group in it is left to its user.
+#[test]
+fn removing_a_directory_above_that_is_said_to_be_busy() {
+    let Some(select) = all("removing_a_directory_above_that_is_said_to_be_busy") else { return };
+    for shared in [false, true] {
+        let group = plan(&format!("{}/a/b", name()), &select).unwrap().make(Existing::Refuse).unwrap();
+        let directories: Vec<PathBuf> = group.places().iter().flat_map(|place| place.made()).collect();
+        let top = group.places()[0].made()[0].clone();
+        let other = top.join("other");
+        if shared {
+            std::fs::create_dir(&other).unwrap();
+        }
+        let (busy, mut once) = (top.clone(), true);
+        let injected = faults::inject_calls(move |call| {
+            let hit = call.name == "unlinkat" && call.path == busy && std::mem::take(&mut once);
+            hit.then_some(libc::EBUSY)
+        });
+        group.destroy(LONG).unwrap();
+        drop(injected);
+        assert_eq!(top.exists(), shared);
+        if shared {
+            std::fs::remove_dir(&other).unwrap();
+            std::fs::remove_dir(&top).unwrap();
+        }
+        let there: Vec<_> = directories.iter().filter(|dir| dir.exists()).collect();
+        assert!(there.is_empty(), "{there:?}");
+    }
+}
+
 /// A failure behind the last directory: everything is taken back, and each call of that fails once.
 #[test]
 fn taking_back() {

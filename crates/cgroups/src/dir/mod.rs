@@ -138,16 +138,21 @@ impl Dir {
     /// The inode number of what lies by the name `name` in the directory that is `levels` above this one; None when nothing does.
     /// Needs no descriptor.
     pub(crate) fn inode_above(&self, levels: usize, name: &OsStr) -> Result<Option<u64>> {
+        Ok(self.inode_and_links_above(levels, name)?.map(|(inode, _)| inode))
+    }
+
+    /// [`Self::inode_and_links`] of what lies by the name `name` in the directory that is `levels` above this one; None when nothing
+    /// does. Needs no descriptor.
+    pub(crate) fn inode_and_links_above(&self, levels: usize, name: &OsStr) -> Result<Option<(u64, u64)>> {
         let way = up(levels, name);
         let found = faults::of("newfstatat", &self.path, &way)
             .and_then(|()| patient(|| fstatat(&self.fd, &way, AtFlags::AT_SYMLINK_NOFOLLOW)));
         match found {
-            Ok(found) => Ok(Some(found.st_ino)),
+            Ok(found) => Ok(Some((found.st_ino, found.st_nlink))),
             Err(Errno::ENOENT) => Ok(None),
             Err(errno) => Err(Error::directory("fstatat", self.path_above(levels, name), errno)),
         }
     }
-
     /// The number of this directory, and how many links it has: two and the groups below it, on a control group file system.
     pub(crate) fn inode_and_links(&self) -> Result<(u64, u64)> {
         let found = faults::of("fstat", &self.path, "")

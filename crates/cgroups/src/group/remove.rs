@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::place::Place;
 use super::wait::{Patience, is_forbidden};
-use super::way::is_used;
+use super::way::{is_used, remove_shared};
 use super::{Group, Node, processes, walk};
 use crate::error::{Error, Result};
 
@@ -161,11 +161,11 @@ fn remove_above(place: &Place) -> Result<()> {
     for kept in (names.len() - ours..names.len() - 1).rev() {
         let above: PathBuf = names.iter().take(kept).collect();
         let Some(name) = names.get(kept) else { return Ok(()) };
-        match walk::descend(&mount, &above).and_then(|dir| dir.remove(name)) {
-            Ok(_) => {}
+        match walk::descend(&mount, &above).and_then(|dir| remove_shared(&dir, 0, name)) {
+            Ok(true) => {}
+            Ok(false) => return Ok(()),
             // Without a directory above there is none below it.
             Err(error) if error.is_gone() => {}
-            Err(error) if is_used(&error) => return Ok(()),
             Err(error) => return Err(error),
         }
     }

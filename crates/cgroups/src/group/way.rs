@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::mark::mark;
 use super::wait::Patience;
@@ -20,7 +21,7 @@ pub(super) struct Way {
     depth: usize,
     /// The level of the group itself, counted from 0 for what is directly below the mount point.
     leaf: usize,
-    /// What was made, from the top down: level and name.
+    /// What was made, the last one perhaps, from the top down: level and name.
     made: Vec<(usize, OsString)>,
     /// What directories are marked with.
     token: Option<Vec<u8>>,
@@ -46,11 +47,15 @@ impl Way {
 
     /// Goes down to `name`, which is made if it may be and isn't there. Says whether it is new.
     pub(super) fn down(&mut self, name: &OsStr, may_make: bool) -> Result<bool> {
-        let is_new = may_make && self.dir.make(name)?;
-        // ORDER: noted before it is opened, which may fail.
-        if is_new {
+        // ORDER: a look before, so that one which is there after a failure is ours.
+        // RACE: but for one that somebody makes in between; it goes only while it is empty.
+        let may_make = may_make && self.dir.inode_above(0, name)?.is_none();
+        let made = if may_make { self.dir.make(name) } else { Ok(false) };
+        // ORDER: noted before it is opened, which may fail. What failed may have been made: only that it was there before is a no.
+        if !matches!(made, Ok(false)) {
             self.made.push((self.depth, name.to_owned()));
         }
+        let is_new = made?;
         self.dir = Arc::new(self.dir.child(name)?);
         self.depth += 1;
         if is_new {
@@ -75,16 +80,54 @@ impl Way {
     /// Removes what was made, from the bottom up. What others use by now stays, but for the group itself. Returns what is left.
     pub(super) fn take_back(mut self, patience: &mut Patience) -> Option<Error> {
         while let Some((level, name)) = self.made.pop() {
-            let shared = |error: &Error| level < self.leaf && is_used(error);
             let up = self.depth.saturating_sub(level);
-            match patience.again(|| self.dir.remove_above(up, &name).map(drop), shared) {
-                Ok(()) => {}
-                Err(error) if shared(&error) => return None,
+            let mut stays = false;
+            let removed = patience.again(
+                || {
+                    stays = !remove_made(&self.dir, up, &name, level < self.leaf)?;
+                    Ok(())
+                },
+                |_| false,
+            );
+            match removed {
                 // What is above it is in use, then.
+                Ok(()) if stays => return None,
+                Ok(()) => {}
                 Err(error) => return Some(error),
             }
         }
         None
+    }
+}
+
+/// Removes what may have been made. False if it is shared, and in use by now.
+fn remove_made(dir: &Dir, levels: usize, name: &OsStr, shared: bool) -> Result<bool> {
+    // ORDER: a look first, as where nothing may be made rmdir(2) does not say that there is nothing.
+    if dir.inode_above(levels, name)?.is_none() {
+        return Ok(true);
+    }
+    match shared {
+        true => remove_shared(dir, levels, name),
+        false => dir.remove_above(levels, name).map(|_| true),
+    }
+}
+
+/// How long a directory may be busy that has no groups in it before it counts as used, by processes.
+const BUSY: Duration = Duration::from_millis(2);
+
+/// Removes the directory `name` that is `levels` above `dir`, unless others use it: true if it is gone. Needs no descriptor.
+pub(super) fn remove_shared(dir: &Dir, levels: usize, name: &OsStr) -> Result<bool> {
+    let mut patience = Patience::new(BUSY);
+    loop {
+        match dir.remove_above(levels, name) {
+            Err(error) if is_used(&error) => {}
+            removed => return removed.map(|_| true),
+        }
+        // A group counts as a link.
+        let Some((_, links)) = dir.inode_and_links_above(levels, name)? else { return Ok(true) };
+        if links != 2 || !patience.pause() {
+            return Ok(false);
+        }
     }
 }
 
