@@ -25,13 +25,15 @@ const ENDS: [(&str, i32); 8] = [
 ];
 
 /// Programs that can't be executed.
-const REFUSED: [(&str, i32, &str); 6] = [
+const REFUSED: [(&str, i32, &str); 7] = [
     ("foo", 127, "exec: \"foo\": executable file not found in $PATH"),
     ("/bin/foo", 127, "ENOENT: No such file or directory"),
     ("/etc/passwd/foo", 127, "ENOTDIR: Not a directory"),
     ("/etc/passwd", 126, "EACCES: Permission denied"),
     ("/etc", 126, "EACCES: Permission denied"),
     ("/etc/text", 126, "ENOEXEC: Exec format error"),
+    // In the first directory of PATH, and in no other.
+    ("shut", 126, "execve(\"/shut/shut\", [\"shut\"], {2 variables}): EACCES: Permission denied"),
 ];
 
 fn operator(name: &str) -> Option<Operator> {
@@ -59,7 +61,12 @@ fn a_programs_own_code_or_128_and_its_signal() {
 
 #[test]
 fn a_program_that_cant_be_executed() {
-    let Some(operator) = operator("refused") else { return };
+    let Some(mut operator) = operator("refused") else { return };
+    let shut = operator.config.rootfs.join("shut");
+    fs::create_dir(&shut).unwrap();
+    fs::write(shut.join("shut"), "not executable\n").unwrap();
+    operator.config.environment = vec!["PATH=/shut:/bin:/none".to_owned()];
+    operator.write();
     operator.check(&["run", "-d", "web"], 0, "");
     for (program, code, text) in REFUSED {
         operator.check(&["run", "x", program], code, text);

@@ -22,7 +22,6 @@ pub(crate) struct Snapshot {
     pub(crate) step: usize,
     pub(crate) errno: i32,
     pub(crate) aux: i32,
-    pub(crate) refused: bool,
     pub(crate) born: u64,
     pub(crate) child: Option<Pid>,
     pub(crate) log: String,
@@ -58,13 +57,19 @@ fn parse(bytes: &[u8]) -> Snapshot {
     let state = number(layout::STATE);
     let log_len = usize::try_from(number(layout::LOG_LEN)).unwrap_or(0).min(layout::LOG_BYTES);
     let log = bytes.get(layout::LOG * 8..layout::LOG * 8 + log_len).unwrap_or_default();
+    let step = |index| usize::try_from(number(index)).unwrap_or(usize::MAX).min(crate::wire::MAX_STEPS);
+    let errno = i32::try_from(number(layout::ERRNO)).unwrap_or(0).clamp(0, 4095);
+    // execvp(3): of a program that is missing in one directory and refused in another the refusal is told.
+    let (step, errno) = match step(layout::REFUSED).checked_sub(1) {
+        Some(refused) if [libc::ENOENT, libc::ENOTDIR].contains(&errno) => (refused, libc::EACCES),
+        _ => (step(layout::STEP), errno),
+    };
     Snapshot {
         failed: state == layout::STATE_FAILED,
         reaper: state == layout::STATE_REAPER,
-        step: usize::try_from(number(layout::STEP)).unwrap_or(usize::MAX).min(crate::wire::MAX_STEPS),
-        errno: i32::try_from(number(layout::ERRNO)).unwrap_or(0).clamp(0, 4095),
+        step,
+        errno,
         aux: i32::try_from(number(layout::AUX) & 0xffff_ffff).unwrap_or(0),
-        refused: number(layout::REFUSED) != 0,
         born: number(layout::BORN),
         child: i32::try_from(number(layout::CHILD)).ok().and_then(Pid::new),
         log: messages(log),
@@ -95,12 +100,7 @@ impl BoardFile {
     /// That of pread(2).
     pub fn read(file: OwnedFd) -> io::Result<Self> {
         let seen = Board::new(file).read()?;
-        let errno = if seen.refused && [libc::ENOENT, libc::ENOTDIR].contains(&seen.errno) {
-            libc::EACCES
-        } else {
-            seen.errno
-        };
-        Ok(Self { step: seen.step, errno: seen.failed.then_some(errno) })
+        Ok(Self { step: seen.step, errno: seen.failed.then_some(seen.errno) })
     }
 }
 
@@ -114,6 +114,23 @@ mod tests {
         let seen = parse(&bytes);
         assert_eq!((seen.step, seen.errno, seen.failed), (crate::wire::MAX_STEPS, 0, false));
         assert_eq!(parse(&[]), Snapshot::default());
+    }
+
+    #[test]
+    fn a_refused_candidate_is_told_before_a_missing_one() {
+        for (refused, errno, wanted) in [
+            (0, libc::ENOENT, (9, libc::ENOENT)),
+            (8, libc::ENOENT, (7, libc::EACCES)),
+            (8, libc::ENOTDIR, (7, libc::EACCES)),
+            (8, libc::ENOEXEC, (9, libc::ENOEXEC)),
+        ] {
+            let mut bytes = vec![0; layout::LOG * 8];
+            for (word, value) in [(layout::STEP, 9), (layout::REFUSED, refused), (layout::ERRNO, errno)] {
+                bytes[word * 8..word * 8 + 4].copy_from_slice(&value.to_le_bytes());
+            }
+            let seen = parse(&bytes);
+            assert_eq!((seen.step, seen.errno), wanted);
+        }
     }
 
     #[test]

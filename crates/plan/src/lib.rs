@@ -37,7 +37,7 @@ pub mod wire;
 pub use base::Base;
 pub use board::BoardFile;
 pub use builder::{Builder, CapMasks, Hook, How, MountAttr, Resolve};
-pub use ended::{End, Ended, Usage, end_of_pidfd, wait_pidfd, wait_readable};
+pub use ended::{End, Ended, Usage, end_of_pidfd, rest, wait_pidfd, wait_readable};
 pub use errno::text as errno_text;
 pub use error::{Cause, Lane, LaunchError, SealError, StepFailure};
 pub use explain::{Explain, StepView};
@@ -45,7 +45,7 @@ pub use fault::Fault;
 pub use host::{FdSource, HostContext, HostStep};
 pub use ids::Pid;
 pub use launch::{
-    INIT_SIZE, Launch, Launched, Stamp, StandBy, init_image, join_session_keyring, open_pidfd,
+    INIT_SIZE, Launch, Launched, Stamp, StandBy, has_init_name, init_image, join_session_keyring, open_pidfd,
     parent_death_signal, prlimit, queue, reap_left, set_parent_death_signal, signal_pidfd,
 };
 pub use listing::names;

@@ -8,6 +8,7 @@ use crate::host::HostOp;
 use crate::part::{Mode, Part, Way};
 use crate::slot::SlotId;
 use crate::step::Step;
+use crate::syscalls::Class;
 use crate::wire;
 
 /// A plan that the verifier has let through: the steps of the init and of the host, and all memory that the init needs.
@@ -63,6 +64,17 @@ impl Plan {
             Lane::Child => self.parts.last().map_or(0, |part| part.end()),
             Lane::Host => self.host.len(),
         }
+    }
+
+    /// Index of the first step that executes a program in the init's place; `None` if that stays.
+    #[must_use]
+    pub fn first_exec(&self) -> Option<usize> {
+        (0..self.len(Lane::Child)).rev().take_while(|index| self.is_exec(*index)).last()
+    }
+
+    /// Whether that step of the init executes a program in its place.
+    pub(crate) fn is_exec(&self, index: usize) -> bool {
+        self.step(index).is_some_and(|(_, step)| step.sys.class == Class::Exec)
     }
 
     /// The slots that the host fills at launch, by name.

@@ -367,7 +367,7 @@ pub mod board {
     pub const ERRNO: usize = 2;
     /// Detail of the failure: the wait status of a hook, or the unexpected result.
     pub const AUX: usize = 3;
-    /// `EACCES` if a candidate of the program path was refused, else 0.
+    /// The step of the last candidate for the program that was refused (`EACCES`), counted from 1; else 0.
     pub const REFUSED: usize = 4;
     /// Time stamp of the init's first instruction.
     pub const BORN: usize = 5;

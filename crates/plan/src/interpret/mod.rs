@@ -142,8 +142,8 @@ impl<S: Sys> Machine<'_, S> {
             // Forward only: whatever the bytes say, the walk ends.
             let forward = usize::from(outcome.to) > index && u32::from(outcome.to) < self.header.steps;
             if forward && i32::from(outcome.errno) == errno {
-                if errno == errno::EACCES {
-                    self.sys.store(board::REFUSED, 1);
+                if errno == errno::EACCES && usize::from(step.nr) == nr::EXECVE {
+                    self.sys.store(board::REFUSED, u64::from(self.header.first) + index as u64 + 1);
                 }
                 return Ok(outcome.to as usize);
             }

@@ -26,11 +26,11 @@ pub(super) fn died_as_init(pid: Pid, pidfd: BorrowedFd<'_>) -> io::Result<bool> 
     loop {
         // ORDER: first, as the name of one that is dead does not change any more.
         let status = raw::peek(pidfd.as_fd());
-        if !has_the_name(pid)? {
+        if !has_init_name(pid)? {
             return Ok(false);
         }
         match status {
-            Ok(WaitStatus::StillAlive) if Instant::now() < end => std::thread::sleep(PAUSE),
+            Ok(WaitStatus::StillAlive) if Instant::now() < end => crate::rest(PAUSE),
             // The init itself never leaves without a word on the board.
             Ok(status) => return Ok(matches!(status, WaitStatus::Signaled(..))),
             // The status was taken: it has ended under the init's name.
@@ -40,7 +40,11 @@ pub(super) fn died_as_init(pid: Pid, pidfd: BorrowedFd<'_>) -> io::Result<bool> 
     }
 }
 
-fn has_the_name(pid: Pid) -> io::Result<bool> {
+/// Whether the process has the name of an init. A program that the init has become has its own, also when it has ended, until it is reaped.
+///
+/// # Errors
+/// Those of reading `/proc/PID/comm`: `ENOENT` or `ESRCH` if there is no such process.
+pub fn has_init_name(pid: Pid) -> io::Result<bool> {
     let mut name = Vec::with_capacity(64);
     File::open(format!("/proc/{pid}/comm"))?.take(64).read_to_end(&mut name)?;
     Ok(name.trim_ascii_end() == INIT_NAME.to_bytes())

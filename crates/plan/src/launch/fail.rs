@@ -27,9 +27,6 @@ impl Run {
             return match seen.errno {
                 interpreted::EBADE => Cause::Mismatch,
                 interpreted::ECANCELED => Cause::Hook(seen.aux),
-                libc::ENOENT | libc::ENOTDIR if seen.refused => {
-                    Cause::Os(io::Error::from_raw_os_error(libc::EACCES))
-                }
                 errno => Cause::Os(io::Error::from_raw_os_error(errno)),
             };
         }

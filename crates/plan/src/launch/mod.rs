@@ -18,6 +18,7 @@ mod run;
 mod stand_by;
 mod timeline;
 
+pub use executed::has_init_name;
 pub use image::{INIT_SIZE, init_image};
 pub use left::reap_left;
 pub use queue::queue;

@@ -12,7 +12,6 @@ use crate::error::{Cause, Lane, LaunchError};
 use crate::fault::Fault;
 use crate::host::{HostContext, HostOp};
 use crate::step::Point;
-use crate::syscalls::Class;
 use crate::undo::UndoList;
 
 #[derive(Default)]
@@ -153,8 +152,11 @@ impl Run {
             Message::Closed => {}
         }
         let seen = self.snapshot()?;
-        let at_exec = self.launch.plan.step(seen.step).is_some_and(|(_, step)| step.sys.class == Class::Exec);
-        if seen.failed || !at_exec || self.died_at_exec()? { Err(Failure::Init(self.end())) } else { Ok(()) }
+        if seen.failed || !self.launch.plan.is_exec(seen.step) || self.died_at_exec()? {
+            Err(Failure::Init(self.end()))
+        } else {
+            Ok(())
+        }
     }
 
     fn died_at_exec(&self) -> io::Result<bool> {

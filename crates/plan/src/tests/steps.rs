@@ -56,8 +56,12 @@ fn a_descriptor_that_is_none_is_a_difference() {
 #[test]
 fn what_is_tolerated_goes_on_and_nothing_else() {
     let plan = plan(|plan| {
-        plan.setsid().tolerate(libc::EPERM).tolerate(libc::ENOSYS);
+        plan.setsid().tolerate(libc::EPERM).tolerate(libc::ENOSYS).tolerate(libc::EACCES);
     });
+    // Only a program can be refused.
+    let mut refused = Table::answering(&[-13]);
+    run(&plan, &mut refused);
+    assert_eq!(refused.board(board::REFUSED), 0);
     for (answer, wanted) in
         [(0, (1, 0)), (7, (1, 0)), (-1, (1, 0)), (-38, (1, 0)), (-2, (0, 2)), (-4095, (0, 4095))]
     {
@@ -99,6 +103,7 @@ fn candidates_of_exec_are_tried_and_a_refusal_is_remembered() {
         (vec![0], (0, 0), 1, 0),
         (vec![-2, -20, 0], (2, 0), 3, 0),
         (vec![-13, -2, -2], (2, 2), 3, 1),
+        (vec![-2, -13, -2], (2, 2), 3, 2),
         (vec![-2, -2, -2], (2, 2), 3, 0),
         (vec![-8], (0, 8), 1, 0),
     ] {
