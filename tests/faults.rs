@@ -186,10 +186,10 @@ fn created(place: &Place, config: &Config) {
                 Err(error) => names_the_step(&error, lane, step, libc::EIO),
                 Ok((container, process)) => {
                     if let Err(error) = container.run() {
-                        // The wait for the start itself may be what failed: then the init is gone before the start.
-                        let gone = error.kind() == libcontainer::ErrorKind::WrongState;
-                        assert!(gone || error.errno() == Some(libc::EIO), "{error}");
-                        assert!(gone || error.to_string().contains(&format!("step {step}: ")), "{error}");
+                        // Also if it was the wait for the start that failed, so that the init is gone before the start.
+                        assert_eq!(error.errno(), Some(libc::EIO), "{error}");
+                        assert!(error.to_string().contains(&format!("step {step}: ")), "{error}");
+                        assert_eq!(lane, Lane::Child, "{error}");
                     }
                     drop(process);
                     container.destroy().unwrap();

@@ -102,7 +102,7 @@ impl Going {
         }
         for look in 0..LOOKS {
             if look > 0 {
-                std::thread::sleep(PAUSE);
+                libcontainer_plan::rest(PAUSE);
             }
             let stands = |netlink: &mut Netlink| netlink.has_namespace(self.namespace_id);
             if !host.again(|| "network namespace of the container".to_owned(), stands)? {

@@ -73,7 +73,7 @@ fn wait_until(child: &mut Child, end: Instant) -> io::Result<Option<ExitStatus>>
         if status.is_some() || Instant::now() >= end {
             return Ok(status);
         }
-        std::thread::sleep(TICK);
+        libcontainer_plan::rest(TICK);
     }
 }
 

@@ -41,7 +41,7 @@ impl Turn {
             match flock(&file, kind) {
                 Ok(()) => return Ok(Self { _file: file }),
                 Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) if Instant::now() < end => std::thread::sleep(TICK),
+                Err(Errno::AGAIN) if Instant::now() < end => libcontainer_plan::rest(TICK),
                 Err(Errno::AGAIN) => return Err(failed(io::Error::from_raw_os_error(libc::ETIMEDOUT))),
                 Err(errno) => return Err(failed(errno.into())),
             }

@@ -200,12 +200,37 @@ fn systemd() -> Item {
     let version = Manager::connect(which, PATIENCE).and_then(|mut manager| manager.version());
     let look = match version {
         Ok(version) => (true, format!("{version}, {name} answers")),
-        Err(error) if !matches!(is_running(), Ok(false)) => {
-            (false, format!("runs, but not to be asked: {error}"))
-        }
-        // Where it does not run nothing else is to be expected.
-        Err(_) => (false, "does not run this machine".to_owned()),
+        Err(error) => (false, silent(&error, is_running())),
     };
     let remedy = "only for --systemd-cgroup; for a user: loginctl enable-linger, and XDG_RUNTIME_DIR set";
     item("systemd", Ok(look), remedy)
+}
+
+/// Why systemd does not answer.
+fn silent(error: &libcontainer::cgroups::Error, runs: libcontainer::cgroups::Result<bool>) -> String {
+    match runs {
+        Ok(true) => format!("runs, but not to be asked: {error}"),
+        // Where it does not run nothing else is to be expected.
+        Ok(false) => "does not run this machine".to_owned(),
+        Err(unknown) => format!("may run, but is not to be asked: {error}; {unknown}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_of_systemd_is_told() {
+        let error = |call, number| libcontainer::cgroups::Error::Directory {
+            call,
+            path: "/run/systemd/system".into(),
+            source: std::io::Error::from_raw_os_error(number),
+        };
+        let said = |runs| silent(&error("connect", 2), runs);
+        assert!(said(Ok(true)).starts_with("runs, "));
+        assert_eq!(said(Ok(false)), "does not run this machine");
+        let unknown = said(Err(error("stat", 12)));
+        assert!(unknown.starts_with("may run") && unknown.contains("os error 12"), "{unknown}");
+    }
 }

@@ -33,7 +33,7 @@ pub(crate) fn stats(root: &State, args: &StatsArgs) -> Outcome {
             show(&rows)?;
         }
         let Some(seconds) = args.watch else { return Ok(0) };
-        std::thread::sleep(Duration::from_secs(seconds.max(1)));
+        libcontainer::plan::rest(Duration::from_secs(seconds.max(1)));
     }
 }
 

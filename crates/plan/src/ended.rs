@@ -5,8 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
-use nix::sys::time::TimeSpec;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::launch::raw;
 
@@ -101,9 +100,4 @@ pub fn wait_readable(fd: BorrowedFd<'_>, limit: Option<Duration>) -> io::Result<
             Ok(_) => return Ok(true),
         }
     }
-}
-
-/// Sleeps by ppoll(2): the standard library's sleep panics on what clock_nanosleep(2) may answer. An error ends the rest, and only that.
-pub fn rest(time: Duration) {
-    let _ = ppoll(&mut [], Some(TimeSpec::from_duration(time)), None);
 }

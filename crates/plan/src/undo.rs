@@ -65,7 +65,7 @@ fn repeat(mut entries: Vec<Entry>) -> Vec<(String, io::Error)> {
             }
         });
         let Some(pause) = pause.filter(|_| !entries.is_empty() && start.elapsed() < LONG) else { break };
-        crate::rest(pause);
+        crate::rest::rest(pause);
     }
     errors
 }

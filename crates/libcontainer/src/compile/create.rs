@@ -99,6 +99,8 @@ fn finish(plan: &mut Builder, instance: &Instance, given: &Given, terminal: Opti
     let start = process::place(plan, &instance.process, given, terminal);
     plan.purpose("wait for the commit").await_host("committed");
     if let Some(start) = start {
+        // ORDER: behind all that can fail but the wait itself: who creates it knows that it waits.
+        plan.purpose("report that it waits").notify_host("waits");
         plan.purpose("wait for the start").await_byte(start);
     }
     process::exec(plan, &instance.process);

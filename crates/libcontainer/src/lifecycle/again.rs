@@ -22,7 +22,7 @@ pub(super) fn again<T>(mut act: impl FnMut() -> Result<T>) -> Result<T> {
     for pause in PAUSES {
         match act() {
             Err(error) if error.errno().is_some_and(|errno| PASSING.contains(&errno)) => {
-                std::thread::sleep(pause);
+                libcontainer_plan::rest(pause);
             }
             result => return result,
         }

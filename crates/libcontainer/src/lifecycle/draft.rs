@@ -254,15 +254,21 @@ impl Draft {
         Ok(openat(self.store()?.dir(), BOARD, flags, Mode::S_IRUSR | Mode::S_IWUSR)?)
     }
 
-    /// Keeps the texts of the steps behind the start, for the error of a start in another process.
+    /// Keeps the texts of the steps from the wait for the start, for the error of a start in another process.
     pub(super) fn keep_steps(&self, plan: &Plan) {
         let steps = plan.steps(Lane::Child).rev();
+        let mut texts = Vec::new();
         // From the end, because rendering all of them would take longer than the start's own steps.
-        let late = steps.take_while(|step| step.purpose != "wait for the start");
-        let mut texts: Vec<_> =
-            late.map(|step| (step.index, format!("{}: {}", step.purpose, step.call))).collect();
+        for step in steps {
+            texts.push((step.index, format!("{}: {}", step.purpose, step.call)));
+            if step.purpose == "wait for the start" {
+                break;
+            }
+        }
         texts.reverse();
-        self.inner().state.start_steps = texts;
+        let mut inner = self.inner();
+        inner.state.start_steps = texts;
+        inner.state.first_exec = plan.first_exec().unwrap_or(0);
     }
 
     /// What was made; lets the lock go.

@@ -4,14 +4,19 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
-use libcontainer_plan::{BoardFile, wait_readable};
+use libcontainer_plan::{BoardFile, has_init_name, wait_readable};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
+use super::again::again;
 use super::condition::condition;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, named};
 use crate::record::{BOARD, Init, KILL, RunState, START, State, Status, Store};
+
+/// How long an init that has let its pipe go may take to end.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// Lets the first process go. Returns the record with which it runs.
 pub(crate) fn release(store: &Store, id: &str) -> Result<Arc<State>> {
@@ -20,23 +25,37 @@ pub(crate) fn release(store: &Store, id: &str) -> Result<Arc<State>> {
     let mut state = State::clone(&*store.read()?);
     let init = Init::open(&state)?;
     let found = condition(&state, init.as_ref())?;
-    let Some(Init { pidfd, .. }) = init.filter(|_| found == RunState::Created) else {
-        return Err(Error::new(
-            ErrorKind::WrongState,
-            format!("{what}: the container is {found:?}, not Created"),
-        ));
+    let Some(init) = init.filter(|_| found == RunState::Created) else {
+        return Err(not_created(store, &state, found, &what));
     };
     let failed = |error| Error::io(what.clone(), error);
     let pipe = write_start(store).map_err(failed)?;
-    wait_for_exec(&pipe, &pidfd).map_err(failed)?;
+    wait_for_exec(&pipe, &init.pidfd).map_err(failed)?;
     drop(pipe);
-    if let Err(error) = executed(store, &state, &what) {
+    let executed = again(|| executed(store, &state, &init, &what));
+    if let Ok(Some(error)) = executed {
         // It is on its way out; afterwards the state is Stopped. If that takes too long the error is told all the same.
-        let _ = wait_readable(pidfd.as_fd(), Some(KILL));
+        let _ = wait_readable(init.pidfd.as_fd(), Some(KILL));
         return Err(error);
     }
+    // ORDER: also if it can't be known: what has let the pipe go is no init that waits any more.
     state.status = Status::Running;
-    store.write(&state).map_err(failed)
+    let written = again(|| store.write(&state).map_err(failed));
+    executed.and(written)
+}
+
+/// Why there is nothing to start. An init that failed while it waited has said why.
+fn not_created(store: &Store, state: &State, found: RunState, what: &str) -> Error {
+    let failure = match (state.status, found) {
+        (Status::Created, RunState::Stopped) => board(store, what).map(|board| told(&board, state, what)),
+        _ => Ok(None),
+    };
+    let wrong = format!("{what}: the container is {found:?}, not Created");
+    match failure {
+        Ok(Some(error)) => error,
+        Ok(None) => Error::new(ErrorKind::WrongState, wrong),
+        Err(unknown) => Error::new(ErrorKind::WrongState, format!("{wrong}; why is not known: {unknown}")),
+    }
 }
 
 /// Writes to the pipe on which the init waits, and keeps it open.
@@ -47,17 +66,52 @@ fn write_start(store: &Store) -> io::Result<File> {
     Ok(pipe)
 }
 
-/// Whether the exec went well, from the board file.
-fn executed(store: &Store, state: &State, what: &str) -> Result<()> {
+/// What the init has written to the board file.
+fn board(store: &Store, what: &str) -> Result<BoardFile> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let board = openat(store.dir(), BOARD, flags, Mode::empty());
-    let board =
-        board.map_err(io::Error::from).and_then(BoardFile::read).map_err(|error| Error::io(what, error))?;
-    let Some(errno) = board.errno else { return Ok(()) };
+    let board = openat(store.dir(), BOARD, flags, Mode::empty()).map_err(io::Error::from);
+    board.and_then(BoardFile::read).map_err(|error| Error::io(format!("{what}: read the board"), error))
+}
+
+/// The failure that the board tells of.
+fn told(board: &BoardFile, state: &State, what: &str) -> Option<Error> {
+    let error = io::Error::from_raw_os_error(board.errno?);
+    Some(Error::io(step(board, state, what), error))
+}
+
+fn step(board: &BoardFile, state: &State, what: &str) -> String {
     let mut texts = state.start_steps.iter().filter(|(index, _)| *index == board.step);
-    let text = texts.next().map_or("", |(_, text)| text.as_str());
-    let error = io::Error::from_raw_os_error(errno);
-    Err(Error::io(format!("{what}: step {}: {text}", board.step), error))
+    match texts.next() {
+        Some((_, text)) => format!("{what}: step {}: {text}", board.step),
+        None => format!("{what}: step {}", board.step),
+    }
+}
+
+/// Why the exec did not come about, if it didn't, from the board file and from what is left of the init.
+///
+/// One that is killed in its exec, and reaped before it is looked at here, passes for a program that has ended.
+fn executed(store: &Store, state: &State, init: &Init, what: &str) -> Result<Option<Error>> {
+    let board = board(store, what)?;
+    if let Some(error) = told(&board, state, what) {
+        return Ok(Some(error));
+    }
+    // A record of an earlier version does not say which step it is.
+    let before = state.first_exec != 0 && board.step < state.first_exec;
+    if before || died_as_init(init).map_err(|error| Error::io(what, error))? {
+        let text = format!("{}: the init was killed", step(&board, state, what));
+        return Ok(Some(Error::new(ErrorKind::StartFailed, text)));
+    }
+    Ok(None)
+}
+
+/// Whether it has ended under the name of an init.
+fn died_as_init(init: &Init) -> io::Result<bool> {
+    match has_init_name(init.pid) {
+        // A program of that name lives on.
+        Ok(is_named) => Ok(is_named && wait_readable(init.pidfd.as_fd(), Some(MOMENT))?),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(false),
+        Err(error) => Err(named(format!("read /proc/{}/comm", init.pid), error)),
+    }
 }
 
 /// Waits until the init no longer holds the pipe: it has replaced itself, or it is gone.

@@ -39,11 +39,8 @@ impl Init {
             Ok(pidfd) => pidfd,
             // The number is nobody's, or that of a thread by now: if /proc says so too.
             Err(error) if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::EINVAL | libc::ENOENT)) => {
-                return match start_time(pid) {
-                    Err(gone) if is_gone(&gone) => Ok(None),
-                    Ok(time) if time != state.init_start_time => Ok(None),
-                    _ => Err(unknown("open a pidfd of")(error)),
-                };
+                let gone = confirmed(error, start_time(pid), &state.init_start_time);
+                return gone.map(|()| None).map_err(|(call, error)| unknown(call)(error));
             }
             Err(error) => return Err(unknown("open a pidfd of")(error)),
         };
@@ -97,6 +94,20 @@ pub(crate) fn is_of_this_boot(state: &State) -> Result<bool> {
     Ok(state.boot_id == own)
 }
 
+/// Whether /proc agrees that the process is gone of which `pidfd` says so; else what is not known, with the call.
+fn confirmed(
+    pidfd: io::Error,
+    time: io::Result<String>,
+    recorded: &str,
+) -> std::result::Result<(), (&'static str, io::Error)> {
+    match time {
+        Err(gone) if is_gone(&gone) => Ok(()),
+        Ok(time) if time != recorded => Ok(()),
+        Ok(_) => Err(("open a pidfd of", pidfd)),
+        Err(error) => Err(("read the start time of", error)),
+    }
+}
+
 /// Whether there is no process of that number, as reading its files in /proc says it.
 fn is_gone(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
@@ -136,6 +147,19 @@ fn start_time_of(stat: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_gone_only_if_both_say_so() {
+        let os = io::Error::from_raw_os_error;
+        let look = |time: io::Result<&str>| {
+            let found = confirmed(os(libc::ESRCH), time.map(str::to_owned), "77");
+            found.map_err(|(call, error)| (call, error.raw_os_error()))
+        };
+        assert_eq!(look(Err(os(libc::ENOENT))), Ok(()));
+        assert_eq!(look(Ok("78")), Ok(()));
+        assert_eq!(look(Ok("77")), Err(("open a pidfd of", Some(libc::ESRCH))));
+        assert_eq!(look(Err(os(libc::EIO))), Err(("read the start time of", Some(libc::EIO))));
+    }
 
     #[test]
     fn start_times() {

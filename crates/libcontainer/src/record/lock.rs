@@ -38,7 +38,7 @@ impl Lock {
             }
             // Who holds the lock may be waiting for a container to end, which our zombies in it would prevent.
             reap_ended();
-            std::thread::sleep(PAUSE);
+            libcontainer_plan::rest(PAUSE);
         }
         Ok(lock)
     }

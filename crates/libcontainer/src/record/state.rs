@@ -101,9 +101,17 @@ pub struct State {
     /// Steps that the init still has to take when it is started, with their indices: for the error of a start.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub start_steps: Vec<(usize, String)>,
+    /// The first step by which it would become its program; 0 if that is not known.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub first_exec: usize,
     /// CRC-32 of all bytes of the record before this key, which is the last one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub checksum: String,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl State {

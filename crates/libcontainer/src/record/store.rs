@@ -171,7 +171,7 @@ impl Store {
             }
             // RACE: whoever makes or removes the container holds the lock but for a moment behind mkdir and before rmdir.
             drop(self.lock(false)?);
-            std::thread::sleep(Duration::from_millis(1));
+            libcontainer_plan::rest(Duration::from_millis(1));
         }
     }
 

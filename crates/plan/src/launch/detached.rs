@@ -35,7 +35,7 @@ pub(super) fn image(bytes: &[u8]) -> io::Result<OwnedFd> {
         match raw::mount_setattr(&mount, RDONLY | NOSUID | NODEV) {
             // RACE: a process that another thread has just forked holds our descriptor for writing until its exec.
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
-                crate::rest(Duration::from_millis(5));
+                crate::rest::rest(Duration::from_millis(5));
             }
             done => {
                 done?;

@@ -30,7 +30,7 @@ pub(super) fn died_as_init(pid: Pid, pidfd: BorrowedFd<'_>) -> io::Result<bool> 
             return Ok(false);
         }
         match status {
-            Ok(WaitStatus::StillAlive) if Instant::now() < end => crate::rest(PAUSE),
+            Ok(WaitStatus::StillAlive) if Instant::now() < end => crate::rest::rest(PAUSE),
             // The init itself never leaves without a word on the board.
             Ok(status) => return Ok(matches!(status, WaitStatus::Signaled(..))),
             // The status was taken: it has ended under the init's name.
