@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | golden`.
+//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | golden | syscalls`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
@@ -8,6 +8,7 @@ mod circles;
 mod faults;
 mod run;
 mod source;
+mod syscalls;
 mod test;
 mod tidy;
 mod tools;
@@ -30,7 +31,8 @@ const USAGE: &str = "cargo xtask COMMAND
   bench netlink [ROUNDS]
                   links, addresses, routes and long lists, side by side with rtnetlink and ip
   faults [--all]  make each system call of nsinit, its children and a library program fail; --help tells how to choose
-  golden          write the golden files of explain anew and show what changed";
+  golden          write the golden files of explain anew and show what changed
+  syscalls        write the table of system call numbers anew, from Debian's newest kernel headers";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "faults" => faults::run(rest),
         "golden" => test::golden(),
+        "syscalls" => syscalls::run(),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

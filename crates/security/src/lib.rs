@@ -11,6 +11,7 @@ mod process_dir;
 mod procfs;
 mod readback;
 mod rlimit;
+pub mod seccomp;
 pub mod selinux;
 mod status;
 pub mod thread;

@@ -37,6 +37,17 @@ fn cache() -> PathBuf {
     std::env::var_os("LIBCONTAINER_VM_CACHE").map_or_else(|| root().join("target/vm"), PathBuf::from)
 }
 
+/// Fetches packages by an apt of our own and unpacks them into `dir`; the system has none of them then. Their files.
+pub(crate) fn packages(names: &[&str], dir: &Path) -> Result<Vec<PathBuf>> {
+    let cache = cache();
+    fs::create_dir_all(&cache)?;
+    let apt = apt::Apt::open(&std::path::absolute(cache)?)?;
+    let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+    let debs = apt.download(&names)?;
+    apt::extract(&debs, dir)?;
+    Ok(debs)
+}
+
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let options = Options::parse(args)?;
     let cache = cache();

@@ -1,0 +1,75 @@
+//! From a profile to a program.
+
+use std::collections::HashMap;
+
+use super::action::{Action, Outcome};
+use super::arch::LITTLE;
+use super::arguments::{self, Layout};
+use super::assemble::{Assembler, Label};
+use super::error::CompileError;
+use super::filter::Filter;
+use super::instruction::{ARCH, Instruction, JEQ, MOST, NUMBER};
+use super::options::Options;
+use super::profile::Profile;
+use super::ranges;
+use super::rules::Decision;
+use super::sides::{self, Range, Side};
+
+/// Compiles a profile. Nothing of the running system is looked at.
+///
+/// # Errors
+/// See [`CompileError`]; what a profile has that is merely odd is in [`Filter::warnings`].
+pub fn compile(profile: &Profile, options: &Options) -> Result<Filter, CompileError> {
+    if let Some((pointer, reason)) = profile.problems().into_iter().next() {
+        return Err(CompileError::Invalid { pointer, reason });
+    }
+    let asks = profile.syscalls.iter().position(|rule| rule.action == Action::Notify);
+    if let Some(rule) = asks.filter(|_| profile.listener_path.is_none() && !options.listener) {
+        return Err(CompileError::NoListener { rule });
+    }
+    let mut warnings = Vec::new();
+    let sides = sides::sides(profile, options, &mut warnings)?;
+    let instructions = program(&sides, options.bad_arch);
+    if instructions.len() > MOST {
+        return Err(CompileError::TooLong { instructions: instructions.len() });
+    }
+    Ok(Filter::new(instructions, profile, warnings))
+}
+
+/// Which architecture first: numbers mean nothing without it.
+fn program(sides: &[Side], bad_arch: Outcome) -> Vec<Instruction> {
+    let mut program = Assembler::default();
+    let mut start = program.ret(bad_arch);
+    for side in sides.iter().rev() {
+        let known = numbers(&mut program, side);
+        start = program.jump(JEQ, side.token, known, start);
+    }
+    let start = program.load(ARCH, start);
+    program.finish(start)
+}
+
+/// The search for a call of one side.
+fn numbers(program: &mut Assembler, side: &Side) -> Label {
+    let big_endian = side.token & LITTLE == 0;
+    // Calls that are checked the same way share the check.
+    let mut checked: HashMap<(&Decision, bool), Label> = HashMap::new();
+    let ranges: Vec<_> = side.ranges.iter().map(weighed).collect();
+    let found = ranges::search(program, &ranges, &mut |program, leaf| {
+        let (decision, narrow) = *leaf;
+        if decision.checks.is_empty() {
+            return program.ret(decision.otherwise);
+        }
+        let layout = Layout { big_endian, narrow };
+        *checked.entry((decision, narrow)).or_insert_with(|| arguments::decide(program, layout, decision))
+    });
+    let found = found.unwrap_or_else(|| program.ret(Outcome::from_code(0)));
+    program.load(NUMBER, found)
+}
+
+fn weighed(range: &Range) -> ranges::Range<(&Decision, bool)> {
+    ranges::Range {
+        start: range.start,
+        leaf: (&range.decision, range.narrow),
+        weight: 1 + u64::from(range.calls),
+    }
+}

@@ -1,0 +1,175 @@
+//! What the rules of a profile say about each system call by its name.
+
+use std::collections::BTreeMap;
+
+use super::action::Outcome;
+use super::error::{CompileError, Warning};
+use super::profile::{Arg, Operator, Profile, Rule};
+use super::syscalls;
+
+/// One condition, as the program checks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Condition {
+    pub(super) index: u32,
+    pub(super) op: Operator,
+    /// What is compared; for a masked comparison never a bit that the mask lacks.
+    pub(super) value: u64,
+    /// All bits, but for a masked comparison.
+    pub(super) mask: u64,
+}
+
+/// What happens if all conditions hold.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Check {
+    /// In order of the arguments; never empty.
+    pub(super) conditions: Vec<Condition>,
+    pub(super) outcome: Outcome,
+}
+
+/// What happens to one system call: the first check that holds decides.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Decision {
+    pub(super) checks: Vec<Check>,
+    pub(super) otherwise: Outcome,
+}
+
+impl Decision {
+    /// The same whatever the arguments.
+    pub(super) fn always(outcome: Outcome) -> Self {
+        Self { checks: Vec::new(), otherwise: outcome }
+    }
+}
+
+/// A rule for one system call.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// The rule's place in the profile.
+    pub(super) rule: usize,
+    pub(super) conditions: Vec<Condition>,
+    pub(super) outcome: Outcome,
+}
+
+/// All rules by the names of the system calls, in the order of the profile.
+pub(super) type ByName<'a> = BTreeMap<&'a str, Vec<Entry>>;
+
+impl Condition {
+    fn new(arg: &Arg) -> Self {
+        match arg.op {
+            // As libseccomp has it: what the mask hides is not compared.
+            Operator::MaskedEq if arg.value != u64::MAX => {
+                Self { index: arg.index, op: arg.op, value: arg.value_two & arg.value, mask: arg.value }
+            }
+            Operator::MaskedEq => {
+                Self { index: arg.index, op: Operator::Eq, value: arg.value_two, mask: u64::MAX }
+            }
+            op => Self { index: arg.index, op, value: arg.value, mask: u64::MAX },
+        }
+    }
+
+    /// The same for the low half of an argument.
+    pub(super) fn narrow(self) -> Self {
+        let low = u64::from(u32::MAX);
+        Self { value: self.value & low, mask: self.mask & low, ..self }
+    }
+
+    /// Whether an argument is so.
+    pub(super) fn holds(&self, argument: u64) -> bool {
+        match self.op {
+            Operator::Ne => argument != self.value,
+            Operator::Lt => argument < self.value,
+            Operator::Le => argument <= self.value,
+            Operator::Eq => argument == self.value,
+            Operator::Ge => argument >= self.value,
+            Operator::Gt => argument > self.value,
+            Operator::MaskedEq => argument & self.mask == self.value,
+        }
+    }
+}
+
+/// Sorts the rules by names. Rules with the outcome of the default say nothing, as in runc.
+pub(super) fn by_name<'a>(profile: &'a Profile, warnings: &mut Vec<Warning>) -> ByName<'a> {
+    let mut all = ByName::new();
+    for (index, rule) in profile.syscalls.iter().enumerate() {
+        let alternatives = alternatives(index, rule, warnings);
+        for (place, name) in rule.names.iter().enumerate() {
+            if !syscalls::is_known(name) {
+                let text = format!("{name}: no kernel known here has this system call; left out");
+                warnings.push(Warning::new(format!("/syscalls/{index}/names/{place}"), text));
+            } else if rule.outcome() != profile.default_outcome() {
+                let entry = |conditions: &Vec<Condition>| Entry {
+                    rule: index,
+                    conditions: conditions.clone(),
+                    outcome: rule.outcome(),
+                };
+                all.entry(name).or_default().extend(alternatives.iter().map(entry));
+            }
+        }
+    }
+    all
+}
+
+/// The conditions of a rule: one list of them, or several of which one is enough.
+fn alternatives(index: usize, rule: &Rule, warnings: &mut Vec<Warning>) -> Vec<Vec<Condition>> {
+    for (place, arg) in rule.args.iter().enumerate() {
+        let at = || format!("/syscalls/{index}/args/{place}/valueTwo");
+        if arg.op == Operator::MaskedEq && arg.value_two & !arg.value != 0 {
+            warnings.push(Warning::new(at(), "has bits that the mask hides: they are not compared"));
+        }
+        if arg.op != Operator::MaskedEq && arg.value_two != 0 {
+            warnings.push(Warning::new(at(), "of no meaning for this operator"));
+        }
+    }
+    let mut conditions: Vec<_> = rule.args.iter().map(Condition::new).collect();
+    conditions.sort_unstable();
+    let twice = conditions.windows(2).any(|pair| matches!(pair, [one, other] if one.index == other.index));
+    if !twice {
+        return vec![conditions];
+    }
+    let text = "two conditions on one argument: one of all is enough for the rule to count";
+    warnings.push(Warning::new(format!("/syscalls/{index}/args"), text));
+    conditions.into_iter().map(|condition| vec![condition]).collect()
+}
+
+/// Puts the rules of one call together. A rule without conditions decides alone, wherever it stands, as in libseccomp.
+pub(super) fn decide(
+    name: &str,
+    entries: &[&Entry],
+    default: Outcome,
+    warnings: &mut Vec<Warning>,
+) -> Result<Decision, CompileError> {
+    if let Some(whole) = entries.iter().find(|entry| entry.conditions.is_empty()) {
+        for entry in entries.iter().filter(|entry| entry.outcome != whole.outcome) {
+            let text = format!(
+                "{name}: without effect: /syscalls/{} says what happens to all such calls",
+                whole.rule
+            );
+            warn_once(warnings, Warning::new(format!("/syscalls/{}", entry.rule), text));
+        }
+        return Ok(Decision::always(whole.outcome));
+    }
+    let mut checks: Vec<(usize, Check)> = Vec::new();
+    for entry in entries {
+        let same = checks.iter().find(|(_, check)| check.conditions == entry.conditions);
+        match same {
+            Some((first, check)) if check.outcome != entry.outcome => {
+                return Err(CompileError::Conflict {
+                    syscall: name.to_owned(),
+                    first: *first,
+                    second: entry.rule,
+                });
+            }
+            Some(_) => {}
+            None => {
+                let check = Check { conditions: entry.conditions.clone(), outcome: entry.outcome };
+                checks.push((entry.rule, check));
+            }
+        }
+    }
+    Ok(Decision { checks: checks.into_iter().map(|(_, check)| check).collect(), otherwise: default })
+}
+
+pub(super) fn warn_once(warnings: &mut Vec<Warning>, warning: Warning) {
+    if !warnings.contains(&warning) {
+        warnings.push(warning);
+    }
+}
