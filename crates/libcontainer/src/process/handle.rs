@@ -11,6 +11,7 @@ use libcontainer_plan::{
     Launched, OpenStdio, Pid, Stamp, end_of_pidfd, signal_pidfd, wait_pidfd, wait_readable,
 };
 
+use super::children::{self, Child};
 use super::exit::ExitStatus;
 use super::memory::OutOfMemory;
 use super::terminal::Terminal;
@@ -44,27 +45,11 @@ struct Shared {
     memory: OnceLock<OutOfMemory>,
 }
 
-/// Every child that this program has in containers and has not reaped. A zombie in a pid namespace keeps its pid 1 from going, also
-/// when nobody waits for it: its handle may have been dropped, or belong to someone who waits later.
-static STARTED: Mutex<Vec<Arc<Shared>>> = Mutex::new(Vec::new());
-
-/// Reaps the children in containers that have ended. Their statuses stay with their handles.
-pub(crate) fn reap_ended() {
-    libcontainer_plan::reap_left();
-    let all = STARTED.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    for shared in all {
-        // If the status is lost there is nothing to reap either. After another error the next one who comes tries again.
-        if shared.status(false).is_err_and(|error| error.errno() == Some(libc::ECHILD)) {
-            shared.forget();
-        }
-    }
-}
-
 impl Process {
     pub(crate) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
         let (status, pumps) = (Mutex::default(), Mutex::default());
         let shared = Arc::new(Shared { pid, pidfd, status, pumps, memory: OnceLock::new() });
-        STARTED.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&shared));
+        children::add(shared.clone());
         Self { shared, stdin: None, stdout: None, stderr: None, terminal: None, timeline: Vec::new() }
     }
 
@@ -192,6 +177,22 @@ impl AsFd for Process {
     }
 }
 
+impl AsFd for Shared {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Child for Shared {
+    fn reap(&self) -> bool {
+        // If the status is lost there is nothing to reap either. After another error the next one who comes tries again.
+        match self.status(false) {
+            Ok(status) => status.is_some(),
+            Err(error) => error.errno() == Some(libc::ECHILD),
+        }
+    }
+}
+
 impl Shared {
     fn failed(&self, call: &str, error: io::Error) -> Error {
         Error::io(format!("{call} on process {}", self.pid), error)
@@ -220,15 +221,9 @@ impl Shared {
             }
         }
         if known.is_some() {
-            self.forget();
+            children::forget(self);
         }
         Ok(*known)
-    }
-
-    /// Nothing is left to be reaped.
-    fn forget(&self) {
-        let mut started = STARTED.lock().unwrap_or_else(PoisonError::into_inner);
-        started.retain(|other| !std::ptr::eq(Arc::as_ptr(other), self));
     }
 
     /// The process is not our child (the container was loaded), or its status was taken.

@@ -1,5 +1,6 @@
 //! A process of a container: what it is to be, the handle of one that runs, how it ended.
 
+mod children;
 mod config;
 mod exit;
 mod handle;
@@ -8,7 +9,7 @@ mod terminal;
 
 pub use config::ProcessConfig;
 pub use exit::ExitStatus;
-pub(crate) use handle::reap_ended;
+pub(crate) use children::reap_ended;
 pub use handle::{Output, Process};
 pub use libcontainer_plan::{Stdio, Usage};
 pub(crate) use memory::OutOfMemory;
