@@ -149,7 +149,7 @@ impl Factory {
         process: ProcessConfig,
         start: StartSetup,
     ) -> Result<(Container, Process)> {
-        let Made { store, state, process } = self.make(path, config, Some(process), start)?;
+        let Made { store, state, process, .. } = self.make(path, config, Some(process), start)?;
         let lost = || Error::new(ErrorKind::WrongState, "the first process is gone");
         let process = process.ok_or_else(lost)?;
         Ok((Container::new(store, state, self.host.clone()), process))

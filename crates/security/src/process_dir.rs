@@ -55,6 +55,14 @@ impl ProcessDir {
         Ok(bytes)
     }
 
+    /// Opens a file of it for reading, a link followed: `ns/mnt` gives the namespace.
+    ///
+    /// # Errors
+    /// That of openat(2).
+    pub fn open_file(&self, name: &str) -> io::Result<OwnedFd> {
+        Ok(openat(&self.0, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)
+    }
+
     /// The text of a link of it, such as `ns/net`.
     ///
     /// # Errors

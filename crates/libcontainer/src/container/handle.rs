@@ -1,5 +1,6 @@
 //! A container: a handle that any thread and any process may hold.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,11 +33,13 @@ struct Inner {
     host: Host,
     state: Mutex<Arc<State>>,
     meter: Mutex<Option<Meter>>,
+    /// The mount namespace, until somebody ends the container who has the time.
+    mounts: Mutex<Option<OwnedFd>>,
 }
 
 impl Container {
     pub(crate) fn new(store: Arc<Store>, state: Arc<State>, host: Host) -> Self {
-        Self::with(store, state, host, None)
+        Self::with((store, state), host, None, None)
     }
 
     /// One that an undertaker ends.
@@ -45,18 +48,19 @@ impl Container {
         state: Arc<State>,
         host: Host,
         undertaker: Arc<dyn Undertaker>,
+        mounts: Option<OwnedFd>,
     ) -> Self {
-        Self::with(store, state, host, Some(undertaker))
+        Self::with((store, state), host, Some(undertaker), mounts)
     }
 
     fn with(
-        store: Arc<Store>,
-        state: Arc<State>,
+        (store, state): (Arc<Store>, Arc<State>),
         host: Host,
         undertaker: Option<Arc<dyn Undertaker>>,
+        mounts: Option<OwnedFd>,
     ) -> Self {
-        let (state, meter) = (Mutex::new(state), Mutex::default());
-        Self { inner: Arc::new(Inner { store, undertaker, host, state, meter }) }
+        let (state, meter, mounts) = (Mutex::new(state), Mutex::default(), Mutex::new(mounts));
+        Self { inner: Arc::new(Inner { store, undertaker, host, state, meter, mounts }) }
     }
 
     /// The container's directory.
@@ -161,6 +165,8 @@ impl Container {
     /// As [`Container::destroy`].
     pub fn destroy_now(&self) -> Result<()> {
         let environment = self.host().environment();
+        // ORDER: first, so that the mounts are gone when this returns.
+        drop(self.inner.mounts.lock().unwrap_or_else(PoisonError::into_inner).take());
         lifecycle::destroy(self.store(), &self.id(), Some(self.known()), &environment)
     }
 

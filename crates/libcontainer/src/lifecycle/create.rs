@@ -26,6 +26,8 @@ pub(crate) struct Made {
     pub(crate) state: Arc<State>,
     /// The first process; none for the reaper.
     pub(crate) process: Option<Process>,
+    /// Its mount namespace, if whoever ends the container is to wait for the unmounting, and not who waits for the program.
+    pub(crate) mounts: Option<OwnedFd>,
 }
 
 /// Makes the container, or takes everything back.
@@ -215,5 +217,5 @@ pub(super) fn finish(
         process.watch_memory(draft.group.memory());
         Some(process)
     };
-    Ok(Made { store, state, process })
+    Ok(Made { store, state, process, mounts: None })
 }

@@ -6,12 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use libcontainer_plan::{Launch, OpenStdio, StandBy, wait_readable};
+use libcontainer_security::ProcessDir;
 
 use super::create::{Made, draft, expected, finish, give_first, give_program};
 use super::descriptors::open_namespaces;
 use super::draft::{Aim, Draft};
 use super::prepared::{Own, Part, Prepared};
 use crate::compile::{self, Compiled, HostSteps};
+use crate::config::NamespaceKind;
 use crate::error::{Error, Result};
 use crate::group::{self, Planned};
 use crate::process::{ProcessConfig, reap_ended};
@@ -25,6 +27,7 @@ pub(crate) struct Warm {
     part: Arc<Part>,
     joined: Vec<OwnedFd>,
     init: StandBy,
+    mounts: Option<OwnedFd>,
 }
 
 /// Makes one, or takes everything back.
@@ -48,7 +51,15 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
         Error::launch(what.clone(), error)
     })?;
     draft.unlock();
-    Ok(Warm { own, draft, part, joined: kept, init })
+    let mounts = hold_mounts(&part, &init);
+    Ok(Warm { own, draft, part, joined: kept, init, mounts })
+}
+
+/// The mount namespace of the init, held open: else the kernel takes it down, which it waits for, before it tells that the program has ended.
+/// Nothing but time is lost without it.
+fn hold_mounts(part: &Part, init: &StandBy) -> Option<OwnedFd> {
+    let is_new = part.setup.namespaces.new & NamespaceKind::Mount.flag() != 0;
+    is_new.then(|| ProcessDir::open(init.pid()).and_then(|dir| dir.open_file("ns/mnt")).ok()).flatten()
 }
 
 impl Warm {
@@ -77,7 +88,7 @@ impl Warm {
         instance: &Instance,
         process: ProcessConfig,
     ) -> Result<Made> {
-        let Self { own, draft, part, joined, init } = self;
+        let Self { own, draft, part, joined, init, mounts } = self;
         let what = format!("start a program in {:?}, which stands by", own.id);
         let filled = fill(prepared, &draft, (&part, &joined), instance, process, &what);
         let (launch, opened) = match filled {
@@ -89,7 +100,7 @@ impl Warm {
             Error::launch(what, error)
         })?;
         reap_ended();
-        finish(&draft, launched, opened, StartSetup::Run)
+        Ok(Made { mounts, ..finish(&draft, launched, opened, StartSetup::Run)? })
     }
 
     /// Takes it back. Returns what could not be.

@@ -7,9 +7,9 @@ mod handle;
 mod memory;
 mod terminal;
 
+pub(crate) use children::reap_ended;
 pub use config::ProcessConfig;
 pub use exit::ExitStatus;
-pub(crate) use children::reap_ended;
 pub use handle::{Output, Process};
 pub use libcontainer_plan::{Stdio, Usage};
 pub(crate) use memory::OutOfMemory;

@@ -35,7 +35,8 @@ use worker::{Ending, Worker};
 /// inits leave when the template or the program is gone; what a killed program leaves of them is ended by the next template of that directory, and by
 /// [`Factory::sweep`](crate::Factory::sweep).
 ///
-/// [`Container::destroy`] of a container of a template kills it and leaves the rest to a thread that belongs to the template.
+/// [`Container::destroy`] of a container of a template kills it and leaves the rest to a thread that belongs to the template. The mounts of one that stood by
+/// stay until then, also when its program has ended: the kernel would otherwise take them down before it tells of the end.
 #[derive(Clone, Debug)]
 pub struct Template {
     shared: Arc<Shared>,
@@ -142,9 +143,9 @@ impl Template {
     }
 
     fn wrap(&self, made: Made) -> Result<(Container, Option<Process>)> {
-        let Made { store, state, process } = made;
+        let Made { store, state, process, mounts } = made;
         let host = self.shared.host().clone();
         let undertaker = Arc::new(Ending(Arc::downgrade(&self.worker)));
-        Ok((Container::left_to(store, state, host, undertaker), process))
+        Ok((Container::left_to(store, state, host, undertaker, mounts), process))
     }
 }
