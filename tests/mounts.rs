@@ -309,7 +309,7 @@ fn what_has_no_meaning_is_refused() {
         uid_mappings: vec![IdMapping { size: 1, ..IdMapping::default() }],
         ..mount("bind", Path::new("/etc"), "/x", &["bind"])
     };
-    let relabel = Mount { relabel: "z".into(), ..mount("bind", Path::new("/etc"), "/x", &[]) };
+    let relabel = Mount { relabel: "z".into(), ..mount("tmpfs", Path::new("x"), "/x", &[]) };
     for (mount, wanted) in [
         (mount("bind", Path::new("/etc"), "/x", &["tmpcopyup"]), "tmpcopyup: only for a tmpfs"),
         (mount("ramfs", Path::new("x"), "/x", &["tmpcopyup"]), "tmpcopyup: only for a tmpfs"),
@@ -317,7 +317,7 @@ fn what_has_no_meaning_is_refused() {
         (mount("tmpfs", Path::new("x"), "/x", &["copy-symlink"]), "copy-symlink: only for a bind"),
         (mount("bind", Path::new("/etc"), "/x", &["idmap"]), "no new user namespace"),
         (half, "missing beside uid_mappings"),
-        (relabel, "SELinux relabelling (z, Z): not supported yet"),
+        (relabel, "relabel: only for a bind"),
     ] {
         setup.mounts(vec![mount]);
         let error = setup.run("true").unwrap_err().to_string();

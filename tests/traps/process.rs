@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use libcontainer::plan::Lane;
-use libcontainer::{ErrorKind, Factory, Facts, Namespace, NamespaceKind, Probe, ProcessConfig, resolve_user};
-use libcontainer_tests::World;
+use libcontainer::{ErrorKind, Factory, Namespace, NamespaceKind, Probe, ProcessConfig, resolve_user};
+use libcontainer_tests::{Place, World};
 
 use crate::{Trap, output, read, until};
 
@@ -183,21 +183,28 @@ fn trap_36_a_terminal_is_asked_for_explicitly() {
 }
 
 #[test]
-fn trap_39_no_label_is_reserved_in_this_process() {
-    let labelled = read(
-        r#"{"rootfs":"/x","namespaces":{"NEWNS":true},"process_label":"system_u:system_r:svirt_lxc_net_t:s0:c1,c2",
-        "mount_config":{"mounts":[{"type":"bind","source":"/etc","destination":"/a","relabel":"Z"}]}}"#,
-    );
-    let problems = labelled.problems(&Facts { euid: 0, allow_unsupported: false });
-    let pointers: Vec<_> = problems.iter().map(|problem| problem.pointer.as_str()).collect();
-    assert_eq!(pointers, ["/process_label", "/mount_config/mounts/0/relabel"], "refused, not chosen by us");
-    // What a config asks for is what is used: the label of a mount is passed on as it stands.
+fn trap_39_levels_are_reserved_among_all_processes() {
+    use libcontainer::security::selinux::Levels;
+    let place = Place::new("trap39");
+    // Each is a program of its own, as far as the others can see: nothing is shared but the directory.
+    let program = || Levels::new(place.join("mcs")).categories(2);
+    let first = program().reserve().unwrap();
+    assert!(program().reserve().is_err(), "the only pair is taken");
+    first.keep_for(place.path()).unwrap();
+    assert!(program().reserve().is_err(), "and stays so for the container that was made");
+    // What a config asks for is what is used.
     let label = "system_u:object_r:svirt_sandbox_file_t:s0:c1,c2";
-    let mut config = read(r#"{"rootfs":"/x","namespaces":{"NEWNS":true},"mount_config":{}}"#);
+    let mut config = read(
+        r#"{"rootfs":"/x","namespaces":{"NEWNS":true},"process_label":"system_u:system_r:svirt_lxc_net_t:s0:c2,c1",
+        "mount_config":{}}"#,
+    );
     config.mount_config.as_mut().unwrap().mount_label = label.to_owned();
     for _ in 0..2 {
         let plan = Factory::new().unwrap().explain(&config, None).unwrap().explain().to_string();
-        assert!(plan.contains(label), "{plan}");
+        assert!(
+            plan.contains(label) && plan.contains("system_u:system_r:svirt_lxc_net_t:s0:c1,c2"),
+            "{plan}"
+        );
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, Propagation};
 use libcontainer_security::IdMaps;
 use libcontainer_security::plan::{Confinement, Identity};
+use libcontainer_security::selinux::{Context, Relabel};
 
 use crate::config::NamespaceKind;
 
@@ -28,6 +29,19 @@ pub(crate) struct Setup {
     pub(crate) terminal: bool,
     /// The working directory, which is made if it is missing.
     pub(crate) cwd: PathBuf,
+    /// SELinux.
+    pub(crate) label: Option<LabelSetup>,
+    /// Sources of binds that get labels before there is an init.
+    pub(crate) relabels: Vec<(PathBuf, Relabel)>,
+}
+
+/// What the init labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LabelSetup {
+    /// The program, and the session keyring.
+    pub(crate) process: Context,
+    /// A session keyring is made.
+    pub(crate) keyring: bool,
 }
 
 /// What the second part depends on: what differs from container to container.
@@ -199,6 +213,7 @@ pub(crate) struct JoinSetup {
     /// The host, which is not root, has to write to files of the init in `/proc`: those are root's as long as it is not dumpable.
     pub(crate) dumpable: bool,
     pub(crate) keyring: Option<String>,
+    pub(crate) label: Option<LabelSetup>,
     pub(crate) cgroup: Option<CgroupSetup>,
     pub(crate) process: ProcessSetup,
 }

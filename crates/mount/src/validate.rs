@@ -55,9 +55,6 @@ impl MountConfig {
         if !propagation.is_empty() && self.propagation().is_none() {
             all.add("/rootfs_propagation", format!("{propagation:?}: unknown propagation"));
         }
-        if self.mount_label.contains(['"', '\0']) {
-            all.add("/mount_label", "contains a quote or NUL".to_owned());
-        }
         all.found
     }
 
@@ -132,6 +129,8 @@ fn mount_problems(mount: &Mount, all: &mut Problems) {
     option_problems(mount, all);
     if !["", "z", "Z"].contains(&mount.relabel.as_str()) {
         all.add("/relabel", format!("{:?}: z or Z", mount.relabel));
+    } else if !mount.relabel.is_empty() && !mount.is_bind() {
+        all.add("/relabel", "only for a bind");
     }
     for (key, maps) in [("/uid_mappings", &mount.uid_mappings), ("/gid_mappings", &mount.gid_mappings)] {
         for problem in id_map_problems(maps) {

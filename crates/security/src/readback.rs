@@ -24,6 +24,8 @@ pub struct Expected {
     pub capabilities: [u64; 5],
     /// The flag.
     pub no_new_privs: bool,
+    /// What SELinux is going to label the program with: `/proc/PID/attr/exec`. `None` if that is not looked at.
+    pub exec_label: Option<String>,
     /// Namespace files in `/proc/PID/ns` that must differ from the host's, and those that must be the same.
     pub namespaces: Vec<(String, bool)>,
     /// Namespaces that were joined, each with its kind and inode as `/proc/PID/ns` shows them: `net:[4026531840]`.
@@ -70,6 +72,7 @@ impl ReadBack {
         let status = Status::parse(&self.dir.read("status")?).map_err(io::Error::other)?;
         identity(&status, expected)?;
         privileges(&status, expected)?;
+        exec_label(&self.dir, expected)?;
         namespaces(&self.dir, &self.own, &expected.namespaces)?;
         joined(&self.dir, &expected.joined)
     }
@@ -113,6 +116,16 @@ fn privileges(status: &Status, expected: &Expected) -> io::Result<()> {
         return Ok(());
     }
     Err(differs("NoNewPrivs", expected.no_new_privs, status.no_new_privs))
+}
+
+fn exec_label(dir: &ProcessDir, expected: &Expected) -> io::Result<()> {
+    let Some(wanted) = &expected.exec_label else { return Ok(()) };
+    let found = dir.read("attr/exec")?;
+    let found = found.strip_suffix(b"\0").unwrap_or(&found);
+    if found == wanted.as_bytes() {
+        return Ok(());
+    }
+    Err(differs("the label of the program", wanted, found.escape_ascii()))
 }
 
 /// The link's text has the inode, as `net:[4026531840]`; following it would make the kernel set up a file for each namespace.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use libcontainer_plan::{Base, Builder, Dir, File, How, Mount, Ns, Resolve, SealError, Slot, Sock};
 
 use super::process::Terminal;
-use super::{group, tree};
+use super::{group, label, tree};
 use crate::config::NamespaceKind;
 use crate::setup::Setup;
 
@@ -48,6 +48,7 @@ pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     plan.purpose("clear the umask").umask(0);
     // A new session: no signal from the host's terminal, no controlling terminal to inject into.
     plan.purpose("start a session").setsid();
+    label::label(plan, setup.label.as_ref());
     be_born(plan, setup);
     enter_namespaces(plan, setup, &joined);
     // ORDER: only now has the init its last pid.

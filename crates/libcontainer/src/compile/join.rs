@@ -3,7 +3,7 @@
 use libcontainer_plan::{Builder, HostStep, SealError};
 
 use super::given::{Compiled, Given};
-use super::{group, process};
+use super::{group, label, process};
 use crate::config::NamespaceKind;
 use crate::setup::JoinSetup;
 
@@ -31,6 +31,7 @@ pub(crate) fn join(
     given.tasks = group::enter(plan, setup.cgroup.as_ref());
     plan.purpose("mark all descriptors").mark_all_cloexec(0);
     plan.purpose("start a session").setsid();
+    label::label(plan, setup.label.as_ref());
     if setup.dumpable {
         // ORDER: before it joins: it is seen by none but the host's own user.
         plan.purpose("let the host set limits").dumpable(true);

@@ -6,6 +6,7 @@ mod create;
 mod given;
 mod group;
 mod join;
+mod label;
 mod network;
 mod process;
 mod tree;

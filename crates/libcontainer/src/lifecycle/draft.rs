@@ -12,6 +12,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
 use super::readback::Expected;
+use super::relabel::relabel_steps;
 use crate::compile::HostSteps;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -146,6 +147,7 @@ impl Draft {
             HostStep::new("write state.json (creating)", "", move |_| note.note().map(|()| None)),
         ];
         before.extend(group.before);
+        before.extend(relabel_steps(setup));
         if aim == Aim::Wait {
             let files = Arc::clone(self);
             before.push(HostStep::new("make the start pipe and the board", "", move |_| {

@@ -13,6 +13,7 @@ mod join;
 mod prepared;
 mod readback;
 mod recover;
+mod relabel;
 mod release;
 mod sweep;
 mod warm;

@@ -11,7 +11,7 @@ use crate::config::{Config, Facts};
 use crate::error::{Error, Result};
 use crate::group::Planned;
 use crate::process::ProcessConfig;
-use crate::resolve::{self, Accounts};
+use crate::resolve::{self, Accounts, Labels};
 use crate::setup::{CgroupSetup, Instance, Setup, StartSetup};
 
 /// What is the same for all containers of a config. Nothing in it depends on a name.
@@ -19,6 +19,7 @@ use crate::setup::{CgroupSetup, Instance, Setup, StartSetup};
 pub(crate) struct Prepared {
     pub(crate) host: Host,
     pub(crate) config: Arc<Config>,
+    labels: Labels,
     /// Looked up once, if the config asks for a control group.
     layout: Option<Arc<Layout>>,
     /// Read when the first program is started.
@@ -79,14 +80,15 @@ impl Prepared {
         check(config, &Facts { euid: host.probe.euid, allow_unsupported: false })?;
         let config = Arc::new(resolve::with_joined_network(config).into_owned());
         let layout = config.cgroups.is_some().then(|| host.layout_now()).transpose()?;
+        let labels = Labels::of(&config)?;
         let (accounts, parts) = (OnceLock::new(), Mutex::default());
-        Ok(Self { host: host.clone(), config, layout, accounts, parts })
+        Ok(Self { host: host.clone(), config, labels, layout, accounts, parts })
     }
 
     /// Compiles what a container without a terminal needs, so that an error comes now.
     pub(crate) fn compile(&self) -> Result<()> {
         resolve::network(&self.config)?;
-        let setup = resolve::base(&self.config, false, &self.host.probe)?;
+        let setup = resolve::base(&self.config, false, &self.host.probe, &self.labels)?;
         compile::base(&setup).map(drop).map_err(|error| Error::seal("compile the config", error))
     }
 
@@ -103,7 +105,7 @@ impl Prepared {
         if let Some(part) = parts.iter().find(fits) {
             return Ok(Arc::clone(part));
         }
-        let mut setup = resolve::base(&self.config, terminal, &self.host.probe)?;
+        let mut setup = resolve::base(&self.config, terminal, &self.host.probe, &self.labels)?;
         setup.cgroup = cgroup;
         let foundation = compile::base(&setup).map_err(|error| Error::seal("compile the config", error))?;
         let part = Arc::new(Part { setup, foundation });

@@ -55,6 +55,7 @@ impl Expected {
             gid,
             groups: groups.filter(|_| !identity.setgroups_denied && !joined_user).map(sorted),
             namespaces: namespaces(config, known),
+            exec_label: setup.label.as_ref().map(|label| label.process.to_string()),
             ..confined(&process.confinement)
         };
         Self { process, cgroup: None }
@@ -68,6 +69,7 @@ impl Expected {
             uid: Some(identity.uid).filter(|_| named),
             gid: Some(identity.gid).filter(|_| named),
             groups: Some(sorted(identity.groups.clone())).filter(|_| named),
+            exec_label: setup.label.as_ref().map(|label| label.process.to_string()),
             ..confined(&setup.process.confinement)
         };
         Self { process, cgroup: None }

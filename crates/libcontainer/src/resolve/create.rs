@@ -8,6 +8,7 @@ use libcontainer_security::IdMaps;
 use libcontainer_security::plan::{Confinement, Identity};
 
 use super::accounts::Accounts;
+use super::labels::Labels;
 use super::mounts;
 use super::process::{confinement, process as program};
 use crate::config::{Config, Namespace, NamespaceKind, TimeOffset};
@@ -16,11 +17,11 @@ use crate::process::ProcessConfig;
 use crate::setup::{IdMapSetup, Instance, NamespaceSetup, ProcessSetup, Setup, StartSetup};
 
 /// The setup of the first part of a container's plan, with or without a terminal on `/dev/console`.
-pub(crate) fn base(config: &Config, terminal: bool, probe: &Probe) -> Result<Setup> {
+pub(crate) fn base(config: &Config, terminal: bool, probe: &Probe, labels: &Labels) -> Result<Setup> {
     let namespaces = namespaces(config);
     let id_maps = id_maps(config, probe);
     let mounts = if namespaces.has(NamespaceKind::Mount) {
-        Some(mounts::setup(config, &namespaces, probe)?)
+        Some(mounts::setup(config, &namespaces, probe, labels)?)
     } else {
         None
     };
@@ -42,6 +43,8 @@ pub(crate) fn base(config: &Config, terminal: bool, probe: &Probe) -> Result<Set
         enter_time: !probe.time_namespace_at_exec,
         terminal,
         cwd: Path::new("/").join(&config.working_dir),
+        label: labels.setup(config),
+        relabels: labels.relabels(config),
     })
 }
 

@@ -3,6 +3,7 @@
 use libcontainer_plan::Probe;
 
 use super::accounts::Accounts;
+use super::labels::Labels;
 use super::process::process as program;
 use crate::config::Config;
 use crate::error::Result;
@@ -16,10 +17,11 @@ pub(crate) fn join(
     accounts: &Accounts,
     namespaces: u32,
     setgroups_denied: bool,
-    probe: &Probe,
+    (probe, labels): (&Probe, &Labels),
 ) -> Result<JoinSetup> {
     let process = program(config, process, accounts, probe, setgroups_denied)?;
     let keyring = (!config.no_new_keyring).then(|| "_ses.join".to_owned());
     let dumpable = !probe.is_root() && config.oom_score_adj.is_some();
-    Ok(JoinSetup { namespaces, setgroups_denied, dumpable, keyring, cgroup: None, process })
+    let label = labels.setup(config);
+    Ok(JoinSetup { namespaces, setgroups_denied, dumpable, keyring, label, cgroup: None, process })
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod create;
 mod join;
+mod labels;
 mod mounts;
 mod network;
 mod process;
@@ -10,4 +11,5 @@ mod process;
 pub(crate) use accounts::{Accounts, accounts, accounts_to_show, read_accounts};
 pub(crate) use create::{base, instance, keyring};
 pub(crate) use join::join;
+pub(crate) use labels::Labels;
 pub(crate) use network::{network, with_joined_network};

@@ -10,6 +10,7 @@ use libcontainer_mount::{
 };
 use libcontainer_plan::{MountAttr, Probe};
 
+use super::labels::Labels;
 use crate::config::{Config, Namespace, NamespaceKind};
 use crate::error::{Error, Result};
 use crate::setup::{MountItem, MountSetup, NamespaceSetup};
@@ -25,10 +26,15 @@ const UNLABELLED: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
 /// 2014's restricted paths.
 const RESTRICTED: [&str; 4] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"];
 
-pub(super) fn setup(config: &Config, namespaces: &NamespaceSetup, probe: &Probe) -> Result<MountSetup> {
+pub(super) fn setup(
+    config: &Config,
+    namespaces: &NamespaceSetup,
+    probe: &Probe,
+    labels: &Labels,
+) -> Result<MountSetup> {
     let default = MountConfig::default();
     let mounts = config.mount_config.as_ref().unwrap_or(&default);
-    let label = (!mounts.mount_label.is_empty()).then(|| mounts.mount_label.clone());
+    let label = labels.mount.as_ref().map(ToString::to_string);
     let mut items =
         if mounts.bare { Vec::new() } else { system_mounts(config, namespaces, probe, label.as_deref()) };
     for (index, mount) in mounts.mounts.iter().enumerate() {

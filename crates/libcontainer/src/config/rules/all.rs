@@ -18,6 +18,7 @@ impl Config {
         self.mapped_mount_problems(facts, &mut all);
         self.process_problems(&mut all);
         self.capability_problems(&mut all);
+        self.label_problems(&mut all);
         self.sysctl_problems(&mut all);
         self.network_problems(facts, &mut all);
         if !facts.allow_unsupported {
@@ -63,11 +64,6 @@ impl Config {
             }
         };
         refuse(!self.apparmor_profile.is_empty(), "/apparmor_profile", "AppArmor");
-        refuse(!self.process_label.is_empty(), "/process_label", "SELinux process labels");
         refuse(self.seccomp.is_some(), "/seccomp", "seccomp");
-        for (index, mount) in self.mount_config.iter().flat_map(|config| &config.mounts).enumerate() {
-            let pointer = |key: &str| format!("/mount_config/mounts/{index}/{key}");
-            refuse(!mount.relabel.is_empty(), &pointer("relabel"), "SELinux relabelling (z, Z)");
-        }
     }
 }

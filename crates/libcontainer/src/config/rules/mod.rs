@@ -1,6 +1,7 @@
 //! Cross-field rules of a config: pure, and all problems at once.
 
 mod all;
+mod labels;
 mod namespaces;
 mod problems;
 mod process;

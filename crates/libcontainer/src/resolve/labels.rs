@@ -1,0 +1,89 @@
+//! SELinux labels, as the kernel writes them.
+
+use libcontainer_mount::MountConfig;
+use libcontainer_security::selinux::{Context, Relabel, SelinuxError, Standing, check};
+
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Result};
+use crate::setup::LabelSetup;
+
+/// The labels that a config asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Labels {
+    pub(super) process: Option<Context>,
+    pub(super) mount: Option<Context>,
+}
+
+impl Labels {
+    /// As they stand in the config, without a look at the host.
+    pub(crate) fn to_show(config: &Config) -> Self {
+        // What is no context is a problem of the config, told before.
+        let mount = config.mount_config.as_ref().and_then(|mounts| mounts.mount_label.parse().ok());
+        Self { process: config.process_label.parse().ok(), mount }
+    }
+
+    /// As the loaded policy has them: a name may be another one's alias, and the read-back is told the other one.
+    pub(crate) fn of(config: &Config) -> Result<Self> {
+        let Self { process, mount } = Self::to_show(config);
+        let all = Self {
+            process: process.map(|label| known("/process_label", label)).transpose()?,
+            mount: mount.map(|label| known("/mount_config/mount_label", label)).transpose()?,
+        };
+        if let (Some(mounts), Some(label)) = (&config.mount_config, &all.mount) {
+            for (index, (source, relabel)) in relabels(mounts, label) {
+                let pointer = format!("/mount_config/mounts/{index}/relabel");
+                relabel.check(&source).map_err(|error| refused(&pointer, &error))?;
+            }
+        }
+        Ok(all)
+    }
+
+    /// What the init labels.
+    pub(super) fn setup(&self, config: &Config) -> Option<LabelSetup> {
+        let keyring = !config.no_new_keyring;
+        self.process.clone().map(|process| LabelSetup { process, keyring })
+    }
+
+    /// What the host labels.
+    pub(super) fn relabels(&self, config: &Config) -> Vec<(std::path::PathBuf, Relabel)> {
+        match (&config.mount_config, &self.mount) {
+            (Some(mounts), Some(label)) => relabels(mounts, label).map(|(_, relabel)| relabel).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The policy is asked only if there is one.
+fn known(pointer: &str, label: Context) -> Result<Context> {
+    let asked = Standing::current().and_then(Standing::require).and_then(|()| check(&label));
+    Ok(asked.map_err(|error| refused(pointer, &error))?.unwrap_or(label))
+}
+
+fn refused(pointer: &str, error: &SelinuxError) -> Error {
+    let kind = match error {
+        SelinuxError::Off(_) => ErrorKind::Unsupported,
+        SelinuxError::Invalid { .. } | SelinuxError::Protected { .. } => ErrorKind::InvalidConfig,
+        other => match other.errno() {
+            Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
+            _ => ErrorKind::Os,
+        },
+    };
+    Error::new(kind, format!("{pointer}: {error}"))
+}
+
+/// Binds that are relabelled, with their place in the list.
+fn relabels<'a>(
+    mounts: &'a MountConfig,
+    label: &'a Context,
+) -> impl Iterator<Item = (usize, (std::path::PathBuf, Relabel))> + 'a {
+    mounts.mounts.iter().enumerate().filter_map(|(index, mount)| {
+        let relabel = Relabel::of(&mount.relabel, label.clone())?;
+        let says = |name: &str| mount.options.iter().any(|option| option == name);
+        // What is only a copy of a link has no label on the host.
+        if says("copy-symlink") && mount.source.is_symlink() {
+            return None;
+        }
+        let relabel = Relabel { mounts: !says("bind"), nofollow: says("src-nofollow"), ..relabel };
+        Some((index, (mount.source.clone(), relabel)))
+    })
+}
