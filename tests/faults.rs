@@ -9,6 +9,8 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "faults/attributes.rs"]
+mod attributes;
 #[path = "faults/changes.rs"]
 mod changes;
 #[path = "faults/plans.rs"]

@@ -118,3 +118,14 @@ fn mounts_of_every_sort() {
     config.rootfs = "/srv/rootfs".into();
     check("mounts.txt", &plan(&config, None).explain().to_string());
 }
+
+#[test]
+fn attributes_of_every_sort() {
+    let text = r#"{"namespaces":{"NEWNS":true},"mount_config":{"bare":true},"scheduler":{"policy":"SCHED_DEADLINE","flags":["SCHED_FLAG_DL_OVERRUN"],"runtime":1024,
+        "deadline":2048},"io_priority":{"class":"IOPRIO_CLASS_RT","priority":1},"memory_policy":{"mode":"MPOL_BIND","nodes":"0-1,3","flags":["MPOL_F_STATIC_NODES"]},
+        "personality":{"domain":"LINUX32","flags":["UNAME26"]},"rlimits":[{"type":"RLIMIT_NOFILE","soft":64,"hard":128}],"parent_death_signal":9,
+        "securebits":["NOROOT","NOROOT_LOCKED"],"capabilities":["KILL"]}"#;
+    let (mut config, _) = Config::from_json(text.as_bytes()).unwrap();
+    config.rootfs = "/srv/rootfs".into();
+    check("attributes.txt", &plan(&config, Some(&ProcessConfig::new(["sh"]))).explain().to_string());
+}

@@ -156,7 +156,7 @@ pub fn config(rootfs: &Path) -> Config {
     }
 }
 
-/// A config with mounts, masks and a user namespace: more kinds of steps than [`config`] has.
+/// A config with mounts, masks, a user namespace and attributes of the process: more kinds of steps than [`config`] has.
 ///
 /// # Panics
 /// Never: the text is a valid config.
@@ -173,6 +173,11 @@ pub fn config_with_mounts(rootfs: &Path) -> Config {
     config.namespaces.set(NamespaceKind::User, Namespace::New);
     (config.uid_mappings, config.gid_mappings) = (map.clone(), map);
     config.user = "u".to_owned();
+    config.scheduler = serde_json::from_str(r#"{"policy":"SCHED_BATCH","nice":3}"#).ok();
+    config.io_priority = serde_json::from_str(r#"{"class":"IOPRIO_CLASS_BE","priority":6}"#).ok();
+    config.personality = serde_json::from_str(r#"{"domain":"LINUX32"}"#).ok();
+    config.rlimits = serde_json::from_str(r#"[{"type":"NOFILE","soft":64,"hard":64}]"#).unwrap_or_default();
+    config.securebits = vec!["NOROOT".to_owned()];
     config
 }
 

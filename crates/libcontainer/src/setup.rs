@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, Propagation};
-use libcontainer_security::IdMaps;
-use libcontainer_security::plan::{Confinement, Identity};
+use libcontainer_security::plan::{Attributes, Confinement, Identity};
 use libcontainer_security::selinux::{Context, Relabel};
+use libcontainer_security::{IdMaps, NumberList};
 
 use crate::config::NamespaceKind;
 
@@ -177,6 +177,7 @@ pub(crate) struct MountSetup {
 pub(crate) struct ProcessSetup {
     pub(crate) identity: Identity,
     pub(crate) confinement: Confinement,
+    pub(crate) attributes: Attributes,
     /// Resource, soft, hard.
     pub(crate) limits: Vec<(u32, u64, u64)>,
     pub(crate) umask: u32,
@@ -215,6 +216,8 @@ pub(crate) struct JoinSetup {
     pub(crate) keyring: Option<String>,
     pub(crate) label: Option<LabelSetup>,
     pub(crate) cgroup: Option<CgroupSetup>,
+    /// CPUs on the way into the container.
+    pub(crate) affinity: Option<NumberList>,
     pub(crate) process: ProcessSetup,
 }
 

@@ -9,6 +9,7 @@ use crate::flags;
 use crate::host::HostOp;
 use crate::part::Part;
 use crate::plan::{Plan, calls};
+use crate::shown;
 use crate::step::{Arg, Memory, Point, Step};
 use crate::syscalls::Fmt;
 use crate::wire::Kind;
@@ -201,6 +202,10 @@ impl Part {
             }
             Memory::Word => format!("{:#x}", view.word(at)),
             Memory::Limit => format!("{{{}, {}}}", limit(view.word(at)), limit(view.word(at + 8))),
+            Memory::Scheduler => shown::scheduler(view, at),
+            Memory::Numbers(len) => {
+                shown::numbers(view.bytes.get(at as usize..(at + len) as usize).unwrap_or_default())
+            }
             Memory::Opaque(name) => format!("<{name}>"),
         }
     }
@@ -281,6 +286,7 @@ fn number(value: u32, format: Fmt) -> String {
         Fmt::Memory if value == 0 => "NULL".to_owned(),
         Fmt::Memory => format!("{value:#x}"),
         Fmt::Mode => mode(value),
+        Fmt::Io => shown::io(value),
         Fmt::Flags(names) => flags::render(names, value),
         Fmt::Name(names) => flags::name(names, value),
         Fmt::Device => {

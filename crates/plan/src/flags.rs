@@ -100,16 +100,60 @@ pub(crate) const CLONE: Names = &[
 ];
 pub(crate) const PRCTL: Names = &[
     (1, "PR_SET_PDEATHSIG"),
+    (2, "PR_GET_PDEATHSIG"),
     (4, "PR_SET_DUMPABLE"),
     (8, "PR_SET_KEEPCAPS"),
     (23, "PR_CAPBSET_READ"),
     (24, "PR_CAPBSET_DROP"),
     (27, "PR_GET_SECUREBITS"),
+    (28, "PR_SET_SECUREBITS"),
     (38, "PR_SET_NO_NEW_PRIVS"),
     (39, "PR_GET_NO_NEW_PRIVS"),
     (47, "PR_CAP_AMBIENT"),
 ];
 pub(crate) const KEYCTL: Names = &[(1, "KEYCTL_JOIN_SESSION_KEYRING")];
+pub(crate) const SECUREBITS: Names = &[
+    (0x1, "SECBIT_NOROOT"),
+    (0x2, "SECBIT_NOROOT_LOCKED"),
+    (0x4, "SECBIT_NO_SETUID_FIXUP"),
+    (0x8, "SECBIT_NO_SETUID_FIXUP_LOCKED"),
+    (0x20, "SECBIT_KEEP_CAPS_LOCKED"),
+    (0x40, "SECBIT_NO_CAP_AMBIENT_RAISE"),
+    (0x80, "SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED"),
+];
+pub(crate) const IOPRIO_WHO: Names = &[(1, "IOPRIO_WHO_PROCESS")];
+pub(crate) const IOPRIO_CLASS: Names =
+    &[(0, "IOPRIO_CLASS_NONE"), (1, "IOPRIO_CLASS_RT"), (2, "IOPRIO_CLASS_BE"), (3, "IOPRIO_CLASS_IDLE")];
+pub(crate) const SCHED: Names = &[
+    (0, "SCHED_OTHER"),
+    (1, "SCHED_FIFO"),
+    (2, "SCHED_RR"),
+    (3, "SCHED_BATCH"),
+    (5, "SCHED_IDLE"),
+    (6, "SCHED_DEADLINE"),
+];
+pub(crate) const SCHED_FLAG: Names =
+    &[(1, "SCHED_FLAG_RESET_ON_FORK"), (2, "SCHED_FLAG_RECLAIM"), (4, "SCHED_FLAG_DL_OVERRUN")];
+pub(crate) const PERSONALITY: Names = &[
+    (0x8, "PER_LINUX32"),
+    (0x2_0000, "UNAME26"),
+    (0x4_0000, "ADDR_NO_RANDOMIZE"),
+    (0x20_0000, "ADDR_COMPAT_LAYOUT"),
+    (0x400_0000, "STICKY_TIMEOUTS"),
+    (0x800_0000, "ADDR_LIMIT_3GB"),
+];
+/// Modes are small numbers, and the flags stand above them.
+pub(crate) const MEMORY: Names = &[
+    (6, "MPOL_WEIGHTED_INTERLEAVE"),
+    (5, "MPOL_PREFERRED_MANY"),
+    (4, "MPOL_LOCAL"),
+    (3, "MPOL_INTERLEAVE"),
+    (2, "MPOL_BIND"),
+    (1, "MPOL_PREFERRED"),
+    (0x8000, "MPOL_F_STATIC_NODES"),
+    (0x4000, "MPOL_F_RELATIVE_NODES"),
+    (0x2000, "MPOL_F_NUMA_BALANCING"),
+];
 pub(crate) const SIG: Names = &[(2, "SIG_SETMASK")];
 pub(crate) const RLIMIT: Names = &[
     (0, "RLIMIT_CPU"),

@@ -35,6 +35,10 @@ pub(crate) enum Memory {
     Word,
     /// `struct rlimit64`
     Limit,
+    /// `struct sched_attr`
+    Scheduler,
+    /// A mask of so many bytes, shown as numbers.
+    Numbers(u32),
     /// Named only.
     Opaque(&'static str),
 }

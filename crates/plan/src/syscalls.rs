@@ -40,6 +40,8 @@ pub(crate) enum Fmt {
     Name(&'static [(u32, &'static str)]),
     /// `major:minor`.
     Device,
+    /// Class and priority of input and output.
+    Io,
     /// A pointer to text or to a described buffer.
     Memory,
 }
@@ -60,7 +62,7 @@ macro_rules! table {
     )*};
 }
 
-use Fmt::{At, Device, Flags, Int, Memory, Mode, Name};
+use Fmt::{At, Device, Flags, Int, Io, Memory, Mode, Name};
 
 table! {
     OPENAT2 = "openat2" SYS_openat2 Plain [At, Memory, Memory, Int];
@@ -103,7 +105,19 @@ table! {
     SETSID = "setsid" SYS_setsid Plain [];
     UMASK = "umask" SYS_umask Plain [Mode];
     PRLIMIT64 = "prlimit64" SYS_prlimit64 Plain [Int, Name(f::RLIMIT), Memory, Int];
+    SCHED_SETATTR = "sched_setattr" SYS_sched_setattr Privileged [Int, Memory, Int];
+    SCHED_GETATTR = "sched_getattr" SYS_sched_getattr Plain [Int, Memory, Int, Int];
+    SCHED_SETAFFINITY = "sched_setaffinity" SYS_sched_setaffinity Plain [Int, Int, Memory];
+    SCHED_GETAFFINITY = "sched_getaffinity" SYS_sched_getaffinity Plain [Int, Int, Memory];
+    IOPRIO_SET = "ioprio_set" SYS_ioprio_set Privileged [Name(f::IOPRIO_WHO), Int, Io];
+    IOPRIO_GET = "ioprio_get" SYS_ioprio_get Plain [Name(f::IOPRIO_WHO), Int];
+    PERSONALITY = "personality" SYS_personality Plain [Flags(f::PERSONALITY)];
+    PERSONALITY_ASKED = "personality" SYS_personality Plain [Int];
+    SET_MEMPOLICY = "set_mempolicy" SYS_set_mempolicy Plain [Flags(f::MEMORY), Memory, Int];
+    GET_MEMPOLICY = "get_mempolicy" SYS_get_mempolicy Plain [Memory, Memory, Int, Int, Int];
     PRCTL = "prctl" SYS_prctl Plain [Name(f::PRCTL), Int, Int, Int, Int];
+    PRCTL_TELLS = "prctl" SYS_prctl Plain [Name(f::PRCTL), Memory, Int, Int, Int];
+    PRCTL_SECUREBITS = "prctl" SYS_prctl Plain [Name(f::PRCTL), Flags(f::SECUREBITS), Int, Int, Int];
     PRCTL_BOUNDING = "prctl" SYS_prctl Privileged [Name(f::PRCTL), Int, Int, Int, Int];
     PRCTL_NO_NEW_PRIVS = "prctl" SYS_prctl NoNewPrivs [Name(f::PRCTL), Int, Int, Int, Int];
     SETGROUPS = "setgroups" SYS_setgroups Privileged [Int, Memory];

@@ -1,6 +1,9 @@
 //! Plan fragments: limits, keyring, and the way from root to what the program may be.
 
 mod attribute;
+mod scheduling;
+
+pub use scheduling::{Attributes, affinity, attributes, limits};
 
 use libcontainer_plan::{Builder, CapMasks};
 
@@ -42,8 +45,11 @@ pub struct Confinement {
     /// to be allowed by the filter but exec itself. Exec does not look at these two sets: it makes new ones of the inheritable, bounding and ambient
     /// sets and of the file's (capabilities(7), "Transformation of capabilities during execve()").
     pub admin_until_exec: bool,
+    /// Bits of `SecureBits` of [`crate::thread`] to be set; 0 leaves them as they are. Needs `CAP_SETPCAP`.
+    pub securebits: u32,
 }
 
+const CAP_SETPCAP: u64 = 1 << 8;
 const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 impl Confinement {
@@ -74,8 +80,12 @@ pub fn session_keyring(plan: &mut Builder, name: &str) {
 ///
 /// Steps, in this order: `PR_CAPBSET_DROP` for each capability that is not kept, `PR_CAP_AMBIENT_CLEAR_ALL`, `PR_SET_KEEPCAPS`, setgroups(2) unless
 /// denied, setresgid(2), setresuid(2), capset(2), `PR_CAP_AMBIENT_RAISE`, `PR_SET_NO_NEW_PRIVS`, `PR_SET_PDEATHSIG`; then getresuid(2),
-/// getresgid(2), getgroups(2), capget(2), `PR_CAPBSET_READ`, `PR_CAP_AMBIENT_IS_SET` and `PR_GET_NO_NEW_PRIVS`, each compared with what was asked
-/// for. None of them may fail; a difference ends the plan with `EBADE`. Behind it the verifier lets no privileged step pass.
+/// getresgid(2), getgroups(2), capget(2), `PR_CAPBSET_READ`, `PR_CAP_AMBIENT_IS_SET`, `PR_GET_SECUREBITS`, `PR_GET_NO_NEW_PRIVS` and `PR_GET_PDEATHSIG`,
+/// each compared with what was asked for. If securebits are asked for, `CAP_SETPCAP` is kept until they are set, by a capset(2) more.
+/// None of them may fail; a difference ends the plan with `EBADE`. Behind it the verifier lets no privileged step pass.
+///
+/// RACE: the thread that made the process may end before `PR_SET_PDEATHSIG`, which getppid(2) can't tell in a pid namespace of its own, where it is always
+/// 0. So whoever uses this waits for a message of that thread afterwards: one that is gone sends none, and the end of its socket ends the plan.
 pub fn drop_privileges(plan: &mut Builder, identity: &Identity, confinement: &Confinement) {
     plan.purpose("drop capabilities from the bounding set");
     // ORDER: before the ids change, which takes CAP_SETPCAP away.
@@ -86,10 +96,11 @@ pub fn drop_privileges(plan: &mut Builder, identity: &Identity, confinement: &Co
     become_user(plan, identity);
     plan.purpose("set capabilities");
     let masks = confinement.until_exec();
-    plan.capset(masks);
-    // ORDER: behind capset: only what is permitted and inheritable can be ambient.
-    for capability in set_bits(confinement.ambient, confinement.last_cap) {
-        plan.raise_ambient(capability);
+    if confinement.securebits == 0 {
+        plan.capset(masks);
+        raise_ambient(plan, confinement);
+    } else {
+        set_securebits(plan, confinement, masks);
     }
     if confinement.no_new_privs {
         plan.purpose("set no_new_privs").no_new_privs();
@@ -99,6 +110,23 @@ pub fn drop_privileges(plan: &mut Builder, identity: &Identity, confinement: &Co
         plan.purpose("set the parent death signal").parent_death_signal(signal);
     }
     read_back(plan, identity, confinement, masks);
+}
+
+// ORDER: behind capset: only what is permitted and inheritable can be ambient.
+fn raise_ambient(plan: &mut Builder, confinement: &Confinement) {
+    for capability in set_bits(confinement.ambient, confinement.last_cap) {
+        plan.raise_ambient(capability);
+    }
+}
+
+/// ORDER: behind the change of ids, which a bit could hinder, and behind the ambient set, which one can close; so `CAP_SETPCAP` is there until then. What
+/// is permitted and inheritable stays so, and the ambient set with it.
+fn set_securebits(plan: &mut Builder, confinement: &Confinement, masks: CapMasks) {
+    let permitted = masks.permitted | CAP_SETPCAP;
+    plan.capset(CapMasks { effective: permitted, permitted, ..masks });
+    raise_ambient(plan, confinement);
+    plan.purpose("set securebits").securebits(confinement.securebits);
+    plan.purpose("set capabilities").capset(masks);
 }
 
 fn become_user(plan: &mut Builder, identity: &Identity) {
@@ -129,7 +157,13 @@ fn read_back(plan: &mut Builder, identity: &Identity, confinement: &Confinement,
     for capability in set_bits(confinement.ambient, confinement.last_cap) {
         plan.expect_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 1);
     }
+    if confinement.securebits != 0 {
+        plan.expect_securebits(confinement.securebits);
+    }
     plan.expect_no_new_privs(confinement.no_new_privs);
+    if let Some(signal) = confinement.parent_death_signal {
+        plan.expect_parent_death_signal(signal);
+    }
 }
 
 fn dropped(bounding: u64, last: u32) -> impl Iterator<Item = u32> {

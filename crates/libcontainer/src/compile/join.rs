@@ -28,6 +28,9 @@ pub(crate) fn join(
         plan.into_cgroup();
     }
     plan.start_init();
+    if let Some(list) = &setup.affinity {
+        libcontainer_security::plan::affinity(plan, list);
+    }
     given.tasks = group::enter(plan, setup.cgroup.as_ref());
     plan.purpose("mark all descriptors").mark_all_cloexec(0);
     plan.purpose("start a session").setsid();

@@ -36,17 +36,13 @@ pub(super) fn take_terminal(plan: &mut Builder, terminal: Option<Terminal>, iden
     plan.close(master);
 }
 
-/// Limits, privileges, umask, working directory.
+/// Attributes, limits, privileges, umask, working directory.
 pub(super) fn confine(plan: &mut Builder, process: &ProcessSetup) {
-    if !process.limits.is_empty() {
-        plan.purpose("set resource limits");
-    }
-    // ORDER: raising a hard limit needs CAP_SYS_RESOURCE, so limits come before the drop.
-    for (resource, soft, hard) in &process.limits {
-        plan.setrlimit(*resource, *soft, *hard);
-    }
+    // ORDER: a real-time policy needs CAP_SYS_NICE and a higher hard limit CAP_SYS_RESOURCE, so both come before the drop.
+    security::attributes(plan, &process.attributes);
+    security::limits(plan, &process.limits);
     security::drop_privileges(plan, &process.identity, &process.confinement);
-    plan.purpose("set the umask").umask(process.umask);
+    plan.purpose("set the umask").umask(process.umask).expect_umask(process.umask);
     // ORDER: as the user, so that a directory closed to it is refused; getcwd fails if it lies outside the root.
     plan.purpose("enter the working directory").chdir(&process.cwd).check_cwd();
 }

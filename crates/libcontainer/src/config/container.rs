@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use libcontainer_mount::{IdMapping, MountConfig};
 use libcontainer_network::{Network, Route};
-use libcontainer_security::Rlimit;
+use libcontainer_security::{CpuAffinity, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler};
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::Cgroup;
@@ -65,12 +65,31 @@ pub struct Config {
     /// The five sets one by one, instead of `capabilities`.
     #[serde(skip_serializing_if = "unset")]
     pub capability_sets: Option<CapabilitySets>,
+    /// Securebits of capabilities(7), such as `NOROOT` and `NOROOT_LOCKED`; left as they are if absent. Those of the exec'd program: `KEEP_CAPS`
+    /// can't be asked for, as exec clears it.
+    #[serde(skip_serializing_if = "unset")]
+    pub securebits: Vec<String>,
     /// Set `no_new_privs`: no program gains rights by exec.
     #[serde(skip_serializing_if = "unset")]
     pub no_new_privileges: bool,
     /// Resource limits.
     #[serde(skip_serializing_if = "unset")]
     pub rlimits: Vec<Rlimit>,
+    /// Scheduling policy of the first process and of those that join: sched_setattr(2).
+    #[serde(skip_serializing_if = "unset")]
+    pub scheduler: Option<Scheduler>,
+    /// Priority of input and output, likewise: ioprio_set(2).
+    #[serde(skip_serializing_if = "unset")]
+    pub io_priority: Option<IoPriority>,
+    /// CPUs of processes that join; those of the first one are the control group's.
+    #[serde(skip_serializing_if = "unset")]
+    pub cpu_affinity: CpuAffinity,
+    /// Memory nodes, of the first process and of those that join: set_mempolicy(2).
+    #[serde(skip_serializing_if = "unset")]
+    pub memory_policy: Option<MemoryPolicy>,
+    /// Execution domain, likewise: personality(2).
+    #[serde(skip_serializing_if = "unset")]
+    pub personality: Option<Personality>,
     /// Adjustment for the out-of-memory killer, -1000 to 1000.
     #[serde(skip_serializing_if = "unset")]
     pub oom_score_adj: Option<i32>,

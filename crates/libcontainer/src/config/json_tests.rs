@@ -124,7 +124,7 @@ fn keys<T: for<'de> serde::Deserialize<'de>>() -> Vec<&'static str> {
 fn every_key_of_every_struct_is_known() {
     use crate::cgroups::resources as limits;
     use crate::config as of;
-    use crate::mount;
+    use crate::{mount, security};
     let known = example();
     for (pointer, keys) in [
         ("", keys::<Config>()),
@@ -134,6 +134,11 @@ fn every_key_of_every_struct_is_known() {
         ("/mount_config/device_nodes/0", keys::<mount::DeviceNode>()),
         ("/uid_mappings/0", keys::<mount::IdMapping>()),
         ("/capability_sets", keys::<of::CapabilitySets>()),
+        ("/scheduler", keys::<security::Scheduler>()),
+        ("/io_priority", keys::<security::IoPriority>()),
+        ("/cpu_affinity", keys::<security::CpuAffinity>()),
+        ("/memory_policy", keys::<security::MemoryPolicy>()),
+        ("/personality", keys::<security::Personality>()),
         ("/networks/0", keys::<of::Network>()),
         ("/networks/0/ports/0", keys::<of::Port>()),
         ("/routes/0", keys::<of::Route>()),

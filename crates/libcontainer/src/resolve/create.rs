@@ -107,6 +107,8 @@ fn reaper(config: &Config, probe: &Probe, setgroups_denied: bool) -> ProcessSetu
         ambient: 0,
         no_new_privs: true,
         parent_death_signal: None,
+        securebits: 0,
+        admin_until_exec: false,
         ..bounding
     };
     let identity = Identity { setgroups_denied, ..Identity::default() };

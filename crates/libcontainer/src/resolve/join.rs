@@ -19,9 +19,11 @@ pub(crate) fn join(
     setgroups_denied: bool,
     (probe, labels): (&Probe, &Labels),
 ) -> Result<JoinSetup> {
-    let process = program(config, process, accounts, probe, setgroups_denied)?;
+    let mut process = program(config, process, accounts, probe, setgroups_denied)?;
+    process.attributes.affinity = config.cpu_affinity.r#final.clone();
+    let affinity = config.cpu_affinity.initial.clone();
     let keyring = (!config.no_new_keyring).then(|| "_ses.join".to_owned());
     let dumpable = !probe.is_root() && config.oom_score_adj.is_some();
     let label = labels.setup(config);
-    Ok(JoinSetup { namespaces, setgroups_denied, dumpable, keyring, label, cgroup: None, process })
+    Ok(JoinSetup { namespaces, setgroups_denied, dumpable, keyring, label, cgroup: None, affinity, process })
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use libcontainer_mount::IdMapping;
 use libcontainer_plan::Probe;
-use libcontainer_security::plan::{Confinement, Identity};
-use libcontainer_security::{CapSet, ResolvedUser, resolve_user};
+use libcontainer_security::plan::{Attributes, Confinement, Identity};
+use libcontainer_security::{CapSet, Capability, ResolvedUser, resolve_user};
 
 use super::accounts::Accounts;
 use crate::config::{Config, NamespaceKind, process_problems};
@@ -46,6 +46,7 @@ pub(crate) fn process(
     }
     let env = without_doubles(env);
     let mut confinement = confinement(config, probe);
+    known(&confinement)?;
     if let Some(names) = &process.capabilities {
         let set = CapSet::from_names(names.iter().map(String::as_str));
         let set =
@@ -59,11 +60,13 @@ pub(crate) fn process(
             ambient: 0,
             ..confinement
         };
+        known(&confinement)?;
     }
     let identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups, setgroups_denied };
     Ok(ProcessSetup {
         identity,
         confinement,
+        attributes: attributes(config),
         limits: config
             .rlimits
             .iter()
@@ -140,6 +143,32 @@ pub(super) fn confinement(config: &Config, probe: &Probe) -> Confinement {
         no_new_privs: config.no_new_privileges,
         parent_death_signal: (config.parent_death_signal != 0).then_some(config.parent_death_signal),
         admin_until_exec: false,
+        securebits: config.securebits_mask(),
+    }
+}
+
+/// Capabilities have numbers, also such as this kernel has not: it would leave those out.
+fn known(confinement: &Confinement) -> Result<()> {
+    let Confinement { bounding, effective, permitted, inheritable, ambient, last_cap, .. } = *confinement;
+    let all = CapSet::from_bits(bounding | effective | permitted | inheritable | ambient);
+    match all.iter().find(|capability| capability.number() > last_cap) {
+        None => Ok(()),
+        Some(capability) => {
+            let last = Capability::from_number(last_cap).map_or_else(String::new, |last| last.to_string());
+            let text =
+                format!("/capabilities: {capability}: this kernel's last one is {last} (number {last_cap})");
+            Err(Error::new(ErrorKind::InvalidConfig, text))
+        }
+    }
+}
+
+fn attributes(config: &Config) -> Attributes {
+    Attributes {
+        affinity: None,
+        scheduler: config.scheduler.clone(),
+        io_priority: config.io_priority,
+        memory_policy: config.memory_policy.clone(),
+        personality: config.personality.clone(),
     }
 }
 

@@ -1,11 +1,13 @@
 //! Building a plan: typed methods, one for each system call.
 
+mod attributes;
 mod fs;
 mod identity;
 mod mount;
 mod process;
 mod sync;
 
+pub use attributes::SchedAttr;
 pub use fs::{How, Resolve};
 pub use identity::CapMasks;
 pub use mount::MountAttr;

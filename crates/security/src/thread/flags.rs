@@ -30,6 +30,15 @@ bitflags::bitflags! {
     }
 }
 
+impl SecureBits {
+    /// The bit of that name, in upper or lower case, with or without `SECBIT_`.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let upper = name.to_ascii_uppercase();
+        Self::from_name(upper.strip_prefix("SECBIT_").unwrap_or(&upper))
+    }
+}
+
 /// The securebits: `prctl(PR_GET_SECUREBITS)`. Bits of newer kernels that have no name here are kept.
 ///
 /// # Errors

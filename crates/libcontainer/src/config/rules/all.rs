@@ -19,6 +19,7 @@ impl Config {
         self.process_problems(&mut all);
         self.capability_problems(&mut all);
         self.label_problems(&mut all);
+        self.attribute_problems(&mut all);
         self.sysctl_problems(&mut all);
         self.network_problems(facts, &mut all);
         if !facts.allow_unsupported {

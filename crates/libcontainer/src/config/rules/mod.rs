@@ -1,6 +1,7 @@
 //! Cross-field rules of a config: pure, and all problems at once.
 
 mod all;
+mod attributes;
 mod labels;
 mod namespaces;
 mod problems;

@@ -1,0 +1,46 @@
+//! How structures of the kernel look in `explain`: those that are more than text and flags.
+
+use crate::arena::View;
+use crate::flags;
+use crate::wire::signed;
+
+/// `struct sched_attr`.
+pub(crate) fn scheduler(view: View<'_>, at: u32) -> String {
+    let mut parts = vec![format!("size {}", view.half(at)), flags::name(flags::SCHED, view.half(at + 4))];
+    let bits = u32::try_from(view.word(at + 8)).unwrap_or(u32::MAX);
+    if bits != 0 {
+        parts.push(flags::render(flags::SCHED_FLAG, bits));
+    }
+    let numbers = [("nice", i64::from(signed(view.half(at + 16)))), ("priority", view.half(at + 20).into())];
+    parts.extend(
+        numbers.iter().filter(|(_, value)| *value != 0).map(|(name, value)| format!("{name} {value}")),
+    );
+    for (name, place) in [("runtime", 24), ("deadline", 32), ("period", 40)] {
+        let time = view.word(at + place);
+        if time != 0 {
+            parts.push(format!("{name} {time} ns"));
+        }
+    }
+    format!("{{{}}}", parts.join(", "))
+}
+
+/// Class and priority of input and output.
+pub(crate) fn io(value: u32) -> String {
+    format!("IOPRIO_PRIO_VALUE({}, {})", flags::name(flags::IOPRIO_CLASS, value >> 13), value & 0x1fff)
+}
+
+/// A mask as the list of its numbers, in the kernel's list format.
+pub(crate) fn numbers(mask: &[u8]) -> String {
+    let is_set = |number: &usize| mask.get(number / 8).is_some_and(|byte| byte & (1 << (number % 8)) != 0);
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for number in (0..mask.len() * 8).filter(is_set) {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let text = |(first, last): (usize, usize)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
+    format!("{{{}}}", ranges.into_iter().map(text).collect::<Vec<_>>().join(","))
+}
