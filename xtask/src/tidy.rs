@@ -8,11 +8,12 @@ use crate::source::{self, Source};
 use crate::traps;
 
 /// The only files with `unsafe` code, and why.
-const UNSAFE: [(&str, &str); 9] = [
+const UNSAFE: [(&str, &str); 10] = [
     ("crates/plan/init/main.rs", "the freestanding init"),
     ("crates/plan/init/arch.rs", "entry and system calls of the init"),
     ("crates/plan/src/launch/clone.rs", "clone3 with a shared address space"),
     ("crates/plan/src/launch/raw.rs", "calls that neither nix nor rustix wraps"),
+    ("crates/thread/src/posix.rs", "pthread_create(3)"),
     ("crates/netlink/src/tun.rs", "ioctl of a tun device"),
     ("crates/cgroups/src/devices/bpf.rs", "bpf(2)"),
     ("crates/cgroups/tests/allocations.rs", "an allocator that counts"),
@@ -21,11 +22,12 @@ const UNSAFE: [(&str, &str); 9] = [
 ];
 
 /// Package and what it may depend on within the workspace.
-const DIRECTIONS: [(&str, &[&str]); 8] = [
-    ("libcontainer-plan", &[]),
-    ("libcontainer-mount", &["libcontainer-plan"]),
+const DIRECTIONS: [(&str, &[&str]); 9] = [
+    ("libcontainer-thread", &[]),
+    ("libcontainer-plan", &["libcontainer-thread"]),
+    ("libcontainer-mount", &["libcontainer-plan", "libcontainer-thread"]),
     ("libcontainer-security", &["libcontainer-plan"]),
-    ("libcontainer-netlink", &[]),
+    ("libcontainer-netlink", &["libcontainer-thread"]),
     ("libcontainer-cgroups", &[]),
     ("libcontainer-network", &["libcontainer-plan", "libcontainer-netlink"]),
     (
@@ -36,6 +38,7 @@ const DIRECTIONS: [(&str, &[&str]); 8] = [
             "libcontainer-security",
             "libcontainer-cgroups",
             "libcontainer-network",
+            "libcontainer-thread",
         ],
     ),
     ("nsinit", &["libcontainer"]),

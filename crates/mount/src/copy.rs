@@ -48,10 +48,8 @@ pub(crate) fn copy_tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, root: Ro
         copier.settle_root(&to, &data, root)
     };
     // The filesystem ids belong to the thread: the caller's own are never touched.
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().name("tmpcopyup".to_owned()).spawn_scoped(scope, copy)?;
-        thread.join().unwrap_or_else(|_| Err(io::Error::other("the copying thread panicked")))
-    })
+    let copied = libcontainer_thread::apart("tmpcopyup", copy).map_err(named(b"/", "pthread_create"))?;
+    copied.unwrap_or_else(|| Err(io::Error::other("the copying thread panicked")))
 }
 
 struct Copier {

@@ -65,16 +65,13 @@ impl Netlink {
     /// [`Error::Namespace`] if `namespace` is no network namespace or may not be entered, and those of [`Netlink::open`].
     pub fn in_namespace(namespace: BorrowedFd<'_>) -> Result<Self> {
         faults::of(&Call::Open).map_err(in_call("setns(CLONE_NEWNET)"))?;
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("netlink-setns".to_owned());
-            let worker = thread.spawn_scoped(scope, || {
-                setns(namespace, CloneFlags::CLONE_NEWNET)
-                    .map_err(|errno| Error::Namespace { source: errno.into() })?;
-                Self::open()
-            });
-            let worker = worker.map_err(in_call("clone(a thread)"))?;
-            worker.join().unwrap_or(Err(Error::Malformed { what: "the thread in the namespace ended early" }))
-        })
+        let opened = libcontainer_thread::apart("netlink-setns", || {
+            setns(namespace, CloneFlags::CLONE_NEWNET)
+                .map_err(|errno| Error::Namespace { source: errno.into() })?;
+            Self::open()
+        });
+        let ended = Error::Malformed { what: "the thread in the namespace ended early" };
+        opened.map_err(in_call("pthread_create"))?.unwrap_or(Err(ended))
     }
 
     /// How long to wait for an answer; `None` waits forever. Set by `SO_RCVTIMEO`, so it costs nothing later.

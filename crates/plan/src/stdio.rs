@@ -4,9 +4,13 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::thread::JoinHandle;
+use std::sync::mpsc::{SyncSender, sync_channel};
 
+use libcontainer_thread::{Thread, spawn};
 use nix::sys::signal::{SigSet, Signal};
+
+/// Of a thread that copies.
+const NAME: &str = "container-stdio";
 
 /// Where one of the three standard descriptors leads.
 #[derive(Default)]
@@ -50,6 +54,7 @@ pub struct OpenStdio {
     /// The caller's ends of pipes.
     pub ours: [Option<File>; 3],
     pumps: Vec<Pump>,
+    parked: Vec<Parked>,
 }
 
 impl fmt::Debug for OpenStdio {
@@ -70,12 +75,16 @@ impl OpenStdio {
     /// Opens input, output and error.
     ///
     /// # Errors
-    /// `InvalidInput` for one that can't lead there; else that of open(2), fcntl(2) or pipe2(2).
+    /// `InvalidInput` for one that can't lead there; else that of open(2), fcntl(2), pipe2(2) or pthread_create(3).
     pub fn open(stdin: Stdio, stdout: Stdio, stderr: Stdio) -> io::Result<Self> {
         let mut opened = Self::default();
         for (number, stdio) in [stdin, stdout, stderr].into_iter().enumerate() {
             let theirs = opened.one(number, stdio)?;
             opened.theirs.push(theirs);
+        }
+        // ORDER: before the program is there, which would run on if a thread could not be made.
+        for pump in std::mem::take(&mut opened.pumps) {
+            opened.parked.push(pump.park()?);
         }
         Ok(opened)
     }
@@ -113,34 +122,52 @@ impl OpenStdio {
         }
     }
 
-    /// Starts the threads that copy. Those for output are to be joined: they end when the program and its children have closed.
-    ///
-    /// # Errors
-    /// If a thread can't be made.
-    pub fn pump(&mut self) -> io::Result<Vec<JoinHandle<()>>> {
-        let mut joined = Vec::new();
-        for pump in std::mem::take(&mut self.pumps) {
-            let builder = std::thread::Builder::new().name("container-stdio".to_owned());
-            match pump {
-                // Not joined: a reader such as the caller's terminal may block for ever.
-                Pump::In(mut from, mut to) => {
-                    let copy = move || {
-                        // A process that stops reading must not end this program, whatever it does about SIGPIPE.
-                        let mut pipe = SigSet::empty();
-                        pipe.add(Signal::SIGPIPE);
-                        if pipe.thread_block().is_ok() {
-                            drop(io::copy(&mut from, &mut to));
-                        }
-                    };
-                    drop(builder.spawn(copy)?);
+    /// Lets the threads that copy begin. Those for output are returned, to be joined: they end when the program and its children have closed.
+    pub fn pump(&mut self) -> Vec<Thread<()>> {
+        let begin = |Parked { gate, thread, is_output }: Parked| {
+            // It waits for this, and has room for it.
+            let _ = gate.send(());
+            // The other is not joined: a reader such as the caller's terminal may block for ever.
+            is_output.then_some(thread)
+        };
+        self.parked.drain(..).filter_map(begin).collect()
+    }
+}
+
+/// A thread that copies when it is let go, and ends if it never is.
+struct Parked {
+    gate: SyncSender<()>,
+    thread: Thread<()>,
+    is_output: bool,
+}
+
+impl Pump {
+    fn park(self) -> io::Result<Parked> {
+        let (gate, wait) = sync_channel(1);
+        let is_output = matches!(self, Self::Out(..));
+        let thread = spawn(NAME, move || {
+            if wait.recv().is_ok() {
+                self.copy();
+            }
+        })?;
+        Ok(Parked { gate, thread, is_output })
+    }
+
+    /// An error of the caller's object ends the copy. A process that is written to is closed then, one that is read from gets EPIPE, as with any closed pipe.
+    fn copy(self) {
+        match self {
+            Self::In(mut from, mut to) => {
+                // A process that stops reading must not end this program, whatever it does about SIGPIPE.
+                let mut pipe = SigSet::empty();
+                pipe.add(Signal::SIGPIPE);
+                if pipe.thread_block().is_ok() {
+                    let _ = io::copy(&mut from, &mut to);
                 }
-                Pump::Out(mut from, mut to) => joined.push(builder.spawn(move || {
-                    // An error of the caller's writer ends the copy; the process then gets EPIPE, as with any closed pipe.
-                    let _ = io::copy(&mut from, &mut to).and_then(|_| to.flush());
-                })?),
+            }
+            Self::Out(mut from, mut to) => {
+                let _ = io::copy(&mut from, &mut to).and_then(|_| to.flush());
             }
         }
-        Ok(joined)
     }
 }
 

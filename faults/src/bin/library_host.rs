@@ -1,37 +1,37 @@
 //! A program that uses the library: `library_host DIR NAME BUNDLE`. Threads, piped stdio, a network; every public way of starting a process. With a fourth word
-//! it makes its containers of a template, and keeps some ready.
+//! it makes its containers of a template, and keeps some ready. Its own threads are the library's kind: one of `std` ends the program for want of memory.
 #![forbid(unsafe_code)]
 
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use libcontainer::{Config, Container, Factory, Mode, Process, ProcessConfig, Stdio, Template};
+use libcontainer_thread::spawn;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     // Not the main thread: what belongs to a thread must not matter.
-    let done = std::thread::Builder::new()
-        .spawn(move || {
-            let done = all(&args);
-            let rest = args.first().map_or(Ok(()), |dir| come_to_rest(dir));
-            done.and(rest)
-        })
-        .map(std::thread::JoinHandle::join);
-    match done {
-        Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
+    let done = spawn("host", move || {
+        let done = all(&args);
+        let rest = args.first().map_or(Ok(()), |dir| come_to_rest(dir));
+        done.and(rest)
+    });
+    match done.map(libcontainer_thread::Thread::join) {
+        Ok(Some(Ok(()))) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "library_host: start a thread: {error}");
             ExitCode::FAILURE
         }
-        Ok(Ok(Err(error))) => {
+        Ok(Some(Err(error))) => {
             let _ = writeln!(std::io::stderr(), "library_host: {error}");
             ExitCode::FAILURE
         }
-        Ok(Err(_)) => ExitCode::from(101),
+        Ok(None) => ExitCode::from(101),
     }
 }
 
@@ -50,6 +50,9 @@ fn all(args: &[String]) -> Result<()> {
         container.run()?;
         talk(process)
     })?;
+    let heard = Heard::default();
+    let (container, process) = factory.run(&path, &config, copied(&heard))?;
+    ended(&container, |_| heard.compare(process))?;
     ended(&factory.create(&path, &config)?, joined)?;
     let (container, mut process) = factory.run(&path, &config, ProcessConfig::new(["true"]))?;
     ended(&container, |_| match process.wait()? {
@@ -110,17 +113,53 @@ fn piped() -> ProcessConfig {
     }
 }
 
+/// Objects of the caller at both ends: threads of the library copy.
+fn copied(heard: &Heard) -> ProcessConfig {
+    ProcessConfig {
+        stdin: Stdio::Reader(Box::new(&b"echo"[..])),
+        stdout: Stdio::Writer(Box::new(heard.clone())),
+        stderr: Stdio::Null,
+        ..ProcessConfig::new(["cat"])
+    }
+}
+
+/// What was written.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+impl Heard {
+    fn compare(&self, mut process: Process) -> Result<()> {
+        let status = process.wait()?;
+        let text = self.0.lock().map_err(|_| "a writer panicked")?.clone();
+        if status.success() && text == b"echo" {
+            return Ok(());
+        }
+        Err(format!("cat: {status:?}, {:?}", String::from_utf8_lossy(&text)).into())
+    }
+}
+
+impl Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().map_err(|_| std::io::Error::other("a writer panicked"))?.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Says something and wants it back.
 fn talk(mut process: Process) -> Result<()> {
     let mut input = process.stdin.take().ok_or("no standard input")?;
     let mut output = process.stdout.take().ok_or("no standard output")?;
-    let reader = std::thread::Builder::new().spawn(move || {
+    let reader = spawn("reader", move || {
         let mut text = String::new();
         output.read_to_string(&mut text).map(|_| text)
     })?;
     let written = input.write_all(b"echo");
     drop(input);
-    let read = reader.join().map_err(|_| "the reader panicked")?;
+    let read = reader.join().ok_or("the reader panicked")?;
     written?;
     let status = process.wait()?;
     let text = read?;

@@ -213,7 +213,7 @@ pub(super) fn finish(
         drop(Process::new(launched.pid, launched.pidfd));
         None
     } else {
-        let process = Process::launched(launched, opened)?;
+        let process = Process::launched(launched, opened);
         process.watch_memory(draft.group.memory());
         Some(process)
     };

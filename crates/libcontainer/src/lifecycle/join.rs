@@ -63,7 +63,7 @@ pub(crate) fn join(
         let full = || group::limit_of(&Group::open(state.places()).ok()?, setup.processes());
         Error::launch(what, group::explain(error, full))
     })?;
-    let process = Process::launched(launched, opened)?;
+    let process = Process::launched(launched, opened);
     process.watch_memory(memory);
     Ok(process)
 }

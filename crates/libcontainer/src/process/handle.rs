@@ -10,6 +10,7 @@ use std::time::Duration;
 use libcontainer_plan::{
     Launched, OpenStdio, Pid, Stamp, end_of_pidfd, signal_pidfd, wait_pidfd, wait_readable,
 };
+use libcontainer_thread::{Thread, spawn};
 
 use super::children::{self, Child};
 use super::exit::ExitStatus;
@@ -41,7 +42,7 @@ struct Shared {
     pid: Pid,
     pidfd: OwnedFd,
     status: Mutex<Option<ExitStatus>>,
-    pumps: Mutex<Vec<std::thread::JoinHandle<()>>>,
+    pumps: Mutex<Vec<Thread<()>>>,
     memory: OnceLock<OutOfMemory>,
 }
 
@@ -54,16 +55,15 @@ impl Process {
     }
 
     /// The handle of a process that was launched with those standard descriptors.
-    pub(crate) fn launched(mut launched: Launched, mut opened: OpenStdio) -> Result<Self> {
-        let pumps =
-            opened.pump().map_err(|error| Error::io("start a thread for standard descriptors", error))?;
+    pub(crate) fn launched(mut launched: Launched, mut opened: OpenStdio) -> Self {
+        let pumps = opened.pump();
         let terminal = launched.received.remove("terminal").map(Terminal::new);
         let mut process = Self::new(launched.pid, launched.pidfd);
         process.shared.pumps.lock().unwrap_or_else(PoisonError::into_inner).extend(pumps);
         [process.stdin, process.stdout, process.stderr] = opened.ours;
         process.terminal = terminal;
         process.timeline = launched.timeline;
-        Ok(process)
+        process
     }
 
     /// Tells [`ExitStatus::oom_killed`] by the group that `memory` looks at.
@@ -129,8 +129,9 @@ impl Process {
                 let _ = sender.send(status);
             }
         };
-        let thread = std::thread::Builder::new().name("container-wait".to_owned()).spawn(run);
-        thread.map(|_| receiver).map_err(|error| self.shared.failed("spawn a thread to wait", error))
+        spawn("container-wait", run)
+            .map(|_| receiver)
+            .map_err(|error| self.shared.failed("spawn a thread to wait", error))
     }
 
     /// Closes standard input, reads standard output and error to their ends, at most `limit` bytes of each, and waits.
@@ -140,11 +141,11 @@ impl Process {
     pub fn output(mut self, limit: u64) -> Result<Output> {
         drop(self.stdin.take());
         let stderr = self.stderr.take();
-        let reader = std::thread::Builder::new().spawn(move || drain(stderr, limit));
+        let reader = spawn("container-stderr", move || drain(stderr, limit));
         let reader = reader.map_err(|error| self.shared.failed("spawn a thread to read", error))?;
         let stdout =
             drain(self.stdout.take(), limit).map_err(|error| self.shared.failed("read output", error))?;
-        let stderr = reader.join().unwrap_or_else(|_| Err(io::Error::other("the thread panicked")));
+        let stderr = reader.join().unwrap_or_else(|| Err(io::Error::other("the thread panicked")));
         let stderr = stderr.map_err(|error| self.shared.failed("read error output", error))?;
         Ok(Output { status: self.wait()?, stdout, stderr })
     }

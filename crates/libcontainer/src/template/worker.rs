@@ -1,7 +1,8 @@
 //! The thread of a template: makes containers that stand by, and ends those that nobody wants any more.
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::thread::JoinHandle;
+
+use libcontainer_thread::{Thread, spawn};
 
 use super::pool::Job;
 use super::shared::Shared;
@@ -14,7 +15,7 @@ use crate::lifecycle::Warm;
 #[derive(Debug)]
 pub(super) struct Worker {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Thread<()>>>,
 }
 
 impl Worker {
@@ -27,8 +28,7 @@ impl Worker {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() && !self.shared.pool().is_settled() {
             let shared = Arc::clone(&self.shared);
-            let builder = std::thread::Builder::new().name("container-template".to_owned());
-            let spawned = builder.spawn(move || work(&shared));
+            let spawned = spawn("container-template", move || work(&shared));
             *thread = Some(spawned.map_err(|error| Error::io("start the template's thread", error))?);
         }
         self.shared.notify();
@@ -57,7 +57,7 @@ impl Drop for Worker {
         self.shared.notify();
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // A panic in it would be a bug, which it has told on standard error.
-        let _ = thread.map(JoinHandle::join);
+        let _ = thread.map(Thread::join);
     }
 }
 
