@@ -140,3 +140,29 @@ fn a_wrong_command_line_is_2_and_an_answer_is_0() {
     operator.check(&["config"], 0, "\"hostname\"");
     operator.check(&["explain"], 0, "execve");
 }
+
+/// With too few descriptors: whichever call fails first, its error says which limit to raise.
+#[test]
+fn want_of_descriptors_is_told_with_its_limit() {
+    let Some(operator) = operator("few-descriptors") else { return };
+    let mut told = 0;
+    for limit in 3..20 {
+        for args in [&["run", "x", "true"][..], &["list"], &["check"]] {
+            let command = operator.command(args);
+            let mut limited = std::process::Command::new("sh");
+            let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+            limited.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
+            let output = limited.current_dir(operator.place.path()).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            let wants = text.contains("EMFILE") || text.contains("Too many open files");
+            assert_eq!(
+                wants,
+                text.contains(&format!("RLIMIT_NOFILE, now {limit}")),
+                "{limit} {args:?}: {text}"
+            );
+            told += usize::from(wants);
+        }
+        operator.check(&["delete", "--force", "x"], 0, "");
+    }
+    assert!(told > 10, "{told}");
+}

@@ -272,8 +272,19 @@ fn failed_by(failure: &StepFailure) -> Option<i32> {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.what)?;
-        match &self.0.source {
+        let text = Plain(self).to_string();
+        write!(f, "{text}{}", libcontainer_plan::remedy(&text))
+    }
+}
+
+/// An error without what helps against it.
+struct Plain<'e>(&'e Error);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Error(repr) = self.0;
+        f.write_str(&repr.what)?;
+        match &repr.source {
             Source::None => Ok(()),
             Source::Io(error) => {
                 f.write_str(": ")?;
@@ -286,7 +297,7 @@ impl fmt::Display for Error {
             Source::Problems(problems) => list(f, problems.iter()),
             Source::Several(errors) => list(f, errors.iter()),
         }?;
-        self.0.undo.iter().try_for_each(|(name, error)| write!(f, "; undo: {name}: {error}"))
+        repr.undo.iter().try_for_each(|(name, error)| write!(f, "; undo: {name}: {error}"))
     }
 }
 
@@ -318,3 +329,17 @@ impl std::error::Error for Error {
 }
 
 const _: () = assert!(size_of::<Result<()>>() == size_of::<usize>());
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn want_of_descriptors_names_the_limit_once() {
+        let error = |errno| Error::io("open /x", io::Error::from_raw_os_error(errno));
+        let text = Error::several("start", vec![error(libc::EMFILE), error(libc::EMFILE)]).to_string();
+        assert!(text.contains("RLIMIT_NOFILE, now "), "{text}");
+        assert_eq!(error(libc::EMFILE).to_string().matches("RLIMIT_NOFILE").count(), 1);
+        assert!(!error(libc::ENOENT).to_string().contains("RLIMIT"));
+    }
+}

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         // Whoever does not read on has what it wanted.
         Err(Failure::Unread) => ExitCode::SUCCESS,
         Err(Failure::Told { code, text }) => {
-            streams::note(format_args!("{text}"));
+            streams::note(format_args!("{text}{}", libcontainer::plan::remedy(&text)));
             ExitCode::from(code)
         }
     }

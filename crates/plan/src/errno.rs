@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
 
 /// Writes `EPERM: Operation not permitted`, or the error's own text if it has no number.
 pub(crate) fn describe(f: &mut fmt::Formatter<'_>, error: &io::Error) -> fmt::Result {
@@ -21,4 +22,44 @@ pub(crate) fn describe(f: &mut fmt::Formatter<'_>, error: &io::Error) -> fmt::Re
 pub fn text(number: i32) -> String {
     let errno = Errno::from_raw(number);
     format!("{errno:?}: {}", errno.desc())
+}
+
+const LIMIT: &str = "RLIMIT_NOFILE";
+const MOST: &str = "fs.file-max";
+
+/// What to put behind the text of an error that tells of want of descriptors (`EMFILE`, `ENFILE`), unless it says so itself: the limit, and how to raise it.
+#[must_use]
+pub fn remedy(text: &str) -> String {
+    let tells = |errno: Errno| text.contains(&format!("{errno:?}")) || text.contains(errno.desc());
+    if tells(Errno::EMFILE) && !text.contains(LIMIT) {
+        // Without the number it is still the right limit.
+        let now = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, _)| format!(", now {soft}"));
+        return format!("; raise the limit of open files ({LIMIT}{}; ulimit -n)", now.unwrap_or_default());
+    }
+    if tells(Errno::ENFILE) && !text.contains(MOST) {
+        return format!("; raise the limit of open files of the machine (sysctl {MOST})");
+    }
+    String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn want_of_descriptors_is_told_with_the_limit_once() {
+        for errno in [libc::EMFILE, libc::ENFILE] {
+            for said in
+                [format!("open /x: {}", text(errno)), format!("x: {}", io::Error::from_raw_os_error(errno))]
+            {
+                let whole = format!("{said}{}", remedy(&said));
+                assert!(
+                    whole.contains(if errno == libc::EMFILE { "RLIMIT_NOFILE, now " } else { "fs.file-max" }),
+                    "{whole}"
+                );
+                assert_eq!(remedy(&whole), "");
+            }
+        }
+        assert_eq!(remedy("open /x: ENOENT: No such file or directory"), "");
+    }
 }

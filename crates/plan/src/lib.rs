@@ -40,7 +40,7 @@ pub use base::Base;
 pub use board::BoardFile;
 pub use builder::{Builder, CapMasks, Hook, How, MountAttr, Resolve, SchedAttr};
 pub use ended::{End, Ended, Usage, end_of_pidfd, wait_pidfd, wait_readable};
-pub use errno::text as errno_text;
+pub use errno::{remedy, text as errno_text};
 pub use error::{Cause, Lane, LaunchError, SealError, StepFailure};
 pub use explain::{Explain, StepView};
 pub use fault::Fault;
