@@ -155,8 +155,9 @@ impl Container {
     /// Everything that could not be taken away.
     pub fn destroy(&self) -> Result<()> {
         let Some(undertaker) = &self.inner.undertaker else { return self.destroy_now() };
-        lifecycle::kill_first(&self.known())?;
-        if undertaker.take(self.clone())? { Ok(()) } else { self.destroy_now() }
+        // What hinders the kill is told by the long way, unless it has passed by then.
+        let killed = lifecycle::kill_first(&self.known()).is_ok();
+        if killed && undertaker.take(self.clone())? { Ok(()) } else { self.destroy_now() }
     }
 
     /// As [`Container::destroy`], and everything is gone when it returns.

@@ -2,6 +2,7 @@
 
 mod made_of;
 mod network;
+mod removal;
 mod scratch;
 mod warm;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+use super::removal::remove_tree;
 use crate::failure::{Failure, Named, both};
 use crate::root::State;
 
@@ -26,7 +27,8 @@ impl Scratch {
     pub(super) fn new(root: &State) -> Result<Self, Failure> {
         let dir = root.ready()?;
         let scratch = Self::claim(dir)?;
-        for name in ["root", UPPER, WORK] {
+        // ORDER: first that by which it is known as a trial's, if this is killed here.
+        for name in [UPPER, "root", WORK] {
             if let Err(failure) = make_dir(&scratch.tree.join(name)) {
                 return both(Err(failure), scratch.remove()).map(|_| scratch);
             }
@@ -88,14 +90,9 @@ fn remove(tree: &Path) -> Result<(), Failure> {
     // ORDER: that by which it is known as a trial's goes last, so that a removal that was killed is gone on with.
     for name in names(tree)?.iter().filter(|name| *name != UPPER) {
         let path = tree.join(name);
-        let removed = if path.is_dir() && !path.is_symlink() {
-            fs::remove_dir_all(&path)
-        } else {
-            fs::remove_file(&path)
-        };
-        removed.named(format_args!("remove {}", path.display()))?;
+        remove_tree(&path)?;
     }
-    fs::remove_dir_all(tree).named(format_args!("remove {}", tree.display()))
+    remove_tree(tree)
 }
 
 fn names(tree: &Path) -> Result<Vec<std::ffi::OsString>, Failure> {
