@@ -51,11 +51,10 @@ fn values_of_the_config() {
             ("*", Some(all)) => all.iter().for_each(|(key, value)| changed[key] = value.clone()),
             _ => changed[key] = value.clone(),
         }
-        let (config, _) = Config::from_json(changed.to_string().as_bytes()).unwrap();
         let before = World::look(place.path());
         let shown: String = value.to_string().chars().take(80).collect();
-        let error = factory
-            .run(place.join("c"), &config, ProcessConfig::new(["true"]))
+        let error = Config::from_json(changed.to_string().as_bytes())
+            .and_then(|(config, _)| factory.run(place.join("c"), &config, ProcessConfig::new(["true"])))
             .map(drop)
             .expect_err(&format!("{key}: {shown}"));
         assert!(error.to_string().contains(wanted), "{key}: {shown}: wanted {wanted:?}, found: {error}");

@@ -16,7 +16,7 @@ mod template;
 
 pub use config::{
     CapabilitySets, Cgroup, Config, Facts, Mode, Namespace, NamespaceKind, Namespaces, Network, Port, Route,
-    TimeOffset,
+    Seccomp, TimeOffset,
 };
 pub use container::{Container, ContainerStats, Events};
 pub use error::{Error, ErrorKind, Problem, Result};

@@ -1,9 +1,11 @@
 //! What a plan is made of: a config with every question answered that only the host can answer. Made by `resolve`, used by `compile`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, Propagation};
 use libcontainer_security::plan::{Attributes, Confinement, Identity};
+use libcontainer_security::seccomp::Filter;
 use libcontainer_security::selinux::{Context, Relabel};
 use libcontainer_security::{IdMaps, NumberList};
 
@@ -178,6 +180,8 @@ pub(crate) struct ProcessSetup {
     pub(crate) identity: Identity,
     pub(crate) confinement: Confinement,
     pub(crate) attributes: Attributes,
+    /// Loaded right before exec.
+    pub(crate) filter: Option<Arc<Filter>>,
     /// Resource, soft, hard.
     pub(crate) limits: Vec<(u32, u64, u64)>,
     pub(crate) umask: u32,

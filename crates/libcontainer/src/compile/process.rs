@@ -88,6 +88,11 @@ pub(super) fn exec(plan: &mut Builder, process: &ProcessSetup) {
     plan.purpose(format!("run {name}"));
     // ORDER: until here all are blocked: none can end an init that waits.
     plan.unblock_signals();
+    if let Some(filter) = &process.filter {
+        // ORDER: last, so that the filter has to allow nothing but exec, and holds for nothing of ours.
+        plan.purpose("load the system call filter").seccomp(&filter.bytes(), filter.flags());
+        plan.purpose(format!("run {name}"));
+    }
     plan.exec(&process.candidates, &process.args, &process.env);
 }
 

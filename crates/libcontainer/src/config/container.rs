@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup::Cgroup;
 use super::namespaces::Namespaces;
+use super::seccomp::Seccomp;
 use super::unset::unset;
 
 /// What a container is: read from `container.json`, or made in code. Unset fields are left out of the JSON.
@@ -122,7 +123,7 @@ pub struct Config {
     pub process_label: String,
     /// System call filter.
     #[serde(skip_serializing_if = "unset")]
-    pub seccomp: Option<serde_json::Value>,
+    pub seccomp: Seccomp,
     /// Mount `/sys` read-only, make the dangerous parts of `/proc` read-only and hide `/proc/kcore`.
     #[serde(skip_serializing_if = "unset")]
     pub restrict_sys: bool,

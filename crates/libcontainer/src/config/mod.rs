@@ -7,6 +7,7 @@ mod json;
 mod namespace_kind;
 mod namespaces;
 mod rules;
+mod seccomp;
 mod unset;
 
 pub use cgroup::Cgroup;
@@ -18,3 +19,4 @@ pub use namespace_kind::NamespaceKind;
 pub use namespaces::{Namespace, Namespaces};
 pub use rules::Facts;
 pub(crate) use rules::process_problems;
+pub use seccomp::Seccomp;

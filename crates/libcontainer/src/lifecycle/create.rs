@@ -107,7 +107,7 @@ pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConf
     let accounts = resolve::accounts_to_show(config, &config.user)?;
     let terminal = process.is_some_and(|process| process.terminal);
     let mut setup = resolve::base(config, terminal, &host.probe, &resolve::Labels::to_show(config))?;
-    let known = (&*host.probe, setup.setgroups_denied);
+    let known = host.known(setup.setgroups_denied);
     let given = process.map(|process| (process, &accounts));
     let instance = resolve::instance(config, given, start, known, "ID")?;
     let mut group = GroupSteps::default();

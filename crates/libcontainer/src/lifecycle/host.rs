@@ -8,6 +8,7 @@ use libcontainer_plan::{Fault, Launch, Plan, Probe};
 
 use super::readback::Expected;
 use crate::error::{Error, Result};
+use crate::resolve::{Filters, Known};
 
 type Observer = Arc<dyn Fn(usize) + Send + Sync>;
 type Tamper = Arc<dyn Fn(&mut Expected) + Send + Sync>;
@@ -22,6 +23,7 @@ pub(crate) struct Host {
     pub(crate) tamper: Option<Tamper>,
     pub(crate) layout: Option<Arc<Layout>>,
     pub(crate) environment: Option<Arc<Environment>>,
+    pub(crate) filters: Arc<Filters>,
 }
 
 impl std::fmt::Debug for Host {
@@ -40,7 +42,13 @@ impl Host {
             tamper: None,
             layout: None,
             environment: None,
+            filters: Arc::default(),
         }
+    }
+
+    /// What has to be known of it for a program.
+    pub(super) fn known(&self, setgroups_denied: bool) -> Known<'_> {
+        Known { probe: &self.probe, filters: &self.filters, setgroups_denied }
     }
 
     /// Where systemd is looked for.

@@ -34,9 +34,8 @@ pub(crate) fn join(
         // RACE: its files in /proc are closed to everyone once it has ended.
         if matches!(init.is_ending(), Ok(true)) { Error::new(ErrorKind::WrongState, text()) } else { error }
     })?;
-    let (config, probe) = (&state.config, &host.probe);
-    let known = (&**probe, &resolve::Labels::of(config)?);
-    let mut setup = resolve::join(config, &process, &accounts, namespaces, setgroups_denied, known)?;
+    let (known, labels) = (host.known(setgroups_denied), resolve::Labels::of(&state.config)?);
+    let mut setup = resolve::join(&state.config, &process, &accounts, namespaces, (known, &labels))?;
     setup.cgroup = group_setup(state);
     let ready = read_back_step(expected(host, &setup, links), state.places().to_vec());
     let born = born(host, state);
@@ -75,8 +74,8 @@ pub(crate) fn explain(host: &Host, state: &State, process: &ProcessConfig) -> Re
     let single = config.gid_mappings.len() == 1 && config.gid_mappings.iter().all(|map| map.size == 1);
     let denied = config.namespaces.is_new(NamespaceKind::User) && host.probe.euid != 0 && single;
     let accounts = resolve::accounts_to_show(config, process.user.as_deref().unwrap_or(&config.user))?;
-    let known = (&*host.probe, &resolve::Labels::to_show(config));
-    let mut setup = resolve::join(config, process, &accounts, flags, denied, known)?;
+    let known = (host.known(denied), &resolve::Labels::to_show(config));
+    let mut setup = resolve::join(config, process, &accounts, flags, known)?;
     setup.cgroup = group_setup(state);
     Ok(compile::join(&setup, Vec::new(), Vec::new()).map_err(|error| Error::seal("explain", error))?.plan)
 }

@@ -125,7 +125,7 @@ impl Prepared {
             Some(process) => Some((process, self.accounts()?)),
             None => None,
         };
-        let known = (&*self.host.probe, part.setup.setgroups_denied);
+        let known = self.host.known(part.setup.setgroups_denied);
         resolve::instance(&own.config, given, start, known, &own.id)
     }
 

@@ -7,6 +7,7 @@ use libcontainer_plan::Probe;
 use libcontainer_security::IdMaps;
 use libcontainer_security::plan::{Confinement, Identity};
 
+use super::Known;
 use super::accounts::Accounts;
 use super::labels::Labels;
 use super::mounts;
@@ -53,12 +54,12 @@ pub(crate) fn instance(
     config: &Config,
     process: Option<(&ProcessConfig, &Accounts)>,
     start: StartSetup,
-    (probe, setgroups_denied): (&Probe, bool),
+    known: Known<'_>,
     id: &str,
 ) -> Result<Instance> {
     let process = match process {
-        Some((process, accounts)) => program(config, process, accounts, probe, setgroups_denied)?,
-        None => reaper(config, probe, setgroups_denied),
+        Some((process, accounts)) => program(config, process, accounts, known)?,
+        None => reaper(config, known.probe, known.setgroups_denied),
     };
     Ok(Instance {
         keyring: keyring(config, id),

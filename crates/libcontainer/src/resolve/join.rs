@@ -1,7 +1,6 @@
 //! From a config to the setup of a further process.
 
-use libcontainer_plan::Probe;
-
+use super::Known;
 use super::accounts::Accounts;
 use super::labels::Labels;
 use super::process::process as program;
@@ -16,14 +15,13 @@ pub(crate) fn join(
     process: &ProcessConfig,
     accounts: &Accounts,
     namespaces: u32,
-    setgroups_denied: bool,
-    (probe, labels): (&Probe, &Labels),
+    (known, labels): (Known<'_>, &Labels),
 ) -> Result<JoinSetup> {
-    let mut process = program(config, process, accounts, probe, setgroups_denied)?;
+    let mut process = program(config, process, accounts, known)?;
     process.attributes.affinity = config.cpu_affinity.r#final.clone();
     let affinity = config.cpu_affinity.initial.clone();
     let keyring = (!config.no_new_keyring).then(|| "_ses.join".to_owned());
-    let dumpable = !probe.is_root() && config.oom_score_adj.is_some();
-    let label = labels.setup(config);
+    let dumpable = !known.probe.is_root() && config.oom_score_adj.is_some();
+    let (label, setgroups_denied) = (labels.setup(config), known.setgroups_denied);
     Ok(JoinSetup { namespaces, setgroups_denied, dumpable, keyring, label, cgroup: None, affinity, process })
 }

@@ -7,9 +7,22 @@ mod labels;
 mod mounts;
 mod network;
 mod process;
+mod seccomp;
+
+use libcontainer_plan::Probe;
 
 pub(crate) use accounts::{Accounts, accounts, accounts_to_show, read_accounts};
 pub(crate) use create::{base, instance, keyring};
 pub(crate) use join::join;
 pub(crate) use labels::Labels;
 pub(crate) use network::{network, with_joined_network};
+pub(crate) use seccomp::Filters;
+
+/// What has to be known of the host for a program.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) probe: &'a Probe,
+    pub(crate) filters: &'a Filters,
+    /// Nobody can set groups in the container.
+    pub(crate) setgroups_denied: bool,
+}

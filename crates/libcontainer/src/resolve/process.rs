@@ -8,6 +8,7 @@ use libcontainer_plan::Probe;
 use libcontainer_security::plan::{Attributes, Confinement, Identity};
 use libcontainer_security::{CapSet, Capability, ResolvedUser, resolve_user};
 
+use super::Known;
 use super::accounts::Accounts;
 use crate::config::{Config, NamespaceKind, process_problems};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,8 +22,7 @@ pub(crate) fn process(
     config: &Config,
     process: &ProcessConfig,
     accounts: &Accounts,
-    probe: &Probe,
-    setgroups_denied: bool,
+    Known { probe, filters, setgroups_denied }: Known<'_>,
 ) -> Result<ProcessSetup> {
     let spec = process.user.as_deref().unwrap_or(&config.user);
     let user = resolve_user(spec, &accounts.passwd, &accounts.group, &config.additional_groups);
@@ -62,11 +62,15 @@ pub(crate) fn process(
         };
         known(&confinement)?;
     }
+    let filter = filters.get(&config.seccomp, confinement.bounding)?;
+    // ORDER: with no_new_privs nothing is needed to load it.
+    confinement.admin_until_exec = filter.is_some() && !confinement.no_new_privs;
     let identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups, setgroups_denied };
     Ok(ProcessSetup {
         identity,
         confinement,
         attributes: attributes(config),
+        filter,
         limits: config
             .rlimits
             .iter()

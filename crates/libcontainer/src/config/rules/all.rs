@@ -65,6 +65,5 @@ impl Config {
             }
         };
         refuse(!self.apparmor_profile.is_empty(), "/apparmor_profile", "AppArmor");
-        refuse(self.seccomp.is_some(), "/seccomp", "seccomp");
     }
 }

@@ -7,6 +7,7 @@ use libcontainer_security::{CapSet, Capabilities, rlimit_problems};
 
 use super::problems::{PATH_MAX, Problems};
 use crate::config::container::Config;
+use crate::config::seccomp::Seccomp;
 use crate::error::Problem;
 
 /// Longest single argument or variable: execve(2), `MAX_ARG_STRLEN` less the NUL.
@@ -31,6 +32,11 @@ impl Config {
         }
         if self.additional_groups.len() > 65536 {
             all.add("/additional_groups", "more than 65536");
+        }
+        if let Seccomp::Profile(profile) = &self.seccomp {
+            for (pointer, reason) in profile.problems() {
+                all.add(format!("/seccomp{pointer}"), reason);
+            }
         }
         for (index, reason) in rlimit_problems(&self.rlimits) {
             all.add(format!("/rlimits/{index}"), reason);
