@@ -39,7 +39,7 @@ type Leaf = Option<Outcome>;
 /// Writes all checks of a call; the first one that holds decides.
 pub(super) fn decide(program: &mut Assembler, layout: Layout, decision: &Decision) -> Label {
     let mut next = program.ret(decision.otherwise);
-    for group in groups(layout, decision).iter().rev() {
+    for group in groups(decision).iter().rev() {
         next = match group {
             Group::One(check) => all_of(program, layout, check, next),
             Group::Sizes(index, checks) => sizes(program, layout, *index, checks, next),
@@ -49,11 +49,11 @@ pub(super) fn decide(program: &mut Assembler, layout: Layout, decision: &Decisio
 }
 
 /// Neighbours about the size of one argument are done together.
-fn groups(layout: Layout, decision: &Decision) -> Vec<Group<'_>> {
+fn groups(decision: &Decision) -> Vec<Group<'_>> {
     let mut all: Vec<Group<'_>> = Vec::new();
     for check in &decision.checks {
         let size = match check.conditions.as_slice() {
-            [only] if only.op != Operator::MaskedEq => Some(fitted(layout, only)),
+            [only] if only.op != Operator::MaskedEq => Some(*only),
             _ => None,
         };
         match (size, all.last_mut()) {
@@ -65,10 +65,6 @@ fn groups(layout: Layout, decision: &Decision) -> Vec<Group<'_>> {
         }
     }
     all
-}
-
-fn fitted(layout: Layout, condition: &Condition) -> Condition {
-    if layout.narrow { condition.narrow() } else { *condition }
 }
 
 /// What each value leads to, by the first condition that holds: where it begins to, and its leaf. The first begins at 0.
@@ -164,7 +160,7 @@ fn all_of(program: &mut Assembler, layout: Layout, check: &Check, next: Label) -
     let held = program.ret(check.outcome);
     check.conditions.iter().rev().fold(held, |held, condition| {
         if layout.narrow {
-            low(program, layout, &fitted(layout, condition), held, next)
+            low(program, layout, condition, held, next)
         } else {
             both(program, layout, condition, held, next)
         }

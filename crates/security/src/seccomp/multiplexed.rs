@@ -87,7 +87,7 @@ fn unseen(
     warnings: &mut Vec<Warning>,
 ) -> Result<Outcome, CompileError> {
     let entries: Vec<_> = found.iter().collect();
-    let decision = rules::decide(name, &entries, default, warnings)?;
+    let decision = rules::decide(name, &entries, (arch.is_narrow(), default), warnings)?;
     let strictness = |outcome: &Outcome| Action::ALL.iter().position(|action| *action == outcome.action());
     let outcomes = decision.checks.iter().map(|check| check.outcome).chain([decision.otherwise]);
     let strictest = outcomes.min_by_key(strictness).unwrap_or(default);

@@ -66,10 +66,16 @@ impl Condition {
         }
     }
 
+    /// Whether every argument is so.
+    fn is_idle(&self) -> bool {
+        self.op == Operator::MaskedEq && self.mask == 0
+    }
+
     /// The same for the low half of an argument.
-    pub(super) fn narrow(self) -> Self {
+    fn narrow(self) -> Self {
         let low = u64::from(u32::MAX);
-        Self { value: self.value & low, mask: self.mask & low, ..self }
+        let op = if self.mask & low == low && self.op == Operator::MaskedEq { Operator::Eq } else { self.op };
+        Self { op, value: self.value & low, mask: self.mask & low, ..self }
     }
 
     /// Whether an argument is so.
@@ -130,39 +136,38 @@ fn alternatives(index: usize, rule: &Rule, warnings: &mut Vec<Warning>) -> Vec<V
     conditions.into_iter().map(|condition| vec![condition]).collect()
 }
 
+/// The conditions as an architecture checks them; those that always hold are none.
+fn fitted(conditions: &[Condition], narrow: bool) -> Vec<Condition> {
+    let fit = |condition: &Condition| if narrow { condition.narrow() } else { *condition };
+    conditions.iter().map(fit).filter(|condition| !condition.is_idle()).collect()
+}
+
 /// Puts the rules of one call together. A rule without conditions decides alone, wherever it stands, as in libseccomp.
 pub(super) fn decide(
     name: &str,
     entries: &[&Entry],
-    default: Outcome,
+    (narrow, default): (bool, Outcome),
     warnings: &mut Vec<Warning>,
 ) -> Result<Decision, CompileError> {
+    let fit = |entry: &&Entry| Entry { conditions: fitted(&entry.conditions, narrow), ..(*entry).clone() };
+    let entries: Vec<Entry> = entries.iter().map(fit).collect();
     if let Some(whole) = entries.iter().find(|entry| entry.conditions.is_empty()) {
+        let first = whole.rule;
         for entry in entries.iter().filter(|entry| entry.outcome != whole.outcome) {
-            let text = format!(
-                "{name}: without effect: /syscalls/{} says what happens to all such calls",
-                whole.rule
-            );
+            let text =
+                format!("{name}: without effect: /syscalls/{first} says what happens to all such calls");
             warn_once(warnings, Warning::new(format!("/syscalls/{}", entry.rule), text));
         }
         return Ok(Decision::always(whole.outcome));
     }
     let mut checks: Vec<(usize, Check)> = Vec::new();
-    for entry in entries {
-        let same = checks.iter().find(|(_, check)| check.conditions == entry.conditions);
-        match same {
-            Some((first, check)) if check.outcome != entry.outcome => {
-                return Err(CompileError::Conflict {
-                    syscall: name.to_owned(),
-                    first: *first,
-                    second: entry.rule,
-                });
+    for Entry { rule, conditions, outcome } in entries {
+        match checks.iter().find(|(_, check)| check.conditions == conditions) {
+            Some((first, check)) if check.outcome != outcome => {
+                return Err(CompileError::Conflict { syscall: name.to_owned(), first: *first, second: rule });
             }
             Some(_) => {}
-            None => {
-                let check = Check { conditions: entry.conditions.clone(), outcome: entry.outcome };
-                checks.push((entry.rule, check));
-            }
+            None => checks.push((rule, Check { conditions, outcome })),
         }
     }
     Ok(Decision { checks: checks.into_iter().map(|(_, check)| check).collect(), otherwise: default })

@@ -196,7 +196,7 @@ fn decisions(
     }
     let mut all = BTreeMap::new();
     for (number, (name, entries)) in by_number {
-        all.insert(number, rules::decide(name, &entries, default, warnings)?);
+        all.insert(number, rules::decide(name, &entries, (arch.is_narrow(), default), warnings)?);
     }
     Ok(all)
 }

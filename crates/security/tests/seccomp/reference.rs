@@ -13,9 +13,16 @@ pub(crate) fn holding(
         rule.names.iter().any(|other| other == name) && rule.outcome() != profile.default_outcome()
     };
     let rules: Vec<_> = profile.syscalls.iter().filter(relevant).collect();
-    let whole = rules.iter().find(|rule| rule.args.is_empty()).map(|rule| rule.outcome());
+    let whole = rules.iter().find(|rule| always_holds(arch, rule)).map(|rule| rule.outcome());
     let holds = |rule: &&&Rule| rule_holds(arch, rule, args);
     (rules.iter().filter(holds).map(|rule| rule.outcome()).collect(), whole)
+}
+
+/// How many rules there are for a call, each alternative counted.
+#[allow(dead_code, reason = "for the comparison with libseccomp")]
+pub(crate) fn alternatives(profile: &Profile, name: &str) -> usize {
+    let rules = profile.syscalls.iter().filter(|rule| rule.names.iter().any(|other| other == name));
+    rules.map(|rule| if twice(rule) { rule.args.len() } else { 1 }).sum()
 }
 
 /// What happens to a call that is not multiplexed.
@@ -24,10 +31,20 @@ pub(crate) fn outcome(profile: &Profile, arch: Arch, name: &str, args: &[u64; 6]
     whole.or(holding.first().copied()).unwrap_or(profile.default_outcome())
 }
 
+/// Whether there is nothing to compare.
+fn always_holds(arch: Arch, rule: &Rule) -> bool {
+    let counts = if arch.is_narrow() { 0xffff_ffff } else { u64::MAX };
+    let mut idle = rule.args.iter().map(|arg| arg.op == Operator::MaskedEq && arg.value & counts == 0);
+    if twice(rule) { idle.any(|idle| idle) } else { idle.all(|idle| idle) }
+}
+
+pub(crate) fn twice(rule: &Rule) -> bool {
+    (0..6).any(|index| rule.args.iter().filter(|arg| arg.index == index).count() > 1)
+}
+
 fn rule_holds(arch: Arch, rule: &Rule, args: &[u64; 6]) -> bool {
-    let twice = (0..6).any(|index| rule.args.iter().filter(|arg| arg.index == index).count() > 1);
     let mut each = rule.args.iter().map(|arg| arg_holds(arch, arg, args[arg.index as usize]));
-    if twice { each.any(|holds| holds) } else { each.all(|holds| holds) }
+    if twice(rule) { each.any(|holds| holds) } else { each.all(|holds| holds) }
 }
 
 pub(crate) fn arg_holds(arch: Arch, arg: &Arg, actual: u64) -> bool {
