@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::run::{cargo, check};
-use crate::{bench, source, test, tidy, tools, vm};
+use crate::{bench, profiles, source, test, tidy, tools, vm};
 
 type Step = (String, Box<dyn Fn() -> Result<()>>);
 
@@ -51,7 +51,11 @@ fn steps() -> Result<Vec<Step>> {
             Box::new(move || check(&mut cargo(&["check", "--quiet", "-p", &alone]))),
         ));
     }
-    steps.push(("test".into(), Box::new(|| test::run(&[]))));
+    let tests = || {
+        profiles::fetch();
+        test::run(&[])
+    };
+    steps.push(("test".into(), Box::new(tests)));
     steps.push(("bench --short".into(), Box::new(short_bench)));
     steps.push(("test --vm".into(), Box::new(|| vm::run(&["--vm".to_owned()]))));
     Ok(steps)

@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod circles;
 mod faults;
+mod profiles;
 mod run;
 mod source;
 mod syscalls;
@@ -39,7 +40,10 @@ fn main() -> ExitCode {
     let (command, rest) = args.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     let result = match command {
         "test" if rest.iter().any(|arg| arg == "--vm") => vm::run(rest),
-        "test" => test::run(rest),
+        "test" => {
+            profiles::fetch();
+            test::run(rest)
+        }
         "tidy" => tidy::run(rest),
         "ci" => ci::run(),
         "bench" => bench::run(rest),

@@ -260,6 +260,15 @@ impl Arch {
         syscalls::all(self.column()).map(move |(name, number)| (name, base + number))
     }
 
+    /// First and last number that can be one of its calls.
+    pub(super) fn numbers(self) -> (u32, u32) {
+        match self {
+            Self::X86_64 => (0, X32_BIT - 1),
+            Self::X32 => (X32_BIT, u32::MAX),
+            _ => (0, u32::MAX),
+        }
+    }
+
     /// Numbers that the kernel hands out to new system calls come before this one.
     pub(super) fn ordinary_end(self) -> u32 {
         match self {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::action::{Action, Outcome};
+use super::action::Outcome;
 use super::arch::LITTLE;
 use super::arguments::{self, Layout};
 use super::assemble::{Assembler, Label};
@@ -20,13 +20,7 @@ use super::sides::{self, Range, Side};
 /// # Errors
 /// See [`CompileError`]; what a profile has that is merely odd is in [`Filter::warnings`].
 pub fn compile(profile: &Profile, options: &Options) -> Result<Filter, CompileError> {
-    if let Some((pointer, reason)) = profile.problems().into_iter().next() {
-        return Err(CompileError::Invalid { pointer, reason });
-    }
-    let asks = profile.syscalls.iter().position(|rule| rule.action == Action::Notify);
-    if let Some(rule) = asks.filter(|_| profile.listener_path.is_none() && !options.listener) {
-        return Err(CompileError::NoListener { rule });
-    }
+    profile.first_problem(options.listener)?;
     let mut warnings = Vec::new();
     let sides = sides::sides(profile, options, &mut warnings)?;
     let instructions = program(&sides, options.bad_arch);

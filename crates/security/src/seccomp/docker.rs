@@ -102,7 +102,9 @@ impl DockerProfile {
             return wrong("/archMap", "architectures are given, too: one of both");
         }
         let family = self.arch_map.iter().filter(|family| family.architecture == arch);
-        let mapped = family.flat_map(|family| [family.architecture].into_iter().chain(family.sub_architectures.iter().copied()));
+        let mapped = family.flat_map(|family| {
+            [family.architecture].into_iter().chain(family.sub_architectures.iter().copied())
+        });
         let mut syscalls = Vec::new();
         for (index, rule) in self.syscalls.iter().enumerate() {
             let at = format!("/syscalls/{index}");
@@ -139,7 +141,8 @@ impl Conditional {
         if let Some(wanted) = &self.includes {
             let at = format!("{at}/includes");
             let all = held(&at, &wanted.caps, caps)?.iter().all(|held| *held);
-            if !all || !wanted.lists(arch).unwrap_or(true) || !wanted.is_reached(&at, kernel)?.unwrap_or(true) {
+            if !all || !wanted.lists(arch).unwrap_or(true) || !wanted.is_reached(&at, kernel)?.unwrap_or(true)
+            {
                 return Ok(false);
             }
         }
@@ -163,7 +166,8 @@ impl Circumstances {
     /// Whether the kernel is as new as is said, if it is.
     fn is_reached(&self, at: &str, kernel: Kernel) -> Result<Option<bool>, ResolveError> {
         let Some(text) = &self.min_kernel else { return Ok(None) };
-        let parts = text.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        let parts =
+            text.split_once('.').and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
         match parts {
             Some(least) => Ok(Some(kernel >= least)),
             None => wrong(format!("{at}/minKernel"), format!("{text:?}: no version such as 4.8")),

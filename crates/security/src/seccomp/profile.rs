@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{Action, Outcome};
 use super::arch::Arch;
+use super::error::CompileError;
 
 /// A profile: OCI's `linux.seccomp`. Unknown actions, architectures, flags and operators are errors of reading; what else can be wrong
 /// says [`Profile::problems`].
@@ -141,6 +142,18 @@ impl Profile {
     #[must_use]
     pub fn notifies(&self) -> bool {
         self.syscalls.iter().any(|rule| rule.action == Action::Notify)
+    }
+
+    /// An error if anything is wrong with it, or a listener is missing where the caller has none.
+    pub(super) fn first_problem(&self, listener: bool) -> Result<(), CompileError> {
+        if let Some((pointer, reason)) = self.problems().into_iter().next() {
+            return Err(CompileError::Invalid { pointer, reason });
+        }
+        let asks = self.syscalls.iter().position(|rule| rule.action == Action::Notify);
+        match asks.filter(|_| self.listener_path.is_none() && !listener) {
+            Some(rule) => Err(CompileError::NoListener { rule }),
+            None => Ok(()),
+        }
     }
 
     /// What is wrong with it: a JSON pointer below the profile, and why. Empty if all is well.

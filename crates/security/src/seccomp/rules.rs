@@ -38,6 +38,16 @@ impl Decision {
     pub(super) fn always(outcome: Outcome) -> Self {
         Self { checks: Vec::new(), otherwise: outcome }
     }
+
+    /// What happens with these arguments.
+    pub(super) fn outcome(&self, args: &[u64; 6]) -> Outcome {
+        let holds = |condition: &Condition| {
+            let index = usize::try_from(condition.index).unwrap_or(usize::MAX);
+            args.get(index).is_some_and(|argument| condition.holds(*argument))
+        };
+        let first = self.checks.iter().find(|check| check.conditions.iter().all(holds));
+        first.map_or(self.otherwise, |check| check.outcome)
+    }
 }
 
 /// A rule for one system call.

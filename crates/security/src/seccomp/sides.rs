@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::action::Outcome;
-use super::arch::{Arch, X32_BIT};
+use super::arch::Arch;
 use super::error::{CompileError, Warning};
 use super::multiplexed;
 use super::options::Options;
@@ -77,8 +77,8 @@ fn spaces(arch: Arch, archs: &[Arch]) -> Vec<(u32, u32, Option<Arch>)> {
     if arch.token() != Arch::X86_64.token() {
         return vec![(0, u32::MAX, Some(arch))];
     }
-    let there = |arch: Arch| archs.contains(&arch).then_some(arch);
-    vec![(0, X32_BIT - 1, there(Arch::X86_64)), (X32_BIT, u32::MAX, there(Arch::X32))]
+    let space = |arch: Arch| (arch.numbers().0, arch.numbers().1, archs.contains(&arch).then_some(arch));
+    vec![space(Arch::X86_64), space(Arch::X32)]
 }
 
 /// What the numbers of one architecture come to.
