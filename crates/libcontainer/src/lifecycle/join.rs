@@ -34,7 +34,7 @@ pub(crate) fn join(
         // RACE: its files in /proc are closed to everyone once it has ended.
         if matches!(init.is_ending(), Ok(true)) { Error::new(ErrorKind::WrongState, text()) } else { error }
     })?;
-    let (known, labels) = (host.known(setgroups_denied), resolve::Labels::of(&state.config)?);
+    let (known, labels) = (host.known(setgroups_denied), resolve::Labels::of_process(&state.config)?);
     let mut setup = resolve::join(&state.config, &process, &accounts, namespaces, (known, &labels))?;
     setup.cgroup = group_setup(state);
     let ready = read_back_step(expected(host, &setup, links), state.places().to_vec());

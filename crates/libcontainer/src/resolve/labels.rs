@@ -22,13 +22,17 @@ impl Labels {
         Self { process: config.process_label.parse().ok(), mount }
     }
 
+    /// That of a process alone, for a join: see [`Labels::of`].
+    pub(crate) fn of_process(config: &Config) -> Result<Self> {
+        let process = Self::to_show(config).process;
+        Ok(Self { process: process.map(|label| known("/process_label", label)).transpose()?, mount: None })
+    }
+
     /// As the loaded policy has them: a name may be another one's alias, and the read-back is told the other one.
     pub(crate) fn of(config: &Config) -> Result<Self> {
-        let Self { process, mount } = Self::to_show(config);
-        let all = Self {
-            process: process.map(|label| known("/process_label", label)).transpose()?,
-            mount: mount.map(|label| known("/mount_config/mount_label", label)).transpose()?,
-        };
+        let mount = Self::to_show(config).mount;
+        let mount = mount.map(|label| known("/mount_config/mount_label", label)).transpose()?;
+        let all = Self { mount, ..Self::of_process(config)? };
         if let (Some(mounts), Some(label)) = (&config.mount_config, &all.mount) {
             for (index, (source, relabel)) in relabels(mounts, label) {
                 let pointer = format!("/mount_config/mounts/{index}/relabel");
