@@ -1,6 +1,9 @@
 //! SELinux: labels in force for every way to start a process, what they keep apart, and what happens where there are none.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends by panicking")]
 
+#[path = "selinux/made.rs"]
+mod made;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

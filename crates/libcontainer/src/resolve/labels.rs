@@ -30,9 +30,10 @@ impl Labels {
 
     /// As the loaded policy has them: a name may be another one's alias, and the read-back is told the other one.
     pub(crate) fn of(config: &Config) -> Result<Self> {
+        let process = Self::of_process(config)?;
         let mount = Self::to_show(config).mount;
         let mount = mount.map(|label| known("/mount_config/mount_label", label)).transpose()?;
-        let all = Self { mount, ..Self::of_process(config)? };
+        let all = Self { mount, ..process };
         if let (Some(mounts), Some(label)) = (&config.mount_config, &all.mount) {
             for (index, (source, relabel)) in relabels(mounts, label) {
                 let pointer = format!("/mount_config/mounts/{index}/relabel");
