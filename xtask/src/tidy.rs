@@ -8,12 +8,13 @@ use crate::source::{self, Source};
 use crate::traps;
 
 /// The only files with `unsafe` code, and why.
-const UNSAFE: [(&str, &str); 10] = [
+const UNSAFE: [(&str, &str); 11] = [
     ("crates/plan/init/main.rs", "the freestanding init"),
     ("crates/plan/init/arch.rs", "entry and system calls of the init"),
     ("crates/plan/src/launch/clone.rs", "clone3 with a shared address space"),
     ("crates/plan/src/launch/raw.rs", "calls that neither nix nor rustix wraps"),
     ("crates/thread/src/posix.rs", "pthread_create(3)"),
+    ("crates/security/src/seccomp/notify/raw.rs", "seccomp(2) and the ioctls of its listener"),
     ("crates/netlink/src/tun.rs", "ioctl of a tun device"),
     ("crates/cgroups/src/devices/bpf.rs", "bpf(2)"),
     ("crates/cgroups/tests/allocations.rs", "an allocator that counts"),

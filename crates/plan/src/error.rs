@@ -74,6 +74,12 @@ pub enum SealError {
         /// The call.
         call: &'static str,
     },
+    /// The host is to take the listener of a filter that was not loaded.
+    #[error("step {step}: a knock without a filter before it: nobody would answer")]
+    NoListener {
+        /// Index of the step.
+        step: usize,
+    },
     /// A seccomp filter without `no_new_privs` and without privileges.
     #[error("step {step}: seccomp without no_new_privs, after privileges were given up")]
     SeccompUnprivileged {

@@ -110,6 +110,7 @@ pub(crate) const PRCTL: Names = &[
     (38, "PR_SET_NO_NEW_PRIVS"),
     (39, "PR_GET_NO_NEW_PRIVS"),
     (47, "PR_CAP_AMBIENT"),
+    (crate::wire::KNOCK, "KNOCK"),
 ];
 pub(crate) const KEYCTL: Names = &[(1, "KEYCTL_JOIN_SESSION_KEYRING")];
 pub(crate) const SECUREBITS: Names = &[

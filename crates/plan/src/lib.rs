@@ -60,4 +60,4 @@ pub use stdio::{OpenStdio, Stdio};
 pub use step::{Label, Point};
 pub use terminal::{resize_terminal, terminal_size};
 pub use undo::Undo;
-pub use wire::{MAX_ARENA, MAX_STEPS};
+pub use wire::{KNOCK, MAX_ARENA, MAX_STEPS};

@@ -15,12 +15,14 @@ pub enum Class {
     Drops = 2,
     /// Sets `no_new_privs`.
     NoNewPrivs = 3,
-    /// Loads a filter: nothing but exec may follow.
+    /// Loads a filter: nothing but exec may follow, or one knock and then exec.
     Seccomp = 4,
     /// Replaces the program.
     Exec = 5,
     /// Gives up all but `CAP_SYS_ADMIN`, by which a filter can still be loaded.
     DropsToAdmin = 6,
+    /// Waits until the host has taken the listener of the filter before it.
+    Knock = 7,
 }
 
 impl Class {
@@ -35,6 +37,7 @@ impl Class {
             4 => Self::Seccomp,
             5 => Self::Exec,
             6 => Self::DropsToAdmin,
+            7 => Self::Knock,
             _ => return None,
         })
     }
@@ -45,6 +48,8 @@ impl Class {
 pub enum Breach {
     /// Something but exec stands after the filter.
     AfterSeccomp,
+    /// A knock that no filter answers.
+    NoListener,
     /// It needs what was given up before.
     Unprivileged,
     /// A filter after the loss of privileges needs `no_new_privs` or `CAP_SYS_ADMIN`.
@@ -57,6 +62,7 @@ pub struct Order {
     dropped: bool,
     admin: bool,
     filtered: bool,
+    knocked: bool,
     no_new_privs: bool,
 }
 
@@ -66,10 +72,12 @@ impl Order {
     /// # Errors
     /// If it may not stand there.
     pub fn pass(&mut self, class: Class) -> Result<(), Breach> {
-        if self.filtered && class != Class::Exec {
+        let knocks = class == Class::Knock && !self.knocked;
+        if self.filtered && class != Class::Exec && !knocks {
             return Err(Breach::AfterSeccomp);
         }
         match class {
+            Class::Knock if !self.filtered => return Err(Breach::NoListener),
             Class::Privileged if self.dropped => return Err(Breach::Unprivileged),
             Class::Seccomp if self.dropped && !self.no_new_privs && !self.admin => {
                 return Err(Breach::SeccompUnprivileged);
@@ -78,6 +86,7 @@ impl Order {
             Class::DropsToAdmin => (self.dropped, self.admin) = (true, true),
             Class::NoNewPrivs => self.no_new_privs = true,
             Class::Seccomp => self.filtered = true,
+            Class::Knock => self.knocked = true,
             Class::Plain | Class::Privileged | Class::Exec => {}
         }
         Ok(())

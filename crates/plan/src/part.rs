@@ -162,6 +162,7 @@ impl Step {
             Class::DropsToAdmin => order::Class::DropsToAdmin,
             Class::NoNewPrivs => order::Class::NoNewPrivs,
             Class::Seccomp => order::Class::Seccomp,
+            Class::Knock => order::Class::Knock,
             Class::Exec => order::Class::Exec,
         }
     }

@@ -170,6 +170,7 @@ fn order(steps: &[Step], first: usize, passed: &mut Passed) -> Result<(), SealEr
         let (class, call) = (step.order(), step.sys.name);
         passed.order.pass(class).map_err(|breach| match breach {
             Breach::AfterSeccomp => SealError::AfterSeccomp { step: index, call },
+            Breach::NoListener => SealError::NoListener { step: index },
             Breach::Unprivileged => {
                 SealError::Unprivileged { step: index, call, dropped: passed.dropped.unwrap_or(0) }
             }

@@ -17,6 +17,8 @@ pub(crate) enum Class {
     Exec,
     /// Loads a filter: nothing but exec may follow.
     Seccomp,
+    /// Waits until the host has taken the listener of the filter.
+    Knock,
     /// Sets `no_new_privs`.
     NoNewPrivs,
     /// Closes a descriptor.
@@ -119,6 +121,7 @@ table! {
     PRCTL_TELLS = "prctl" SYS_prctl Plain [Name(f::PRCTL), Memory, Int, Int, Int];
     PRCTL_SECUREBITS = "prctl" SYS_prctl Plain [Name(f::PRCTL), Flags(f::SECUREBITS), Int, Int, Int];
     PRCTL_BOUNDING = "prctl" SYS_prctl Privileged [Name(f::PRCTL), Int, Int, Int, Int];
+    PRCTL_KNOCK = "prctl" SYS_prctl Knock [Name(f::PRCTL), Memory];
     PRCTL_NO_NEW_PRIVS = "prctl" SYS_prctl NoNewPrivs [Name(f::PRCTL), Int, Int, Int, Int];
     SETGROUPS = "setgroups" SYS_setgroups Privileged [Int, Memory];
     SETRESGID = "setresgid" SYS_setresgid Privileged [Int, Int, Int];

@@ -16,7 +16,7 @@ pub const NOT_BEGUN: usize = 0x80;
 /// First word of an encoded plan.
 pub const MAGIC: u32 = 0x6e61_6c70;
 /// Changes with each change of this file; the embedded init and the encoder are always built together.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Length of the header in bytes.
 pub const HEADER: usize = 64;
 /// Length of one encoded step in bytes.
@@ -33,6 +33,8 @@ pub const NO_SLOT: u8 = 0xff;
 pub const SLOTS: usize = 255;
 /// Number of outcomes a step can name.
 pub const OUTCOMES: usize = 4;
+/// Option of prctl(2) by which the init has its host take the listener of a filter. The kernel has none of this number: it would say `EINVAL`.
+pub const KNOCK: u32 = 0x4c43_6b6e;
 /// Bit 33 of the flags of clone3(2). The constant of libc has the type of an int and the value 0.
 pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
@@ -76,6 +78,8 @@ pub enum Kind {
     Next = 12,
     /// Tell the host that the init waits, and go on with the part that it sends; its descriptors get out of the program's way.
     Continue = 13,
+    /// `prctl` with two words of 64 bits from the arena, which must be answered with 0: the init waits for that.
+    Knock = 14,
 }
 
 impl Kind {
@@ -97,6 +101,7 @@ impl Kind {
             11 => Self::Open,
             12 => Self::Next,
             13 => Self::Continue,
+            14 => Self::Knock,
             _ => return None,
         })
     }
@@ -203,21 +208,8 @@ impl Step {
         }
         let [n0, n1] = self.nr.to_le_bytes();
         let [k0, k1, k2, _] = kinds.to_le_bytes();
-        let [a0, a1, a2, a3] = self.aux.to_le_bytes();
-        let fixed = [
-            self.kind as u8 | (self.class as u8) << CLASS,
-            self.out,
-            n0,
-            n1,
-            k0,
-            k1,
-            k2,
-            self.log,
-            a0,
-            a1,
-            a2,
-            a3,
-        ];
+        let first = [self.kind as u8 | (self.class as u8) << CLASS, self.out, n0, n1];
+        let fixed = first.into_iter().chain([k0, k1, k2, self.log]).chain(self.aux.to_le_bytes());
         for (place, value) in bytes.iter_mut().zip(fixed) {
             *place = value;
         }

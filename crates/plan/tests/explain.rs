@@ -17,7 +17,7 @@ use libcontainer_plan::{
 type Build = fn(&mut Builder);
 
 /// Name of the files, and what stands in the plan before its exec.
-const PLANS: [(&str, Build); 15] = [
+const PLANS: [(&str, Build); 16] = [
     ("call", |plan| {
         let dir: Slot<Dir> = plan.openat2(At::Cwd, "/srv", How::DIR_IN_ROOT);
         plan.mkdirat(dir, "a b", 0o755).umask(0o22).close(dir);
@@ -93,6 +93,9 @@ const PLANS: [(&str, Build); 15] = [
         plan.setgroups(&(0..17).collect::<Vec<_>>()).setgroups(&[4, 2]).setresgid(100).setresuid(1000);
         plan.capset(CapMasks { effective: 1, permitted: 1, inheritable: 1 }).raise_ambient(0);
         plan.dumpable(true).no_new_privs().parent_death_signal(9).seccomp(&[0; 16], 0);
+    }),
+    ("listen", |plan| {
+        plan.no_new_privs().purpose("load the filter").listen(&[0; 16], 0, [0x5ec2e7, 0x5ec2e7]);
     }),
     ("descriptors", |plan| {
         let file: Slot<Pty> = plan.preset("standard output");

@@ -154,6 +154,23 @@ impl Builder {
         self
     }
 
+    /// Loads a filter that notifies, and waits until the host has taken its listener: [`Builder::seccomp`] with `SECCOMP_FILTER_FLAG_NEW_LISTENER`,
+    /// then `prctl(KNOCK, words)`, which the filter must turn into a notification, to be answered with 0. Nothing but exec may follow.
+    ///
+    /// The listener is a descriptor of the init that exec closes, and under a filter the init can't send it: so a step of the host's
+    /// between this one and [`Builder::await_exec`] has to find it, by pidfd_getfd(2), and answer. Nothing else ends the wait but the init's death.
+    pub fn listen(&mut self, program: &[u8], flags: u32, words: [u64; 2]) -> &mut Self {
+        const NEW_LISTENER: u32 = 1 << 3;
+        self.seccomp(program, flags | NEW_LISTENER);
+        self.knock(words)
+    }
+
+    pub(crate) fn knock(&mut self, words: [u64; 2]) -> &mut Self {
+        let words = Arg::Memory(self.arena.words(&words.map(Ok)), Memory::Opaque("secret"));
+        self.step_of(wire::Kind::Knock, &sys::PRCTL_KNOCK, [wire::KNOCK.into(), words]);
+        self
+    }
+
     /// Runs a program inside and waits for it: `clone3`, then `execve` in the child, then `wait4`. Its output goes to
     /// `output`. Any status but 0 ends the plan.
     pub fn hook(&mut self, hook: &Hook, input: Slot<File>, output: Slot<File>) -> &mut Self {

@@ -173,6 +173,7 @@ impl<S: Sys> Machine<'_, S> {
             Kind::Hook => self.hook(args),
             Kind::Reap => self.reap(args),
             Kind::Open => self.open(step, args[0]),
+            Kind::Knock => self.knock(nr, args),
             Kind::Next => self.enter_next().map(|()| 0),
             Kind::Continue => self.enter_received(args).map(|()| 0),
         }

@@ -59,6 +59,22 @@ impl<S: Sys> Machine<'_, S> {
         if self.sys.load_aux() == 0 { Ok(0) } else { Err(errno::ECANCELED) }
     }
 
+    /// `args`: the option, address of two words. What is no answer of the host's, such as one of another filter, is a difference.
+    pub(super) fn knock(&mut self, nr: usize, args: [usize; 6]) -> Result<usize, i32> {
+        let at = args[1].checked_sub(self.base).ok_or(errno::EINVAL)?;
+        let (first, second) = (self.long_word(at)?, self.long_word(at + 8)?);
+        match self.call(nr, [args[0], first, second, 0, 0, 0])? {
+            0 => Ok(0),
+            _ => Err(errno::EBADE),
+        }
+    }
+
+    fn long_word(&self, offset: usize) -> Result<usize, i32> {
+        let at = self.header.arena_at() + offset;
+        let half = |at| word(self.plan, at).ok_or(errno::EINVAL);
+        usize::try_from(u64::from(half(at + 4)?) << 32 | u64::from(half(at)?)).map_err(|_| errno::EINVAL)
+    }
+
     /// `args`: address of the signal set {SIGCHLD, SIGTERM}. Reaps until SIGTERM comes.
     pub(super) fn reap(&mut self, args: [usize; 6]) -> Result<usize, i32> {
         self.sys.store(board::STATE, board::STATE_REAPER);

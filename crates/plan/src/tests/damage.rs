@@ -27,6 +27,7 @@ fn everything() -> Plan {
         plan.reset_signals().expect_capabilities(CapMasks::default()).expect_groups(&[1, 2]);
         plan.notify_host("ready");
         plan.await_host("go");
+        plan.listen(&[0; 8], 0, [1, 2]);
         exec(plan);
     })
     .unwrap()

@@ -22,6 +22,7 @@ fn rule(error: &SealError) -> &'static str {
         SealError::Unprivileged { .. } => "Unprivileged",
         SealError::AfterSeccomp { .. } => "AfterSeccomp",
         SealError::SeccompUnprivileged { .. } => "SeccompUnprivileged",
+        SealError::NoListener { .. } => "NoListener",
         SealError::AfterCloseRange { .. } => "AfterCloseRange",
         SealError::BadEnd { .. } => "BadEnd",
         SealError::Deadlock { .. } => "Deadlock",
@@ -30,7 +31,7 @@ fn rule(error: &SealError) -> &'static str {
     }
 }
 
-const RULES: [&str; 14] = [
+const RULES: [&str; 15] = [
     "Nul",
     "TooManySteps",
     "TooManyBytes",
@@ -42,6 +43,7 @@ const RULES: [&str; 14] = [
     "Unprivileged",
     "AfterSeccomp",
     "SeccompUnprivileged",
+    "NoListener",
     "AfterCloseRange",
     "BadEnd",
     "Deadlock",
@@ -67,7 +69,7 @@ fn started(plan: &mut Builder) -> &mut Builder {
 /// `CAP_SYS_ADMIN` and nothing else.
 const ADMIN: CapMasks = CapMasks { effective: 1 << 21, permitted: 1 << 21, inheritable: 0 };
 
-const TABLE: [(&str, &str, Break); 38] = [
+const TABLE: [(&str, &str, Break); 41] = [
     ("Nul", r#""a\0b" contains a NUL byte"#, |plan| {
         plan.chdir("a\0b");
         exec(plan);
@@ -195,6 +197,18 @@ const TABLE: [(&str, &str, Break); 38] = [
             plan.seccomp(&[0; 8], 0).reap();
         },
     ),
+    ("AfterSeccomp", "step 2: prctl after the seccomp filter was loaded: only execve may follow", |plan| {
+        plan.listen(&[0; 8], 0, [1, 2]).knock([1, 2]);
+        exec(plan);
+    }),
+    ("AfterSeccomp", "step 2: setsid after the seccomp filter was loaded: only execve may follow", |plan| {
+        plan.listen(&[0; 8], 0, [1, 2]).setsid();
+        exec(plan);
+    }),
+    ("NoListener", "step 0: a knock without a filter before it: nobody would answer", |plan| {
+        plan.knock([1, 2]);
+        exec(plan);
+    }),
     ("SeccompUnprivileged", "step 1: seccomp without no_new_privs, after privileges were given up", |plan| {
         plan.capset(CapMasks::default()).seccomp(&[0; 8], 0);
         exec(plan);
@@ -280,14 +294,16 @@ fn every_rule_stands_in_the_table() {
 /// What looks like the plans above, and is sound.
 #[test]
 fn sound_neighbours_are_let_through() {
-    let sound: [(&str, Break); 9] = [
+    let sound: [(&str, Break); 10] = [
         ("seccomp before privileges are given up", |plan| {
             plan.seccomp(&[0; 8], 0);
             exec(plan);
         }),
+        ("a filter that notifies, and the knock", |plan| {
+            exec(plan.no_new_privs().listen(&[0; 8], 0, [1, 2]));
+        }),
         ("seccomp with no_new_privs", |plan| {
-            plan.no_new_privs().capset(CapMasks::default()).seccomp(&[0; 8], 0);
-            exec(plan);
+            exec(plan.no_new_privs().capset(CapMasks::default()).seccomp(&[0; 8], 0));
         }),
         ("seccomp by the one capability that is kept", |plan| {
             plan.capset(ADMIN).seccomp(&[0; 8], 0);

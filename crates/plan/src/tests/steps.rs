@@ -228,3 +228,19 @@ fn time_stamps_are_stored_only_when_asked_for() {
         assert_eq!(stamps, wanted);
     }
 }
+
+#[test]
+fn a_knock_passes_whole_words_and_takes_no_answer_but_0() {
+    let words = [u64::MAX - 1, 0x0102_0304_0506_0708];
+    let plan = plan(|plan| {
+        plan.no_new_privs().listen(&[0; 8], 1 << 4, words);
+    });
+    let mut table = Table::default();
+    assert_eq!(run(&plan, &mut table), (3, 0));
+    assert_eq!(table.calls[1].1[..2], [1, 1 << 4 | 1 << 3]);
+    let wanted = [crate::KNOCK as usize, usize::MAX - 1, 0x0102_0304_0506_0708, 0, 0, 0];
+    assert_eq!(table.calls[2], (number(libc::SYS_prctl), wanted));
+    for (answer, errno) in [(1, errno::EBADE), (-38, libc::ENOSYS), (-22, libc::EINVAL)] {
+        assert_eq!(run(&plan, &mut Table::answering(&[0, 3, answer])), (2, errno), "{answer}");
+    }
+}

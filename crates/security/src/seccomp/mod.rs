@@ -42,6 +42,7 @@ mod filter;
 mod instruction;
 mod interpret;
 mod multiplexed;
+pub mod notify;
 mod options;
 mod profile;
 mod ranges;

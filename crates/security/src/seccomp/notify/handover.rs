@@ -1,0 +1,75 @@
+//! From the init that loads a filter to the agent that listens.
+
+use std::os::fd::{BorrowedFd, RawFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use libcontainer_plan::{KNOCK, Pid};
+
+use super::error::NotifyError;
+use super::give::give;
+use super::knock::Knock;
+use super::listener::{Answer, Event, Listener, Notification};
+use super::take::take;
+use crate::seccomp::Arch;
+
+/// What is to be done with the listener of an init.
+#[derive(Clone, Copy, Debug)]
+pub struct Handover<'a> {
+    /// The socket of the agent, `listenerPath` of the profile.
+    pub path: &'a Path,
+    /// What the agent is told: JSON of a [`super::ProcessState`].
+    pub text: &'a str,
+    /// The bits with which the init knocks; without, only that it is a knock of that process is checked, which then must not have become its program.
+    pub knock: Option<&'a Knock>,
+    /// The listener's number is this or a higher one: one that the init was given has a lower one.
+    pub least: RawFd,
+    /// How long all of it may take.
+    pub limit: Duration,
+}
+
+/// Takes the listener of an init that runs [`libcontainer_plan::Builder::listen`], gives it to the agent, and lets the init go on.
+///
+/// The init is stopped in its knock until then, and nothing is answered if anything failed: it is for the caller to kill it.
+///
+/// # Errors
+/// Names what failed: the init ended first, its descriptors are closed to this user (`EACCES`, `EPERM`: its user is another, and it is not dumpable), nobody
+/// takes the message (`ENOENT`, `ECONNREFUSED`, `ECONNRESET`, `ETIMEDOUT`).
+pub fn hand_over(pid: Pid, pidfd: BorrowedFd<'_>, handover: &Handover<'_>) -> Result<(), NotifyError> {
+    let end = Instant::now() + handover.limit;
+    let listener = take(pid, pidfd, handover.least, end)?;
+    // ORDER: taken before the agent has the listener: it would find a call that it knows nothing of.
+    let call = knocked(&listener, pid, handover.knock, end)?;
+    give(handover.path, &listener, handover.text.as_bytes(), end)?;
+    listener.respond(call.id, Answer::Value(0))
+}
+
+/// The init is the only process that has the filter, so this is the first call of all.
+fn knocked(
+    listener: &Listener,
+    pid: Pid,
+    knock: Option<&Knock>,
+    end: Instant,
+) -> Result<Notification, NotifyError> {
+    let left = end.saturating_duration_since(Instant::now());
+    let call = match listener.receive(Some(left))? {
+        Event::Call(call) => call,
+        Event::TimedOut => {
+            let call = format!("wait for process {pid} to knock at its seccomp listener");
+            return Err(NotifyError::Call { call, errno: libc::ETIMEDOUT });
+        }
+        Event::Ended => {
+            return Err(NotifyError::Unexpected(format!("process {pid} has ended under its filter")));
+        }
+    };
+    let prctl = Arch::native().and_then(|native| native.number("prctl"));
+    let is_knock = Some(call.data.number) == prctl && call.data.args.first() == Some(&u64::from(KNOCK));
+    let is_ours = knock.is_none_or(|knock| knock.is(&call.data));
+    if i64::from(call.pid) == i64::from(pid.as_raw()) && is_knock && is_ours {
+        return Ok(call);
+    }
+    let (number, from) = (call.data.number, call.pid);
+    Err(NotifyError::Unexpected(format!(
+        "the first call that process {pid} leaves to its listener is {number} of process {from}, no knock"
+    )))
+}
