@@ -150,3 +150,30 @@ fn a_device_that_cannot_be_moved_stays_as_it_is() {
         first.destroy().unwrap();
     });
 }
+
+/// A namespace that was joined outlives the container, and would keep the device.
+#[test]
+fn a_device_comes_back_from_a_namespace_that_was_joined() {
+    on_a_host("device-joined", |place| {
+        device();
+        let (root, factory) = (rootfs(place), Factory::new().unwrap());
+        let holder = factory.create(place.join("a"), &networked(&root, Vec::new())).unwrap();
+        let pid = holder.init_pid().unwrap().unwrap();
+        let mut config = networked(&root, vec![network("net0")]);
+        let space = Namespace::Join(format!("/proc/{pid}/ns/net").into());
+        config.namespaces.set(NamespaceKind::Network, space);
+        for ended in [false, true] {
+            let process =
+                libcontainer::ProcessConfig::new(if ended { &["true"][..] } else { &["sleep", "1000"] });
+            let (container, mut process) = factory.run(place.join("b"), &config, process).unwrap();
+            assert!(on_the_host().is_none());
+            if ended {
+                process.wait().unwrap();
+            }
+            container.destroy().unwrap();
+            let (link, _) = on_the_host().unwrap();
+            assert_eq!((link.mtu, link.alias), (1400, None), "{ended}");
+        }
+        holder.destroy().unwrap();
+    });
+}

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use libcontainer_netlink::{Link, LinkKind, Name, Netlink, RemoteLink, Result as Answer};
 
@@ -26,8 +26,8 @@ pub(crate) enum Object {
     Bridge(LastPort),
     /// A link within a namespace that was joined, which outlives the container.
     Inside { made_as: Name, name: Name, mark: Mark },
-    /// A device that was moved.
-    Device(Device),
+    /// A device that was moved, and the namespace by whose path it was joined, if it was: that outlives the container.
+    Device(Device, Option<PathBuf>),
     /// A table of nf_tables; its name has random digits.
     Table(String),
     /// The pasta with this pid file.
@@ -60,7 +60,8 @@ impl Object {
             }
             "pasta" => vec![Self::Pasta(interface.pid_file.clone())],
             "host-device" => {
-                vec![Self::Device(Device { home: name(&interface.host_name)?, mark: mark() })]
+                let joined = (!state.ns_path.is_empty()).then(|| PathBuf::from(&state.ns_path));
+                vec![Self::Device(Device { home: name(&interface.host_name)?, mark: mark() }, joined)]
             }
             // Those of a namespace of the container's own go with it.
             "macvlan" | "ipvlan" if !state.ns_path.is_empty() => {
@@ -88,7 +89,10 @@ impl Object {
                 || format!("link {name}"),
                 |netlink| end_inside(netlink, &[*made_as, *name], |link| is_ours(link, made_as, mark)),
             ),
-            Self::Device(device) => device.bring_home(namespace),
+            Self::Device(device, Some(path)) if namespace.is_none() => {
+                device.bring_home(joined(path)?.as_ref())
+            }
+            Self::Device(device, _) => device.bring_home(namespace),
             Self::Table(name) => rules::remove(name),
             Self::Pasta(pid_file) => pasta::stop(pid_file),
         }
@@ -104,8 +108,17 @@ impl Object {
                 host.again(|| format!("link {name}"), |netlink| Ok(side::find(netlink, name)?.is_none()))
             }
             Self::Bridge(bridge) => bridge.is_ended(host),
-            Self::Inside { .. } | Self::Device(_) | Self::Table(_) | Self::Pasta(_) => Ok(false),
+            Self::Inside { .. } | Self::Device(..) | Self::Table(_) | Self::Pasta(_) => Ok(false),
         }
+    }
+}
+
+/// The namespace at a path, unless there is nothing any more: then who holds the namespace has the device.
+fn joined(path: &Path) -> Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),
+        Err(source) => Err(Error::Io { what: format!("open {}", path.display()), source }),
     }
 }
 
