@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use libcontainer_plan::{BoardFile, has_init_name, wait_readable};
+use libcontainer_plan::{BoardFile, End, end_of_pidfd, has_init_name, wait_readable};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
@@ -88,29 +88,33 @@ fn step(board: &BoardFile, state: &State, what: &str) -> String {
 }
 
 /// Why the exec did not come about, if it didn't, from the board file and from what is left of the init.
-///
-/// One that is killed in its exec, and reaped before it is looked at here, passes for a program that has ended.
 fn executed(store: &Store, state: &State, init: &Init, what: &str) -> Result<Option<Error>> {
     let board = board(store, what)?;
     if let Some(error) = told(&board, state, what) {
         return Ok(Some(error));
     }
+    let killed = |text: &str| {
+        Some(Error::new(ErrorKind::StartFailed, format!("{}: {text}", step(&board, state, what))))
+    };
     // A record of an earlier version does not say which step it is.
-    let before = state.first_exec != 0 && board.step < state.first_exec;
-    if before || died_as_init(init).map_err(|error| Error::io(what, error))? {
-        let text = format!("{}: the init was killed", step(&board, state, what));
-        return Ok(Some(Error::new(ErrorKind::StartFailed, text)));
+    if state.first_exec != 0 && board.step < state.first_exec {
+        return Ok(killed("the init was killed"));
     }
-    Ok(None)
-}
-
-/// Whether it has ended under the name of an init.
-fn died_as_init(init: &Init) -> io::Result<bool> {
-    match has_init_name(init.pid) {
+    let failed = |error| Error::io(what, error);
+    match (has_init_name(init.pid), wait_readable(init.pidfd.as_fd(), Some(Duration::ZERO)).map_err(failed)?)
+    {
         // A program of that name lives on.
-        Ok(is_named) => Ok(is_named && wait_readable(init.pidfd.as_fd(), Some(MOMENT))?),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(false),
-        Err(error) => Err(named(format!("read /proc/{}/comm", init.pid), error)),
+        (Ok(true), ended) if ended || wait_readable(init.pidfd.as_fd(), Some(MOMENT)).map_err(failed)? => {
+            Ok(killed("the init was killed"))
+        }
+        (Ok(_), _) => Ok(None),
+        (Err(error), true) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => {
+            // Reaped. KERNEL(6.15): where the kernel does not tell how it ended, it passes for a program that has.
+            let end = end_of_pidfd(init.pidfd.as_fd()).map(|ended| ended.end);
+            let signalled = matches!(end, Some(End::Killed(_)));
+            Ok(killed("its process was killed in it, or just behind").filter(|_| signalled))
+        }
+        (Err(error), _) => Err(failed(named(format!("read /proc/{}/comm", init.pid), error))),
     }
 }
 
