@@ -25,11 +25,26 @@ pub(crate) enum Bundle {
     User,
     /// The same with a range of ids, which newuidmap(1) maps.
     Ids,
+    /// What is seldom asked for: links that lead nowhere, idmapped binds, sysctls, a time namespace, more limits.
+    Odd,
+    /// Root's, in a user namespace of its own, with a network.
+    Mapped,
+    /// In a network namespace that was there before, with a device of the host.
+    Joined,
 }
 
 impl Bundle {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Full, Self::Terminal, Self::Many, Self::Systemd, Self::User, Self::Ids];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Full,
+        Self::Terminal,
+        Self::Many,
+        Self::Systemd,
+        Self::User,
+        Self::Ids,
+        Self::Odd,
+        Self::Mapped,
+        Self::Joined,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -39,6 +54,9 @@ impl Bundle {
             Self::Systemd => "systemd",
             Self::User => "user",
             Self::Ids => "ids",
+            Self::Odd => "odd",
+            Self::Mapped => "mapped",
+            Self::Joined => "joined",
         }
     }
 
@@ -92,6 +110,11 @@ pub(crate) fn config(bundle: Bundle, dir: &Path, tag: &str) -> Value {
         Bundle::Systemd => vec![privileged(), scope],
         Bundle::User => vec![user(&[(0, USER, 1)])],
         Bundle::Ids => vec![user(&[(0, USER, 1), (1, RANGE.0, RANGE.1 - 1)]), json!({"user": "u"})],
+        Bundle::Odd => vec![privileged(), group, odd(dir)],
+        Bundle::Mapped => {
+            vec![user(&[(0, RANGE.0, RANGE.1)]), json!({"user": "u", "cgroups": limits()}), group, network()]
+        }
+        Bundle::Joined => vec![privileged(), group, joined(dir)],
     };
     parts.into_iter().for_each(|part| merge(&mut config, part));
     config
@@ -104,13 +127,57 @@ fn privileged() -> Value {
         "mount_config": {"device_nodes": [
             {"type": "c", "path": "/dev/net/tun", "major_number": 10, "minor_number": 200, "uid": 5}
         ]},
+        "cgroups": limits()
+    })
+}
+
+fn limits() -> Value {
+    json!({
+        "memory": 67_108_864,
+        "cpu_shares": 512,
+        "cpu_quota": 50_000,
+        "cpu_period": 100_000,
+        "resources": {"pids": {"limit": 64}}
+    })
+}
+
+/// Lists replace those of the other configs.
+fn odd(dir: &Path) -> Value {
+    json!({
+        "namespaces": {"NEWCGROUP": true, "NEWTIME": true},
+        "time_offsets": {"monotonic": {"secs": 100}},
+        "domainname": "outside",
+        "working_dir": "/srv/missing/below",
+        "sysctl": {"kernel.msgmax": "4096", "net.ipv4.ip_forward": "1"},
+        "rlimits": [{"type": "RLIMIT_CORE", "soft": 0, "hard": 0}, {"type": "RLIMIT_NPROC", "soft": 100, "hard": 100}],
         "cgroups": {
-            "memory": 67_108_864,
-            "cpu_shares": 512,
-            "cpu_quota": 50_000,
-            "cpu_period": 100_000,
-            "resources": {"pids": {"limit": 64}}
+            "memory_reservation": 33_554_432,
+            "cpuset_cpus": "0",
+            "allow_all_devices": true
+        },
+        "mount_config": {
+            "readonly_fs": true,
+            "mounts": [
+                {"type": "bind", "source": dir.join("shared/file"), "destination": "/etc/resolv.conf"},
+                {"type": "bind", "source": dir.join("shared"), "destination": "/mnt/mapped", "options": ["idmap", "rw"],
+                 "uid_mappings": [{"container_id": 0, "host_id": RANGE.0, "size": 1000}],
+                 "gid_mappings": [{"container_id": 0, "host_id": RANGE.0, "size": 1000}]},
+                {"type": "tmpfs", "destination": "/tmp", "options": ["size=1m", "mode=1777"]},
+                {"type": "tmpfs", "destination": "/home", "options": ["size=1m", "tmpcopyup"]},
+                {"type": "mqueue", "destination": "/dev/mqueue"}
+            ]
         }
+    })
+}
+
+/// A device of the host is one end of a pair.
+fn joined(dir: &Path) -> Value {
+    let new = ["NEWNS", "NEWUTS", "NEWIPC", "NEWPID"].map(|kind| json!({"type": kind}));
+    let mut namespaces = new.to_vec();
+    namespaces.push(json!({"type": "NEWNET", "path": dir.join("netns")}));
+    json!({
+        "namespaces": namespaces,
+        "networks": [{"type": "host-device", "device": "fx1", "name": "dev0", "address": "10.78.0.2/24", "gateway": "10.78.0.1"}]
     })
 }
 

@@ -99,6 +99,7 @@ fn counted(options: &Options, report: &mut Report) -> Result<Vec<Point>> {
     for scene in &scenes {
         let answer = traced.get(scene.name).context("a command was not traced")?;
         if let Some(error) = answer.get("error").and_then(Value::as_str) {
+            eprintln!("{} fails without a fault: {error}", scene.name);
             report.broken.push(format!("{}: {error}", scene.name));
             all.push(Vec::new());
             continue;
@@ -117,7 +118,7 @@ fn counted(options: &Options, report: &mut Report) -> Result<Vec<Point>> {
     }
     let sizes: Vec<_> = all.iter().map(Vec::len).collect();
     let shares = sample::shares(&sizes, options.count);
-    Ok(all.iter().zip(shares).flat_map(|(points, count)| sample::some(points, count)).collect())
+    Ok(all.iter().zip(shares).flat_map(|(points, count)| sample::some(points, count, options.seed)).collect())
 }
 
 fn tried(points: &[Point], options: &Options, report: &mut Report) {

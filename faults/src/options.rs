@@ -11,6 +11,7 @@ pub(crate) const USAGE: &str = "cargo xtask faults [OPTION...]
 
   --all            every call with every errno; without it an even selection
   --count NUMBER   about so many trials [default: 900]
+  --seed NUMBER    another selection of the same size [default: 0]
   --command NAME   this command only; may be given more than once
   --who WHO        tool, child, init, or loader (before main; not tried otherwise)
   --errno ERRNO    EIO, LOST-EIO, KILL, KILL-AFTER, ...
@@ -27,6 +28,7 @@ pub(crate) const USAGE: &str = "cargo xtask faults [OPTION...]
 pub(crate) struct Options {
     pub(crate) all: bool,
     pub(crate) count: usize,
+    pub(crate) seed: usize,
     pub(crate) commands: Vec<String>,
     pub(crate) who: Option<Who>,
     pub(crate) errno: Option<String>,
@@ -54,6 +56,7 @@ impl Options {
                 "--verbose" => options.verbose = true,
                 "--calls" => options.calls = true,
                 "--count" => options.count = value()?.parse().context("--count wants a number")?,
+                "--seed" => options.seed = value()?.parse().context("--seed wants a number")?,
                 "--jobs" => options.jobs = value()?.parse().context("--jobs wants a number")?,
                 "--command" => options.commands.push(value()?.clone()),
                 "--who" => {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
-use libcontainer::network::netlink::{Index, LinkChange, Netlink};
+use libcontainer::network::netlink::{Index, LinkChange, Netlink, NewLink};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
@@ -47,7 +47,7 @@ impl Place {
             mount(Some(&program), &target, nothing, MsFlags::MS_BIND, nothing)
                 .with_context(|| format!("bind {}", program.display()))?;
         }
-        Netlink::open()?.set(&LinkChange::new(Index::LOOPBACK).up())?;
+        this.network()?;
         this.fill()?;
         Ok(this)
     }
@@ -68,6 +68,20 @@ impl Place {
         self.path(if bundle.is_user() { "user/state" } else { "state" })
     }
 
+    /// A loopback that is up, a pair of which one end is a container's, and another namespace.
+    fn network(&self) -> Result<()> {
+        let mut netlink = Netlink::open()?;
+        netlink.set(&LinkChange::new(Index::LOOPBACK).up())?;
+        netlink.add(&NewLink::veth("fx0".parse()?, "fx1".parse()?))?;
+        let target = self.path("netns");
+        fs::write(&target, "")?;
+        let made = std::thread::spawn(move || {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            mount(Some("/proc/thread-self/ns/net"), &target, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        });
+        made.join().ok().context("a thread")?.context("make a network namespace")
+    }
+
     fn fill(&self) -> Result<()> {
         for dir in ["state", "tmp", "user", "user/state", "user/tmp", "shared"] {
             fs::create_dir(self.path(dir))?;
@@ -83,8 +97,9 @@ impl Place {
         for dir in ["user", "user/state", "user/tmp"] {
             chown(self.path(dir), Some(USER), Some(USER))?;
         }
-        give(&self.path("user/rootfs"))?;
-        give(&self.path("ids/rootfs"))?;
+        for (bundle, owner) in [("user", USER), ("ids", USER), ("mapped", RANGE.0)] {
+            give(&self.path(bundle).join("rootfs"), owner)?;
+        }
         self.accounts()
     }
 
@@ -153,7 +168,7 @@ impl Place {
 }
 
 fn rootfs(root: &Path) -> Result<()> {
-    for dir in ["bin", "etc", "proc", "sys", "dev", "tmp", "home/u"] {
+    for dir in ["bin", "etc", "proc", "sys", "dev", "tmp", "home/u", "mnt/mapped", "mnt/shared"] {
         fs::create_dir_all(root.join(dir))?;
     }
     fs::copy(BUSYBOX, root.join("bin/busybox")).context(BUSYBOX)?;
@@ -162,15 +177,17 @@ fn rootfs(root: &Path) -> Result<()> {
         symlink("busybox", root.join("bin").join(name))?;
     }
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nu:x:1000:100::/home/u:/bin/sh\n")?;
+    // As in many images: it leads nowhere.
+    symlink("../run/systemd/resolve/stub-resolv.conf", root.join("etc/resolv.conf"))?;
     fs::write(root.join("etc/group"), "root:x:0:\nwheel:x:10:u\n")?;
     Ok(())
 }
 
-fn give(path: &Path) -> Result<()> {
-    std::os::unix::fs::lchown(path, Some(USER), Some(USER))?;
+fn give(path: &Path, owner: u32) -> Result<()> {
+    std::os::unix::fs::lchown(path, Some(owner), Some(owner))?;
     if path.is_dir() && !path.is_symlink() {
         for entry in fs::read_dir(path)? {
-            give(&entry?.path())?;
+            give(&entry?.path(), owner)?;
         }
     }
     Ok(())

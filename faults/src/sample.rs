@@ -72,13 +72,13 @@ fn point(scene: &str, one: &Counted, how: How) -> Point {
     Point { scene: scene.to_owned(), who: one.who, number: one.number, call: one.call.clone(), how }
 }
 
-/// `count` of a scene's trials, evenly spread over its calls; each with one of its faults, in turn.
-pub(crate) fn some(points: &[Point], count: usize) -> Vec<Point> {
+/// `count` of a scene's trials, evenly spread over its calls; each with one of its faults, in turn. Another `seed` has others, until all were had.
+pub(crate) fn some(points: &[Point], count: usize, seed: usize) -> Vec<Point> {
     if points.len() <= count || count == 0 {
         return points.to_vec();
     }
-    // A step that is prime to the number of faults of nearly every call: neighbours get different ones.
-    let chosen = |index: usize| points.get(index * points.len() / count).cloned();
+    let shift = seed % points.len().div_ceil(count);
+    let chosen = |index: usize| points.get((index * points.len() / count + shift) % points.len()).cloned();
     let mut all: Vec<_> = (0..count).filter_map(chosen).collect();
     all.dedup();
     all
@@ -118,10 +118,13 @@ mod tests {
     #[test]
     fn a_selection_is_spread_evenly() {
         let points = all("run", &counted(), &Options::default());
-        let some = some(&points, 5);
-        assert_eq!(some.len(), 5);
-        assert_eq!(some.first(), points.first());
-        assert!(some.iter().any(|point| point.who == Who::Init));
+        let first = some(&points, 5, 0);
+        assert_eq!(first.len(), 5);
+        assert_eq!(first.first(), points.first());
+        assert!(first.iter().any(|point| point.who == Who::Init));
+        assert!(first.iter().all(|point| !some(&points, 5, 1).contains(point)));
+        let had = |point: &Point| (0..points.len()).any(|seed| some(&points, 5, seed).contains(point));
+        assert!(points.iter().all(had));
         assert_eq!(shares(&[10_000, 100], 110), [100, 10]);
     }
 

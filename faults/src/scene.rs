@@ -29,6 +29,7 @@ pub(crate) struct Scene {
 pub(crate) const RUN: &str = "run --bundle BUNDLE ID true";
 const RUNNING: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000"];
 const SHORT: &[&str] = &["run --detach --bundle BUNDLE ID sleep 0.4"];
+const ENDED: &[&str] = &["run --keep --bundle BUNDLE ID true"];
 const CREATED: &[&str] = &["create --bundle BUNDLE ID sleep 1000"];
 const UPDATE: &str = "update --memory 64m --memory-swap 128m --pids-limit 50 --cpu-quota 20000 ID";
 /// It keeps the parent of the others' groups, and comes last by its name.
@@ -106,6 +107,34 @@ pub(crate) const SCENES: &[Scene] = &[
     of(Bundle::Ids, beginning(scene("run+ids", &[], RUN))),
     of(Bundle::Ids, beginning(scene("exec+ids", RUNNING, "exec ID true"))),
     of(Bundle::Ids, scene("delete+ids", RUNNING, "delete --force ID")),
+    of(Bundle::Odd, beginning(scene("run+odd", &[], RUN))),
+    of(Bundle::Odd, scene("create+odd", &[], "create --bundle BUNDLE ID sleep 1000")),
+    of(Bundle::Odd, beginning(scene("start+odd", CREATED, "start ID"))),
+    of(Bundle::Odd, beginning(scene("exec+odd", RUNNING, "exec --user 5:6 --cwd /tmp --env A=B ID true"))),
+    of(
+        Bundle::Odd,
+        scene(
+            "update+odd",
+            RUNNING,
+            "update --memory-reservation 32m --cpu-shares 256 --cpu-period 50000 --cpu-quota 25000 --cpuset-mems 0 ID",
+        ),
+    ),
+    of(Bundle::Odd, scene("delete+odd", RUNNING, "delete --force ID")),
+    of(Bundle::Mapped, beginning(scene("run+mapped", &[], RUN))),
+    of(Bundle::Mapped, beginning(scene("exec+mapped", RUNNING, "exec ID true"))),
+    of(Bundle::Mapped, scene("delete+mapped", RUNNING, "delete --force ID")),
+    of(Bundle::Joined, beginning(scene("run+joined", &[], RUN))),
+    of(Bundle::Joined, beginning(scene("exec+joined", RUNNING, "exec ID true"))),
+    of(Bundle::Joined, scene("delete+joined", RUNNING, "delete --force ID")),
+    beginning(scene("exec-detached", RUNNING, "exec --detach --user root ID sleep 1000")),
+    scene("delete-ended", ENDED, "delete ID"),
+    reading(scene("state-ended", ENDED, "state ID")),
+    reading(scene("stats-table", RUNNING, "stats ID")),
+    reading(scene("ps-json", RUNNING, "ps --format json ID")),
+    reading(scene("net-json", RUNNING, "net --format json ID")),
+    reading(scene("list-json", RUNNING, "list --format json")),
+    beginning(scene("try-net", &[], "try --net -- true")),
+    beginning(scene("try-warm", &[], "try --warm -- true")),
     of(Bundle::Systemd, beginning(scene("run+systemd", &[], RUN))),
     of(Bundle::Systemd, scene("create+systemd", &[], "create --bundle BUNDLE ID sleep 1000")),
     of(Bundle::Systemd, beginning(scene("exec+systemd", RUNNING, "exec ID true"))),
