@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::seccomp::SeccompCommand;
 use crate::size;
 
 const EXIT_CODES: &str = "\
@@ -92,6 +93,9 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// System call filters: check profiles, say what they do and how they differ
+    #[command(subcommand)]
+    Seccomp(SeccompCommand),
     /// Print the completion script of a shell
     Completion {
         /// Whose script

@@ -17,6 +17,7 @@ mod output;
 mod pid_file;
 mod program;
 mod root;
+mod seccomp;
 mod size;
 mod streams;
 mod timeline;
@@ -67,6 +68,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Config(args) => bundle::print(&root, &args),
         Command::Explain(args) => bundle::explain(&root, &args),
         Command::Check { json } => check::run(json),
+        Command::Seccomp(command) => seccomp::seccomp(&command),
         Command::Completion { shell } => completion::run(shell),
         Command::Inside => inside::run(),
     }

@@ -114,6 +114,9 @@ impl CapSet {
     /// The empty set.
     pub const EMPTY: Self = Self(0);
 
+    /// Every number, also those that no kernel has: [`CapSet::of_kernel`] makes it all that there are.
+    pub const ALL: Self = Self(u64::MAX);
+
     /// The set with these bits; bit 0 is `CAP_CHOWN`.
     #[must_use]
     pub fn from_bits(bits: u64) -> Self {
@@ -124,6 +127,12 @@ impl CapSet {
     #[must_use]
     pub fn all(last: u32) -> Self {
         Self(u64::MAX >> (63 - last.min(63)))
+    }
+
+    /// [`CapSet::ALL`] as the set of all capabilities up to number `last`; any other set as it is.
+    #[must_use]
+    pub fn of_kernel(self, last: u32) -> Self {
+        if self == Self::ALL { Self::all(last) } else { self }
     }
 
     /// The bits; bit 0 is `CAP_CHOWN`.
@@ -167,12 +176,16 @@ impl CapSet {
         (0..64).map(Capability).filter(move |capability| self.contains(*capability))
     }
 
-    /// The set of all names, each as [`Capability`] reads it; a name given twice counts once.
+    /// The set of all names, each as [`Capability`] reads it; a name given twice counts once. `ALL` stands for [`CapSet::ALL`].
     ///
     /// # Errors
     /// [`UnknownCapability`] with the first name that is unknown.
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, UnknownCapability> {
-        names.into_iter().map(str::parse).collect()
+        let one = |name: &str| match name.eq_ignore_ascii_case("ALL") {
+            true => Ok(Self::ALL),
+            false => name.parse().map(|capability: Capability| Self(capability.bit())),
+        };
+        names.into_iter().try_fold(Self::EMPTY, |set, name| Ok(set.or(one(name)?)))
     }
 }
 
@@ -262,6 +275,8 @@ mod tests {
         for text in ["", "CAP_", "BOGUS", "41", "CAP_64", "CHOWN "] {
             assert!(text.parse::<Capability>().is_err(), "{text}");
         }
+        assert_eq!(CapSet::from_names(["KILL", "all"]).unwrap().of_kernel(40).bits(), (1 << 41) - 1);
+        assert_eq!(CapSet::from_names(["KILL"]).unwrap().of_kernel(40).bits(), 1 << 5);
         let set = CapSet::from_names(["KILL", "CHOWN", "CAP_63"]).unwrap();
         assert_eq!(set.to_string(), "CHOWN,KILL,CAP_63");
         assert_eq!(CapSet::all(40).iter().count(), 41);

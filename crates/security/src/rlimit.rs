@@ -28,6 +28,9 @@ const NAMES: [&str; 16] = [
 pub struct Resource(u8);
 
 impl Resource {
+    /// `RLIMIT_CORE`: largest core dump, in bytes.
+    pub const CORE: Self = Self(4);
+
     /// The number, as prlimit(2) takes it.
     #[must_use]
     pub fn number(self) -> u32 {

@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use libcontainer::{Cgroup, Config};
+use libcontainer::security::CapSet;
+use libcontainer::security::seccomp::{Arch, default_profile};
+use libcontainer::{Cgroup, Config, Probe, Seccomp};
 use libcontainer_tests::Place;
 
 use crate::failure::Failure;
@@ -59,17 +61,22 @@ pub(crate) fn timed(place: &Place, command: &mut Command) -> Result<Duration, Fa
 
 /// One directory that serves all: container.json and config.json.
 pub(crate) fn bundle(place: &Place, config: &Config, args: &[&str]) -> Result<(), Failure> {
+    bundle_in(place, place.path(), config, args)
+}
+
+/// The same, in a directory of its own. The others get the same filter.
+pub(crate) fn bundle_in(place: &Place, dir: &Path, config: &Config, args: &[&str]) -> Result<(), Failure> {
     let args: Vec<String> = args.iter().copied().map(str::to_owned).collect();
     // The others make control groups too, and name them by the container.
     let config = Config { cgroups: Some(Cgroup::default()), args: args.clone(), ..config.clone() };
-    fs::write(place.join("container.json"), config.to_json()?)?;
-    let file = place.join("config.json");
+    fs::write(dir.join("container.json"), config.to_json()?)?;
+    let file = dir.join("config.json");
     if file.exists() {
         fs::remove_file(&file)?;
     }
     // The first that makes one does; if none does, the rows of both say what they lack.
     let made = |name: &&str| {
-        let spec = |program| timed(place, Command::new(program).arg("spec").current_dir(place.path()));
+        let spec = |program| timed(place, Command::new(program).arg("spec").current_dir(dir));
         program(name).is_ok_and(|program| spec(program).is_ok()) && file.is_file()
     };
     if !["crun", "runc"].iter().any(made) {
@@ -78,6 +85,13 @@ pub(crate) fn bundle(place: &Place, config: &Config, args: &[&str]) -> Result<()
     let mut spec: serde_json::Value = serde_json::from_slice(&fs::read(&file)?)?;
     spec["process"]["terminal"] = false.into();
     spec["process"]["args"] = serde_json::json!(args);
+    spec["root"]["path"] = serde_json::json!(config.rootfs);
+    if config.seccomp == Seccomp::Default {
+        let caps = CapSet::from_names(config.capabilities.iter().map(String::as_str))?;
+        let arch = Arch::native().ok_or("no architecture of seccomp's")?;
+        spec["linux"]["seccomp"] =
+            serde_json::to_value(default_profile(&caps, arch, Probe::current()?.version))?;
+    }
     Ok(fs::write(file, spec.to_string())?)
 }
 
@@ -102,10 +116,19 @@ impl<'a> Runtime<'a> {
 
     /// As [`Runtime::run`], with a container of that name.
     pub(crate) fn run_as(&self, id: &str, words: &[&str], behind: &[&str]) -> Result<Duration, Failure> {
+        self.run_of(self.place.path(), id, words, behind)
+    }
+
+    /// Runs the program of a bundle to its end.
+    pub(crate) fn run_bundle(&self, dir: &Path) -> Result<Duration, Failure> {
+        self.run_of(dir, &id(self.name), &["run"], &[])
+    }
+
+    fn run_of(&self, dir: &Path, id: &str, words: &[&str], behind: &[&str]) -> Result<Duration, Failure> {
         let mut command = Command::new(&self.program);
         command.arg("--root").arg(self.place.join("run").join(self.name)).args(words);
         if words.contains(&"run") {
-            command.arg("--bundle").arg(self.place.path());
+            command.arg("--bundle").arg(dir);
         }
         timed(self.place, command.arg(id).args(behind))
     }

@@ -36,6 +36,19 @@ pub(crate) fn rows<'a>(place: &Place, config: &Config, name: &str) -> Result<Vec
     Ok(rows)
 }
 
+/// A start until the program runs, with so many containers that stand by.
+pub(crate) fn row<'a>(
+    dir: &std::path::Path,
+    config: &Config,
+    name: &str,
+    ready: usize,
+) -> Result<Row<'a>, Failure> {
+    let template = Factory::new()?.template(dir.join("template"), config)?;
+    std::fs::create_dir_all(dir.join("template"))?;
+    template.keep_ready(ready)?;
+    Ok(Row::own(name, move || start(&template, Over::Running)))
+}
+
 /// What the template does by itself before and afterwards is not counted: nobody waits for it.
 fn start(template: &Template, over: Over) -> Result<Duration, Failure> {
     if !template.settle(PATIENCE) {

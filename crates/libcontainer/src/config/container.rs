@@ -60,7 +60,7 @@ pub struct Config {
     /// Clock offsets of a new time namespace: `monotonic` or `boottime`, seconds and nanoseconds.
     #[serde(skip_serializing_if = "unset")]
     pub time_offsets: BTreeMap<String, TimeOffset>,
-    /// Capabilities to keep; all others are dropped, an empty list drops all.
+    /// Capabilities to keep, `ALL` for all that the kernel has; all others are dropped, an empty list drops all.
     #[serde(skip_serializing_if = "unset")]
     pub capabilities: Vec<String>,
     /// The five sets one by one, instead of `capabilities`.

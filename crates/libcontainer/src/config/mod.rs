@@ -4,6 +4,7 @@
 mod cgroup;
 mod container;
 mod json;
+mod levels;
 mod namespace_kind;
 mod namespaces;
 mod rules;

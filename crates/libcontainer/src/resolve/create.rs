@@ -9,9 +9,10 @@ use libcontainer_security::plan::{Confinement, Identity};
 
 use super::Known;
 use super::accounts::Accounts;
+use super::capabilities::confinement;
 use super::labels::Labels;
 use super::mounts;
-use super::process::{confinement, process as program};
+use super::process::process as program;
 use crate::config::{Config, Namespace, NamespaceKind, TimeOffset};
 use crate::error::Result;
 use crate::process::ProcessConfig;
@@ -59,7 +60,7 @@ pub(crate) fn instance(
 ) -> Result<Instance> {
     let process = match process {
         Some((process, accounts)) => program(config, process, accounts, known)?,
-        None => reaper(config, known.probe, known.setgroups_denied),
+        None => reaper(config, known.probe, known.setgroups_denied)?,
     };
     Ok(Instance {
         keyring: keyring(config, id),
@@ -99,8 +100,8 @@ fn id_maps(config: &Config, probe: &Probe) -> Option<IdMapSetup> {
 }
 
 /// The reaper needs nothing: no capability, no environment.
-fn reaper(config: &Config, probe: &Probe, setgroups_denied: bool) -> ProcessSetup {
-    let bounding = confinement(config, probe);
+fn reaper(config: &Config, probe: &Probe, setgroups_denied: bool) -> Result<ProcessSetup> {
+    let bounding = confinement(config, probe)?;
     let confinement = Confinement {
         effective: 0,
         permitted: 0,
@@ -113,5 +114,5 @@ fn reaper(config: &Config, probe: &Probe, setgroups_denied: bool) -> ProcessSetu
         ..bounding
     };
     let identity = Identity { setgroups_denied, ..Identity::default() };
-    ProcessSetup { identity, confinement, umask: 0o022, cwd: "/".into(), ..ProcessSetup::default() }
+    Ok(ProcessSetup { identity, confinement, umask: 0o022, cwd: "/".into(), ..ProcessSetup::default() })
 }

@@ -1,6 +1,7 @@
 //! From a config to a setup: the only part that looks at the host before a start, by descriptors below the rootfs.
 
 mod accounts;
+mod capabilities;
 mod create;
 mod join;
 mod labels;

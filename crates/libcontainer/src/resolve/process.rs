@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use libcontainer_mount::IdMapping;
 use libcontainer_plan::Probe;
 use libcontainer_security::plan::{Attributes, Confinement, Identity};
-use libcontainer_security::{CapSet, Capability, ResolvedUser, resolve_user};
+use libcontainer_security::{CapSet, ResolvedUser, resolve_user};
 
 use super::Known;
 use super::accounts::Accounts;
+use super::capabilities::{confinement, grantable, known};
 use crate::config::{Config, NamespaceKind, process_problems};
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::ProcessConfig;
@@ -45,12 +46,13 @@ pub(crate) fn process(
         return Err(Error::problems("process", problems));
     }
     let env = without_doubles(env);
-    let mut confinement = confinement(config, probe);
+    let mut confinement = confinement(config, probe)?;
     known(&confinement)?;
     if let Some(names) = &process.capabilities {
         let set = CapSet::from_names(names.iter().map(String::as_str));
         let set =
             set.map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("/capabilities: {error}")))?;
+        let set = grantable(set, config, probe)?;
         let (bounding, effective) = (set.bits(), set.bits());
         confinement = Confinement {
             bounding,
@@ -62,7 +64,7 @@ pub(crate) fn process(
         };
         known(&confinement)?;
     }
-    let filter = filters.get(&config.seccomp, confinement.bounding)?;
+    let filter = filters.get(&config.seccomp, confinement.bounding, probe.version)?;
     // ORDER: with no_new_privs nothing is needed to load it.
     confinement.admin_until_exec = filter.is_some() && !confinement.no_new_privs;
     let identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups, setgroups_denied };
@@ -133,37 +135,6 @@ fn candidates(args: &[Vec<u8>], env: &[Vec<u8>]) -> Vec<PathBuf> {
     let found = env.iter().rev().find_map(|entry| entry.strip_prefix(b"PATH="));
     let dirs = found.unwrap_or(PATH.as_bytes()).split(|byte| *byte == b':');
     dirs.map(|dir| if dir.is_empty() { path(b".") } else { path(dir) }.join(path(name))).collect()
-}
-
-pub(super) fn confinement(config: &Config, probe: &Probe) -> Confinement {
-    let sets = config.capability_masks();
-    Confinement {
-        bounding: sets.bounding.bits(),
-        effective: sets.effective.bits(),
-        permitted: sets.permitted.bits(),
-        inheritable: sets.inheritable.bits(),
-        ambient: sets.ambient.bits(),
-        last_cap: probe.last_cap,
-        no_new_privs: config.no_new_privileges,
-        parent_death_signal: (config.parent_death_signal != 0).then_some(config.parent_death_signal),
-        admin_until_exec: false,
-        securebits: config.securebits_mask(),
-    }
-}
-
-/// Capabilities have numbers, also such as this kernel has not: it would leave those out.
-fn known(confinement: &Confinement) -> Result<()> {
-    let Confinement { bounding, effective, permitted, inheritable, ambient, last_cap, .. } = *confinement;
-    let all = CapSet::from_bits(bounding | effective | permitted | inheritable | ambient);
-    match all.iter().find(|capability| capability.number() > last_cap) {
-        None => Ok(()),
-        Some(capability) => {
-            let last = Capability::from_number(last_cap).map_or_else(String::new, |last| last.to_string());
-            let text =
-                format!("/capabilities: {capability}: this kernel's last one is {last} (number {last_cap})");
-            Err(Error::new(ErrorKind::InvalidConfig, text))
-        }
-    }
 }
 
 fn attributes(config: &Config) -> Attributes {

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use libcontainer_security::seccomp::{Arch, Filter, Options, Profile, compile};
+use libcontainer_security::CapSet;
+use libcontainer_security::seccomp::{Arch, Filter, Kernel, Options, Profile, compile, default_profile};
 
 use crate::config::Seccomp;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,7 +17,12 @@ impl Filters {
     ///
     /// # Errors
     /// What is wrong with the profile.
-    pub(super) fn get(&self, seccomp: &Seccomp, bounding: u64) -> Result<Option<Arc<Filter>>> {
+    pub(super) fn get(
+        &self,
+        seccomp: &Seccomp,
+        bounding: u64,
+        kernel: Kernel,
+    ) -> Result<Option<Arc<Filter>>> {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((of, capabilities, filter)) = &*last {
             if of == seccomp && *capabilities == bounding {
@@ -24,8 +30,10 @@ impl Filters {
             }
         }
         let filter = match seccomp {
-            // Until there is a default profile.
-            Seccomp::Default | Seccomp::Unconfined => return Ok(None),
+            Seccomp::Unconfined => return Ok(None),
+            Seccomp::Default => {
+                Arc::new(compiled(&default_profile(&CapSet::from_bits(bounding), native()?, kernel))?)
+            }
             Seccomp::Profile(profile) => Arc::new(compiled(profile)?),
         };
         *last = Some((seccomp.clone(), bounding, Arc::clone(&filter)));
@@ -34,12 +42,18 @@ impl Filters {
 }
 
 fn compiled(profile: &Profile) -> Result<Filter> {
-    let invalid = |text: String| Error::new(ErrorKind::InvalidConfig, text);
-    let native = Arch::native().ok_or_else(|| {
-        invalid("seccomp: no filter can be compiled for the architecture of this program".to_owned())
-    })?;
     // Its pointers begin with "seccomp/".
-    compile(profile, &Options::new(native)).map_err(|error| invalid(format!("/{error}")))
+    compile(profile, &Options::new(native()?)).map_err(|error| invalid(format!("/{error}")))
+}
+
+fn native() -> Result<Arch> {
+    let text =
+        "/seccomp: no filter can be made for the architecture of this program; \"unconfined\" has none";
+    Arch::native().ok_or_else(|| invalid(text.to_owned()))
+}
+
+fn invalid(text: String) -> Error {
+    Error::new(ErrorKind::InvalidConfig, text)
 }
 
 #[cfg(test)]
@@ -48,6 +62,8 @@ mod tests {
     use libcontainer_security::seccomp::{Action, Rule};
 
     use super::*;
+
+    const KERNEL: Kernel = (6, 1);
 
     fn refusing(name: &str) -> Seccomp {
         let mut profile = Profile::new(Action::Allow);
@@ -58,19 +74,23 @@ mod tests {
     #[test]
     fn the_same_profile_is_compiled_once() {
         let filters = Filters::default();
-        let first = filters.get(&refusing("reboot"), 1).unwrap().unwrap();
-        let again = filters.get(&refusing("reboot"), 1).unwrap().unwrap();
+        let first = filters.get(&refusing("reboot"), 1, KERNEL).unwrap().unwrap();
+        let again = filters.get(&refusing("reboot"), 1, KERNEL).unwrap().unwrap();
         assert!(Arc::ptr_eq(&first, &again));
-        let other = filters.get(&refusing("acct"), 1).unwrap().unwrap();
+        let other = filters.get(&refusing("acct"), 1, KERNEL).unwrap().unwrap();
         assert_ne!(other, first);
-        assert!(filters.get(&Seccomp::Unconfined, 1).unwrap().is_none());
+        assert!(filters.get(&Seccomp::Unconfined, 1, KERNEL).unwrap().is_none());
+        let few = filters.get(&Seccomp::Default, 0, KERNEL).unwrap().unwrap();
+        let more = filters.get(&Seccomp::Default, 1 << 21, KERNEL).unwrap().unwrap();
+        assert_ne!(few, more, "CAP_SYS_ADMIN comes with system calls of its own");
     }
 
     #[test]
     fn what_is_wrong_is_pointed_at() {
         let mut profile = Profile::new(Action::Errno);
         profile.syscalls.push(Rule::new(&["read"], Action::Notify));
-        let error = Filters::default().get(&Seccomp::Profile(Box::new(profile)), 0).unwrap_err().to_string();
+        let error =
+            Filters::default().get(&Seccomp::Profile(Box::new(profile)), 0, KERNEL).unwrap_err().to_string();
         assert!(error.starts_with("/seccomp/syscalls/0: SCMP_ACT_NOTIFY without listenerPath"), "{error}");
     }
 }

@@ -77,7 +77,10 @@ impl Config {
 
     /// The five sets that the config asks for. Unknown names are left out: validation has reported them.
     pub(crate) fn capability_masks(&self) -> Capabilities {
-        let set = |names: &[String]| names.iter().filter_map(|name| name.parse().ok()).collect::<CapSet>();
+        let set = |names: &[String]| {
+            let known = names.iter().filter_map(|name| CapSet::from_names([name.as_str()]).ok());
+            known.fold(CapSet::EMPTY, CapSet::or)
+        };
         match &self.capability_sets {
             Some(sets) => Capabilities {
                 bounding: set(&sets.bounding),
