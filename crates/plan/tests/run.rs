@@ -186,6 +186,20 @@ fn looked_at(path: &str, magic: u32, content: &[u8]) -> bool {
 }
 
 #[test]
+fn what_a_file_begins_with_is_looked_at() {
+    for (beginning, wanted) in [("Lin", true), ("Linux\n", true), ("Linux\n\n", false), ("LiX", false)] {
+        let (ended, _) = run(|plan, streams| {
+            let how = How { flags: libc::O_RDONLY, ..How::TRUSTED };
+            let file: Slot<File> = plan.openat2(At::Cwd, "/proc/sys/kernel/ostype", how);
+            plan.expect_beginning(file, beginning.as_bytes()).close(file);
+            shell(plan, streams, "true");
+        });
+        let differs = ended.is_err_and(|error| matches!(error.failure.cause, Cause::Mismatch));
+        assert_eq!(!differs, wanted, "{beginning:?}");
+    }
+}
+
+#[test]
 fn the_type_of_a_filesystem_and_what_a_file_holds_are_looked_at() {
     const PROC: u32 = 0x9fa0;
     let path = "/proc/sys/kernel/ostype";

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod accounts;
+pub mod apparmor;
 mod capability;
 mod error;
 mod id_map;

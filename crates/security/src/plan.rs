@@ -7,7 +7,7 @@ pub use scheduling::{Attributes, affinity, attributes, limits};
 
 use libcontainer_plan::{Builder, CapMasks};
 
-pub use attribute::{label, open_attribute, open_proc};
+pub use attribute::{apparmor_profile, label, open_attribute, open_proc};
 
 /// Who the program runs as: credentials(7). Real, effective, saved and filesystem ids are all the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

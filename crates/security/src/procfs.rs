@@ -18,11 +18,9 @@ fn open(path: &str, flags: OFlag) -> io::Result<File> {
     if fstatfs(&proc)?.filesystem_type() != PROC_SUPER_MAGIC {
         return Err(io::Error::from_raw_os_error(libc::ENOTSUP));
     }
-    // Neither links nor another mount.
-    let beneath = ResolveFlag::RESOLVE_BENEATH
-        | ResolveFlag::RESOLVE_NO_SYMLINKS
-        | ResolveFlag::RESOLVE_NO_MAGICLINKS
-        | ResolveFlag::RESOLVE_NO_XDEV;
+    // No other mount, and no way out of this one. Other links than those the kernel follows nobody can make there: `thread-self`.
+    let beneath =
+        ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS | ResolveFlag::RESOLVE_NO_XDEV;
     Ok(openat2(&proc, path, OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(beneath))?.into())
 }
 

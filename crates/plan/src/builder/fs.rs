@@ -183,11 +183,21 @@ impl Builder {
 
     /// `pread64(file, 0)`: the file must hold exactly these bytes.
     pub fn expect_content(&mut self, file: Slot<File>, wanted: &[u8]) -> &mut Self {
-        let len = u32::try_from(wanted.len()).unwrap_or(u32::MAX);
         // One byte more, or a file that only begins like this one would pass.
-        let (got, wanted) = (self.arena.room(wanted.len().saturating_add(1)), self.arena.bytes(wanted));
-        let buffer = Arg::Memory(got, Memory::Opaque("buffer"));
-        let args = [file.into(), buffer, len.saturating_add(1).into(), 0_u32.into()];
+        self.expect_read(file, wanted, wanted.len().saturating_add(1))
+    }
+
+    /// As [`Builder::expect_content`]; more may follow.
+    pub fn expect_beginning(&mut self, file: Slot<File>, wanted: &[u8]) -> &mut Self {
+        self.expect_read(file, wanted, wanted.len())
+    }
+
+    fn expect_read(&mut self, file: Slot<File>, wanted: &[u8], room: usize) -> &mut Self {
+        let number = |length| u32::try_from(length).unwrap_or(u32::MAX);
+        let len = number(wanted.len());
+        let (got, wanted) = (self.arena.room(room), self.arena.bytes(wanted));
+        let args =
+            [file.into(), Arg::Memory(got, Memory::Opaque("buffer")), number(room).into(), 0_u32.into()];
         self.step_of(StepKind::Expect, &sys::PREAD64, args).aux = len;
         self.compare(&sys::PREAD64, got, wanted, len, Memory::Bytes(len))
     }

@@ -1,7 +1,8 @@
-//! Labels of SELinux: the files in `/proc/self/attr`, proc_pid_attr(5).
+//! Labels of SELinux and AppArmor: the files in `/proc/self/attr`, proc_pid_attr(5).
 
 use libcontainer_plan::{At, Builder, Dir, File, How, Resolve, Slot};
 
+use crate::apparmor::Transition;
 use crate::selinux::{Attribute, Context};
 
 /// `PROC_SUPER_MAGIC` of statfs(2).
@@ -37,6 +38,19 @@ pub fn label(plan: &mut Builder, proc: Slot<Dir>, attribute: Attribute, context:
     // The kernel counts the NUL at the end.
     let shown = [text.as_bytes(), b"\0"].concat();
     plan.expect_content(file, &shown).close(file);
+}
+
+/// Puts the program under a profile of AppArmor when it is run, and reads that back: openat2(2), write(2), pread(2), a comparison, close(2). None of them
+/// may fail; a difference ends the plan with `EBADE`. A profile that is not loaded answers the write with `ENOENT`, one that the init's own profile
+/// does not let it change to with `EACCES`, and with `no_new_privs` with `EPERM`.
+///
+/// ORDER: it takes no capability and holds until exec, also for a respawned init, so it may stand before or behind the loss of privileges.
+pub fn apparmor_profile(plan: &mut Builder, proc: Slot<Dir>, profile: &Transition) {
+    plan.purpose(format!("put the program under the AppArmor profile {profile}"));
+    // Not `exec`, which is that of whichever module comes first.
+    let file = open_attribute(plan, proc, "apparmor/exec");
+    plan.write(file, profile.command().as_bytes());
+    plan.expect_beginning(file, profile.shown().as_bytes()).close(file);
 }
 
 fn what(attribute: Attribute) -> &'static str {
