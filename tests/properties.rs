@@ -111,7 +111,7 @@ proptest! {
 
     #[test]
     fn valid_configs_seal(config in configs()) {
-        let facts = Facts { euid: 0, allow_unsupported: true };
+        let facts = Facts { euid: 0 };
         prop_assume!(config.problems(&facts).is_empty());
         let factory = Factory::with_probe(Probe::linux(6, 1));
         for process in [None, Some(ProcessConfig::new(["sh"]))] {

@@ -138,9 +138,7 @@ impl Error {
 
     #[cold]
     pub(crate) fn problems(what: impl Into<String>, problems: Vec<Problem>) -> Self {
-        let unsupported = problems.iter().all(|problem| problem.message.contains("not supported yet"));
-        let kind = if unsupported { ErrorKind::Unsupported } else { ErrorKind::InvalidConfig };
-        Self::make(kind, what.into(), Source::Problems(problems))
+        Self::make(ErrorKind::InvalidConfig, what.into(), Source::Problems(problems))
     }
 
     #[cold]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, Propagation};
+use libcontainer_security::apparmor::Transition;
 use libcontainer_security::plan::{Attributes, Confinement, Identity};
 use libcontainer_security::seccomp::Filter;
 use libcontainer_security::selinux::{Context, Relabel};
@@ -33,6 +34,8 @@ pub(crate) struct Setup {
     pub(crate) cwd: PathBuf,
     /// SELinux.
     pub(crate) label: Option<LabelSetup>,
+    /// AppArmor.
+    pub(crate) apparmor: Option<Transition>,
     /// Sources of binds that get labels before there is an init.
     pub(crate) relabels: Vec<(PathBuf, Relabel)>,
 }
@@ -219,6 +222,7 @@ pub(crate) struct JoinSetup {
     pub(crate) dumpable: bool,
     pub(crate) keyring: Option<String>,
     pub(crate) label: Option<LabelSetup>,
+    pub(crate) apparmor: Option<Transition>,
     pub(crate) cgroup: Option<CgroupSetup>,
     /// CPUs on the way into the container.
     pub(crate) affinity: Option<NumberList>,

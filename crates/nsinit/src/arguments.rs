@@ -87,6 +87,11 @@ pub(crate) enum Command {
     Config(FileArgs),
     /// Print the plan of a container.json without running it; needs no root
     Explain(ExplainArgs),
+    /// List, show, load or remove profiles of AppArmor
+    Apparmor {
+        #[command(subcommand)]
+        command: Option<Apparmor>,
+    },
     /// Tell what this host supports, what is missing and how to get it
     Check {
         /// Print JSON
@@ -105,6 +110,36 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Inside,
 }
+
+/// Subcommands of `apparmor`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Apparmor {
+    /// List profiles that are loaded, with their modes; needs root, and is the default
+    List,
+    /// Print the text of the default profile
+    Show {
+        /// Name of the profile
+        #[arg(default_value = DEFAULT_PROFILE)]
+        name: String,
+    },
+    /// Load profiles, in place of those of the same names
+    Load {
+        /// File with the text of profiles
+        #[arg(required_unless_present = "default")]
+        file: Option<PathBuf>,
+        /// The default profile, under this name
+        #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = DEFAULT_PROFILE, conflicts_with = "file")]
+        default: Option<String>,
+    },
+    /// Remove a profile: what runs under it is unconfined then
+    Remove {
+        /// Name of the profile
+        name: String,
+    },
+}
+
+/// What the default profile is called if nobody says otherwise.
+const DEFAULT_PROFILE: &str = "libcontainer-default";
 
 /// Shells that have completion scripts.
 #[derive(Clone, Copy, Debug, ValueEnum)]

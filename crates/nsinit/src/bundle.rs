@@ -71,7 +71,7 @@ pub(crate) fn print(root: &State, args: &FileArgs) -> Outcome {
     let mut config = load_file(&args.path, args.strict)?;
     root.adapt(&mut config);
     let printed = say!("{}", config.to_json()?);
-    let facts = libcontainer::Facts { euid: nix::unistd::geteuid().as_raw(), allow_unsupported: false };
+    let facts = libcontainer::Facts { euid: nix::unistd::geteuid().as_raw() };
     let problems = config.problems(&facts);
     for problem in &problems {
         note(format_args!("{problem}"));

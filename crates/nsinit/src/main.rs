@@ -1,6 +1,7 @@
 //! `nsinit`: containers from the command line.
 #![forbid(unsafe_code)]
 
+mod apparmor;
 mod arguments;
 mod bundle;
 mod check;
@@ -67,6 +68,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Delete { force, id } => lifecycle::delete(&root, &id, force),
         Command::Config(args) => bundle::print(&root, &args),
         Command::Explain(args) => bundle::explain(&root, &args),
+        Command::Apparmor { command } => apparmor::run(command.unwrap_or(arguments::Apparmor::List)),
         Command::Check { json } => check::run(json),
         Command::Seccomp(command) => seccomp::seccomp(&command),
         Command::Completion { shell } => completion::run(shell),

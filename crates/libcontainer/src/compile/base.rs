@@ -48,7 +48,7 @@ pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     plan.purpose("clear the umask").umask(0);
     // A new session: no signal from the host's terminal, no controlling terminal to inject into.
     plan.purpose("start a session").setsid();
-    label::label(plan, setup.label.as_ref());
+    label::label(plan, setup.label.as_ref(), setup.apparmor.as_ref());
     be_born(plan, setup);
     enter_namespaces(plan, setup, &joined);
     // ORDER: only now has the init its last pid.

@@ -39,6 +39,12 @@ pub(crate) fn create(
         plan.host(step);
     }
     finish(plan, instance, &given, terminal);
+    if instance.start == StartSetup::Run {
+        plan.await_exec();
+        for step in host.executed {
+            plan.host(step);
+        }
+    }
     Ok(Compiled { plan: std::mem::take(plan).seal()?, given })
 }
 
@@ -104,7 +110,4 @@ fn finish(plan: &mut Builder, instance: &Instance, given: &Given, terminal: Opti
         plan.purpose("wait for the start").await_byte(start);
     }
     process::exec(plan, &instance.process);
-    if instance.start == StartSetup::Run {
-        plan.await_exec();
-    }
 }

@@ -15,6 +15,8 @@ pub(crate) struct HostSteps {
     pub(crate) first: Vec<HostStep>,
     /// When the init is ready: read back, commit.
     pub(crate) ready: Vec<HostStep>,
+    /// When the program has taken the place of the init.
+    pub(crate) executed: Vec<HostStep>,
 }
 
 /// Slots that the facade fills at launch.

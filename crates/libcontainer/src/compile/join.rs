@@ -11,7 +11,7 @@ use crate::setup::JoinSetup;
 pub(crate) fn join(
     setup: &JoinSetup,
     born: Vec<HostStep>,
-    ready: Vec<HostStep>,
+    [ready, executed]: [Vec<HostStep>; 2],
 ) -> Result<Compiled, SealError> {
     let plan = &mut Builder::new();
     let mut given = Given::default();
@@ -34,7 +34,7 @@ pub(crate) fn join(
     given.tasks = group::enter(plan, setup.cgroup.as_ref());
     plan.purpose("mark all descriptors").mark_all_cloexec(0);
     plan.purpose("start a session").setsid();
-    label::label(plan, setup.label.as_ref());
+    label::label(plan, setup.label.as_ref(), setup.apparmor.as_ref());
     if setup.dumpable {
         // ORDER: before it joins: it is seen by none but the host's own user.
         plan.purpose("let the host set limits").dumpable(true);
@@ -69,6 +69,9 @@ pub(crate) fn join(
     plan.purpose("wait for the commit").await_host("committed");
     process::exec(plan, &setup.process);
     plan.await_exec();
+    for step in executed {
+        plan.host(step);
+    }
     Ok(Compiled { plan: std::mem::take(plan).seal()?, given })
 }
 

@@ -115,7 +115,7 @@ pub struct Config {
     /// Control group and limits.
     #[serde(skip_serializing_if = "unset")]
     pub cgroups: Option<Cgroup>,
-    /// AppArmor profile.
+    /// AppArmor profile of the program and of each that joins; `&NAME` adds it to that of the caller.
     #[serde(skip_serializing_if = "unset")]
     pub apparmor_profile: String,
     /// SELinux label of the process.

@@ -100,7 +100,7 @@ pub(super) fn draft(part: &Part, own: &Own) -> Result<(Arc<Draft>, libcontainer_
 
 /// The plan by which it would be made; runs nothing.
 pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConfig>) -> Result<Plan> {
-    let facts = Facts { euid: host.probe.euid, allow_unsupported: true };
+    let facts = Facts { euid: host.probe.euid };
     check(config, &facts)?;
     let config = &*resolve::with_joined_network(config);
     let start = if process.is_some() { StartSetup::Wait } else { StartSetup::Reaper };

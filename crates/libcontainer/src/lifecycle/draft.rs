@@ -13,6 +13,7 @@ use nix::sys::stat::Mode;
 
 use super::readback::Expected;
 use super::relabel::relabel_steps;
+use super::under;
 use crate::compile::HostSteps;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -168,7 +169,8 @@ impl Draft {
         let mut born = born(setup);
         born.extend(group.born);
         let ready = vec![self.read_back_step()];
-        HostSteps { before, born, meanwhile, first: Vec::new(), ready }
+        let executed = under::step(setup.apparmor.as_ref()).into_iter().collect();
+        HostSteps { before, born, meanwhile, first: Vec::new(), ready, executed }
     }
 
     /// The host steps by which one that stands by gets its program: while the init takes it, and when it is ready.

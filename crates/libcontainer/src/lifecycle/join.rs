@@ -11,6 +11,7 @@ use super::draft::oom_step;
 use super::host::Host;
 use super::inside::{Inside, look};
 use super::readback::Expected;
+use super::under;
 use crate::compile::{self, Compiled};
 use crate::config::NamespaceKind;
 use crate::error::{Error, ErrorKind, Result, as_io};
@@ -38,9 +39,10 @@ pub(crate) fn join(
     let mut setup = resolve::join(&state.config, &process, &accounts, namespaces, (known, &labels))?;
     setup.cgroup = group_setup(state);
     let ready = read_back_step(expected(host, &setup, links), state.places().to_vec());
+    let executed = under::step(setup.apparmor.as_ref()).into_iter().collect();
     let born = born(host, state);
-    let Compiled { plan, given } =
-        compile::join(&setup, born, vec![ready]).map_err(|error| Error::seal(what.clone(), error))?;
+    let Compiled { plan, given } = compile::join(&setup, born, [vec![ready], executed])
+        .map_err(|error| Error::seal(what.clone(), error))?;
     let (mut opened, preserved) = process.open().map_err(|error| Error::io(what.clone(), error))?;
     let mut launch = host.launch(plan);
     for (slot, fd) in given.stdio.into_iter().flatten().zip(opened.theirs.drain(..)) {
@@ -77,7 +79,9 @@ pub(crate) fn explain(host: &Host, state: &State, process: &ProcessConfig) -> Re
     let known = (host.known(denied), &resolve::Labels::to_show(config));
     let mut setup = resolve::join(config, process, &accounts, flags, known)?;
     setup.cgroup = group_setup(state);
-    Ok(compile::join(&setup, Vec::new(), Vec::new()).map_err(|error| Error::seal("explain", error))?.plan)
+    Ok(compile::join(&setup, Vec::new(), Default::default())
+        .map_err(|error| Error::seal("explain", error))?
+        .plan)
 }
 
 /// What is read back of the init. `links` are the namespaces of the container's first process.

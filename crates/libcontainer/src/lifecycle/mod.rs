@@ -16,6 +16,7 @@ mod recover;
 mod relabel;
 mod release;
 mod sweep;
+mod under;
 mod warm;
 
 pub(crate) use condition::condition;

@@ -69,7 +69,7 @@ impl Own {
         for (network, address) in veths.zip(changes.addresses) {
             network.address = address;
         }
-        check(&config, &Facts { euid: prepared.host.probe.euid, allow_unsupported: false })?;
+        check(&config, &Facts { euid: prepared.host.probe.euid })?;
         Ok(Self { config: Arc::new(config), ..own })
     }
 }
@@ -77,7 +77,7 @@ impl Own {
 impl Prepared {
     /// Checks the config; looks at the layout of control groups. Makes nothing.
     pub(crate) fn new(host: &Host, config: &Config) -> Result<Self> {
-        check(config, &Facts { euid: host.probe.euid, allow_unsupported: false })?;
+        check(config, &Facts { euid: host.probe.euid })?;
         let config = Arc::new(resolve::with_joined_network(config).into_owned());
         let layout = config.cgroups.is_some().then(|| host.layout_now()).transpose()?;
         let labels = Labels::of(&config)?;

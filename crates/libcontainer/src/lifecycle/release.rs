@@ -6,12 +6,13 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use libcontainer_plan::{BoardFile, End, end_of_pidfd, has_init_name, wait_readable};
+use libcontainer_plan::{BoardFile, End, end_of_pidfd, has_init_name, signal_pidfd, wait_readable};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
 use super::again::again;
 use super::condition::condition;
+use super::under;
 use crate::error::{Error, ErrorKind, Result, named};
 use crate::record::{BOARD, Init, KILL, RunState, START, State, Status, Store};
 
@@ -33,6 +34,7 @@ pub(crate) fn release(store: &Store, id: &str) -> Result<Arc<State>> {
     wait_for_exec(&pipe, &init.pidfd).map_err(failed)?;
     drop(pipe);
     let executed = again(|| executed(store, &state, &init, &what));
+    let executed = executed.map(|failed| failed.or_else(|| elsewhere(&state, &init, &what)));
     if let Ok(Some(error)) = executed {
         // It is on its way out; afterwards the state is Stopped. If that takes too long the error is told all the same.
         let _ = wait_readable(init.pidfd.as_fd(), Some(KILL));
@@ -115,6 +117,22 @@ fn executed(store: &Store, state: &State, init: &Init, what: &str) -> Result<Opt
             Ok(killed("its process was killed in it, or just behind").filter(|_| signalled))
         }
         (Err(error), _) => Err(failed(named(format!("read /proc/{}/comm", init.pid), error))),
+    }
+}
+
+/// The program is not under the profile that it was to be under: then it is killed.
+fn elsewhere(state: &State, init: &Init, what: &str) -> Option<Error> {
+    // What is no name was refused when it was created.
+    let wanted = state.config.apparmor_profile.parse().ok()?;
+    let error = under::look(init.pid, &wanted).err()?;
+    // RACE: of one that has ended nothing is known, and nothing runs.
+    if matches!(init.has_ended(), Ok(true)) {
+        return None;
+    }
+    let error = Error::io(what, error);
+    match signal_pidfd(init.pidfd.as_fd(), libc::SIGKILL) {
+        Ok(()) => Some(error),
+        Err(failed) => Some(error.with_undo(vec![("kill the program".to_owned(), failed)])),
     }
 }
 

@@ -12,6 +12,7 @@ use super::create::{Made, draft, expected, finish, give_first, give_program};
 use super::descriptors::open_namespaces;
 use super::draft::{Aim, Draft};
 use super::prepared::{Own, Part, Prepared};
+use super::under;
 use crate::compile::{self, Compiled, HostSteps};
 use crate::config::NamespaceKind;
 use crate::error::{Error, Result};
@@ -122,7 +123,8 @@ fn fill(
     draft.expect(expected(prepared, part, &instance.process, joined).map_err(failed)?);
     draft.lock()?;
     let (first, ready) = draft.hand_over_steps();
-    let steps = HostSteps { first, ready, ..HostSteps::default() };
+    let executed = under::step(part.setup.apparmor.as_ref()).into_iter().collect();
+    let steps = HostSteps { first, ready, executed, ..HostSteps::default() };
     let compiled = compile::create(&part.foundation, instance, steps);
     let Compiled { plan, given } = compiled.map_err(|error| Error::seal(what, error))?;
     let (opened, preserved) = process.open().map_err(failed)?;

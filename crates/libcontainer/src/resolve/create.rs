@@ -46,6 +46,7 @@ pub(crate) fn base(config: &Config, terminal: bool, probe: &Probe, labels: &Labe
         terminal,
         cwd: Path::new("/").join(&config.working_dir),
         label: labels.setup(config),
+        apparmor: labels.apparmor.clone(),
         relabels: labels.relabels(config),
     })
 }

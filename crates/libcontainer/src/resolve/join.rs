@@ -22,6 +22,16 @@ pub(crate) fn join(
     let affinity = config.cpu_affinity.initial.clone();
     let keyring = (!config.no_new_keyring).then(|| "_ses.join".to_owned());
     let dumpable = !known.probe.is_root() && config.oom_score_adj.is_some();
-    let (label, setgroups_denied) = (labels.setup(config), known.setgroups_denied);
-    Ok(JoinSetup { namespaces, setgroups_denied, dumpable, keyring, label, cgroup: None, affinity, process })
+    let (label, apparmor) = (labels.setup(config), labels.apparmor.clone());
+    Ok(JoinSetup {
+        namespaces,
+        setgroups_denied: known.setgroups_denied,
+        dumpable,
+        keyring,
+        label,
+        apparmor,
+        cgroup: None,
+        affinity,
+        process,
+    })
 }

@@ -1,8 +1,10 @@
-//! SELinux labels, as the kernel writes them.
+//! Labels of SELinux, as the kernel writes them, and the profile of AppArmor.
 
 use libcontainer_mount::MountConfig;
+use libcontainer_security::apparmor::Transition;
 use libcontainer_security::selinux::{Context, Relabel, SelinuxError, Standing, check};
 
+use super::profile;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::setup::LabelSetup;
@@ -12,6 +14,7 @@ use crate::setup::LabelSetup;
 pub(crate) struct Labels {
     pub(super) process: Option<Context>,
     pub(super) mount: Option<Context>,
+    pub(super) apparmor: Option<Transition>,
 }
 
 impl Labels {
@@ -19,13 +22,21 @@ impl Labels {
     pub(crate) fn to_show(config: &Config) -> Self {
         // What is no context is a problem of the config, told before.
         let mount = config.mount_config.as_ref().and_then(|mounts| mounts.mount_label.parse().ok());
-        Self { process: config.process_label.parse().ok(), mount }
+        Self {
+            process: config.process_label.parse().ok(),
+            mount,
+            apparmor: config.apparmor_profile.parse().ok(),
+        }
     }
 
     /// That of a process alone, for a join: see [`Labels::of`].
     pub(crate) fn of_process(config: &Config) -> Result<Self> {
-        let process = Self::to_show(config).process;
-        Ok(Self { process: process.map(|label| known("/process_label", label)).transpose()?, mount: None })
+        let Self { process, apparmor, .. } = Self::to_show(config);
+        Ok(Self {
+            process: process.map(|label| known("/process_label", label)).transpose()?,
+            mount: None,
+            apparmor: apparmor.map(|wanted| profile::known(config, wanted)).transpose()?.flatten(),
+        })
     }
 
     /// As the loaded policy has them: a name may be another one's alias, and the read-back is told the other one.

@@ -8,6 +8,7 @@ mod labels;
 mod mounts;
 mod network;
 mod process;
+mod profile;
 mod seccomp;
 
 use libcontainer_plan::Probe;

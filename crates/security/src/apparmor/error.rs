@@ -7,6 +7,9 @@ use libcontainer_plan::errno_text;
 
 use crate::error::ThreadError;
 
+/// Most bytes of a name. The kernel takes a page with the command before it, and cuts off what is longer.
+pub(super) const LONGEST: usize = 1024;
+
 /// Why AppArmor is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -34,7 +37,7 @@ pub enum NameError {
     #[error("empty")]
     Empty,
     /// More bytes than the kernel is given.
-    #[error("longer than {} bytes", super::name::LONGEST)]
+    #[error("longer than {} bytes", LONGEST)]
     Long,
     /// A control character, or a space at an end, which the kernel takes away.
     #[error("control characters, and spaces at the ends, are not part of names")]
@@ -73,7 +76,7 @@ pub enum AppArmorError {
     },
     /// The profile of this process does not let it change to that one.
     #[error(
-        "AppArmor profile {name:?}: this process is confined by {own} and may not change to it (stack it: &{name})"
+        "AppArmor profile {name:?}: this process is confined by {own} and may not change to it (a rule for that: change_profile -> {name})"
     )]
     Refused {
         /// The name.

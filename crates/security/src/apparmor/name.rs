@@ -5,10 +5,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::error::{AppArmorError, NameError};
+use super::error::{AppArmorError, LONGEST, NameError};
 
-/// Most bytes of a name. The kernel takes a page with the command before it, and cuts off what is longer.
-pub(super) const LONGEST: usize = 1024;
 const UNCONFINED: &str = "unconfined";
 /// Between the names of a stack.
 pub(super) const STACKED: &str = "//&";
@@ -86,8 +84,8 @@ fn in_namespace(name: &str) -> String {
 pub enum Transition {
     /// It gets this one in place of that of its starter.
     Exec(ProfileName),
-    /// It gets this one beside that of its starter: what either denies is denied. The one transition that a confined process is allowed
-    /// without a rule of its profile, and with `no_new_privs`.
+    /// It gets this one beside that of its starter: what either denies is denied. The one transition that a confined process can make with
+    /// `no_new_privs`; the starter's profile needs `change_profile -> &NAME` for it, or `change_profile`.
     Stack(ProfileName),
 }
 

@@ -99,7 +99,7 @@ fn refused(transition: &Transition, error: ThreadError) -> Result<(), AppArmorEr
     let name = transition.name().to_string();
     match (error.errno(), transition) {
         (Some(libc::ENOENT), _) => Err(AppArmorError::NotLoaded { name }),
-        // It is looked up first, and stacking takes no rule.
+        // It is looked up first. Whether it may be stacked, for which rules are others, only the write itself tells.
         (Some(libc::EACCES | libc::EPERM), Transition::Stack(_)) => Ok(()),
         (Some(libc::EACCES | libc::EPERM), Transition::Exec(_)) => {
             Err(AppArmorError::Refused { name, own: current()?.to_string() })

@@ -22,9 +22,6 @@ impl Config {
         self.attribute_problems(&mut all);
         self.sysctl_problems(&mut all);
         self.network_problems(facts, &mut all);
-        if !facts.allow_unsupported {
-            self.unsupported(&mut all);
-        }
         all.0
     }
 
@@ -55,15 +52,5 @@ impl Config {
             let remedy = "as root use veth";
             all.hint("/networks", "pasta: only without root, and with a user namespace", remedy);
         }
-    }
-
-    /// What the config asks for and this version does not do: refused, never skipped.
-    fn unsupported(&self, all: &mut Problems) {
-        let mut refuse = |asked: bool, pointer: &str, what: &str| {
-            if asked {
-                all.add(pointer, format!("{what}: not supported yet"));
-            }
-        };
-        refuse(!self.apparmor_profile.is_empty(), "/apparmor_profile", "AppArmor");
     }
 }

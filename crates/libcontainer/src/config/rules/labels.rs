@@ -1,5 +1,6 @@
-//! Rules of SELinux labels. Whether the host has SELinux, and its policy such labels, is seen when a container is made.
+//! Rules of labels. Whether the host has SELinux and its policy such labels, or AppArmor and such a profile, is seen when a container is made.
 
+use libcontainer_security::apparmor::Transition;
 use libcontainer_security::selinux::{Context, is_protected};
 
 use super::problems::Problems;
@@ -8,6 +9,11 @@ use crate::config::container::Config;
 impl Config {
     pub(super) fn label_problems(&self, all: &mut Problems) {
         context(&self.process_label, "/process_label", all);
+        let profile = self.apparmor_profile.as_str();
+        if let Err(error) = if profile.is_empty() { Ok(()) } else { profile.parse::<Transition>().map(drop) }
+        {
+            all.add("/apparmor_profile", error.to_string());
+        }
         let Some(config) = &self.mount_config else { return };
         context(&config.mount_label, "/mount_config/mount_label", all);
         for (index, mount) in config.mounts.iter().enumerate() {

@@ -7,8 +7,6 @@ use crate::error::Problem;
 pub struct Facts {
     /// Effective user id of the caller.
     pub euid: u32,
-    /// Let through what this version can't do yet: for `explain`, which runs nothing.
-    pub allow_unsupported: bool,
 }
 
 pub(super) const PATH_MAX: usize = 4095;
