@@ -13,6 +13,7 @@ pub(crate) const USAGE: &str = "cargo xtask faults [OPTION...]
   --count NUMBER   about so many trials [default: 900]
   --seed NUMBER    another selection of the same size [default: 0]
   --command NAME   this command only; may be given more than once
+  --any            EIO and ENOMEM of every call, also where no man page has them, and nothing else
   --who WHO        tool, child, init, or loader (before main; not tried otherwise)
   --errno ERRNO    EIO, LOST-EIO, KILL, KILL-AFTER, ...
   --call NAME      this system call only
@@ -29,6 +30,7 @@ pub(crate) struct Options {
     pub(crate) all: bool,
     pub(crate) count: usize,
     pub(crate) seed: usize,
+    pub(crate) any: bool,
     pub(crate) commands: Vec<String>,
     pub(crate) who: Option<Who>,
     pub(crate) errno: Option<String>,
@@ -52,6 +54,7 @@ impl Options {
             let mut value = || rest.next().with_context(|| format!("{arg} wants a value"));
             match arg.as_str() {
                 "--all" => options.all = true,
+                "--any" => options.any = true,
                 "--rootless" => options.rootless = true,
                 "--verbose" => options.verbose = true,
                 "--calls" => options.calls = true,

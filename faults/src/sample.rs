@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 use serde_json::Value;
 
 use crate::calls;
@@ -31,10 +32,13 @@ impl Counted {
         })
     }
 
-    /// What can happen to it.
-    fn faults(&self) -> Vec<How> {
+    /// What can happen to it, or by `any` what no kernel does.
+    fn faults(&self, any: bool) -> Vec<How> {
+        if any {
+            return [Errno::EIO, Errno::ENOMEM].map(How::Fails).to_vec();
+        }
         let Some(call) = calls::by_name(&self.call) else {
-            return vec![How::Fails(nix::errno::Errno::EIO), How::KilledBefore];
+            return vec![How::Fails(Errno::EIO), How::KilledBefore];
         };
         let mut all = How::all(call);
         if !self.makes {
@@ -62,7 +66,8 @@ pub(crate) fn all(scene: &str, counted: &[Counted], options: &Options) -> Vec<Po
         *times <= ALIKE
     });
     let of = |one: &Counted| {
-        let faults: Vec<_> = one.faults().into_iter().filter(|how| options.wants_how(*how)).collect();
+        let faults: Vec<_> =
+            one.faults(options.any).into_iter().filter(|how| options.wants_how(*how)).collect();
         faults.into_iter().map(|how| point(scene, one, how)).collect::<Vec<_>>()
     };
     wanted.flat_map(of).collect()

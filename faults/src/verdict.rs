@@ -220,7 +220,8 @@ fn makes_thread(point: &Point) -> bool {
 /// Output without its numbers, line by line. Words with several colons are hardware addresses, addresses and times.
 pub(crate) fn shape(text: &str) -> Vec<String> {
     let word = |word: &str| {
-        let address = word.matches(':').count() > 1 && !word.contains(['"', '/', '{']);
+        let bare = word.trim_matches(['"', ',']);
+        let address = bare.matches(':').count() > 1 && !bare.contains(['"', '/', '{']);
         let network = word.contains("::") || word.matches('.').count() > 2;
         if address || network { "#".to_owned() } else { view::blank(word) }
     };

@@ -99,4 +99,5 @@ fn a_library_program_must_have_closed_what_it_had() {
 fn output_is_compared_by_its_shape() {
     assert_eq!(shape("web  12 running\n"), ["web # running"]);
     assert_eq!(shape("eth0 02:42:ac:11:00:65 10.0.0.2/24 fe80::1"), ["eth# # # #"]);
+    assert_eq!(shape("\"mac\": \"ca:4b:11:00:e1:01\","), ["\"mac\": #"]);
 }

@@ -54,7 +54,7 @@ pub(crate) fn of_process(pid: Pid) -> View {
     view.extend(["cwd", "root", "exe"].iter().map(|name| format!("{name} {}", link(name))));
     view.extend(descriptors(pid));
     view.extend(links(&read("net/dev")));
-    view.extend(read("net/route").lines().skip(1).map(|line| format!("route {}", words(line, 4))));
+    view.extend(read("net/route").lines().skip(1).map(|line| format!("route {}", route(line))));
     view.extend(
         read("net/fib_trie")
             .lines()
@@ -69,8 +69,11 @@ fn group_line(line: &str) -> &str {
     line.split_once(':').map_or(line, |(_, rest)| rest)
 }
 
-fn words(line: &str, count: usize) -> String {
-    line.split_whitespace().take(count).collect::<Vec<_>>().join(" ")
+/// Interface, destination, gateway and flags. Addresses may be drawn at random: only whether there is one is told.
+fn route(line: &str) -> String {
+    let word =
+        |word: &str| if word.len() == 8 && word != "00000000" { "#".to_owned() } else { word.to_owned() };
+    line.split_whitespace().take(4).map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn links(text: &str) -> View {
@@ -207,6 +210,11 @@ mod tests {
         assert_eq!(blank("link eth0"), "link eth#");
         assert_eq!(blank("table libcontainer-0123abcd"), "table libcontainer-#");
         assert_eq!(blank("memory 4.5 MiB of 64"), "memory #.# MiB of #");
+    }
+
+    #[test]
+    fn routes_are_told_without_addresses() {
+        assert_eq!(route("eth0\t00000000\t0100000A\t0003\t0\t0"), "eth0 00000000 # 0003");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::run::{cargo, check};
-use crate::{bench, profiles, source, test, tidy, tools, vm};
+use crate::{bench, faults, profiles, source, test, tidy, tools, vm};
 
 type Step = (String, Box<dyn Fn() -> Result<()>>);
 
@@ -57,6 +57,7 @@ fn steps() -> Result<Vec<Step>> {
     };
     steps.push(("test".into(), Box::new(tests)));
     steps.push(("bench --short".into(), Box::new(short_bench)));
+    steps.push(("faults".into(), Box::new(short_faults)));
     steps.push(("test --vm".into(), Box::new(|| vm::run(&["--vm".to_owned()]))));
     Ok(steps)
 }
@@ -67,6 +68,15 @@ fn short_bench() -> Result<()> {
         return bench::run(&["--short".to_owned()]);
     }
     println!("left out: only root can measure");
+    Ok(())
+}
+
+/// A selection that is spread over all commands, who makes the call, and errors.
+fn short_faults() -> Result<()> {
+    if tools::is_root()? && cfg!(target_arch = "x86_64") {
+        return faults::run(&[]);
+    }
+    println!("left out: only root can try, and on x86_64 only");
     Ok(())
 }
 

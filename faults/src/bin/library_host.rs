@@ -17,8 +17,9 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     // Not the main thread: what belongs to a thread must not matter.
     let done = spawn("host", move || {
+        let before = open_descriptors()?;
         let done = all(&args);
-        let rest = args.first().map_or(Ok(()), |dir| come_to_rest(dir));
+        let rest = args.first().map_or(Ok(()), |dir| come_to_rest(dir, before));
         done.and(rest)
     });
     match done.map(libcontainer_thread::Thread::join) {
@@ -61,10 +62,21 @@ fn all(args: &[String]) -> Result<()> {
     })
 }
 
-/// A child that is traced can be reaped a moment later than it ends; whatever comes next in a program does that.
-fn come_to_rest(dir: &str) -> Result<()> {
-    std::thread::sleep(Duration::from_millis(20));
-    Ok(Factory::new()?.destroy(Path::new(dir).join("none"))?)
+/// A child that is traced can be reaped a moment later than it ends; whatever comes next in a program does that, and closes what it had open.
+fn come_to_rest(dir: &str, descriptors: usize) -> Result<()> {
+    let factory = Factory::new()?;
+    for _ in 0..50 {
+        libcontainer::plan::rest(Duration::from_millis(20));
+        factory.destroy(Path::new(dir).join("none"))?;
+        if open_descriptors()? <= descriptors {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn open_descriptors() -> Result<usize> {
+    Ok(libcontainer::plan::names(std::fs::File::open("/proc/self/fd")?)?.len())
 }
 
 /// Programs in containers that stand by, one that is made now, and everything taken back.
