@@ -4,6 +4,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::profiles;
 use crate::run::{cargo, check};
 use crate::test;
 use crate::tools::{self, BUSYBOX, Tool, tool};
@@ -18,12 +19,13 @@ const NEEDED: [Tool; 3] = [
 const OTHERS: [Tool; 2] =
     [tool("crun", "crun", "is measured side by side"), tool("runc", "runc", "is measured side by side")];
 
-/// `bench [COUNT | --short]`, `bench cgroups …`, `bench netlink …`.
+/// `bench [COUNT | --short]`, `bench cgroups …`, `bench netlink …`, `bench seccomp …`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     facts()?;
     match args.split_first() {
         Some((what, rest)) if what == "cgroups" => cgroups(rest),
         Some((what, rest)) if what == "netlink" => netlink(rest),
+        Some((what, rest)) if what == "seccomp" => seccomp(rest),
         Some((what, [])) if what == "--short" => short(),
         Some((count, [])) => {
             count.parse::<usize>().with_context(|| format!("{count:?}: a number of rounds, or --short"))?;
@@ -55,6 +57,12 @@ fn netlink(args: &[String]) -> Result<()> {
     set_up()?;
     let package = ["run", "--profile", "bench", "-p", "libcontainer-benches", "--bin", "netlink", "--"];
     check(cargo(&package).args(args))
+}
+
+/// Compiling filters, and what they cost per call, side by side with libseccomp.
+fn seccomp(args: &[String]) -> Result<()> {
+    profiles::fetch();
+    check(cargo(&["bench", "-p", "libcontainer-security", "--bench", "seccomp", "--"]).args(args))
 }
 
 fn set_up() -> Result<()> {

@@ -31,6 +31,7 @@ const USAGE: &str = "cargo xtask COMMAND
   bench cgroups   measure reading control groups, side by side with libcgroups and cgroups-rs
   bench netlink [ROUNDS]
                   links, addresses, routes and long lists, side by side with rtnetlink and ip
+  bench seccomp   compiling filters of system calls and what they cost, side by side with libseccomp
   faults [--all]  make each system call of nsinit, its children and a library program fail; --help tells how to choose
   golden          write the golden files of explain anew and show what changed
   syscalls        write the table of system call numbers anew, from Debian's newest kernel headers";
