@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::syscalls;
+use super::syscalls::{self, Name};
 
 /// An architecture, or one of its ways to call the kernel; the names are OCI's. See seccomp(2), "Caveats".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -244,20 +244,33 @@ impl Arch {
     /// The number of a system call by its name in the kernel, as of the newest kernel known here; `None` where there is none.
     #[must_use]
     pub fn number(self, syscall: &str) -> Option<u32> {
-        let found = syscalls::number(self.column(), syscall)?;
-        Some(self.facts().base + found)
+        self.number_of(Name::find(syscall)?)
+    }
+
+    pub(super) fn number_of(self, name: Name) -> Option<u32> {
+        Some(self.facts().base + name.number(self.column())?)
     }
 
     /// The name of a system call by its number; `None` for a number that is none yet.
     #[must_use]
     pub fn syscall(self, number: u32) -> Option<&'static str> {
-        syscalls::name(self.column(), number.checked_sub(self.facts().base)?)
+        let number = number.checked_sub(self.facts().base)?;
+        let found = syscalls::all(self.column()).find(|(_, other)| *other == number);
+        found.map(|(name, _)| name.text())
     }
 
     /// All system calls with their numbers, in order of their names.
     pub fn syscalls(self) -> impl Iterator<Item = (&'static str, u32)> {
         let base = self.facts().base;
-        syscalls::all(self.column()).map(move |(name, number)| (name, base + number))
+        syscalls::all(self.column()).map(move |(name, number)| (name.text(), base + number))
+    }
+
+    /// All numbers of system calls, in order.
+    pub(super) fn sorted(self) -> Vec<u32> {
+        let base = self.facts().base;
+        let mut all: Vec<_> = syscalls::all(self.column()).map(|(_, number)| base + number).collect();
+        all.sort_unstable();
+        all
     }
 
     /// First and last number that can be one of its calls.

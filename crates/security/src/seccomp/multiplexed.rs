@@ -7,6 +7,7 @@ use super::arch::Arch;
 use super::error::{CompileError, Warning};
 use super::profile::Operator;
 use super::rules::{self, ByName, Condition, Entry};
+use super::syscalls::Name;
 
 /// linux/net.h.
 const SOCKET: [(&str, u32); 20] = [
@@ -51,21 +52,25 @@ const IPC: [(&str, u32); 12] = [
 /// What rules for the single calls mean for the one that all go through: its number and name, and a rule for it.
 pub(super) fn entries(
     arch: Arch,
-    names: &ByName<'_>,
+    names: &ByName,
     default: Outcome,
     warnings: &mut Vec<Warning>,
-) -> Result<Vec<(u32, &'static str, Entry)>, CompileError> {
+) -> Result<Vec<(u32, Name, Entry)>, CompileError> {
     let mut all = Vec::new();
     // The kernel looks at an int of socketcall, and leaves a version in the high half of ipc's.
     for (outer, calls, mask) in [("socketcall", &SOCKET[..], 0xffff_ffff), ("ipc", &IPC[..], 0xffff)] {
-        let Some(number) = arch.number(outer) else { continue };
+        let Some(outer) = Name::find(outer) else { continue };
+        let Some(number) = arch.number_of(outer) else { continue };
         // Named itself and without conditions it is decided.
-        let own = names.get(outer).map_or(&[][..], Vec::as_slice);
-        if own.iter().any(|entry| entry.conditions.is_empty()) {
+        if names.get(outer).iter().any(|entry| entry.conditions.is_empty()) {
             continue;
         }
         for (name, call) in calls {
-            let Some(found) = names.get(name) else { continue };
+            let Some(name) = Name::find(name) else { continue };
+            let found = names.get(name);
+            if found.is_empty() {
+                continue;
+            }
             let outcome = unseen(arch, (outer, name), found, default, warnings)?;
             let op = Operator::MaskedEq;
             let condition = Condition { index: 0, op, value: u64::from(*call), mask };
@@ -81,7 +86,7 @@ pub(super) fn entries(
 /// What happens to a call whose arguments can't be seen: the strictest of what could.
 fn unseen(
     arch: Arch,
-    (outer, name): (&str, &str),
+    (outer, name): (Name, Name),
     found: &[Entry],
     default: Outcome,
     warnings: &mut Vec<Warning>,
@@ -93,6 +98,7 @@ fn unseen(
     let strictest = outcomes.min_by_key(strictness).unwrap_or(default);
     if !decision.checks.is_empty() {
         let rule = found.first().map_or(0, |entry| entry.rule);
+        let (name, outer) = (name.text(), outer.text());
         let text = format!(
             "{name}: on {arch} {outer} {strictest} where it means {name}, as its arguments can't be seen"
         );

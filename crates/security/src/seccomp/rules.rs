@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::action::Outcome;
 use super::error::{CompileError, Warning};
 use super::profile::{Arg, Operator, Profile, Rule};
-use super::syscalls;
+use super::syscalls::Name;
 
 /// One condition, as the program checks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,8 +59,25 @@ pub(super) struct Entry {
     pub(super) outcome: Outcome,
 }
 
-/// All rules by the names of the system calls, in the order of the profile.
-pub(super) type ByName<'a> = BTreeMap<&'a str, Vec<Entry>>;
+/// The rules of a profile by the names of the system calls.
+#[derive(Debug, Default)]
+pub(super) struct ByName {
+    /// In the order of the profile.
+    entries: BTreeMap<Name, Vec<Entry>>,
+    /// All that the profile names, also in rules that say nothing.
+    pub(super) named: Vec<Name>,
+}
+
+impl ByName {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Name, &[Entry])> {
+        self.entries.iter().map(|(name, entries)| (*name, entries.as_slice()))
+    }
+
+    /// The rules for one call.
+    pub(super) fn get(&self, name: Name) -> &[Entry] {
+        self.entries.get(&name).map_or(&[], Vec::as_slice)
+    }
+}
 
 impl Condition {
     fn new(arg: &Arg) -> Self {
@@ -103,21 +120,22 @@ impl Condition {
 }
 
 /// Sorts the rules by names. Rules with the outcome of the default say nothing, as in runc.
-pub(super) fn by_name<'a>(profile: &'a Profile, warnings: &mut Vec<Warning>) -> ByName<'a> {
-    let mut all = ByName::new();
+pub(super) fn by_name(profile: &Profile, warnings: &mut Vec<Warning>) -> ByName {
+    let mut all = ByName::default();
     for (index, rule) in profile.syscalls.iter().enumerate() {
+        let outcome = rule.outcome();
         let alternatives = alternatives(index, rule, warnings);
-        for (place, name) in rule.names.iter().enumerate() {
-            if !syscalls::is_known(name) {
-                let text = format!("{name}: no kernel known here has this system call; left out");
+        let entry =
+            |conditions: &Vec<Condition>| Entry { rule: index, conditions: conditions.clone(), outcome };
+        for (place, text) in rule.names.iter().enumerate() {
+            let Some(name) = Name::find(text) else {
+                let text = format!("{text}: no kernel known here has this system call; left out");
                 warnings.push(Warning::new(format!("/syscalls/{index}/names/{place}"), text));
-            } else if rule.outcome() != profile.default_outcome() {
-                let entry = |conditions: &Vec<Condition>| Entry {
-                    rule: index,
-                    conditions: conditions.clone(),
-                    outcome: rule.outcome(),
-                };
-                all.entry(name).or_default().extend(alternatives.iter().map(entry));
+                continue;
+            };
+            all.named.push(name);
+            if outcome != profile.default_outcome() {
+                all.entries.entry(name).or_default().extend(alternatives.iter().map(entry));
             }
         }
     }
@@ -154,11 +172,18 @@ fn fitted(conditions: &[Condition], narrow: bool) -> Vec<Condition> {
 
 /// Puts the rules of one call together. A rule without conditions decides alone, wherever it stands, as in libseccomp.
 pub(super) fn decide(
-    name: &str,
+    name: Name,
     entries: &[&Entry],
     (narrow, default): (bool, Outcome),
     warnings: &mut Vec<Warning>,
 ) -> Result<Decision, CompileError> {
+    // As most are.
+    if let [Entry { conditions, outcome, .. }] = entries {
+        if conditions.is_empty() {
+            return Ok(Decision::always(*outcome));
+        }
+    }
+    let name = name.text();
     let fit = |entry: &&Entry| Entry { conditions: fitted(&entry.conditions, narrow), ..(*entry).clone() };
     let entries: Vec<Entry> = entries.iter().map(fit).collect();
     if let Some(whole) = entries.iter().find(|entry| entry.conditions.is_empty()) {

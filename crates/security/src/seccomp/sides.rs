@@ -1,7 +1,5 @@
 //! What happens to each number, by audit value: the profile as a program can go through it.
 
-use std::collections::BTreeMap;
-
 use super::action::Outcome;
 use super::arch::Arch;
 use super::error::{CompileError, Warning};
@@ -9,6 +7,7 @@ use super::multiplexed;
 use super::options::Options;
 use super::profile::Profile;
 use super::rules::{self, ByName, Decision, Entry};
+use super::syscalls::Name;
 
 /// What tracers set a call's number to that is not to be made: no number of x32.
 const SKIPPED: u32 = u32::MAX;
@@ -84,7 +83,8 @@ fn spaces(arch: Arch, archs: &[Arch]) -> Vec<(u32, u32, Option<Arch>)> {
 /// What the numbers of one architecture come to.
 struct Space {
     arch: Arch,
-    decisions: BTreeMap<u32, Decision>,
+    /// By number.
+    decisions: Vec<(u32, Decision)>,
     default: Outcome,
     /// Numbers that the profile can't know, first and last.
     unknown: Vec<(u32, u32)>,
@@ -94,27 +94,27 @@ fn space(
     arch: Arch,
     profile: &Profile,
     options: &Options,
-    names: &ByName<'_>,
+    names: &ByName,
     warnings: &mut Vec<Warning>,
 ) -> Result<Space, CompileError> {
     let default = profile.default_outcome();
     let decisions = decisions(arch, names, default, warnings)?;
     let hides = options.enosys && !default.action().lets_happen() && default != Outcome::ENOSYS;
-    let newest = newest(arch, profile).filter(|_| hides);
+    let newest = newest(arch, names).filter(|_| hides);
     let mut unknown = Vec::new();
     if let Some(newest) = newest {
         // The kernel leaves 0, the number of setup(2), where it does not know the call that was meant.
         if matches!(arch, Arch::S390 | Arch::S390X) {
             unknown.push((0, 0));
         }
-        let own = arch.syscalls().map(|(_, number)| number).filter(|number| *number >= arch.ordinary_end());
-        let (first, last) =
-            own.fold((u32::MAX, 0), |(first, last), number| (first.min(number), last.max(number)));
-        if first > last {
-            unknown.push((newest + 1, u32::MAX));
-        } else {
+        // Those of an architecture's own are not numbered by age.
+        let sorted = arch.sorted();
+        let own = sorted.get(sorted.partition_point(|number| *number < arch.ordinary_end())..);
+        if let Some([first, .., last]) = own {
             unknown.push((newest + 1, first - 1));
             unknown.push((last + 1, u32::MAX));
+        } else {
+            unknown.push((newest + 1, u32::MAX));
         }
     }
     Ok(Space { arch, decisions, default, unknown })
@@ -125,16 +125,12 @@ impl Space {
     fn between(&self, start: u32, end: u32) -> Vec<Range> {
         let mut starts: Vec<u32> = vec![start];
         let edge = |(first, last): (u32, u32)| [Some(first), last.checked_add(1)];
-        starts.extend(self.decisions.keys().flat_map(|number| edge((*number, *number))).flatten());
+        starts.extend(self.decisions.iter().flat_map(|(number, _)| edge((*number, *number))).flatten());
         starts.extend(self.unknown.iter().flat_map(|range| edge(*range)).flatten());
         starts.retain(|number| (start..=end).contains(number));
         starts.sort_unstable();
         starts.dedup();
-        let calls: Vec<u32> = {
-            let mut all: Vec<_> = self.arch.syscalls().map(|(_, number)| number).collect();
-            all.sort_unstable();
-            all
-        };
+        let calls = self.arch.sorted();
         let below = |number: u32| calls.partition_point(|call| *call < number);
         let next = |place: usize| starts.get(place + 1).copied();
         let range = |(place, start): (usize, &u32)| Range {
@@ -151,7 +147,9 @@ impl Space {
         if self.unknown.iter().any(|(first, last)| (*first..=*last).contains(&number)) {
             return Decision::always(Outcome::ENOSYS);
         }
-        self.decisions.get(&number).cloned().unwrap_or(Decision::always(self.default))
+        let place = self.decisions.binary_search_by_key(&number, |(number, _)| *number);
+        let found = place.ok().and_then(|place| self.decisions.get(place));
+        found.map_or(Decision::always(self.default), |(_, decision)| decision.clone())
     }
 }
 
@@ -177,32 +175,29 @@ fn merged(ranges: Vec<Range>) -> Vec<Range> {
     all
 }
 
-/// What an architecture's calls come to, by number; calls that are not here get the default.
+/// What an architecture's calls come to, in order of their numbers; calls that are not here get the default.
 fn decisions(
     arch: Arch,
-    names: &ByName<'_>,
+    names: &ByName,
     default: Outcome,
     warnings: &mut Vec<Warning>,
-) -> Result<BTreeMap<u32, Decision>, CompileError> {
-    let mut by_number: BTreeMap<u32, (&str, Vec<&Entry>)> = BTreeMap::new();
-    for (name, entries) in names {
-        if let Some(number) = arch.number(name) {
-            by_number.entry(number).or_insert_with(|| (name, Vec::new())).1.extend(entries);
-        }
-    }
+) -> Result<Vec<(u32, Decision)>, CompileError> {
     let inner = multiplexed::entries(arch, names, default, warnings)?;
-    for (number, name, entry) in &inner {
-        by_number.entry(*number).or_insert_with(|| (name, Vec::new())).1.push(entry);
-    }
-    let mut all = BTreeMap::new();
-    for (number, (name, entries)) in by_number {
-        all.insert(number, rules::decide(name, &entries, (arch.is_narrow(), default), warnings)?);
+    let numbered = |(name, entries)| Some((arch.number_of(name)?, name, entries));
+    let mut parts: Vec<(u32, Name, &[Entry])> = names.iter().filter_map(numbered).collect();
+    parts.extend(inner.iter().map(|(number, name, entry)| (*number, *name, std::slice::from_ref(entry))));
+    parts.sort_by_key(|(number, ..)| *number);
+    let mut all = Vec::with_capacity(parts.len());
+    for parts in parts.chunk_by(|(one, ..), (other, ..)| one == other) {
+        let Some((number, name, _)) = parts.first() else { continue };
+        let entries: Vec<&Entry> = parts.iter().flat_map(|(_, _, entries)| *entries).collect();
+        all.push((*number, rules::decide(*name, &entries, (arch.is_narrow(), default), warnings)?));
     }
     Ok(all)
 }
 
 /// The newest call that the profile names, of those that are numbered in order: what comes behind is newer than the profile.
-fn newest(arch: Arch, profile: &Profile) -> Option<u32> {
-    let names = profile.syscalls.iter().flat_map(|rule| &rule.names);
-    names.filter_map(|name| arch.number(name)).filter(|number| *number < arch.ordinary_end()).max()
+fn newest(arch: Arch, names: &ByName) -> Option<u32> {
+    let numbers = names.named.iter().filter_map(|name| arch.number_of(*name));
+    numbers.filter(|number| *number < arch.ordinary_end()).max()
 }

@@ -1,5 +1,7 @@
 //! Names and numbers of system calls, by the kernel's own headers.
 
+use std::cmp::Ordering;
+
 /// A number that the table says is none.
 const N: u16 = u16::MAX;
 const COLUMNS: usize = 18;
@@ -70,23 +72,39 @@ const fn numbers() -> [[u16; COLUMNS]; COUNT] {
     all
 }
 
-/// The name in a row.
-fn row(row: usize) -> Option<&'static str> {
-    let (start, end) = (STARTS.get(row)?, STARTS.get(row + 1)?);
-    std::str::from_utf8(NAMES.get(usize::from(*start)..usize::from(*end))?).ok()
+/// A system call that some architecture has; in the order of the names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name(usize);
+
+impl Name {
+    /// The name as the kernel writes it.
+    pub(super) fn find(name: &str) -> Option<Self> {
+        let (mut low, mut high) = (0, COUNT);
+        while low < high {
+            let middle = low.midpoint(high);
+            match letters_of(middle)?.cmp(name.as_bytes()) {
+                Ordering::Equal => return Some(Self(middle)),
+                Ordering::Less => low = middle + 1,
+                Ordering::Greater => high = middle,
+            }
+        }
+        None
+    }
+
+    pub(super) fn text(self) -> &'static str {
+        // The table is ASCII.
+        letters_of(self.0).and_then(|letters| std::str::from_utf8(letters).ok()).unwrap_or_default()
+    }
+
+    /// Its number in a column.
+    pub(super) fn number(self, column: usize) -> Option<u32> {
+        full(*NUMBERS.get(self.0)?.get(column)?)
+    }
 }
 
-fn find(name: &str) -> Option<usize> {
-    let (mut low, mut high) = (0, COUNT);
-    while low < high {
-        let middle = low.midpoint(high);
-        match row(middle)?.cmp(name) {
-            std::cmp::Ordering::Equal => return Some(middle),
-            std::cmp::Ordering::Less => low = middle + 1,
-            std::cmp::Ordering::Greater => high = middle,
-        }
-    }
-    None
+fn letters_of(row: usize) -> Option<&'static [u8]> {
+    let (start, end) = (STARTS.get(row)?, STARTS.get(row + 1)?);
+    NAMES.get(usize::from(*start)..usize::from(*end))
 }
 
 /// A number of the table in full.
@@ -96,25 +114,9 @@ fn full(number: u16) -> Option<u32> {
     (number != N).then(|| if private { wide - ARM_PRIVATE_HERE + ARM_PRIVATE } else { wide })
 }
 
-/// The number of a name in a column.
-pub(super) fn number(column: usize, name: &str) -> Option<u32> {
-    full(*NUMBERS.get(find(name)?)?.get(column)?)
-}
-
-/// The first name that has this number.
-pub(super) fn name(column: usize, number: u32) -> Option<&'static str> {
-    all(column).find(|(_, found)| *found == number).map(|(name, _)| name)
-}
-
-/// Whether some architecture has a call of that name.
-pub(super) fn is_known(name: &str) -> bool {
-    find(name).is_some()
-}
-
 /// All of a column, by name.
-pub(super) fn all(column: usize) -> impl Iterator<Item = (&'static str, u32)> {
-    let cell = move |index: usize| full(*NUMBERS.get(index)?.get(column)?);
-    (0..COUNT).filter_map(move |index| Some((row(index)?, cell(index)?)))
+pub(super) fn all(column: usize) -> impl Iterator<Item = (Name, u32)> {
+    (0..COUNT).map(Name).filter_map(move |name| Some((name, name.number(column)?)))
 }
 
 #[cfg(test)]
@@ -123,9 +125,9 @@ mod tests {
 
     #[test]
     fn the_table_is_in_order() {
-        let names: Vec<_> = (0..COUNT).map(|index| row(index).unwrap()).collect();
+        let names: Vec<_> = (0..COUNT).map(|row| Name(row).text()).collect();
         assert!(names.is_sorted() && names.len() > 500);
-        assert!(names.iter().all(|name| find(name).is_some()));
-        assert!(["", "rea", "readz", "zz"].iter().all(|name| !is_known(name)));
+        assert!(names.iter().all(|name| Name::find(name).is_some_and(|found| found.text() == *name)));
+        assert!(["", "rea", "readz", "zz"].iter().all(|name| Name::find(name).is_none()));
     }
 }

@@ -47,7 +47,9 @@ const NEWER_FOR_ADMINS: &str = "lsm_get_self_attr lsm_list_modules lsm_set_self_
 fn it_is_dockers() {
     let Some(docker) = fetched("it_is_dockers", "docker.json") else { return };
     for arch in [Arch::X86_64, Arch::Aarch64, Arch::S390X, Arch::Ppc64Le, Arch::Riscv64, Arch::Mips64] {
-        for bits in std::iter::once(None).chain((0..41).map(Some)) {
+        // One more capability each, on one architecture.
+        let last = if arch == Arch::X86_64 { 40 } else { 0 };
+        for bits in [None, Some(21)].into_iter().chain((0..=last).map(Some)) {
             let extra = bits.map_or(CapSet::EMPTY, |bit| CapSet::from_bits(1 << bit));
             let caps = docker_caps().or(extra);
             let theirs = docker.resolve(&caps, arch, KERNEL).unwrap();
