@@ -27,14 +27,14 @@ impl Layout {
 }
 
 /// Checks that are done in one go.
-enum Group<'a> {
+pub(super) enum Group<'a> {
     /// All about the size of one argument: a search.
     Sizes(u32, Vec<(Condition, Outcome)>),
     One(&'a Check),
 }
 
 /// What a value of an argument leads to; nothing here is the next group's.
-type Leaf = Option<Outcome>;
+pub(super) type Leaf = Option<Outcome>;
 
 /// Writes all checks of a call; the first one that holds decides.
 pub(super) fn decide(program: &mut Assembler, layout: Layout, decision: &Decision) -> Label {
@@ -49,7 +49,7 @@ pub(super) fn decide(program: &mut Assembler, layout: Layout, decision: &Decisio
 }
 
 /// Neighbours about the size of one argument are done together.
-fn groups(decision: &Decision) -> Vec<Group<'_>> {
+pub(super) fn groups(decision: &Decision) -> Vec<Group<'_>> {
     let mut all: Vec<Group<'_>> = Vec::new();
     for check in &decision.checks {
         let size = match check.conditions.as_slice() {
@@ -68,7 +68,7 @@ fn groups(decision: &Decision) -> Vec<Group<'_>> {
 }
 
 /// What each value leads to, by the first condition that holds: where it begins to, and its leaf. The first begins at 0.
-fn leaves(checks: &[(Condition, Outcome)]) -> Vec<(u64, Leaf)> {
+pub(super) fn leaves(checks: &[(Condition, Outcome)]) -> Vec<(u64, Leaf)> {
     let edges = |condition: &Condition| match condition.op {
         Operator::Lt | Operator::Ge => [Some(condition.value), None],
         Operator::Le | Operator::Gt => [condition.value.checked_add(1), None],

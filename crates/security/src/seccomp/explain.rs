@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::action::Outcome;
 use super::arch::Arch;
+use super::arguments::{self, Group, Leaf};
 use super::error::CompileError;
 use super::options::Options;
 use super::profile::{Operator, Profile};
@@ -62,19 +63,20 @@ impl Part {
     }
 }
 
-/// What happens to numbers that have no name yet, as far as it differs from what happens to those before.
+/// What happens to numbers that have no name yet: behind those that are handed out in order, but for an architecture's own.
 fn unnamed(arch: Arch, ranges: &[Range]) -> Vec<(u32, u32, Decision)> {
     let (first, last) = arch.numbers();
-    let ordinary = arch.syscalls().map(|(_, number)| number).filter(|number| *number < arch.ordinary_end());
-    let newest = ordinary.max();
+    let sorted = arch.sorted();
+    let (ordinary, own) = sorted.split_at(sorted.partition_point(|number| *number < arch.ordinary_end()));
+    let behind = ordinary.last().map_or(first, |newest| newest + 1);
+    let own = (own.first().copied(), own.last().copied());
     let mut all = Vec::new();
     for (place, range) in ranges.iter().enumerate() {
         let end = ranges.get(place + 1).map_or(u32::MAX, |next| next.start - 1).min(last);
-        let start = range.start.max(first);
-        // Within the numbers of today a gap is not worth a line.
-        let from = newest.map_or(start, |newest| start.max(newest + 1));
-        if from <= end {
-            all.push((from, end, range.decision.clone()));
+        let start = range.start.max(behind);
+        let is_own = own.0.is_some_and(|own| start >= own) && own.1.is_some_and(|own| end <= own);
+        if start <= end && !is_own {
+            all.push((start, end, range.decision.clone()));
         }
     }
     all
@@ -107,15 +109,51 @@ impl fmt::Display for Part {
 
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for check in &self.checks {
-            let conditions: Vec<_> = check.conditions.iter().map(ToString::to_string).collect();
-            write!(f, "{} if {}; ", check.outcome, conditions.join(" and "))?;
+        for group in arguments::groups(self) {
+            match group {
+                Group::Sizes(index, checks) if checks.len() > 2 => {
+                    sizes(f, index, &arguments::leaves(&checks))?;
+                }
+                Group::Sizes(_, checks) => {
+                    for (condition, outcome) in checks {
+                        write!(f, "{outcome} if {condition}; ")?;
+                    }
+                }
+                Group::One(check) => {
+                    let conditions: Vec<_> = check.conditions.iter().map(ToString::to_string).collect();
+                    write!(f, "{} if {}; ", check.outcome, conditions.join(" and "))?;
+                }
+            }
         }
         if !self.checks.is_empty() {
             f.write_str("else ")?;
         }
         write!(f, "{}", self.otherwise)
     }
+}
+
+/// Many conditions on one argument, as the values that they leave for each outcome.
+fn sizes(f: &mut fmt::Formatter<'_>, index: u32, leaves: &[(u64, Leaf)]) -> fmt::Result {
+    let mut outcomes: Vec<(Outcome, Vec<(u64, u64)>)> = Vec::new();
+    for (place, (start, leaf)) in leaves.iter().enumerate() {
+        let Some(outcome) = leaf else { continue };
+        let end = leaves.get(place + 1).map_or(u64::MAX, |(next, _)| next - 1);
+        match outcomes.iter_mut().find(|(other, _)| other == outcome) {
+            Some((_, values)) => match values.last_mut() {
+                Some((_, last)) if last.wrapping_add(1) == *start => *last = end,
+                _ => values.push((*start, end)),
+            },
+            None => outcomes.push((*outcome, vec![(*start, end)])),
+        }
+    }
+    for (outcome, values) in outcomes {
+        let text = |(start, end): &(u64, u64)| {
+            if start == end { format!("{start:#x}") } else { format!("{start:#x} to {end:#x}") }
+        };
+        let values: Vec<_> = values.iter().map(text).collect();
+        write!(f, "{outcome} if argument {index} is {}; ", values.join(", "))?;
+    }
+    Ok(())
 }
 
 impl fmt::Display for Condition {

@@ -37,6 +37,16 @@ fn each_call_is_told() {
 }
 
 #[test]
+fn many_values_are_told_as_ranges() {
+    let mut profile = deny();
+    profile.syscalls.push(only("socket", Operator::Lt, 12));
+    profile.syscalls.extend([13, 14, 16].map(|family| only("socket", Operator::Eq, family)));
+    let text = words(&profile, &plain(Arch::X86_64));
+    let line = "  socket: is allowed if argument 0 is 0x0 to 0xb, 0xd to 0xe, 0x10; else fails with EPERM\n";
+    assert!(text.contains(line), "{text}");
+}
+
+#[test]
 fn a_profile_is_no_different_from_itself_written_otherwise() {
     let mut one = deny();
     one.syscalls.push(only("socket", Operator::Ne, 40));
