@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use libcontainer_plan::{LaunchError, SealError, StepFailure};
+use libcontainer_security::seccomp::notify::NotifyError;
 
 /// One thing that is wrong with a config: where, what, and what would help.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,7 +251,8 @@ pub(crate) fn errno_of(error: &io::Error) -> Option<i32> {
     let call = || errno_of(&inner()?.downcast_ref::<Call>()?.source);
     let cgroup = || inner()?.downcast_ref::<libcontainer_cgroups::Error>()?.errno();
     let network = || inner()?.downcast_ref::<libcontainer_network::Error>()?.errno();
-    error.raw_os_error().or_else(call).or_else(cgroup).or_else(network)
+    let notify = || inner()?.downcast_ref::<NotifyError>()?.errno();
+    error.raw_os_error().or_else(call).or_else(cgroup).or_else(network).or_else(notify)
 }
 
 fn text(f: &mut fmt::Formatter<'_>, error: &io::Error) -> fmt::Result {

@@ -7,6 +7,7 @@ use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, Propagation};
 use libcontainer_security::apparmor::Transition;
 use libcontainer_security::plan::{Attributes, Confinement, Identity};
 use libcontainer_security::seccomp::Filter;
+use libcontainer_security::seccomp::notify::Knock;
 use libcontainer_security::selinux::{Context, Relabel};
 use libcontainer_security::{IdMaps, NumberList};
 
@@ -185,6 +186,8 @@ pub(crate) struct ProcessSetup {
     pub(crate) attributes: Attributes,
     /// Loaded right before exec.
     pub(crate) filter: Option<Arc<Filter>>,
+    /// Who gets the filter's listener.
+    pub(crate) listener: Option<ListenerSetup>,
     /// Resource, soft, hard.
     pub(crate) limits: Vec<(u32, u64, u64)>,
     pub(crate) umask: u32,
@@ -197,6 +200,19 @@ pub(crate) struct ProcessSetup {
     pub(crate) terminal: bool,
     /// Descriptors kept from 3 on.
     pub(crate) preserved: u32,
+}
+
+/// Where the listener of a filter that notifies goes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListenerSetup {
+    /// The agent's socket.
+    pub(crate) path: PathBuf,
+    /// What the agent is told beside.
+    pub(crate) metadata: Option<String>,
+    /// By which the host knows that it is the init that waits.
+    pub(crate) knock: Knock,
+    /// The filter behind that.
+    pub(crate) program: Vec<u8>,
 }
 
 /// How the container begins.

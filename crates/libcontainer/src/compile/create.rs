@@ -1,6 +1,6 @@
 //! A new container: what differs from container to container, behind the part that may be common.
 
-use libcontainer_plan::{At, Builder, Dir, How, SealError, Slot};
+use libcontainer_plan::{At, Builder, Dir, HostStep, How, SealError, Slot};
 use libcontainer_security::plan as security;
 
 use super::base::{BEFORE, BORN, Foundation, MEANWHILE};
@@ -38,7 +38,8 @@ pub(crate) fn create(
     for step in host.ready {
         plan.host(step);
     }
-    finish(plan, instance, &given, terminal);
+    let end = End { given: &given, terminal, listen: host.listen };
+    finish(plan, instance, end);
     if instance.start == StartSetup::Run {
         plan.await_exec();
         for step in host.executed {
@@ -94,15 +95,22 @@ fn make_directory(plan: &mut Builder, foundation: &Foundation, instance: &Instan
     plan.close(root);
 }
 
+/// What the last part of a plan is made of.
+struct End<'a> {
+    given: &'a Given,
+    terminal: Option<process::Terminal>,
+    listen: Option<HostStep>,
+}
+
 /// From the report to the program.
-fn finish(plan: &mut Builder, instance: &Instance, given: &Given, terminal: Option<process::Terminal>) {
+fn finish(plan: &mut Builder, instance: &Instance, end: End<'_>) {
     if instance.start == StartSetup::Reaper {
         plan.purpose("wait for the commit").await_host("committed");
         plan.purpose("be the reaper").close_range(0, u32::MAX);
         plan.reap();
         return;
     }
-    let start = process::place(plan, &instance.process, given, terminal);
+    let start = process::place(plan, &instance.process, end.given, end.terminal);
     plan.purpose("wait for the commit").await_host("committed");
     if let Some(start) = start {
         // ORDER: behind all that can fail but the wait itself: who creates it knows that it waits.
@@ -110,4 +118,9 @@ fn finish(plan: &mut Builder, instance: &Instance, given: &Given, terminal: Opti
         plan.purpose("wait for the start").await_byte(start);
     }
     process::exec(plan, &instance.process);
+    if instance.start == StartSetup::Run {
+        if let Some(listen) = end.listen {
+            plan.host(listen);
+        }
+    }
 }

@@ -15,6 +15,8 @@ pub(crate) struct HostSteps {
     pub(crate) first: Vec<HostStep>,
     /// When the init is ready: read back, commit.
     pub(crate) ready: Vec<HostStep>,
+    /// While the init knocks: the listener of its filter is taken.
+    pub(crate) listen: Option<HostStep>,
     /// When the program has taken the place of the init.
     pub(crate) executed: Vec<HostStep>,
 }

@@ -1,18 +1,14 @@
 //! A further process in a running container.
 
-use libcontainer_plan::{Builder, HostStep, SealError};
+use libcontainer_plan::{Builder, SealError};
 
-use super::given::{Compiled, Given};
+use super::given::{Compiled, Given, HostSteps};
 use super::{group, label, process};
 use crate::config::NamespaceKind;
 use crate::setup::JoinSetup;
 
 /// The plan of a join.
-pub(crate) fn join(
-    setup: &JoinSetup,
-    born: Vec<HostStep>,
-    [ready, executed]: [Vec<HostStep>; 2],
-) -> Result<Compiled, SealError> {
+pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealError> {
     let plan = &mut Builder::new();
     let mut given = Given::default();
     if !setup.process.terminal {
@@ -40,7 +36,7 @@ pub(crate) fn join(
         plan.purpose("let the host set limits").dumpable(true);
         plan.notify_host("the init can be reached");
     }
-    for step in born {
+    for step in host.born {
         plan.host(step);
     }
     plan.purpose("wait for the host").await_host("limits are set");
@@ -62,14 +58,17 @@ pub(crate) fn join(
     process::take_terminal(plan, terminal, &setup.process.identity);
     process::confine(plan, &setup.process);
     plan.purpose("report ready").notify_host("ready");
-    for step in ready {
+    for step in host.ready {
         plan.host(step);
     }
     process::place(plan, &setup.process, &given, terminal);
     plan.purpose("wait for the commit").await_host("committed");
     process::exec(plan, &setup.process);
+    if let Some(listen) = host.listen {
+        plan.host(listen);
+    }
     plan.await_exec();
-    for step in executed {
+    for step in host.executed {
         plan.host(step);
     }
     Ok(Compiled { plan: std::mem::take(plan).seal()?, given })

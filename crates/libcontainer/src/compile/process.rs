@@ -90,7 +90,12 @@ pub(super) fn exec(plan: &mut Builder, process: &ProcessSetup) {
     plan.unblock_signals();
     if let Some(filter) = &process.filter {
         // ORDER: last, so that the filter has to allow nothing but exec, and holds for nothing of ours.
-        plan.purpose("load the system call filter").seccomp(&filter.bytes(), filter.flags());
+        plan.purpose("load the system call filter");
+        match &process.listener {
+            // ORDER: the host takes the listener before exec closes it.
+            Some(listener) => plan.listen(&listener.program, filter.flags(), listener.knock.words()),
+            None => plan.seccomp(&filter.bytes(), filter.flags()),
+        };
         plan.purpose(format!("run {name}"));
     }
     plan.exec(&process.candidates, &process.args, &process.env);

@@ -35,7 +35,7 @@ impl Container {
             let text = format!("start a process in {:?}: the container is {found:?}, not Running", self.id());
             return Err(Error::new(ErrorKind::WrongState, text));
         };
-        lifecycle::join(self.host(), &state, &self.id(), init, process)
+        lifecycle::join(self.host(), &state, (&self.id(), self.path()), init, process)
     }
 
     /// The pids of its processes in the caller's pid namespace: those in its control group, or without one those in the pid

@@ -9,6 +9,7 @@ use libcontainer_plan::{Launch, Launched, OpenStdio, Plan};
 use super::descriptors::{links, open_namespaces};
 use super::draft::{self, Aim, Draft};
 use super::host::Host;
+use super::listen::{self, Of};
 use super::prepared::{Own, Part, Prepared, check};
 use super::readback::Expected;
 use crate::compile::{self, Compiled};
@@ -43,13 +44,16 @@ pub(crate) fn create(
     let terminal = process.as_ref().is_some_and(|process| process.terminal);
     let part = prepared.part(terminal, planned.as_ref().map(Planned::setup))?;
     let instance = prepared.instance(&part, own, process.as_ref(), start)?;
+    listen::check(&instance.process)?;
     let (draft, network) = draft(&part, own)?;
     let (opened, preserved) =
         process.map_or_else(|| Ok(Default::default()), ProcessConfig::open).map_err(failed)?;
     let joined = open_namespaces(&own.config).map_err(failed)?;
     draft.expect(expected(prepared, &part, &instance.process, &joined).map_err(failed)?);
     let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
-    let steps = compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::of(start), group));
+    let mut steps =
+        compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::of(start), group));
+    steps.listen = listen::step(&instance.process, &Of::new(own));
     let compiled = compile::create(&part.foundation, &instance, steps)
         .map_err(|error| Error::seal(what.clone(), error))?;
     if start == StartSetup::Wait {
@@ -135,7 +139,9 @@ pub(crate) fn explain_prepared(
     let instance = prepared.instance(&part, own, process, start)?;
     let (draft, network) = draft(&part, own)?;
     let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
-    let steps = compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::of(start), group));
+    let mut steps =
+        compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::of(start), group));
+    steps.listen = listen::step(&instance.process, &Of::new(own));
     let compiled = compile::create(&part.foundation, &instance, steps);
     Ok(compiled.map_err(|error| Error::seal("explain", error))?.plan)
 }

@@ -170,7 +170,7 @@ impl Draft {
         born.extend(group.born);
         let ready = vec![self.read_back_step()];
         let executed = under::step(setup.apparmor.as_ref()).into_iter().collect();
-        HostSteps { before, born, meanwhile, first: Vec::new(), ready, executed }
+        HostSteps { before, born, meanwhile, ready, executed, ..HostSteps::default() }
     }
 
     /// The host steps by which one that stands by gets its program: while the init takes it, and when it is ready.

@@ -1,7 +1,7 @@
 //! A further process in a running container: config and what is found inside → setup → plan → launched.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use libcontainer_cgroups::{Group, Place};
 use libcontainer_plan::{HostStep, Launch, Plan, Slot, Sock};
@@ -10,9 +10,10 @@ use libcontainer_security::ReadBack;
 use super::draft::oom_step;
 use super::host::Host;
 use super::inside::{Inside, look};
+use super::listen::{self, Of};
 use super::readback::Expected;
 use super::under;
-use crate::compile::{self, Compiled};
+use crate::compile::{self, Compiled, HostSteps};
 use crate::config::NamespaceKind;
 use crate::error::{Error, ErrorKind, Result, as_io};
 use crate::group::{self, WayIn};
@@ -25,7 +26,7 @@ use crate::setup::{CgroupSetup, JoinSetup};
 pub(crate) fn join(
     host: &Host,
     state: &State,
-    id: &str,
+    (id, dir): (&str, &Path),
     init: Init,
     process: ProcessConfig,
 ) -> Result<Process> {
@@ -38,11 +39,14 @@ pub(crate) fn join(
     let (known, labels) = (host.known(setgroups_denied), resolve::Labels::of_process(&state.config)?);
     let mut setup = resolve::join(&state.config, &process, &accounts, namespaces, (known, &labels))?;
     setup.cgroup = group_setup(state);
+    listen::check(&setup.process)?;
+    let listen = listen::step(&setup.process, &Of { id, dir, first: state.init_pid });
     let ready = read_back_step(expected(host, &setup, links), state.places().to_vec());
     let executed = under::step(setup.apparmor.as_ref()).into_iter().collect();
     let born = born(host, state);
-    let Compiled { plan, given } = compile::join(&setup, born, [vec![ready], executed])
-        .map_err(|error| Error::seal(what.clone(), error))?;
+    let steps = HostSteps { born, ready: vec![ready], listen, executed, ..HostSteps::default() };
+    let Compiled { plan, given } =
+        compile::join(&setup, steps).map_err(|error| Error::seal(what.clone(), error))?;
     let (mut opened, preserved) = process.open().map_err(|error| Error::io(what.clone(), error))?;
     let mut launch = host.launch(plan);
     for (slot, fd) in given.stdio.into_iter().flatten().zip(opened.theirs.drain(..)) {
@@ -79,9 +83,7 @@ pub(crate) fn explain(host: &Host, state: &State, process: &ProcessConfig) -> Re
     let known = (host.known(denied), &resolve::Labels::to_show(config));
     let mut setup = resolve::join(config, process, &accounts, flags, known)?;
     setup.cgroup = group_setup(state);
-    Ok(compile::join(&setup, Vec::new(), Default::default())
-        .map_err(|error| Error::seal("explain", error))?
-        .plan)
+    Ok(compile::join(&setup, HostSteps::default()).map_err(|error| Error::seal("explain", error))?.plan)
 }
 
 /// What is read back of the init. `links` are the namespaces of the container's first process.

@@ -10,6 +10,7 @@ mod draft;
 mod host;
 mod inside;
 mod join;
+mod listen;
 mod prepared;
 mod readback;
 mod recover;

@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 
 use super::again::again;
 use super::condition::condition;
+use super::listen::Waiting;
 use super::under;
 use crate::error::{Error, ErrorKind, Result, named};
 use crate::record::{BOARD, Init, KILL, RunState, START, State, Status, Store};
@@ -30,7 +31,12 @@ pub(crate) fn release(store: &Store, id: &str) -> Result<Arc<State>> {
         return Err(not_created(store, &state, found, &what));
     };
     let failed = |error| Error::io(what.clone(), error);
+    // ORDER: before it is let go, so that its descriptors are those that it had.
+    let listener = Waiting::new(&state, &init, store.path()).map_err(failed)?;
     let pipe = write_start(store).map_err(failed)?;
+    if let Some(error) = listener.and_then(|listener| listener.hand_over(&init).err()) {
+        return Err(not_heard(store, &state, error, &what));
+    }
     wait_for_exec(&pipe, &init.pidfd).map_err(failed)?;
     drop(pipe);
     let executed = again(|| executed(store, &state, &init, &what));
@@ -44,6 +50,13 @@ pub(crate) fn release(store: &Store, id: &str) -> Result<Arc<State>> {
     state.status = Status::Running;
     let written = again(|| store.write(&state).map_err(failed));
     executed.and(written)
+}
+
+/// Why the listener could not be given away: by itself, or because the init has failed before.
+fn not_heard(store: &Store, state: &State, error: io::Error, what: &str) -> Error {
+    // What the board does not tell, the error does.
+    let own = board(store, what).ok().and_then(|board| told(&board, state, what));
+    own.unwrap_or_else(|| Error::io(what, error))
 }
 
 /// Why there is nothing to start. An init that failed while it waited has said why.

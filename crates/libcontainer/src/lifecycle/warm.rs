@@ -11,6 +11,7 @@ use libcontainer_security::ProcessDir;
 use super::create::{Made, draft, expected, finish, give_first, give_program};
 use super::descriptors::open_namespaces;
 use super::draft::{Aim, Draft};
+use super::listen::{self, Of};
 use super::prepared::{Own, Part, Prepared};
 use super::under;
 use crate::compile::{self, Compiled, HostSteps};
@@ -79,7 +80,9 @@ impl Warm {
 
     /// What the program is to be; an error is that of the program, and the container stays.
     pub(crate) fn resolve(&self, prepared: &Prepared, process: &ProcessConfig) -> Result<Instance> {
-        prepared.instance(&self.part, &self.own, Some(process), StartSetup::Run)
+        let instance = prepared.instance(&self.part, &self.own, Some(process), StartSetup::Run)?;
+        listen::check(&instance.process)?;
+        Ok(instance)
     }
 
     /// Hands a program over: it runs when this returns. If that fails, the container is taken back.
@@ -91,7 +94,7 @@ impl Warm {
     ) -> Result<Made> {
         let Self { own, draft, part, joined, init, mounts } = self;
         let what = format!("start a program in {:?}, which stands by", own.id);
-        let filled = fill(prepared, &draft, (&part, &joined), instance, process, &what);
+        let filled = fill(prepared, &draft, (&part, &joined, &own), instance, process, &what);
         let (launch, opened) = match filled {
             Ok(filled) => filled,
             Err(error) => return Err(error.with_undo(init.take_back())),
@@ -114,7 +117,7 @@ impl Warm {
 fn fill(
     prepared: &Prepared,
     draft: &Arc<Draft>,
-    (part, joined): (&Part, &[OwnedFd]),
+    (part, joined, own): (&Part, &[OwnedFd], &Own),
     instance: &Instance,
     process: ProcessConfig,
     what: &str,
@@ -124,7 +127,8 @@ fn fill(
     draft.lock()?;
     let (first, ready) = draft.hand_over_steps();
     let executed = under::step(part.setup.apparmor.as_ref()).into_iter().collect();
-    let steps = HostSteps { first, ready, executed, ..HostSteps::default() };
+    let listen = listen::step(&instance.process, &Of::new(own));
+    let steps = HostSteps { first, ready, listen, executed, ..HostSteps::default() };
     let compiled = compile::create(&part.foundation, instance, steps);
     let Compiled { plan, given } = compiled.map_err(|error| Error::seal(what, error))?;
     let (opened, preserved) = process.open().map_err(failed)?;

@@ -72,12 +72,9 @@ pub(crate) fn process(
         identity,
         confinement,
         attributes: attributes(config),
+        listener: super::seccomp::listener(&config.seccomp, filter.as_deref())?,
         filter,
-        limits: config
-            .rlimits
-            .iter()
-            .map(|limit| (limit.resource.number(), limit.soft, limit.hard))
-            .collect(),
+        limits: limits(config),
         umask: config.umask.unwrap_or(0o022),
         candidates: candidates(&args, &env),
         cwd,
@@ -86,6 +83,10 @@ pub(crate) fn process(
         terminal: process.terminal,
         preserved: u32::try_from(process.preserved.len()).unwrap_or(u32::MAX),
     })
+}
+
+fn limits(config: &Config) -> Vec<(u32, u64, u64)> {
+    config.rlimits.iter().map(|limit| (limit.resource.number(), limit.soft, limit.hard)).collect()
 }
 
 /// Ids that the container's user namespace, new or that of this process, does not map can't be taken on.

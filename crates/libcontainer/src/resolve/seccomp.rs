@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libcontainer_security::CapSet;
+use libcontainer_security::seccomp::notify::Knock;
 use libcontainer_security::seccomp::{Arch, Filter, Kernel, Options, Profile, compile, default_profile};
 
 use crate::config::Seccomp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::setup::ListenerSetup;
 
 /// The last filter that was compiled, and of what: containers of one program mostly have the same.
 #[derive(Debug, Default)]
@@ -39,6 +41,23 @@ impl Filters {
         *last = Some((seccomp.clone(), bounding, Arc::clone(&filter)));
         Ok(Some(filter))
     }
+}
+
+/// Where the listener of the filter goes to; none if it has none.
+///
+/// # Errors
+/// That of getrandom(2), and if the filter is too long to have the knock before it.
+pub(super) fn listener(seccomp: &Seccomp, filter: Option<&Filter>) -> Result<Option<ListenerSetup>> {
+    let (Seccomp::Profile(profile), Some(filter)) = (seccomp, filter.filter(|filter| filter.notifies()))
+    else {
+        return Ok(None);
+    };
+    // Without a path it was not compiled.
+    let Some(path) = profile.listener_path.clone() else { return Ok(None) };
+    let knock =
+        Knock::new().map_err(|error| Error::io("make the knock of a seccomp listener", error.into()))?;
+    let program = knock.before(filter, native()?).map_err(|error| invalid(format!("/{error}")))?;
+    Ok(Some(ListenerSetup { path, metadata: profile.listener_metadata.clone(), knock, program }))
 }
 
 fn compiled(profile: &Profile) -> Result<Filter> {

@@ -10,8 +10,11 @@ use super::error::NotifyError;
 use super::give::give;
 use super::knock::Knock;
 use super::listener::{Answer, Event, Listener, Notification};
-use super::take::take;
+use super::take::{still_to_come, take};
 use crate::seccomp::Arch;
+
+/// How often it is looked whether the init still can knock.
+const TICK: Duration = Duration::from_millis(20);
 
 /// What is to be done with the listener of an init.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +42,7 @@ pub fn hand_over(pid: Pid, pidfd: BorrowedFd<'_>, handover: &Handover<'_>) -> Re
     let end = Instant::now() + handover.limit;
     let listener = take(pid, pidfd, handover.least, end)?;
     // ORDER: taken before the agent has the listener: it would find a call that it knows nothing of.
-    let call = knocked(&listener, pid, handover.knock, end)?;
+    let call = knocked(&listener, (pid, pidfd), handover.knock, end)?;
     give(handover.path, &listener, handover.text.as_bytes(), end)?;
     listener.respond(call.id, Answer::Value(0))
 }
@@ -47,19 +50,21 @@ pub fn hand_over(pid: Pid, pidfd: BorrowedFd<'_>, handover: &Handover<'_>) -> Re
 /// The init is the only process that has the filter, so this is the first call of all.
 fn knocked(
     listener: &Listener,
-    pid: Pid,
+    (pid, pidfd): (Pid, BorrowedFd<'_>),
     knock: Option<&Knock>,
     end: Instant,
 ) -> Result<Notification, NotifyError> {
-    let left = end.saturating_duration_since(Instant::now());
-    let call = match listener.receive(Some(left))? {
-        Event::Call(call) => call,
-        Event::TimedOut => {
-            let call = format!("wait for process {pid} to knock at its seccomp listener");
-            return Err(NotifyError::Call { call, errno: libc::ETIMEDOUT });
-        }
-        Event::Ended => {
-            return Err(NotifyError::Unexpected(format!("process {pid} has ended under its filter")));
+    let call = loop {
+        match listener.receive(Some(TICK))? {
+            Event::Call(call) => break call,
+            Event::TimedOut if Instant::now() < end => still_to_come(pid, pidfd)?,
+            Event::TimedOut => {
+                let call = format!("wait for process {pid} to knock at its seccomp listener");
+                return Err(NotifyError::Call { call, errno: libc::ETIMEDOUT });
+            }
+            Event::Ended => {
+                return Err(NotifyError::Unexpected(format!("process {pid} has ended under its filter")));
+            }
         }
     };
     let prctl = Arch::native().and_then(|native| native.number("prctl"));

@@ -42,7 +42,7 @@ pub(super) fn take(
 }
 
 /// Whether the init may still get one: not if it is gone, or a program already.
-fn still_to_come(pid: Pid, pidfd: BorrowedFd<'_>) -> Result<(), NotifyError> {
+pub(super) fn still_to_come(pid: Pid, pidfd: BorrowedFd<'_>) -> Result<(), NotifyError> {
     let failed = |call: String| move |error| NotifyError::call(call, &error);
     let what = "before the host had its seccomp listener";
     if wait_readable(pidfd, Some(Duration::ZERO))
