@@ -34,6 +34,7 @@ pub(crate) fn run(as_json: bool) -> Outcome {
         overlay(),
         cgroups(),
         systemd(),
+        selinux(),
     ];
     if as_json {
         let list: Vec<_> = items.iter().map(|item| json!({"name": item.name, "ok": item.works, "found": item.found, "remedy": item.remedy})).collect();
@@ -204,6 +205,16 @@ fn systemd() -> Item {
     };
     let remedy = "only for --systemd-cgroup; for a user: loginctl enable-linger, and XDG_RUNTIME_DIR set";
     item("systemd", Ok(look), remedy)
+}
+
+fn selinux() -> Item {
+    use libcontainer::security::selinux::Standing;
+    let look = Standing::current().map_err(|error| error.to_string()).map(|standing| match standing {
+        Standing::Off(why) => (false, format!("off: {why}")),
+        Standing::Permissive => (true, "permissive: what its policy denies is logged and allowed".to_owned()),
+        Standing::Enforcing => (true, "enforcing".to_owned()),
+    });
+    item("SELinux", look, "only for process_label, mount_label and relabel")
 }
 
 /// Why systemd does not answer.
