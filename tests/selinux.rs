@@ -97,6 +97,9 @@ fn a_label_is_in_force_for_every_way_to_start() {
     let (factory, config) = (Factory::new().unwrap(), ground.config("s0:c1,c2"));
     let wanted = config.process_label.as_str();
     assert_eq!(own(&ground.run(&config, OWN)), wanted, "run");
+    // The policy allows the transition then too (nnp_transition), or exec would fail.
+    let confined = Config { no_new_privileges: true, user: "u".into(), ..config.clone() };
+    assert_eq!(own(&ground.run(&confined, OWN)), wanted, "no_new_privileges");
     let (container, process) = factory.create_with(ground.place.join("w"), &config, shell(OWN)).unwrap();
     container.run().unwrap();
     assert_eq!(own(&text(&process.output(4096).unwrap())), wanted, "create and start");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use libcontainer::security::selinux::{
-    self, Attribute, Context, Levels, dup_sec_opt, file_label, init_labels,
+    self, Attribute, Context, Levels, SelinuxError, dup_sec_opt, file_label, init_labels,
 };
 
 use super::{Ground, OWN, file, own};
@@ -54,8 +54,10 @@ fn a_thread_labels_what_it_makes() {
     let plain = fs::File::create(ground.place.join("plain")).unwrap();
     assert_eq!(file_label(plain).unwrap().unwrap().kind(), "file_t");
     let wrong: Context = "system_u:object_r:nosuch_t:s0".parse().unwrap();
-    assert_eq!(
-        selinux::set_to_come(Attribute::FileCreate, Some(&wrong)).unwrap_err().errno(),
-        Some(libc::EINVAL)
-    );
+    let refused = |attribute| selinux::set_to_come(attribute, Some(&wrong)).unwrap_err();
+    assert_eq!(refused(Attribute::KeyCreate).errno(), Some(libc::EINVAL));
+    // The kernel gives it to root, and it is not what was asked for.
+    refused(Attribute::FileCreate);
+    assert_eq!(selinux::to_come(Attribute::FileCreate), Ok(None));
+    assert_eq!(selinux::check(&wrong), Err(SelinuxError::Invalid { context: wrong.to_string() }));
 }

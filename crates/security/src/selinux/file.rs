@@ -28,7 +28,8 @@ pub fn file_label(file: impl AsFd) -> Result<Option<Context>, SelinuxError> {
 ///
 /// # Errors
 /// fsetxattr(2): `EOPNOTSUPP` where the filesystem has no labels, `EINVAL` for a label that the policy does not have, `EACCES` where it does
-/// not allow it.
+/// not allow it. Who has `CAP_MAC_ADMIN` is let set a label that the policy does not have, with which the file is closed to all:
+/// [`check`](super::check) tells before.
 pub fn set_file_label(file: impl AsFd, label: &Context) -> Result<(), SelinuxError> {
     let written = write(file.as_fd(), label.to_string().as_bytes());
     written.map_err(|error| SelinuxError::call(format!("fsetxattr(security.selinux, {label})"), &error))
