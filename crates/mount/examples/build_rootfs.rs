@@ -6,7 +6,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use libcontainer_mount::default_simple_devices;
-use libcontainer_mount::plan::{self as mount, Bind, Filesystem, Kind, Links, Node, NodeKind, Propagation};
+use libcontainer_mount::plan::{
+    self as mount, Attached, Bind, Filesystem, Kind, Links, Node, NodeKind, Propagation, Protected,
+};
 use libcontainer_plan::{Builder, File, Launch, MountAttr, Slot};
 
 type Failure = Box<dyn std::error::Error>;
@@ -25,10 +27,12 @@ fn tree(plan: &mut Builder, rootfs: &Path) {
     for name in ["bin", "lib", "lib64"] {
         mount::link(plan, rootfs, &Path::new("usr").join(name), &Path::new("/").join(name));
     }
+    let mut attached = Vec::new();
     for (fstype, to) in [("proc", "/proc"), ("tmpfs", "/tmp")] {
         plan.purpose(format!("mount {to}"));
         let made = mount::mount(plan, &Filesystem { fstype: fstype.into(), ..Filesystem::default() });
-        mount::attach(plan, rootfs, made, Path::new(to), Kind::Directory, Links::Refuse);
+        mount::attach_open(plan, rootfs, made, Path::new(to), Kind::Directory, Links::Refuse);
+        attached.push(Attached { place: to.into(), mount: made });
     }
     let node = |node: libcontainer_mount::DeviceNode| {
         let number = |number: i64| u32::try_from(number).unwrap_or(0);
@@ -38,8 +42,12 @@ fn tree(plan: &mut Builder, rootfs: &Path) {
     let nodes: Vec<_> = default_simple_devices().into_iter().map(node).collect();
     let dev = mount::devices(plan, rootfs, &nodes, false, None);
     plan.close(dev);
-    mount::hide(plan, rootfs, libcontainer_mount::DEFAULT_MASKED_PATHS.iter().map(Path::new));
-    mount::make_read_only(plan, rootfs, libcontainer_mount::DEFAULT_READONLY_PATHS.iter().map(Path::new));
+    let protected = |path: &&str| Protected::new(rootfs, &attached, Path::new(path));
+    mount::make_read_only(plan, libcontainer_mount::DEFAULT_READONLY_PATHS.iter().map(protected));
+    mount::hide(plan, libcontainer_mount::DEFAULT_MASKED_PATHS.iter().map(protected));
+    for one in attached {
+        plan.close(one.mount);
+    }
     mount::enter_by_pivot(plan, rootfs);
     plan.close(rootfs.mount);
 }

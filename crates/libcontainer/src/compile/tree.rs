@@ -1,28 +1,39 @@
 //! The container's file tree.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libcontainer_mount::plan as mount;
-use libcontainer_mount::plan::{Kind, Links, Node, Rootfs};
+use libcontainer_mount::plan::{Attached, Kind, Links, Node, Protected, Rootfs};
 use libcontainer_plan::{Builder, Mount, Slot};
 
 use super::process::Terminal;
 use crate::setup::{MountItem, MountSetup};
 
+const DEV: &str = "/dev";
+
 /// What later steps need of the tree.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Tree {
     rootfs: Rootfs,
+    /// Mounts in which there is something to protect, still open.
+    attached: Vec<Attached>,
     pub(super) terminal: Option<Terminal>,
 }
 
 /// Takes the rootfs and mounts everything in it.
 pub(super) fn build(plan: &mut Builder, setup: &MountSetup, terminal: bool, cwd: &Path) -> Tree {
     let rootfs = mount::take_rootfs(plan, &setup.rootfs, setup.events);
-    let mut dev = None;
+    let (mut dev, mut attached) = (None, Vec::new());
     for item in &setup.items {
-        if let Some(made) = add(plan, rootfs, setup, item, terminal) {
-            dev = Some(made);
+        let Some((mount, place)) = add(plan, rootfs, setup, item, terminal) else { continue };
+        let is_dev = matches!(item, MountItem::Devices);
+        if is_dev {
+            dev = Some(mount);
+        }
+        if protects(setup, place) {
+            attached.push(Attached { place: place.to_owned(), mount });
+        } else if !is_dev {
+            plan.close(mount);
         }
     }
     for node in &setup.other_devices {
@@ -37,19 +48,27 @@ pub(super) fn build(plan: &mut Builder, setup: &MountSetup, terminal: bool, cwd:
         let (master, slave) = mount::console(plan, dev);
         Terminal { master, slave }
     });
-    if let Some(dev) = dev {
+    if let Some(dev) = dev.filter(|_| !protects(setup, Path::new(DEV))) {
         plan.close(dev);
     }
-    Tree { rootfs, terminal }
+    Tree { rootfs, attached, terminal }
 }
 
-fn add(
+/// Whether something is to be hidden or made read-only at or below that place.
+fn protects(setup: &MountSetup, place: &Path) -> bool {
+    let place = mount::components(place);
+    let mut all = setup.hidden.iter().chain(&setup.read_only_paths);
+    all.any(|path| mount::components(path).starts_with(&place))
+}
+
+/// Adds one; what is a directory mount stays open, and is returned with its place.
+fn add<'a>(
     plan: &mut Builder,
     rootfs: Rootfs,
     setup: &MountSetup,
-    item: &MountItem,
+    item: &'a MountItem,
     terminal: bool,
-) -> Option<Slot<Mount>> {
+) -> Option<(Slot<Mount>, &'a Path)> {
     match item {
         MountItem::Filesystem { filesystem, to, strict, propagation } => {
             plan.purpose(format!("mount {} on {}", filesystem.fstype, to.display()));
@@ -58,32 +77,43 @@ fn add(
                 mount::set_propagation(plan, made, *propagation, *recursive);
             }
             let links = if *strict { Links::Refuse } else { Links::InRoot };
-            mount::attach(plan, rootfs, made, to, Kind::Directory, links);
+            mount::attach_open(plan, rootfs, made, to, Kind::Directory, links);
+            Some((made, to))
         }
         MountItem::Bind { bind, to, kind } => {
             plan.purpose(format!("bind {} on {}", bind.source.display(), to.display()));
             let copy = mount::bind(plan, bind);
-            mount::attach(plan, rootfs, copy, to, *kind, Links::InRoot);
+            mount::attach_open(plan, rootfs, copy, to, *kind, Links::InRoot);
+            if matches!(kind, Kind::Directory | Kind::DirectoryItself) {
+                return Some((copy, to));
+            }
+            plan.close(copy);
+            None
         }
         MountItem::Link { target, to } => {
             plan.purpose(format!("link {} to {}", to.display(), target.display()));
             mount::link(plan, rootfs, target, to);
+            None
         }
         MountItem::Devices => {
             let label = setup.label.as_deref();
             // The terminal takes the place of a node of that name.
             let console = |node: &&Node| terminal && node.path == Path::new("/dev/console");
             let nodes: Vec<_> = setup.devices.iter().filter(|node| !console(node)).cloned().collect();
-            return Some(mount::devices(plan, rootfs, &nodes, setup.bind_devices, label));
+            let dev = mount::devices(plan, rootfs, &nodes, setup.bind_devices, label);
+            Some((dev, Path::new(DEV)))
         }
     }
-    None
 }
 
 /// Read-only paths, masks, the read-only root; then the new root is entered and the old one let go.
 pub(super) fn protect_and_enter(plan: &mut Builder, setup: &MountSetup, tree: &Tree) {
-    mount::make_read_only(plan, tree.rootfs, setup.read_only_paths.iter().map(AsRef::as_ref));
-    mount::hide(plan, tree.rootfs, setup.hidden.iter().map(AsRef::as_ref));
+    let protected = |path: &PathBuf| Protected::new(tree.rootfs, &tree.attached, path);
+    mount::make_read_only(plan, setup.read_only_paths.iter().map(protected));
+    mount::hide(plan, setup.hidden.iter().map(protected));
+    for one in &tree.attached {
+        plan.close(one.mount);
+    }
     if setup.read_only {
         mount::read_only(plan, tree.rootfs);
     }

@@ -93,10 +93,22 @@ pub fn bind(plan: &mut Builder, bind: &Bind) -> Slot<Mount> {
 
 /// Attaches a detached mount to `path` in the rootfs, which is made if it is missing, and closes it.
 pub fn attach(plan: &mut Builder, rootfs: Rootfs, mount: Slot<Mount>, path: &Path, kind: Kind, links: Links) {
+    attach_open(plan, rootfs, mount, path, kind, links);
+    plan.close(mount);
+}
+
+/// As [`attach`], but the mount stays open: what lies in it can be reached whatever becomes of the names that lead there.
+pub fn attach_open(
+    plan: &mut Builder,
+    rootfs: Rootfs,
+    mount: Slot<Mount>,
+    path: &Path,
+    kind: Kind,
+    links: Links,
+) {
     let place = target(plan, rootfs.dir, path, kind, links);
     plan.move_mount(mount, place);
     plan.close(place);
-    plan.close(mount);
 }
 
 /// Makes a symbolic link at `path` in the rootfs. One that leads there already stays, another link is replaced, and anything else is

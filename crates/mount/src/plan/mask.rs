@@ -1,15 +1,58 @@
 //! Hiding paths and making them read-only.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
-use libcontainer_plan::{At, Builder, Dir, File, How, MountAttr, Slot};
+use libcontainer_plan::{At, Builder, Dir, File, How, Mount, MountAttr, Slot};
 
 use super::filesystem::{Filesystem, mount};
+use super::target::components;
 use super::{Rootfs, attr};
+
+/// A directory mount that was attached and is still open.
+#[derive(Clone, Debug)]
+pub struct Attached {
+    /// Where, as the config says.
+    pub place: PathBuf,
+    /// The mount.
+    pub mount: Slot<Mount>,
+}
+
+/// A path to be hidden or made read-only, and the mount in which it is looked up.
+///
+/// RACE: names of the rootfs may be exchanged at any moment by another container that shares it. What lies in a filesystem that was
+/// mounted here is looked up in that filesystem: its masks go with it, wherever its name leads by then.
+#[derive(Clone, Debug)]
+pub struct Protected {
+    path: PathBuf,
+    mount: Slot<Mount>,
+    /// The path in that mount, or the mount itself.
+    below: Option<PathBuf>,
+}
+
+impl Protected {
+    /// The latest of the mounts at or above the path counts, else the rootfs.
+    #[must_use]
+    pub fn new(rootfs: Rootfs, mounts: &[Attached], path: &Path) -> Self {
+        let names = components(path);
+        let rest = |one: &Attached| {
+            let place = components(&one.place);
+            names.strip_prefix(place.as_slice()).map(|rest| (one.mount, rest))
+        };
+        let found = mounts.iter().rev().find_map(rest);
+        let (mount, rest) = found.unwrap_or((rootfs.mount, &names));
+        let below = (!rest.is_empty()).then(|| rest.join(OsStr::new("/")).into());
+        Self { path: path.to_owned(), mount, below }
+    }
+
+    fn below(&self) -> &Path {
+        self.below.as_deref().unwrap_or(Path::new("."))
+    }
+}
 
 /// Hides each path: a file by the host's null device, a directory by an empty read-only tmpfs. A path that is not there needs no
 /// hiding.
-pub fn hide<'a>(plan: &mut Builder, rootfs: Rootfs, paths: impl IntoIterator<Item = &'a Path>) {
+pub fn hide(plan: &mut Builder, paths: impl IntoIterator<Item = Protected>) {
     let mut paths = paths.into_iter().peekable();
     if paths.peek().is_none() {
         return;
@@ -19,16 +62,15 @@ pub fn hide<'a>(plan: &mut Builder, rootfs: Rootfs, paths: impl IntoIterator<Ite
     let null: Slot<File> =
         plan.openat2(At::Cwd, "/dev/null", How { flags: libc::O_PATH | libc::O_NOFOLLOW, ..How::TRUSTED });
     for path in paths {
-        plan.purpose(format!("mask {}", path.display()));
-        hide_one(plan, rootfs, null, path);
+        plan.purpose(format!("mask {}", path.path.display()));
+        hide_one(plan, null, &path);
     }
     plan.purpose("close the null device").close(null);
 }
 
-fn hide_one(plan: &mut Builder, rootfs: Rootfs, null: Slot<File>, path: &Path) {
+fn hide_one(plan: &mut Builder, null: Slot<File>, path: &Protected) {
     let (file, end) = (plan.label(), plan.label());
-    let path = relative(path);
-    let directory: Slot<Dir> = plan.openat2(rootfs.dir, path, How::DIR_IN_ROOT);
+    let directory: Slot<Dir> = plan.openat2(path.mount.root(), path.below(), How::DIR_IN_ROOT);
     plan.on(libc::ENOENT, end).on(libc::ENOTDIR, file);
     let attributes = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
     let empty = mount(
@@ -40,7 +82,7 @@ fn hide_one(plan: &mut Builder, rootfs: Rootfs, null: Slot<File>, path: &Path) {
     plan.close(directory);
     plan.on_success(end);
     plan.bind(file);
-    let place: Slot<File> = plan.openat2(rootfs.dir, path, How::IN_ROOT);
+    let place: Slot<File> = plan.openat2(path.mount.root(), path.below(), How::IN_ROOT);
     plan.on(libc::ENOENT, end);
     let cover = plan.clone_tree(null, false);
     plan.move_mount(cover, place);
@@ -50,21 +92,23 @@ fn hide_one(plan: &mut Builder, rootfs: Rootfs, null: Slot<File>, path: &Path) {
 }
 
 /// Makes each path, with all that is mounted below it, read-only. A path that is not there is passed over.
-pub fn make_read_only<'a>(plan: &mut Builder, rootfs: Rootfs, paths: impl IntoIterator<Item = &'a Path>) {
+pub fn make_read_only(plan: &mut Builder, paths: impl IntoIterator<Item = Protected>) {
+    let set = u64::from(attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC);
+    let attr = MountAttr { set, ..MountAttr::default() };
     for path in paths {
-        plan.purpose(format!("make {} read-only", path.display()));
+        plan.purpose(format!("make {} read-only", path.path.display()));
+        if path.below.is_none() {
+            // ORDER: no copy over it: what is looked up in the mount from now on would lie below that copy.
+            plan.mount_setattr(path.mount, true, attr);
+            continue;
+        }
         let end = plan.label();
-        let place: Slot<File> = plan.openat2(rootfs.dir, relative(path), How::IN_ROOT);
+        let place: Slot<File> = plan.openat2(path.mount.root(), path.below(), How::IN_ROOT);
         plan.on(libc::ENOENT, end);
         let copy = plan.clone_tree(place, true);
-        let set = u64::from(attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC);
-        plan.mount_setattr(copy, true, MountAttr { set, ..MountAttr::default() });
+        plan.mount_setattr(copy, true, attr);
         plan.move_mount(copy, place);
         plan.close(copy).close(place);
         plan.bind(end);
     }
-}
-
-fn relative(path: &Path) -> &Path {
-    path.strip_prefix("/").unwrap_or(path)
 }

@@ -13,9 +13,9 @@ mod target;
 
 pub use copy_up::CopyUp;
 pub use device::{Node, NodeKind, console, device_node, devices};
-pub use filesystem::{Bind, Filesystem, attach, bind, link, mount};
+pub use filesystem::{Bind, Filesystem, attach, attach_open, bind, link, mount};
 pub use idmap::IdMap;
-pub use mask::{hide, make_read_only};
+pub use mask::{Attached, Protected, hide, make_read_only};
 pub use rootfs::{
     Propagation, Rootfs, enter_by_move, enter_by_pivot, read_only, set_propagation, take_rootfs,
 };
