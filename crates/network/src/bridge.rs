@@ -1,7 +1,9 @@
 //! The bridge that ports of containers are added to: found, made, and deleted with its last port.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use libcontainer_netlink::{
     Batch, Bridge, Cidr, Index, Link, LinkChange, LinkKind, LinkView, Mac, Name, Netlink, NewLink,
@@ -50,6 +52,8 @@ fn ensure(host: &mut Netlink, name: &Name, own: &OwnBridge, mark: &Mark) -> Resu
 fn set_up(host: &mut Netlink, name: &Name, own: &OwnBridge, mark: &Mark) -> Result<()> {
     let what = || format!("bridge {name}");
     let index = host.index(name).named(what)?;
+    // ORDER: before it is up: from then on it hears what ports say.
+    trust_no_router(name)?;
     // The mark and the rest in one request: half a bridge that looks finished is worse than none.
     let change = LinkChange::new(index).alias(mark.as_str()).up();
     side::twice(|| host.set(&change)).named(what)?;
@@ -58,6 +62,25 @@ fn set_up(host: &mut Netlink, name: &Name, own: &OwnBridge, mark: &Mark) -> Resu
         batch.push(Verb::Replace, &address::plain(index, *address)).named(what)?;
     }
     side::run(host, &mut batch, what)
+}
+
+/// A container that may send raw packets could else tell the host that it is its router, for all of IPv6: CVE-2020-13401.
+///
+/// RACE: who renames the bridge meanwhile changes what is written; only the host's administrator can.
+fn trust_no_router(name: &Name) -> Result<()> {
+    let path = format!("/proc/sys/net/ipv6/conf/{name}/accept_ra");
+    let failed = |source| Error::Io { what: format!("bridge {name}: {path}"), source };
+    match std::fs::read_to_string(&path) {
+        Ok(value) if value.trim() == "0" => Ok(()),
+        Ok(_) => std::fs::write(&path, "0").map_err(failed),
+        Err(error) if error.kind() == ErrorKind::NotFound && !has_ipv6().map_err(failed)? => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Without IPv6 there are no such routers.
+fn has_ipv6() -> std::io::Result<bool> {
+    Path::new("/proc/sys/net/ipv6/conf").try_exists()
 }
 
 /// The index of the bridge that a port is to be added to, which is made if the config says so.
