@@ -1,7 +1,7 @@
 //! Paths that engines hide or protect by habit. Nothing uses them unless a config names them.
 
-/// Paths that Docker and Podman hide from every container that is not privileged: memory of the kernel, keys, timers and tables
-/// of the scheduler, firmware. For [`crate::MountConfig::masked_paths`]; a path that is not there needs no hiding.
+/// Paths that Docker, containerd or Podman hide from every container that is not privileged: memory of the kernel, keys, timers and tables
+/// of the scheduler, disks, firmware, the policy of SELinux. For [`crate::MountConfig::masked_paths`]; a path that is not there needs no hiding.
 pub const DEFAULT_MASKED_PATHS: &[&str] = &[
     "/proc/acpi",
     "/proc/asound",
@@ -13,8 +13,10 @@ pub const DEFAULT_MASKED_PATHS: &[&str] = &[
     "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
+    "/sys/dev/block",
     "/sys/devices/virtual/powercap",
     "/sys/firmware",
+    "/sys/fs/selinux",
 ];
 
 /// Paths that the same engines make read-only: settings of the whole kernel, interrupts, buses. For
