@@ -1,10 +1,11 @@
-//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | golden | syscalls`.
+//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | escapes | golden | syscalls`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
 mod bench;
 mod ci;
 mod circles;
+mod escapes;
 mod faults;
 mod profiles;
 mod run;
@@ -33,6 +34,8 @@ const USAGE: &str = "cargo xtask COMMAND
                   links, addresses, routes and long lists, side by side with rtnetlink and ip
   bench seccomp   compiling filters of system calls and what they cost, side by side with libseccomp
   faults [--all]  make each system call of nsinit, its children and a library program fail; --help tells how to choose
+  escapes [TRIAL…]
+                  take each defence out and see that the tests of tests/escapes/ which stand for it fail
   golden          write the golden files of explain anew and show what changed
   syscalls        write the table of system call numbers anew, from Debian's newest kernel headers";
 
@@ -49,6 +52,7 @@ fn main() -> ExitCode {
         "ci" => ci::run(),
         "bench" => bench::run(rest),
         "faults" => faults::run(rest),
+        "escapes" => escapes::run(rest),
         "golden" => test::golden(),
         "syscalls" => syscalls::run(),
         _ => {

@@ -1,0 +1,82 @@
+//! `escapes`: takes each defence out, as `tests/escapes/weakened.txt` says, and sees its tests fail.
+
+mod table;
+mod trial;
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use crate::run::{cargo, check, root};
+pub(crate) use table::complaints;
+use trial::{TRIALS, Trial};
+
+/// A test that hangs without its defence has failed too.
+const SECONDS: &str = "300";
+
+pub(crate) fn run(args: &[String]) -> Result<()> {
+    let text = std::fs::read_to_string(root().join(TRIALS)).context(TRIALS)?;
+    let trials = trial::parse(&text).map_err(anyhow::Error::msg)?;
+    if let Some(name) = args.iter().find(|name| !trials.iter().any(|trial| trial.name == **name)) {
+        bail!("{name}: no trial of that name in {TRIALS}");
+    }
+    let mut bad = 0;
+    for trial in trials.iter().filter(|trial| args.is_empty() || args.contains(&trial.name)) {
+        let complaints = attempt(trial).with_context(|| trial.name.clone())?;
+        complaints.iter().for_each(|complaint| println!("{}: {complaint}", trial.name));
+        if complaints.is_empty() {
+            println!("{}: seen to fail: {}", trial.name, trial.tests().collect::<Vec<_>>().join(", "));
+        }
+        bad += complaints.len();
+    }
+    if bad == 0 { Ok(()) } else { bail!("{bad} tests did not fail as they should") }
+}
+
+/// The files of the workspace as they were, when this is dropped.
+struct Restored(Vec<(PathBuf, String)>);
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        for (path, text) in &self.0 {
+            if let Err(error) = std::fs::write(path, text) {
+                eprintln!("{}: {error}: not restored", path.display());
+            }
+        }
+    }
+}
+
+/// What is wrong with the tests that must fail: nothing, if they do.
+fn attempt(trial: &Trial) -> Result<Vec<String>> {
+    let mut restored = Restored(Vec::new());
+    for hunk in &trial.hunks {
+        let path = root().join(&hunk.file);
+        let text = std::fs::read_to_string(&path).with_context(|| hunk.file.clone())?;
+        let weaker = hunk.apply(&text).map_err(anyhow::Error::msg)?;
+        restored.0.push((path.clone(), text));
+        std::fs::write(&path, weaker).with_context(|| hunk.file.clone())?;
+    }
+    // Later hunks of a file begin with what the earlier ones have made of it.
+    restored.0.reverse();
+    let mut complaints = Vec::new();
+    if trial.command {
+        check(&mut cargo(&["build", "--quiet", "-p", "nsinit"]))?;
+    }
+    for (binary, tests) in &trial.runs {
+        let args = ["test", "--quiet", "-p", "libcontainer-tests", "--test", binary, "--no-run"];
+        check(&mut cargo(&args))?;
+        let text = output(binary, tests)?;
+        complaints.extend(tests.iter().filter_map(|test| trial.judge(test, &text)));
+    }
+    Ok(complaints)
+}
+
+/// What the tests say, in a mount namespace of their own: without a defence mounts may travel.
+fn output(binary: &str, tests: &[String]) -> Result<String> {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation", "private", "timeout", "--kill-after", "5", SECONDS]);
+    command.args(["cargo", "test", "-p", "libcontainer-tests", "--test", binary, "--"]).args(tests);
+    let output = command.current_dir(root()).stdin(Stdio::null()).output().context("unshare")?;
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    Ok(text.concat())
+}
