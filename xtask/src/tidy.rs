@@ -89,6 +89,7 @@ fn rust(file: &Source) -> Vec<String> {
     all.extend(functions(file));
     all.extend(let_chains(file));
     all.extend(names(file));
+    all.extend(panics(file));
     all.extend(unsafety(file));
     all.extend(tags(file));
     all.extend(forbids(file));
@@ -164,6 +165,27 @@ fn knowledge(file: &Source) -> Vec<String> {
     let code = file.text.lines().filter(is_code);
     let found = code.flat_map(|line| bad.iter().filter(move |word| line.contains(**word)));
     found.map(|word| format!("{}: {word} is the facade's", file.path)).collect()
+}
+
+/// What panics where the kernel or memory fail: docs/dependencies.md.
+fn panics(file: &Source) -> Vec<String> {
+    const BAD: [&str; 8] = [
+        "thread::sleep(",
+        "thread::spawn(",
+        "thread::scope(",
+        "thread::Builder",
+        "fs::read_dir(",
+        "remove_dir_all(",
+        "HashMap::new(",
+        "HashSet::new(",
+    ];
+    let is_test = ["/tests/", "_tests.rs"].iter().any(|part| file.path.contains(part));
+    if !file.path.starts_with("crates/") || !file.path.contains("/src/") || is_test {
+        return Vec::new();
+    }
+    let code = file.text.lines().take_while(|line| !line.starts_with("#[cfg(test)]"));
+    let found = code.flat_map(|line| BAD.iter().filter(move |word| line.contains(**word)));
+    found.map(|word| format!("{}: {word} may panic: docs/dependencies.md", file.path)).collect()
 }
 
 fn names(file: &Source) -> Option<String> {

@@ -48,3 +48,13 @@ fn dependencies_point_one_way() {
     assert_eq!(documented(std::slice::from_ref(&manifest), &[]).len(), 1);
     assert!(documented(&[manifest], &[file("docs/dependencies.md", "`foo`: bar")]).is_empty());
 }
+
+#[test]
+fn what_panics_is_refused_but_in_tests() {
+    let code = "fn f() {\n    std::thread::sleep(x);\n}\n#[cfg(test)]\nfn g() { std::fs::read_dir(x) }\n";
+    assert_eq!(panics(&file("crates/a/src/b.rs", code)).len(), 1);
+    assert!(
+        panics(&file("crates/a/tests/b.rs", code)).is_empty()
+            && panics(&file("faults/src/b.rs", code)).is_empty()
+    );
+}

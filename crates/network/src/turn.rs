@@ -19,7 +19,14 @@ const TICK: Duration = Duration::from_millis(1);
 /// The lock, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Closing it does that too, unless another descriptor is open for it; an error says nothing that could be done.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
 }
 
 impl Turn {
@@ -39,7 +46,7 @@ impl Turn {
         let end = Instant::now() + PATIENCE;
         loop {
             match flock(&file, kind) {
-                Ok(()) => return Ok(Self { _file: file }),
+                Ok(()) => return Ok(Self { file }),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) if Instant::now() < end => libcontainer_plan::rest(TICK),
                 Err(Errno::AGAIN) => return Err(failed(io::Error::from_raw_os_error(libc::ETIMEDOUT))),

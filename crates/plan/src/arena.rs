@@ -1,6 +1,6 @@
 //! The plan's memory: strings and structures, and where pointers between them lie.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -11,15 +11,14 @@ pub(crate) type Offset = u32;
 pub(crate) struct Arena {
     bytes: Vec<u8>,
     relocations: Vec<Offset>,
-    strings: HashMap<Vec<u8>, Offset>,
+    strings: BTreeMap<Vec<u8>, Offset>,
     nul: Option<Vec<u8>>,
     full: bool,
 }
 
 impl Arena {
     pub(crate) fn new() -> Self {
-        let (bytes, strings) = (Vec::with_capacity(8192), HashMap::with_capacity(128));
-        Self { bytes, strings, ..Self::default() }
+        Self { bytes: Vec::with_capacity(8192), ..Self::default() }
     }
 
     fn here(&mut self) -> Offset {

@@ -30,14 +30,21 @@ const MOST: &str = "fs.file-max";
 /// What to put behind the text of an error that tells of want of descriptors (`EMFILE`, `ENFILE`), unless it says so itself: the limit, and how to raise it.
 #[must_use]
 pub fn remedy(text: &str) -> String {
-    let tells = |errno: Errno| text.contains(&format!("{errno:?}")) || text.contains(errno.desc());
+    let tells = |errno: Errno| {
+        text.contains(&format!("{errno:?}")) || text.contains(&format!("os error {})", errno as i32))
+    };
+    if tells(Errno::ENFILE) {
+        let said = text.contains(MOST);
+        return if said {
+            String::new()
+        } else {
+            format!("; raise the limit of open files of the machine (sysctl {MOST})")
+        };
+    }
     if tells(Errno::EMFILE) && !text.contains(LIMIT) {
         // Without the number it is still the right limit.
         let now = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, _)| format!(", now {soft}"));
         return format!("; raise the limit of open files ({LIMIT}{}; ulimit -n)", now.unwrap_or_default());
-    }
-    if tells(Errno::ENFILE) && !text.contains(MOST) {
-        return format!("; raise the limit of open files of the machine (sysctl {MOST})");
     }
     String::new()
 }

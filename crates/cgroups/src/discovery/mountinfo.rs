@@ -1,6 +1,6 @@
 //! The mounts of control group hierarchies in `/proc/self/mountinfo`, without those that other mounts hide.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -97,7 +97,7 @@ pub(super) fn visible(text: &[u8]) -> Result<Vec<Mount>> {
     let all: Vec<Mount> = lines
         .map(|line| Mount::parse(line).ok_or_else(|| malformed("/proc/self/mountinfo", line)))
         .collect::<Result<_>>()?;
-    let by_id: HashMap<u64, &Mount> = all.iter().map(|mount| (mount.id, mount)).collect();
+    let by_id: BTreeMap<u64, &Mount> = all.iter().map(|mount| (mount.id, mount)).collect();
     let shown: Vec<bool> = all
         .iter()
         .map(|mount| {
@@ -111,7 +111,7 @@ pub(super) fn visible(text: &[u8]) -> Result<Vec<Mount>> {
 }
 
 /// True when another mount lies over `mount` or over one of the mounts that lead to it.
-fn is_hidden(mount: &Mount, all: &[Mount], by_id: &HashMap<u64, &Mount>) -> bool {
+fn is_hidden(mount: &Mount, all: &[Mount], by_id: &BTreeMap<u64, &Mount>) -> bool {
     let mut way = Some(mount);
     // No chain is longer than the list; a text that claims a loop ends here.
     for _ in 0..all.len() {

@@ -49,7 +49,7 @@ impl Template {
         prepared.compile()?;
         // What can't be ended is told by the statistics: it is no reason not to make new ones.
         let swept = lifecycle::sweep(host, dir).err();
-        let shared = Arc::new(Shared::new(prepared, dir, swept));
+        let shared = Arc::new(Shared::new(prepared, dir, swept)?);
         Ok(Self { worker: Arc::new(Worker::new(Arc::clone(&shared))), shared })
     }
 

@@ -1,6 +1,7 @@
 //! What a template's handles and its thread have in common.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -38,21 +39,20 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
-    pub(super) fn new(prepared: Prepared, dir: &Path, swept: Option<Error>) -> Self {
+    pub(super) fn new(prepared: Prepared, dir: &Path, swept: Option<Error>) -> Result<Self> {
         let mut pool = Pool::default();
         if let Some(error) = swept {
             pool.fail(error.to_string());
         }
-        let [a, b, c, d, ..] = RandomState::new().build_hasher().finish().to_le_bytes();
-        Self {
+        Ok(Self {
             prepared,
             dir: dir.to_owned(),
             details: Mutex::default(),
             pool: Mutex::new(pool),
             changed: Condvar::new(),
-            random: u32::from_le_bytes([a, b, c, d]),
+            random: drawn().map_err(|error| Error::io("read /dev/urandom", error))?,
             number: AtomicU64::new(0),
-        }
+        })
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -179,4 +179,11 @@ impl Shared {
             };
         }
     }
+}
+
+/// Keeps the names of two programs' templates apart.
+fn drawn() -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u32::from_le_bytes(bytes))
 }

@@ -1,6 +1,7 @@
 //! A launch that failed: the step to name, and the way back.
 
 use std::io;
+use std::time::Duration;
 
 use nix::sys::wait::WaitStatus;
 
@@ -10,6 +11,9 @@ use crate::board::{Board, Snapshot};
 use crate::error::{Cause, Lane, LaunchError, StepFailure};
 use crate::interpret::errno as interpreted;
 use crate::undo::Undone;
+
+/// How long an init that is on its way out may take.
+const MOMENT: Duration = Duration::from_millis(50);
 
 impl Run {
     /// What the board says; an empty one before there is a board.
@@ -61,6 +65,8 @@ impl Run {
 
     /// Whether the init, which had not begun, has left by itself; what can't be known is not told.
     fn has_ended(&self) -> bool {
+        // RACE: its files in /proc go a moment before it is known to have ended.
+        self.state.context.pidfd.iter().for_each(|pidfd| raw::wait_dead(pidfd, MOMENT));
         let status = self.state.context.pidfd.as_ref().map(raw::peek);
         matches!(status, Some(Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..))))
     }

@@ -1,6 +1,7 @@
 //! From a profile to a program.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
 
 use super::action::Outcome;
 use super::arch::LITTLE;
@@ -42,11 +43,14 @@ fn program(sides: &[Side], bad_arch: Outcome) -> Vec<Instruction> {
     program.finish(start)
 }
 
+/// Without a seed: that of the standard library panics when getrandom(2) fails.
+type Hashes = BuildHasherDefault<DefaultHasher>;
+
 /// The search for a call of one side.
 fn numbers(program: &mut Assembler, side: &Side) -> Label {
     let big_endian = side.token & LITTLE == 0;
     // Calls that are checked the same way share the check.
-    let mut checked: HashMap<(&Decision, bool), Label> = HashMap::new();
+    let mut checked: HashMap<(&Decision, bool), Label, Hashes> = HashMap::default();
     let ranges: Vec<_> = side.ranges.iter().map(weighed).collect();
     let found = ranges::search(program, &ranges, &mut |program, leaf| {
         let (decision, narrow) = *leaf;

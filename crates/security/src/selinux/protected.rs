@@ -1,6 +1,6 @@
 //! Directories and files on whose labels the system depends.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -49,13 +49,13 @@ pub fn is_protected(path: &Path) -> bool {
 }
 
 /// Device and inode of each of them, and of the homes of who runs this and who called sudo(8): links and other names for them are seen through.
-pub(super) struct Protected(HashSet<(u64, u64)>);
+pub(super) struct Protected(BTreeSet<(u64, u64)>);
 
 impl Protected {
     /// # Errors
     /// stat(2) of one that is there and can't be looked at.
     pub(super) fn look() -> Result<Self, SelinuxError> {
-        let mut found = HashSet::new();
+        let mut found = BTreeSet::new();
         for path in PATHS.iter().map(PathBuf::from).chain(homes()?) {
             match path.metadata() {
                 Ok(data) => {
