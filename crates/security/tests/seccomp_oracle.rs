@@ -20,7 +20,10 @@ mod reference;
 use std::io::Write;
 
 use generate::{NAMES, edges, profile, word};
-use libcontainer_security::seccomp::{Arch, CompileError, Data, Instruction, Options, Profile, compile, run};
+use libcontainer_security::CapSet;
+use libcontainer_security::seccomp::{
+    Arch, CompileError, Data, Instruction, Options, Profile, compile, default_profile, run, survey,
+};
 use libseccomp::Library;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -99,6 +102,32 @@ fn random_profiles_mean_what_libseccomp_makes_of_them() {
 }
 
 const EEXIST: i32 = -17;
+
+/// What both can do with each call is the same for the profile that most containers have.
+#[test]
+fn the_default_profile_is_the_same_by_libseccomp() {
+    let mut library = match Library::start() {
+        Ok(library) => library,
+        Err(reason) => return skip("the_default_profile_is_the_same_by_libseccomp", &reason),
+    };
+    let profile = default_profile(&CapSet::from_bits(0xa804_25fb), Arch::X86_64, (6, 1));
+    let options = Options { enosys: false, ..Options::new(Arch::X86_64) };
+    let ours = survey(compile(&profile, &options).unwrap().instructions()).unwrap();
+    for tree in [false, true] {
+        let theirs = library.filter(&profile, FAMILIES[0], tree).unwrap();
+        for line in ours.difference(&survey(&theirs).unwrap()) {
+            // Newer than Debian's libseccomp.
+            let newer = line.ends_with("is allowed -> fails with EPERM")
+                || line.ends_with("fails with ENOSYS -> fails with EPERM");
+            let names = line.split(": ").nth(1).unwrap();
+            let unknown = names.split(' ').all(|name| SINCE_2_5_4.split(' ').any(|other| other == name));
+            assert!(newer && unknown, "{line}");
+        }
+    }
+}
+
+const SINCE_2_5_4: &str = "cachestat fchmodat2 futex_requeue futex_wait futex_wake getxattrat listmount listxattrat map_shadow_stack mseal \
+    removexattrat riscv_hwprobe setxattrat statmount uretprobe";
 
 struct Call {
     arch: Arch,

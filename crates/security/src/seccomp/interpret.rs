@@ -128,29 +128,29 @@ pub fn check(program: &[Instruction]) -> Result<(), ProgramError> {
 }
 
 const MEMORY: u32 = 16;
-const CLASS: u16 = 7;
-const JMP: u16 = 5;
+pub(super) const CLASS: u16 = 7;
+pub(super) const JMP: u16 = 5;
 /// Whether the operand is X instead of k.
-const X: u16 = 8;
+pub(super) const X: u16 = 8;
 
-const LD_ABS: u16 = 0x20;
-const LD_IMM: u16 = 0x00;
-const LD_LEN: u16 = 0x80;
-const LD_MEM: u16 = 0x60;
-const LDX_IMM: u16 = 0x01;
-const LDX_LEN: u16 = 0x81;
-const LDX_MEM: u16 = 0x61;
-const ST: u16 = 0x02;
-const STX: u16 = 0x03;
+pub(super) const LD_ABS: u16 = 0x20;
+pub(super) const LD_IMM: u16 = 0x00;
+pub(super) const LD_LEN: u16 = 0x80;
+pub(super) const LD_MEM: u16 = 0x60;
+pub(super) const LDX_IMM: u16 = 0x01;
+pub(super) const LDX_LEN: u16 = 0x81;
+pub(super) const LDX_MEM: u16 = 0x61;
+pub(super) const ST: u16 = 0x02;
+pub(super) const STX: u16 = 0x03;
 const DIV_K: u16 = 0x34;
 const LSH_K: u16 = 0x64;
 const RSH_K: u16 = 0x74;
 const NEG: u16 = 0x84;
-const JA: u16 = 0x05;
-const RET_K: u16 = 0x06;
-const RET_A: u16 = 0x16;
-const TAX: u16 = 0x07;
-const TXA: u16 = 0x87;
+pub(super) const JA: u16 = 0x05;
+pub(super) const RET_K: u16 = 0x06;
+pub(super) const RET_A: u16 = 0x16;
+pub(super) const TAX: u16 = 0x07;
+pub(super) const TXA: u16 = 0x87;
 
 /// All that seccomp takes, beside those with limits of their own: loads, moves, arithmetic, jumps, returns.
 #[rustfmt::skip]
@@ -192,7 +192,9 @@ impl Machine {
         let Instruction { code, jt, jf, k } = *instruction;
         match code {
             JA => return usize::try_from(k).unwrap_or(usize::MAX),
-            code if code & CLASS == JMP => return usize::from(if self.holds(code, k) { jt } else { jf }),
+            code if code & CLASS == JMP => {
+                return usize::from(if compare(code, self.a, self.operand(code, k)) { jt } else { jf });
+            }
             LD_ABS => self.a = data.word(k),
             LD_IMM => self.a = k,
             LD_LEN => self.a = DATA_SIZE,
@@ -204,7 +206,7 @@ impl Machine {
             STX => self.store(k, self.x),
             TAX => self.x = self.a,
             TXA => self.a = self.x,
-            _ => self.a = self.arithmetic(code, k),
+            _ => self.a = compute(code, self.a, self.operand(code, k)),
         }
         0
     }
@@ -222,32 +224,32 @@ impl Machine {
     fn operand(&self, code: u16, k: u32) -> u32 {
         if code & X == 0 { k } else { self.x }
     }
+}
 
-    fn holds(&self, code: u16, k: u32) -> bool {
-        let other = self.operand(code, k);
-        match code & !X {
-            0x15 => self.a == other,
-            0x25 => self.a > other,
-            0x35 => self.a >= other,
-            _ => self.a & other != 0,
-        }
+/// Whether a conditional jump is taken.
+pub(super) fn compare(code: u16, a: u32, other: u32) -> bool {
+    match code & !X {
+        0x15 => a == other,
+        0x25 => a > other,
+        0x35 => a >= other,
+        _ => a & other != 0,
     }
+}
 
-    fn arithmetic(&self, code: u16, k: u32) -> u32 {
-        let (a, other) = (self.a, self.operand(code, k));
-        match code & 0xf0 {
-            0x00 => a.wrapping_add(other),
-            0x10 => a.wrapping_sub(other),
-            0x20 => a.wrapping_mul(other),
-            // The kernel's division by nothing is nothing.
-            0x30 => a.checked_div(other).unwrap_or(0),
-            0x40 => a | other,
-            0x50 => a & other,
-            // The kernel shifts by the low five bits.
-            0x60 => a.wrapping_shl(other),
-            0x70 => a.wrapping_shr(other),
-            0x80 => a.wrapping_neg(),
-            _ => a ^ other,
-        }
+/// What an instruction of arithmetic makes of A.
+pub(super) fn compute(code: u16, a: u32, other: u32) -> u32 {
+    match code & 0xf0 {
+        0x00 => a.wrapping_add(other),
+        0x10 => a.wrapping_sub(other),
+        0x20 => a.wrapping_mul(other),
+        // The kernel's division by nothing is nothing.
+        0x30 => a.checked_div(other).unwrap_or(0),
+        0x40 => a | other,
+        0x50 => a & other,
+        // The kernel shifts by the low five bits.
+        0x60 => a.wrapping_shl(other),
+        0x70 => a.wrapping_shr(other),
+        0x80 => a.wrapping_neg(),
+        _ => a ^ other,
     }
 }

@@ -48,6 +48,7 @@ mod profile;
 mod ranges;
 mod rules;
 mod sides;
+mod survey;
 mod syscalls;
 
 pub use action::{Action, Outcome};
@@ -62,3 +63,4 @@ pub use instruction::Instruction;
 pub use interpret::{Data, ProgramError, Verdict, check, from_bytes, run};
 pub use options::Options;
 pub use profile::{Arg, Flag, Operator, Profile, Rule};
+pub use survey::{Survey, survey};

@@ -1,6 +1,8 @@
 //! Filters in words, and what two of them do differently.
 
-use libcontainer_security::seccomp::{Action, Arch, Arg, Operator, Options, Profile, Rule, explain};
+use libcontainer_security::seccomp::{
+    Action, Arch, Arg, Instruction, Operator, Options, Profile, Rule, compile, explain, survey,
+};
 
 use super::{deny, plain};
 
@@ -83,4 +85,53 @@ fn bad_profiles_are_not_explained() {
     let mut profile = deny();
     profile.syscalls.push(Rule::new(&["mount"], Action::Notify));
     assert!(explain(&profile, &plain(Arch::X86_64)).is_err());
+}
+
+#[test]
+fn a_program_is_told_without_its_profile() {
+    let mut profile = deny();
+    profile.architectures = vec![Arch::X86];
+    profile.syscalls.push(Rule::new(&["read", "write"], Action::Allow));
+    profile.syscalls.push(only("clone", Operator::MaskedEq, 0x7e02_0000));
+    let told =
+        |profile: &Profile| survey(compile(profile, &plain(Arch::X86_64)).unwrap().instructions()).unwrap();
+    let before = told(&profile);
+    let text = before.to_string();
+    for line in [
+        "SCMP_ARCH_X86_64\n",
+        "SCMP_ARCH_X86\n",
+        "  is allowed (2): read write\n",
+        "  fails with EPERM or is allowed, by argument 0 (1): clone\n",
+        "calls of other architectures: each kills the thread\n",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(before.difference(&told(&profile)).is_empty());
+    profile.syscalls[0] = Rule::new(&["read"], Action::Log);
+    profile.architectures = vec![Arch::Aarch64];
+    let lines = before.difference(&told(&profile));
+    for line in [
+        "SCMP_ARCH_X86_64: read: is allowed -> is allowed and logged",
+        "SCMP_ARCH_X86_64: write: is allowed -> fails with EPERM",
+        "SCMP_ARCH_AARCH64: can call now",
+    ] {
+        assert!(lines.iter().any(|other| other == line), "{line}\n{lines:#?}");
+    }
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("SCMP_ARCH_X86: read write: is allowed -> kills the thread"))
+    );
+}
+
+#[test]
+fn computed_outcomes_are_not_known() {
+    let of = |code, k| Instruction { code, jt: 0, jf: 0, k };
+    // A = the low half of argument 1; return A.
+    let text = survey(&[of(0x20, 24), of(0x16, 0)]).unwrap().to_string();
+    assert_eq!(text, "calls of other architectures: each whatever the program computes\n");
+    // A = 0x7fff0000 | 0; return A.
+    let text = survey(&[of(0x00, 0x7fff_0000), of(0x44, 0), of(0x16, 0)]).unwrap().to_string();
+    assert_eq!(text, "calls of other architectures: each is allowed\n");
+    assert!(survey(&[of(0x20, 24)]).is_err());
 }
