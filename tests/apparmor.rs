@@ -3,6 +3,8 @@
 
 #[path = "apparmor/confined.rs"]
 mod confined;
+#[path = "apparmor/ordinary.rs"]
+mod ordinary;
 #[path = "apparmor/policy.rs"]
 mod policy;
 
@@ -218,6 +220,39 @@ fn a_profile_that_is_not_loaded_is_refused_before_anything() {
     drop(profile);
     let error = container.start(shell(OWN)).unwrap_err().to_string();
     assert!(error.contains("\"lct-gone\" is not loaded"), "{error}");
+    container.destroy().unwrap();
+    // One that goes from under a template.
+    let profile = Profile::default("lct-gone");
+    let template = factory.template(ground.place.path(), &ground.config("lct-gone")).unwrap();
+    drop(profile);
+    let before = World::look(ground.place.path());
+    let error = template.run("t", shell(OWN)).map(drop).unwrap_err().to_string();
+    assert!(
+        error.contains("put the program under the AppArmor profile lct-gone: write")
+            && error.contains("ENOENT"),
+        "{error}"
+    );
+    assert_eq!(World::look(ground.place.path()).more_than(&before), None);
+}
+
+/// A process inside has laid a `/proc` of its own over the kernel's (CVE-2015-1334): nothing of that is looked at, or written to.
+#[test]
+fn what_lies_over_proc_inside_does_not_keep_a_join_from_its_profile() {
+    let Some(ground) = Ground::new("what_lies_over_proc_inside_does_not_keep_a_join_from_its_profile") else {
+        return;
+    };
+    let _profile = Profile::of("lct-over", "deny /secret r,");
+    std::fs::write(ground.rootfs.join("secret"), "secret\n").unwrap();
+    let mut config = ground.config("lct-over");
+    config.restrict_sys = false;
+    config.capabilities.push("SYS_ADMIN".to_owned());
+    let container = Factory::new().unwrap().create(ground.place.join("c"), &config).unwrap();
+    let cover = "mount -t tmpfs none /proc && for dir in self thread-self; do mkdir -p /proc/$dir/attr/apparmor && \
+        for file in exec current apparmor/exec apparmor/current; do echo >/proc/$dir/attr/$file; done; done && echo covered";
+    assert_eq!(text(&container.start(shell(cover)).unwrap().output(4096).unwrap()), "covered\n");
+    let look = "cat /proc/self/attr/apparmor/exec /proc/thread-self/attr/apparmor/exec; cat /secret";
+    let found = text(&container.start(shell(look)).unwrap().output(4096).unwrap());
+    assert_eq!(found, "\n\ncat: can't open '/secret': Permission denied\n");
     container.destroy().unwrap();
 }
 

@@ -34,6 +34,7 @@ pub(crate) fn run(as_json: bool) -> Outcome {
         overlay(),
         cgroups(),
         systemd(),
+        apparmor(),
         selinux(),
     ];
     if as_json {
@@ -215,6 +216,15 @@ fn selinux() -> Item {
         Standing::Enforcing => (true, "enforcing".to_owned()),
     });
     item("SELinux", look, "only for process_label, mount_label and relabel")
+}
+
+fn apparmor() -> Item {
+    use libcontainer::security::apparmor::Standing;
+    let look = Standing::current().map_err(|error| error.to_string()).map(|standing| match standing {
+        Standing::Off(why) => (false, format!("off: {why}")),
+        Standing::On => (true, "on".to_owned()),
+    });
+    item("AppArmor", look, "only for apparmor_profile")
 }
 
 /// Why systemd does not answer.
