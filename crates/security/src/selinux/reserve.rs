@@ -21,8 +21,10 @@ use super::level::{CATEGORIES, Level};
 
 /// Tries at random before all pairs are gone through.
 const RANDOM: u32 = 1000;
-/// The directory's own lock is held for some system calls: so often it is asked for, a millisecond apart.
-const TRIES: u32 = 10_000;
+/// The directory's own lock is held for some system calls: so often it is asked for, at first a millisecond apart, later ten, so that many who wait
+/// leave room to who has it.
+const TRIES: u32 = 6000;
+const SOON: u32 = 5;
 /// Longest list of keepers that is believed, and longest path of one.
 const LONGEST: (u64, usize) = (1 << 20, 4096);
 
@@ -126,11 +128,12 @@ impl Levels {
         made.map_err(|error| failed("mkdir", &self.dir, &error))?;
         let path = self.dir.join("lock");
         let file = open_file(&path).map_err(|error| failed("open", &path, &error))?;
-        for _ in 0..TRIES {
+        for tried in 0..TRIES {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
                     // Whether it slept as long as it should does not matter.
-                    let _ = nanosleep(&Timespec { tv_sec: 0, tv_nsec: 1_000_000 });
+                    let tv_nsec = if tried < SOON { 1_000_000 } else { 10_000_000 };
+                    let _ = nanosleep(&Timespec { tv_sec: 0, tv_nsec });
                 }
                 Err(errno) => return Err(failed("lock", &path, &errno.into())),
                 Ok(()) => return Ok(file),
