@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use libcontainer::{Factory, ProcessConfig};
+use libcontainer::{Factory, ProcessConfig, Seccomp};
 use libcontainer_tests::operator::{Operator, until};
 use libcontainer_tests::{copy_program, text};
 
@@ -137,6 +137,7 @@ fn the_operators_program_stays_as_it_was() {
     let Some(mut operator) = Operator::new("exe-nsinit") else { return };
     arm(&mut operator.config);
     operator.config.capabilities.push("SYS_PTRACE".into());
+    operator.config.seccomp = Seccomp::Unconfined;
     operator.write();
     let copy = operator.place.join("nsinit");
     copy_program(&operator.program, &copy).unwrap();

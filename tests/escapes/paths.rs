@@ -36,6 +36,14 @@ fn destinations_stay_inside() {
     attack.config.mount_config = with_mounts(vec![bind(&source, "/a/new/dir")]);
     let _ = attack.run("true");
     attack.unharmed();
+    // Where the link's target is there outside and inside: it is the one inside that is mounted on.
+    let both = attack.place.join("both");
+    let inside = both.display().to_string();
+    fs::create_dir(&both).unwrap();
+    fs::create_dir_all(attack.rootfs(&inside[1..])).unwrap();
+    attack.replace("b", &both);
+    attack.config.mount_config = with_mounts(vec![bind(&source, "/b")]);
+    assert_eq!(attack.run(&format!("cat {inside}/f")).unwrap(), "bound");
 }
 
 /// CVE-2019-16884, CVE-2015-3631: a directory of the host's bound over the procfs of a container, or in it, by name and by a link.

@@ -78,7 +78,7 @@ fn helpers_of_the_image_are_not_run() {
     let marks = ordinary.0.place.join("marks");
     fs::create_dir(&marks).unwrap();
     fs::set_permissions(&marks, fs::Permissions::from_mode(0o777)).unwrap();
-    let evil = format!("#!/bin/sh\ntouch {}/$(basename $0)\n", marks.display());
+    let evil = format!("#!/bin/sh\ntouch {}/${{0##*/}}\n", marks.display());
     for dir in ["bin", "usr/bin", "sbin", "usr/sbin", "usr/local/bin"] {
         fs::create_dir_all(ordinary.0.rootfs(dir)).unwrap();
         for name in [

@@ -25,6 +25,7 @@ fn main() -> Result<()> {
         "terminal" => kept.extend(own_terminal(&mut process)?),
         "flood" => return flood(dir, &config, &process),
         "shared" => shared(dir)?,
+        "keys" => {}
         _ => return Err("unknown".into()),
     }
     let factory = Factory::new()?;

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Some("advertise") => advertise(number),
         Some("watch") => watch(),
         Some("tamper") => tamper(),
+        Some("keyed") => keyed(args.get(1..).unwrap_or_default()),
         _ => return ExitCode::from(2),
     };
     match result {
@@ -170,6 +171,20 @@ fn advertisement() -> Vec<u8> {
     message[2..4].copy_from_slice(&check.to_be_bytes());
     let ethernet = [0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0x0b, 0xad, 0x86, 0xdd];
     [&ethernet[..], &[0x60, 0, 0, 0, 0, length, 58, 255], &from, &all, &message].concat()
+}
+
+/// Joins a session keyring, puts a key into it, and goes on as another program.
+fn keyed(program: &[String]) -> io::Result<i64> {
+    use std::os::unix::process::CommandExt;
+    call(libc::SYS_keyctl, [1, address(c"lct-session".as_ptr().cast()), 0, 0])?;
+    let (kind, name) = (c"user".as_ptr(), c"lct-secret".as_ptr());
+    // SAFETY: two strings, and a payload of 6 bytes.
+    let key = unsafe { libc::syscall(libc::SYS_add_key, kind, name, c"secret".as_ptr(), 6, -3) };
+    if key < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let (name, rest) = program.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    Err(std::process::Command::new(name).args(rest).exec())
 }
 
 fn address(pointer: *const u8) -> i64 {
