@@ -36,7 +36,7 @@ fn joins_through_descriptors_stay_inside() {
     let host = std::env::current_dir().unwrap();
     for number in 0..24 {
         let cwd = Some(PathBuf::from(format!("/proc/self/fd/{number}")));
-        let process = ProcessConfig { cwd, ..ProcessConfig::new(["pwd"]).piped() };
+        let process = ProcessConfig { cwd, ..ProcessConfig::new(["ls"]).piped() };
         assert!(container.start(process).is_err(), "working directory {number}");
         for up in ["", "/..", "/../../../../.."] {
             let evil = format!("/proc/self/fd/{number}{up}{}/evil", attack.canary.display());
