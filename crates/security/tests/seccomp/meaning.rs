@@ -45,7 +45,7 @@ fn numbers_are_those_of_each_architecture() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 10_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn arguments_are_compared_as_numbers_of_64_bits(
