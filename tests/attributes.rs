@@ -190,3 +190,30 @@ fn the_end_of_the_starting_thread() {
     drop(process);
     container.destroy().unwrap();
 }
+
+/// A program with capabilities of its own gets them, as far as the bounding set goes; with `no_new_privs` it gets none.
+#[test]
+fn capabilities_of_files() {
+    use libcontainer::security::{CapSet, FileCapabilities};
+    if !able("capabilities_of_files") {
+        return;
+    }
+    let place = Place::new("file-capabilities");
+    let mut config = config(&place.rootfs().unwrap());
+    let program = config.rootfs.join("bin/busybox-own");
+    libcontainer_tests::copy_program(libcontainer_tests::BUSYBOX.as_ref(), &program).unwrap();
+    let permitted = CapSet::from_names(["KILL", "CHOWN"]).unwrap();
+    let own = FileCapabilities { permitted, effective: true, ..FileCapabilities::default() };
+    if let Err(error) = own.set(std::fs::File::open(&program).unwrap()) {
+        return skip("capabilities_of_files", &error.to_string());
+    }
+    config.user = "u".into();
+    for (no_new_privileges, wanted) in
+        [(false, "CapEff:\t0000000000000021\n"), (true, "CapEff:\t0000000000000000\n")]
+    {
+        config.no_new_privileges = no_new_privileges;
+        for found in seen(&place, &config, "exec busybox-own grep CapEff /proc/self/status") {
+            assert_eq!(found, wanted);
+        }
+    }
+}

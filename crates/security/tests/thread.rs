@@ -12,6 +12,8 @@ mod capabilities;
 mod credentials;
 #[path = "thread/example.rs"]
 mod example;
+#[path = "thread/file_capability.rs"]
+mod file_capability;
 #[path = "thread/process.rs"]
 mod process;
 
