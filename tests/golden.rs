@@ -129,3 +129,13 @@ fn attributes_of_every_sort() {
     config.rootfs = "/srv/rootfs".into();
     check("attributes.txt", &plan(&config, Some(&ProcessConfig::new(["sh"]))).explain().to_string());
 }
+
+#[test]
+fn landlock() {
+    let text = r#"{"namespaces":{"NEWNS":true},"mount_config":{"bare":true},"capabilities":["KILL"],"landlock":{"enforce":"best_effort",
+        "paths":[{"path":"/usr","access":["read","execute"]},{"path":"/etc","access":["read_file"],"if_exists":true}],"bind_tcp":[80],"connect_tcp":[],"bind_udp":[],
+        "scopes":["signal","abstract_unix_socket"]}}"#;
+    let (mut config, _) = Config::from_json(text.as_bytes()).unwrap();
+    config.rootfs = "/srv/rootfs".into();
+    check("landlock.txt", &plan(&config, Some(&ProcessConfig::new(["sh"]))).explain().to_string());
+}

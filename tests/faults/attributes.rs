@@ -8,7 +8,8 @@ use crate::{alone, each_step};
 
 const ALL: &str = r#"{"scheduler":{"policy":"SCHED_BATCH","nice":3},"io_priority":{"class":"IOPRIO_CLASS_BE","priority":6},
     "memory_policy":{"mode":"MPOL_BIND","nodes":"0"},"personality":{"domain":"LINUX32"},"cpu_affinity":{"initial":"0","final":"0"},
-    "rlimits":[{"type":"NOFILE","soft":64,"hard":64}],"parent_death_signal":9,"securebits":["NOROOT"],"umask":63}"#;
+    "rlimits":[{"type":"NOFILE","soft":64,"hard":64}],"parent_death_signal":9,"securebits":["NOROOT"],"umask":63,
+    "landlock":{"enforce":"best_effort","paths":[{"path":"/","access":["read","write","execute"]},{"path":"/etc/group","access":["read"]}],"bind_tcp":[80]}}"#;
 
 fn process() -> ProcessConfig {
     ProcessConfig::new(["true"])

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, Propagation};
 use libcontainer_security::apparmor::Transition;
+use libcontainer_security::landlock::Ruleset;
 use libcontainer_security::plan::{Attributes, Confinement, Identity};
 use libcontainer_security::seccomp::Filter;
 use libcontainer_security::seccomp::notify::Knock;
@@ -200,6 +201,8 @@ pub(crate) struct ProcessSetup {
     pub(crate) terminal: bool,
     /// Descriptors kept from 3 on.
     pub(crate) preserved: u32,
+    /// Rules of Landlock, as this kernel has them.
+    pub(crate) landlock: Option<Ruleset>,
 }
 
 /// Where the listener of a filter that notifies goes to.

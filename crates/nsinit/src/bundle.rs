@@ -80,6 +80,11 @@ pub(crate) fn print(root: &State, args: &FileArgs) -> Outcome {
     if problems.is_empty() { printed.map(|()| 0) } else { Ok(1) }
 }
 
+/// Says what this kernel will leave out, with the config's leave.
+pub(crate) fn warn(config: &Config, probe: &libcontainer::Probe) {
+    config.warnings(probe).into_iter().for_each(|warning| note(format_args!("{warning}")));
+}
+
 /// `explain`: prints the plan.
 pub(crate) fn explain(root: &State, args: &ExplainArgs) -> Outcome {
     let mut config = load_file(&args.file.path, args.file.strict)?;
@@ -91,6 +96,7 @@ pub(crate) fn explain(root: &State, args: &ExplainArgs) -> Outcome {
     if !config.namespaces.contains(libcontainer::NamespaceKind::User) {
         (probe.euid, probe.egid) = (0, 0);
     }
+    warn(&config, &probe);
     let plan = Factory::with_probe(probe).explain(&config, (!args.reaper).then_some(&process))?;
     if args.json {
         say!("{}", plan.to_json().named("the plan as JSON")?)?;

@@ -53,6 +53,7 @@ fn make(root: &State, args: CreateArgs, detached: bool, make: Make) -> Result<(C
     let pid_file = args.pid_file.as_deref().map(PidFile::prepare).transpose()?;
     root.ready()?;
     let factory = Factory::new()?;
+    bundle::warn(&config, factory.probe());
     let made =
         make(&factory, path.clone(), &config, process).map_err(|error| not_made(&path, &args.id, error))?;
     match pid_file.map_or(Ok(()), |file| file.write(made.1.pid())) {

@@ -86,6 +86,20 @@ pub enum SealError {
         /// Index of the step.
         step: usize,
     },
+    /// Landlock without `no_new_privs` and without privileges.
+    #[error("step {step}: Landlock without no_new_privs, after privileges were given up")]
+    LandlockUnprivileged {
+        /// Index of the step.
+        step: usize,
+    },
+    /// A call that needs privileges after Landlock.
+    #[error("step {step}: {call} after Landlock: nothing that needs privileges may follow")]
+    AfterLandlock {
+        /// Index of the step.
+        step: usize,
+        /// The call.
+        call: &'static str,
+    },
     /// A host step of a base that could be run once only.
     #[error("host step `{text}` is for one launch, but stands in a part of many plans")]
     ForOneLaunch {

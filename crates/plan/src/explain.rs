@@ -202,6 +202,9 @@ impl Part {
             }
             Memory::Word => format!("{:#x}", view.word(at)),
             Memory::Limit => format!("{{{}, {}}}", limit(view.word(at)), limit(view.word(at + 8))),
+            Memory::Handled => shown::handled(view, at),
+            Memory::PathRule => shown::path_rule(view, at),
+            Memory::PortRule => shown::port_rule(view, at),
             Memory::Scheduler => shown::scheduler(view, at),
             Memory::Numbers(len) => {
                 shown::numbers(view.bytes.get(at as usize..(at + len) as usize).unwrap_or_default())

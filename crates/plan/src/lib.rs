@@ -47,7 +47,8 @@ pub use fault::Fault;
 pub use host::{FdSource, HostContext, HostStep};
 pub use ids::Pid;
 pub use launch::{
-    INIT_SIZE, Launch, Launched, Stamp, StandBy, has_init_name, init_image, join_session_keyring, open_pidfd,
+    INIT_SIZE, Launch, Launched, Stamp, StandBy, has_init_name, init_image, join_session_keyring,
+    landlock_abi, landlock_add_path, landlock_add_port, landlock_restrict_self, landlock_ruleset, open_pidfd,
     parent_death_signal, prlimit, queue, reap_left, set_parent_death_signal, signal_pidfd,
 };
 pub use listing::names;
@@ -55,7 +56,7 @@ pub use namespace::{namespace_link, open_namespace};
 pub use plan::{Counts, Plan};
 pub use probe::{Nested, Probe};
 pub use rest::rest;
-pub use slot::{At, Dir, File, FsContext, Kind, Mount, Ns, Place, Pty, Slot, SlotId, Sock};
+pub use slot::{At, Dir, File, FsContext, Kind, Mount, Ns, Place, Pty, Rules, Slot, SlotId, Sock};
 pub use stdio::{OpenStdio, Stdio};
 pub use step::{Label, Point};
 pub use terminal::{resize_terminal, terminal_size};

@@ -23,6 +23,8 @@ pub enum Class {
     DropsToAdmin = 6,
     /// Waits until the host has taken the listener of the filter before it.
     Knock = 7,
+    /// Restricts itself by Landlock: nothing privileged may follow, as the kernel would refuse mounts.
+    Landlock = 8,
 }
 
 impl Class {
@@ -38,6 +40,7 @@ impl Class {
             5 => Self::Exec,
             6 => Self::DropsToAdmin,
             7 => Self::Knock,
+            8 => Self::Landlock,
             _ => return None,
         })
     }
@@ -54,6 +57,10 @@ pub enum Breach {
     Unprivileged,
     /// A filter after the loss of privileges needs `no_new_privs` or `CAP_SYS_ADMIN`.
     SeccompUnprivileged,
+    /// Something privileged stands after Landlock.
+    AfterLandlock,
+    /// Landlock after the loss of privileges needs `no_new_privs` or `CAP_SYS_ADMIN`.
+    LandlockUnprivileged,
 }
 
 /// What the steps so far have done.
@@ -64,6 +71,7 @@ pub struct Order {
     filtered: bool,
     knocked: bool,
     no_new_privs: bool,
+    restricted: bool,
 }
 
 impl Order {
@@ -76,17 +84,19 @@ impl Order {
         if self.filtered && class != Class::Exec && !knocks {
             return Err(Breach::AfterSeccomp);
         }
+        let may_restrict = !self.dropped || self.no_new_privs || self.admin;
         match class {
             Class::Knock if !self.filtered => return Err(Breach::NoListener),
             Class::Privileged if self.dropped => return Err(Breach::Unprivileged),
-            Class::Seccomp if self.dropped && !self.no_new_privs && !self.admin => {
-                return Err(Breach::SeccompUnprivileged);
-            }
+            Class::Privileged if self.restricted => return Err(Breach::AfterLandlock),
+            Class::Seccomp if !may_restrict => return Err(Breach::SeccompUnprivileged),
+            Class::Landlock if !may_restrict => return Err(Breach::LandlockUnprivileged),
             Class::Drops => (self.dropped, self.admin) = (true, false),
             Class::DropsToAdmin => (self.dropped, self.admin) = (true, true),
             Class::NoNewPrivs => self.no_new_privs = true,
             Class::Seccomp => self.filtered = true,
             Class::Knock => self.knocked = true,
+            Class::Landlock => self.restricted = true,
             Class::Plain | Class::Privileged | Class::Exec => {}
         }
         Ok(())

@@ -163,6 +163,7 @@ impl Step {
             Class::NoNewPrivs => order::Class::NoNewPrivs,
             Class::Seccomp => order::Class::Seccomp,
             Class::Knock => order::Class::Knock,
+            Class::Landlock => order::Class::Landlock,
             Class::Exec => order::Class::Exec,
         }
     }

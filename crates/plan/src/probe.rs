@@ -13,6 +13,8 @@ pub struct Probe {
     pub nested_detached: bool,
     /// A task enters its new time namespace at exec (6.3); before, `setns` is needed.
     pub time_namespace_at_exec: bool,
+    /// Version of Landlock's interface, or the error number with which the kernel says that it has none: landlock_create_ruleset(2).
+    pub landlock: Result<u32, i32>,
     /// Effective user id of the host process.
     pub euid: u32,
     /// Effective group id of the host process.
@@ -85,6 +87,7 @@ impl Probe {
             last_cap: 40,
             nested_detached: version >= (6, 15),
             time_namespace_at_exec: version >= (6, 3),
+            landlock: Ok(landlock(version)),
             euid: 0,
             egid: 0,
             nested: None,
@@ -113,11 +116,19 @@ impl Probe {
         if let Ok(text) = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap") {
             probe.last_cap = text.trim().parse().unwrap_or(probe.last_cap);
         }
+        probe.landlock =
+            crate::launch::landlock_abi().map_err(|error| error.raw_os_error().unwrap_or(libc::EIO));
         probe.euid = nix::unistd::geteuid().as_raw();
         probe.egid = nix::unistd::getegid().as_raw();
         probe.nested = Nested::current();
         Ok(probe)
     }
+}
+
+/// The version that came with a kernel: landlock(7), "VERSIONS".
+fn landlock(version: (u32, u32)) -> u32 {
+    let since = [(5, 13), (5, 19), (6, 2), (6, 7), (6, 10), (6, 12), (6, 15)];
+    (1..).zip(since).filter(|(_, since)| version >= *since).map(|(abi, _)| abi).last().unwrap_or(0)
 }
 
 fn parse(release: &str) -> Option<(u32, u32)> {
@@ -138,6 +149,13 @@ mod tests {
             assert_eq!(nested.has_uid(id), wanted, "{id}");
         }
         assert!(!nested.has_gid(0));
+    }
+
+    #[test]
+    fn versions_of_landlock() {
+        for (version, wanted) in [((5, 12), 0), ((5, 14), 1), ((6, 1), 2), ((6, 6), 3), ((6, 18), 7)] {
+            assert_eq!(landlock(version), wanted, "{version:?}");
+        }
     }
 
     #[test]

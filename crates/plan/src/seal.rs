@@ -174,6 +174,8 @@ fn order(steps: &[Step], first: usize, passed: &mut Passed) -> Result<(), SealEr
             Breach::Unprivileged => {
                 SealError::Unprivileged { step: index, call, dropped: passed.dropped.unwrap_or(0) }
             }
+            Breach::AfterLandlock => SealError::AfterLandlock { step: index, call },
+            Breach::LandlockUnprivileged => SealError::LandlockUnprivileged { step: index },
             Breach::SeccompUnprivileged => SealError::SeccompUnprivileged { step: index },
         })?;
         if matches!(class, OrderClass::Drops | OrderClass::DropsToAdmin) {

@@ -24,6 +24,26 @@ pub(crate) fn scheduler(view: View<'_>, at: u32) -> String {
     format!("{{{}}}", parts.join(", "))
 }
 
+/// What a ruleset of Landlock handles.
+pub(crate) fn handled(view: View<'_>, at: u32) -> String {
+    let parts = [(0, flags::LANDLOCK_FS), (8, flags::LANDLOCK_NET), (16, flags::LANDLOCK_SCOPE)];
+    format!("{{{}}}", parts.map(|(place, names)| bits(names, view.word(at + place))).join(", "))
+}
+
+/// A rule on a path, but for the descriptor.
+pub(crate) fn path_rule(view: View<'_>, at: u32) -> String {
+    format!("{{{}}}", bits(flags::LANDLOCK_FS, view.word(at)))
+}
+
+/// A rule on a port.
+pub(crate) fn port_rule(view: View<'_>, at: u32) -> String {
+    format!("{{{}, {}}}", bits(flags::LANDLOCK_NET, view.word(at)), view.word(at + 8))
+}
+
+fn bits(names: &'static [(u32, &'static str)], value: u64) -> String {
+    flags::render(names, u32::try_from(value).unwrap_or(u32::MAX))
+}
+
 /// Class and priority of input and output.
 pub(crate) fn io(value: u32) -> String {
     format!("IOPRIO_PRIO_VALUE({}, {})", flags::name(flags::IOPRIO_CLASS, value >> 13), value & 0x1fff)

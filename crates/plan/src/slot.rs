@@ -65,6 +65,8 @@ kinds! {
     Sock,
     /// A terminal.
     Pty,
+    /// Rules of Landlock.
+    Rules,
 }
 
 impl Place for Dir {}

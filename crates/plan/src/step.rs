@@ -35,6 +35,12 @@ pub(crate) enum Memory {
     Word,
     /// `struct rlimit64`
     Limit,
+    /// `struct landlock_ruleset_attr`
+    Handled,
+    /// `struct landlock_path_beneath_attr`
+    PathRule,
+    /// `struct landlock_net_port_attr`
+    PortRule,
     /// `struct sched_attr`
     Scheduler,
     /// A mask of so many bytes, shown as numbers.

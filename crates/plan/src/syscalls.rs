@@ -19,6 +19,8 @@ pub(crate) enum Class {
     Seccomp,
     /// Waits until the host has taken the listener of the filter.
     Knock,
+    /// Restricts itself by Landlock: nothing privileged may follow.
+    Landlock,
     /// Sets `no_new_privs`.
     NoNewPrivs,
     /// Closes a descriptor.
@@ -134,6 +136,9 @@ table! {
     GETRESGID = "getresgid" SYS_getresgid Plain [Memory, Memory, Memory];
     GETGROUPS = "getgroups" SYS_getgroups Plain [Int, Memory];
     KEYCTL = "keyctl" SYS_keyctl Plain [Name(f::KEYCTL), Memory];
+    LANDLOCK_CREATE_RULESET = "landlock_create_ruleset" SYS_landlock_create_ruleset Plain [Memory, Int, Int];
+    LANDLOCK_ADD_RULE = "landlock_add_rule" SYS_landlock_add_rule Plain [Int, Name(f::LANDLOCK_RULE), Memory, Int];
+    LANDLOCK_RESTRICT_SELF = "landlock_restrict_self" SYS_landlock_restrict_self Landlock [Int, Int];
     SECCOMP = "seccomp" SYS_seccomp Seccomp [Int, Int, Memory];
     RT_SIGPROCMASK = "rt_sigprocmask" SYS_rt_sigprocmask Plain [Name(f::SIG), Memory, Int, Int];
     RT_SIGACTION = "rt_sigaction" SYS_rt_sigaction Plain [Int, Memory, Int, Int];

@@ -38,8 +38,8 @@ pub const KNOCK: u32 = 0x4c43_6b6e;
 /// Bit 33 of the flags of clone3(2). The constant of libc has the type of an int and the value 0.
 pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// First bit of the class in a step's first byte.
-const CLASS: u8 = 5;
+/// First bit of the class in a step's first byte: room for 16 kinds and 16 classes.
+const CLASS: u8 = 4;
 
 /// Bytes before the address for the child's number in `struct clone_args`: its field `parent_tid`.
 pub const PARENT_TID: usize = 24;
@@ -80,30 +80,34 @@ pub enum Kind {
     Continue = 13,
     /// `prctl` with two words of 64 bits from the arena, which must be answered with 0: the init waits for that.
     Knock = 14,
+    /// One system call of four arguments; the descriptor that is the fifth is first stored at arena offset `aux`.
+    CallWithFd = 15,
 }
 
 impl Kind {
+    const ALL: [Self; 16] = [
+        Self::Call,
+        Self::Expect,
+        Self::Await,
+        Self::AwaitAny,
+        Self::SendFd,
+        Self::RecvFd,
+        Self::Respawn,
+        Self::Compare,
+        Self::ResetSignals,
+        Self::Hook,
+        Self::Reap,
+        Self::Open,
+        Self::Next,
+        Self::Continue,
+        Self::Knock,
+        Self::CallWithFd,
+    ];
+
     /// The kind with this number, if there is one.
     #[must_use]
     pub fn from_u8(number: u8) -> Option<Self> {
-        Some(match number {
-            0 => Self::Call,
-            1 => Self::Expect,
-            2 => Self::Await,
-            3 => Self::AwaitAny,
-            4 => Self::SendFd,
-            5 => Self::RecvFd,
-            6 => Self::Respawn,
-            7 => Self::Compare,
-            8 => Self::ResetSignals,
-            9 => Self::Hook,
-            10 => Self::Reap,
-            11 => Self::Open,
-            12 => Self::Next,
-            13 => Self::Continue,
-            14 => Self::Knock,
-            _ => return None,
-        })
+        Self::ALL.get(number as usize).copied()
     }
 }
 
@@ -206,12 +210,14 @@ impl Step {
                 place.copy_from_slice(&value.to_le_bytes());
             }
         }
-        let [n0, n1] = self.nr.to_le_bytes();
-        let [k0, k1, k2, _] = kinds.to_le_bytes();
-        let first = [self.kind as u8 | (self.class as u8) << CLASS, self.out, n0, n1];
-        let fixed = first.into_iter().chain([k0, k1, k2, self.log]).chain(self.aux.to_le_bytes());
-        for (place, value) in bytes.iter_mut().zip(fixed) {
-            *place = value;
+        let first = u32::from(self.kind as u8 | (self.class as u8) << CLASS);
+        let fixed = [
+            first | u32::from(self.out) << 8 | u32::from(self.nr) << 16,
+            kinds | u32::from(self.log) << 24,
+            self.aux,
+        ];
+        for (place, value) in bytes.chunks_exact_mut(4).zip(fixed) {
+            place.copy_from_slice(&value.to_le_bytes());
         }
         for (index, outcome) in self.outcomes.iter().enumerate() {
             let [t0, t1] = outcome.to.to_le_bytes();

@@ -7,6 +7,7 @@ mod capability;
 mod error;
 mod file_capability;
 mod id_map;
+pub mod landlock;
 mod memory_policy;
 mod numbers;
 mod personality;

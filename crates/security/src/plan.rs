@@ -1,8 +1,10 @@
 //! Plan fragments: limits, keyring, and the way from root to what the program may be.
 
 mod attribute;
+mod landlock;
 mod scheduling;
 
+pub use landlock::{landlock_enforce, landlock_rules};
 pub use scheduling::{Attributes, affinity, attributes, limits};
 
 use libcontainer_plan::{Builder, CapMasks};

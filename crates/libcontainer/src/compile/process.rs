@@ -36,15 +36,21 @@ pub(super) fn take_terminal(plan: &mut Builder, terminal: Option<Terminal>, iden
     plan.close(master);
 }
 
-/// Attributes, limits, privileges, umask, working directory.
+/// Attributes, limits, privileges, umask, working directory, Landlock.
 pub(super) fn confine(plan: &mut Builder, process: &ProcessSetup) {
     // ORDER: a real-time policy needs CAP_SYS_NICE and a higher hard limit CAP_SYS_RESOURCE, so both come before the drop.
     security::attributes(plan, &process.attributes);
     security::limits(plan, &process.limits);
+    // ORDER: with root's rights, as the paths of rules need not be open to the user.
+    let rules = process.landlock.as_ref().map(|rules| security::landlock_rules(plan, rules));
     security::drop_privileges(plan, &process.identity, &process.confinement);
     plan.purpose("set the umask").umask(process.umask).expect_umask(process.umask);
     // ORDER: as the user, so that a directory closed to it is refused; getcwd fails if it lies outside the root.
     plan.purpose("enter the working directory").chdir(&process.cwd).check_cwd();
+    // ORDER: behind the drop, which it would hinder, and behind all that looks at files but exec.
+    if let Some(rules) = rules {
+        security::landlock_enforce(plan, rules);
+    }
 }
 
 /// Puts descriptors in their places, closes all others and restores signals. Returns the start pipe's new place.

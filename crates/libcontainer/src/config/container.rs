@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use libcontainer_mount::{IdMapping, MountConfig};
 use libcontainer_network::{Network, Route};
+use libcontainer_security::landlock::Landlock;
 use libcontainer_security::{CpuAffinity, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler};
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +122,9 @@ pub struct Config {
     /// SELinux label of the process.
     #[serde(skip_serializing_if = "unset")]
     pub process_label: String,
+    /// What the program may do to files, ports and other processes: landlock(7). Of the first process and of those that join, each apart.
+    #[serde(skip_serializing_if = "unset")]
+    pub landlock: Option<Landlock>,
     /// System call filter.
     #[serde(skip_serializing_if = "unset")]
     pub seccomp: Seccomp,

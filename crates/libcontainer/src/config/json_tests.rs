@@ -134,6 +134,8 @@ fn every_key_of_every_struct_is_known() {
         ("/mount_config/device_nodes/0", keys::<mount::DeviceNode>()),
         ("/uid_mappings/0", keys::<mount::IdMapping>()),
         ("/capability_sets", keys::<of::CapabilitySets>()),
+        ("/landlock", keys::<security::landlock::Landlock>()),
+        ("/landlock/paths/0", keys::<security::landlock::PathRule>()),
         ("/scheduler", keys::<security::Scheduler>()),
         ("/io_priority", keys::<security::IoPriority>()),
         ("/cpu_affinity", keys::<security::CpuAffinity>()),

@@ -13,6 +13,7 @@ use super::capabilities::confinement;
 use super::labels::Labels;
 use super::mounts;
 use super::process::process as program;
+use super::rights::landlock;
 use crate::config::{Config, Namespace, NamespaceKind, TimeOffset};
 use crate::error::Result;
 use crate::process::ProcessConfig;
@@ -61,7 +62,11 @@ pub(crate) fn instance(
 ) -> Result<Instance> {
     let process = match process {
         Some((process, accounts)) => program(config, process, accounts, known)?,
-        None => reaper(config, known.probe, known.setgroups_denied)?,
+        None => {
+            // It runs no program; those that join would all be refused.
+            landlock(config, known.probe)?;
+            reaper(config, known.probe, known.setgroups_denied)?
+        }
     };
     Ok(Instance {
         keyring: keyring(config, id),

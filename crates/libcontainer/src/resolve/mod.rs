@@ -9,6 +9,7 @@ mod mounts;
 mod network;
 mod process;
 mod profile;
+mod rights;
 mod seccomp;
 
 use libcontainer_plan::Probe;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use libcontainer_mount::IdMapping;
 use libcontainer_plan::Probe;
-use libcontainer_security::plan::{Attributes, Confinement, Identity};
-use libcontainer_security::{CapSet, ResolvedUser, resolve_user};
+use libcontainer_security::plan::Identity;
+use libcontainer_security::{ResolvedUser, resolve_user};
 
 use super::Known;
 use super::accounts::Accounts;
-use super::capabilities::{confinement, grantable, known};
+use super::rights::{attributes, confinement_of, landlock};
 use crate::config::{Config, NamespaceKind, process_problems};
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::ProcessConfig;
@@ -46,27 +46,11 @@ pub(crate) fn process(
         return Err(Error::problems("process", problems));
     }
     let env = without_doubles(env);
-    let mut confinement = confinement(config, probe)?;
-    known(&confinement)?;
-    if let Some(names) = &process.capabilities {
-        let set = CapSet::from_names(names.iter().map(String::as_str));
-        let set =
-            set.map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("/capabilities: {error}")))?;
-        let set = grantable(set, config, probe)?;
-        let (bounding, effective) = (set.bits(), set.bits());
-        confinement = Confinement {
-            bounding,
-            effective,
-            permitted: effective,
-            inheritable: 0,
-            ambient: 0,
-            ..confinement
-        };
-        known(&confinement)?;
-    }
+    let landlock = landlock(config, probe)?;
+    let mut confinement = confinement_of(config, process, probe)?;
     let filter = filters.get(&config.seccomp, confinement.bounding, probe.version)?;
-    // ORDER: with no_new_privs nothing is needed to load it.
-    confinement.admin_until_exec = filter.is_some() && !confinement.no_new_privs;
+    // ORDER: with no_new_privs nothing is needed for either.
+    confinement.admin_until_exec = (filter.is_some() || landlock.is_some()) && !confinement.no_new_privs;
     let identity = Identity { uid: user.uid, gid: user.gid, groups: user.groups, setgroups_denied };
     Ok(ProcessSetup {
         identity,
@@ -82,6 +66,7 @@ pub(crate) fn process(
         env,
         terminal: process.terminal,
         preserved: u32::try_from(process.preserved.len()).unwrap_or(u32::MAX),
+        landlock,
     })
 }
 
@@ -136,16 +121,6 @@ fn candidates(args: &[Vec<u8>], env: &[Vec<u8>]) -> Vec<PathBuf> {
     let found = env.iter().rev().find_map(|entry| entry.strip_prefix(b"PATH="));
     let dirs = found.unwrap_or(PATH.as_bytes()).split(|byte| *byte == b':');
     dirs.map(|dir| if dir.is_empty() { path(b".") } else { path(dir) }.join(path(name))).collect()
-}
-
-fn attributes(config: &Config) -> Attributes {
-    Attributes {
-        affinity: None,
-        scheduler: config.scheduler.clone(),
-        io_priority: config.io_priority,
-        memory_policy: config.memory_policy.clone(),
-        personality: config.personality.clone(),
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod attributes;
 mod fs;
 mod identity;
+mod landlock;
 mod mount;
 mod process;
 mod sync;

@@ -175,6 +175,7 @@ impl<S: Sys> Machine<'_, S> {
             Kind::Open => self.open(step, args[0]),
             Kind::Knock => self.knock(nr, args),
             Kind::Next => self.enter_next().map(|()| 0),
+            Kind::CallWithFd => self.call_with_fd(nr, step.aux as usize, args),
             Kind::Continue => self.enter_received(args).map(|()| 0),
         }
     }
@@ -232,6 +233,13 @@ impl<S: Sys> Machine<'_, S> {
         let place = self.plan.get_mut(at..at + 4).ok_or(errno::EINVAL)?;
         place.copy_from_slice(&value.to_le_bytes());
         Ok(())
+    }
+
+    /// `args`: those of the call, four at most, and the descriptor to be stored.
+    fn call_with_fd(&mut self, nr: usize, place: usize, args: [usize; 6]) -> Result<usize, i32> {
+        let [one, two, three, four, fd, _] = args;
+        self.poke(place, i32::try_from(fd).map_err(|_| errno::EINVAL)?)?;
+        self.call(nr, [one, two, three, four, 0, 0])
     }
 
     /// `args`: socket, message header, flags, descriptor to send.

@@ -189,3 +189,71 @@ pub fn prlimit(pid: i32, resource: u32, new: Option<[u64; 2]>) -> io::Result<[u6
     let result = unsafe { libc::syscall(libc::SYS_prlimit64, pid, resource, new, &raw mut old) };
     if result == 0 { Ok(old) } else { Err(io::Error::last_os_error()) }
 }
+
+/// Version of Landlock: `landlock_create_ruleset(NULL, 0, LANDLOCK_CREATE_RULESET_VERSION)`.
+///
+/// # Errors
+/// `ENOSYS` if the kernel is built without, `EOPNOTSUPP` if it was not switched on at boot.
+pub fn landlock_abi() -> io::Result<u32> {
+    const VERSION: u32 = 1;
+    let none = std::ptr::null::<u8>();
+    // SAFETY: a null pointer of length 0 is what this flag asks for.
+    let version = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0_usize, VERSION) };
+    u32::try_from(version).map_err(|_| io::Error::last_os_error())
+}
+
+/// landlock_create_ruleset(2) with what is handled: files, ports, scopes.
+///
+/// # Errors
+/// Those of the call.
+pub fn landlock_ruleset(handled: [u64; 3]) -> io::Result<OwnedFd> {
+    let (attr, size) = (handled.as_ptr(), size_of_val(&handled));
+    // SAFETY: the structure is these three words, which live across the call.
+    let fd = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, attr, size, 0_u32) };
+    i32::try_from(fd).ok().filter(|fd| *fd >= 0).map(own).ok_or_else(io::Error::last_os_error)
+}
+
+/// `struct landlock_path_beneath_attr` of linux/landlock.h.
+#[repr(C, packed)]
+struct PathBeneath {
+    access: u64,
+    parent: i32,
+}
+
+/// landlock_add_rule(2): rights on what lies at and below an open file or directory.
+///
+/// # Errors
+/// Those of the call.
+pub fn landlock_add_path(rules: impl AsFd, place: impl AsFd, access: u64) -> io::Result<()> {
+    const PATH_BENEATH: u32 = 1;
+    let attr = PathBeneath { access, parent: place.as_fd().as_raw_fd() };
+    let fd = rules.as_fd().as_raw_fd();
+    // SAFETY: the structure is packed as the kernel's is, and lives across the call; both descriptors are open.
+    let result =
+        unsafe { libc::syscall(libc::SYS_landlock_add_rule, fd, PATH_BENEATH, &raw const attr, 0_u32) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// landlock_add_rule(2): rights on a port.
+///
+/// # Errors
+/// Those of the call.
+pub fn landlock_add_port(rules: impl AsFd, port: u16, access: u64) -> io::Result<()> {
+    const NET_PORT: u32 = 2;
+    let attr = [access, u64::from(port)];
+    // SAFETY: the structure is these two words, which live across the call.
+    let result = unsafe {
+        libc::syscall(libc::SYS_landlock_add_rule, rules.as_fd().as_raw_fd(), NET_PORT, attr.as_ptr(), 0_u32)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// landlock_restrict_self(2): the calling thread, for good.
+///
+/// # Errors
+/// Those of the call.
+pub fn landlock_restrict_self(rules: impl AsFd) -> io::Result<()> {
+    // SAFETY: no argument is an address.
+    let result = unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_fd().as_raw_fd(), 0_u32) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}

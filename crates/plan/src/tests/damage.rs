@@ -24,6 +24,8 @@ fn everything() -> Plan {
         plan.fsmount(context, 0);
         plan.fchdir(given).tolerate(libc::ENOENT).await_byte(pipe);
         plan.hook(&Hook { path: "/hook".into(), args: vec![b"hook".to_vec()], env: vec![] }, input, output);
+        let rules = plan.landlock_ruleset([1, 0, 0]);
+        plan.landlock_add_path(rules, 1, given).landlock_restrict_self(rules);
         plan.reset_signals().expect_capabilities(CapMasks::default()).expect_groups(&[1, 2]);
         plan.notify_host("ready");
         plan.await_host("go");

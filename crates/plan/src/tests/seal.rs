@@ -23,6 +23,8 @@ fn rule(error: &SealError) -> &'static str {
         SealError::AfterSeccomp { .. } => "AfterSeccomp",
         SealError::SeccompUnprivileged { .. } => "SeccompUnprivileged",
         SealError::NoListener { .. } => "NoListener",
+        SealError::LandlockUnprivileged { .. } => "LandlockUnprivileged",
+        SealError::AfterLandlock { .. } => "AfterLandlock",
         SealError::AfterCloseRange { .. } => "AfterCloseRange",
         SealError::BadEnd { .. } => "BadEnd",
         SealError::Deadlock { .. } => "Deadlock",
@@ -31,7 +33,7 @@ fn rule(error: &SealError) -> &'static str {
     }
 }
 
-const RULES: [&str; 15] = [
+const RULES: [&str; 17] = [
     "Nul",
     "TooManySteps",
     "TooManyBytes",
@@ -44,6 +46,8 @@ const RULES: [&str; 15] = [
     "AfterSeccomp",
     "SeccompUnprivileged",
     "NoListener",
+    "LandlockUnprivileged",
+    "AfterLandlock",
     "AfterCloseRange",
     "BadEnd",
     "Deadlock",
@@ -69,7 +73,7 @@ fn started(plan: &mut Builder) -> &mut Builder {
 /// `CAP_SYS_ADMIN` and nothing else.
 const ADMIN: CapMasks = CapMasks { effective: 1 << 21, permitted: 1 << 21, inheritable: 0 };
 
-const TABLE: [(&str, &str, Break); 41] = [
+const TABLE: [(&str, &str, Break); 44] = [
     ("Nul", r#""a\0b" contains a NUL byte"#, |plan| {
         plan.chdir("a\0b");
         exec(plan);
@@ -102,8 +106,7 @@ const TABLE: [(&str, &str, Break); 41] = [
     }),
     ("SlotNotSet", "step 2: slot s0 (/) is used before it is set, or after it was closed", |plan| {
         let dir = dir(plan);
-        plan.close(dir).fchdir(dir);
-        exec(plan);
+        exec(plan.close(dir).fchdir(dir));
     }),
     ("SlotNotSet", "step 2: slot s0 (/) is used before it is set, or after it was closed", |plan| {
         let dir = dir(plan);
@@ -112,16 +115,14 @@ const TABLE: [(&str, &str, Break); 41] = [
     }),
     ("SlotNotSet", "step 1: slot s0 (/) is used before it is set, or after it was closed", |plan| {
         let dir = dir(plan);
-        plan.tolerate(libc::ENOENT).fchdir(dir);
-        exec(plan);
+        exec(plan.tolerate(libc::ENOENT).fchdir(dir));
     }),
     ("SlotNotSet", "step 2: slot s0 (/) is used before it is set, or after it was closed", |plan| {
         let past = plan.label();
         plan.setsid().on(libc::EPERM, past);
         let dir = dir(plan);
         plan.bind(past);
-        plan.fchdir(dir);
-        exec(plan);
+        exec(plan.fchdir(dir));
     }),
     ("BackwardJump", "step 0: its outcome leads back or nowhere; outcomes lead forward only", |plan| {
         let unbound = plan.label();
@@ -167,28 +168,23 @@ const TABLE: [(&str, &str, Break); 41] = [
         exec(plan);
     }),
     ("Unprivileged", "step 1: sethostname needs privileges that step 0 gave up", |plan| {
-        plan.capset(CapMasks::default()).sethostname("x");
-        exec(plan);
+        exec(plan.capset(CapMasks::default()).sethostname("x"));
     }),
     ("Unprivileged", "step 1: setgroups needs privileges that step 0 gave up", |plan| {
-        plan.setresuid(1000).setgroups(&[]);
-        exec(plan);
+        exec(plan.setresuid(1000).setgroups(&[]));
     }),
     ("Unprivileged", "step 2: setgroups needs privileges that step 0 gave up", |plan| {
-        plan.capset(CapMasks::default()).setsid().setgroups(&[]);
-        exec(plan);
+        exec(plan.capset(CapMasks::default()).setsid().setgroups(&[]));
     }),
     ("Unprivileged", "step 1: prctl needs privileges that step 0 gave up", |plan| {
         plan.capset(CapMasks::default()).drop_bounding(0);
         exec(plan);
     }),
     ("AfterSeccomp", "step 1: setsid after the seccomp filter was loaded: only execve may follow", |plan| {
-        plan.seccomp(&[0; 8], 0).setsid();
-        exec(plan);
+        exec(plan.seccomp(&[0; 8], 0).setsid());
     }),
     ("AfterSeccomp", "step 1: seccomp after the seccomp filter was loaded: only execve may follow", |plan| {
-        plan.seccomp(&[0; 8], 0).seccomp(&[0; 8], 0);
-        exec(plan);
+        exec(plan.seccomp(&[0; 8], 0).seccomp(&[0; 8], 0));
     }),
     (
         "AfterSeccomp",
@@ -210,21 +206,41 @@ const TABLE: [(&str, &str, Break); 41] = [
         exec(plan);
     }),
     ("SeccompUnprivileged", "step 1: seccomp without no_new_privs, after privileges were given up", |plan| {
-        plan.capset(CapMasks::default()).seccomp(&[0; 8], 0);
-        exec(plan);
+        exec(plan.capset(CapMasks::default()).seccomp(&[0; 8], 0));
     }),
     ("SeccompUnprivileged", "step 2: seccomp without no_new_privs, after privileges were given up", |plan| {
-        plan.capset(ADMIN).capset(CapMasks::default()).seccomp(&[0; 8], 0);
-        exec(plan);
+        exec(plan.capset(ADMIN).capset(CapMasks::default()).seccomp(&[0; 8], 0));
     }),
     ("Unprivileged", "step 1: setgroups needs privileges that step 0 gave up", |plan| {
-        plan.capset(ADMIN).setgroups(&[]);
-        exec(plan);
+        exec(plan.capset(ADMIN).setgroups(&[]));
     }),
+    (
+        "LandlockUnprivileged",
+        "step 2: Landlock without no_new_privs, after privileges were given up",
+        |plan| {
+            let rules = plan.landlock_ruleset([1, 0, 0]);
+            exec(plan.capset(CapMasks::default()).landlock_restrict_self(rules));
+        },
+    ),
+    (
+        "AfterLandlock",
+        "step 2: sethostname after Landlock: nothing that needs privileges may follow",
+        |plan| {
+            let rules = plan.landlock_ruleset([1, 0, 0]);
+            exec(plan.landlock_restrict_self(rules).sethostname("x"));
+        },
+    ),
+    (
+        "SlotNotSet",
+        "step 2: slot s0 (rules of Landlock) is used before it is set, or after it was closed",
+        |plan| {
+            let rules = plan.landlock_ruleset([1, 0, 0]);
+            exec(plan.close(rules).landlock_restrict_self(rules));
+        },
+    ),
     ("AfterCloseRange", "step 2: slot s0 is used after close_range", |plan| {
         let dir = dir(plan);
-        plan.close_range(3, u32::MAX).fchdir(dir);
-        exec(plan);
+        exec(plan.close_range(3, u32::MAX).fchdir(dir));
     }),
     ("AfterCloseRange", "step 1: slot s0 is used after close_range", |plan| {
         started(plan);
@@ -292,62 +308,66 @@ fn every_rule_stands_in_the_table() {
 }
 
 /// What looks like the plans above, and is sound.
+const SOUND: [(&str, Break); 12] = [
+    ("a filter that notifies, and the knock", |plan| {
+        exec(plan.no_new_privs().listen(&[0; 8], 0, [1, 2]));
+    }),
+    ("Landlock with no_new_privs", |plan| {
+        let rules = plan.landlock_ruleset([1, 0, 0]);
+        exec(plan.capset(CapMasks::default()).no_new_privs().landlock_restrict_self(rules));
+    }),
+    ("Landlock by the one capability that is kept, and seccomp behind it", |plan| {
+        let rules = plan.landlock_ruleset([1, 0, 0]);
+        exec(plan.capset(ADMIN).landlock_restrict_self(rules).seccomp(&[0; 8], 0));
+    }),
+    ("seccomp before privileges are given up", |plan| {
+        exec(plan.seccomp(&[0; 8], 0));
+    }),
+    ("seccomp with no_new_privs", |plan| {
+        exec(plan.no_new_privs().capset(CapMasks::default()).seccomp(&[0; 8], 0));
+    }),
+    ("seccomp by the one capability that is kept", |plan| {
+        exec(plan.capset(ADMIN).seccomp(&[0; 8], 0));
+    }),
+    ("the control socket put below what close_range closes", |plan| {
+        started(plan);
+        let control = plan.control();
+        let control = plan.dup_cloexec(control, 3);
+        plan.control_is(control);
+        plan.close_range(4, u32::MAX);
+        plan.notify_host("ready");
+        exec(plan);
+    }),
+    ("everything marked, nothing closed", |plan| {
+        let dir = dir(plan);
+        exec(plan.mark_all_cloexec(3).fchdir(dir));
+    }),
+    ("a slot that both ways set", |plan| {
+        let other = plan.label();
+        let dir = dir(plan);
+        plan.setsid().on(libc::EPERM, other);
+        plan.setsid();
+        plan.bind(other);
+        exec(plan.fchdir(dir));
+    }),
+    ("candidates of one exec", |plan| {
+        let paths: [PathBuf; 3] = ["/a/x".into(), "/b/x".into(), "/c/x".into()];
+        plan.exec(&paths, &[b"x".to_vec()], &[]);
+    }),
+    ("a read-back after privileges are given up", |plan| {
+        exec(plan.capset(CapMasks::default()).expect_capabilities(CapMasks::default()).expect_groups(&[]));
+    }),
+    ("a host step before the init", |plan| {
+        plan.host(HostStep::new("nothing", "", |_| Ok(None)));
+        started(plan);
+        exec(plan);
+        plan.await_exec();
+    }),
+];
+
 #[test]
 fn sound_neighbours_are_let_through() {
-    let sound: [(&str, Break); 10] = [
-        ("seccomp before privileges are given up", |plan| {
-            plan.seccomp(&[0; 8], 0);
-            exec(plan);
-        }),
-        ("a filter that notifies, and the knock", |plan| {
-            exec(plan.no_new_privs().listen(&[0; 8], 0, [1, 2]));
-        }),
-        ("seccomp with no_new_privs", |plan| {
-            exec(plan.no_new_privs().capset(CapMasks::default()).seccomp(&[0; 8], 0));
-        }),
-        ("seccomp by the one capability that is kept", |plan| {
-            plan.capset(ADMIN).seccomp(&[0; 8], 0);
-            exec(plan);
-        }),
-        ("the control socket put below what close_range closes", |plan| {
-            started(plan);
-            let control = plan.control();
-            let control = plan.dup_cloexec(control, 3);
-            plan.control_is(control);
-            plan.close_range(4, u32::MAX);
-            plan.notify_host("ready");
-            exec(plan);
-        }),
-        ("everything marked, nothing closed", |plan| {
-            let dir = dir(plan);
-            plan.mark_all_cloexec(3).fchdir(dir);
-            exec(plan);
-        }),
-        ("a slot that both ways set", |plan| {
-            let other = plan.label();
-            let dir = dir(plan);
-            plan.setsid().on(libc::EPERM, other);
-            plan.setsid();
-            plan.bind(other);
-            plan.fchdir(dir);
-            exec(plan);
-        }),
-        ("candidates of one exec", |plan| {
-            let paths: [PathBuf; 3] = ["/a/x".into(), "/b/x".into(), "/c/x".into()];
-            plan.exec(&paths, &[b"x".to_vec()], &[]);
-        }),
-        ("a read-back after privileges are given up", |plan| {
-            plan.capset(CapMasks::default()).expect_capabilities(CapMasks::default()).expect_groups(&[]);
-            exec(plan);
-        }),
-        ("a host step before the init", |plan| {
-            plan.host(HostStep::new("nothing", "", |_| Ok(None)));
-            started(plan);
-            exec(plan);
-            plan.await_exec();
-        }),
-    ];
-    for (name, build) in sound {
+    for (name, build) in SOUND {
         let mut plan = Builder::new();
         build(&mut plan);
         assert!(plan.seal().is_ok(), "{name}");

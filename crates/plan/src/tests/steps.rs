@@ -244,3 +244,21 @@ fn a_knock_passes_whole_words_and_takes_no_answer_but_0() {
         assert_eq!(run(&plan, &mut Table::answering(&[0, 3, answer])), (2, errno), "{answer}");
     }
 }
+
+#[test]
+fn a_descriptor_is_stored_in_what_the_call_reads() {
+    let plan = plan(|plan| {
+        let rules = plan.landlock_ruleset([1, 2, 3]);
+        let dir: Slot<Dir> = plan.openat2(At::Cwd, "/d", How::TRUSTED);
+        plan.landlock_add_path(rules, 4, dir).landlock_restrict_self(rules);
+    });
+    let mut table = Table::answering(&[7, 0x0102]);
+    let mut bytes = plan.encode(&super::numbered(&plan), None, false);
+    assert_eq!(crate::interpret::run(&mut table, &mut bytes).1, 0);
+    let add = table.calls[2].1;
+    // No fifth argument: that one is in the structure behind the third.
+    assert_eq!((add[0], add[1], add[3], add[4]), (7, 1, 0, 0));
+    let rule = [&4_u64.to_le_bytes()[..], &[2, 1, 0, 0, 0, 0, 0, 0]].concat();
+    assert!(bytes.windows(16).any(|part| part == rule));
+    assert_eq!(table.calls[3].1[..2], [7, 0]);
+}

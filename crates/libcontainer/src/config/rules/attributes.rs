@@ -1,4 +1,4 @@
-//! Rules of what a process has beside its rights: scheduler, input and output, memory; and of securebits.
+//! Rules of what a process has beside its rights: scheduler, input and output, memory; of securebits and Landlock.
 
 use libcontainer_security::thread::SecureBits;
 
@@ -16,6 +16,12 @@ impl Config {
         for (key, reason) in self.memory_policy.iter().flat_map(libcontainer_security::MemoryPolicy::problems)
         {
             all.add(format!("/memory_policy/{key}"), reason);
+        }
+        for (key, reason) in
+            self.landlock.iter().flat_map(libcontainer_security::landlock::Landlock::problems)
+        {
+            let pointer = if key.is_empty() { "/landlock".to_owned() } else { format!("/landlock/{key}") };
+            all.add(pointer, reason);
         }
         for (index, name) in self.securebits.iter().enumerate() {
             match SecureBits::named(name) {

@@ -7,6 +7,7 @@ mod namespaces;
 mod problems;
 mod process;
 mod tree;
+mod warnings;
 
 pub use problems::Facts;
 pub(crate) use process::process_problems;
