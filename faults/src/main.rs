@@ -71,6 +71,7 @@ fn coordinate(args: &[String]) -> Result<bool> {
     let mut report = Report::default();
     let points = if options.only.is_empty() { counted(&options, &mut report)? } else { options.only.clone() };
     if options.calls {
+        println!("{} trials would be made of these", points.len());
         return Ok(true);
     }
     tried(&points, &options, &mut report);

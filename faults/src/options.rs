@@ -22,7 +22,7 @@ pub(crate) const USAGE: &str = "cargo xtask faults [OPTION...]
   --jobs NUMBER    workers at once [default: one per processor]
   --report FILE    writes the report there too
   --verbose        tells of each trial, not only of the bad ones
-  --calls          prints the calls of the commands and tries nothing";
+  --calls          prints the calls of the commands, and how many trials there would be; tries nothing";
 
 /// The command line.
 #[derive(Debug, Default)]

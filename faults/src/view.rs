@@ -47,10 +47,20 @@ pub(crate) fn of_process(pid: Pid) -> View {
     view.extend(world::mounts(&read("mountinfo")).into_iter().map(|mount| format!("mount {mount}")));
     view.extend(read("cgroup").lines().map(|line| format!("in group {}", group_line(line))));
     view.extend(
-        ["environ", "oom_score_adj", "cmdline", "uid_map", "gid_map", "setgroups"]
-            .iter()
-            .map(|name| format!("{name} {}", read(name).replace('\0', " ").trim())),
+        [
+            "environ",
+            "oom_score_adj",
+            "cmdline",
+            "uid_map",
+            "gid_map",
+            "setgroups",
+            "personality",
+            "attr/current",
+        ]
+        .iter()
+        .map(|name| format!("{name} {}", read(name).replace('\0', " ").trim())),
     );
+    view.push(format!("scheduler {}", scheduler(&read("stat"))));
     view.extend(["cwd", "root", "exe"].iter().map(|name| format!("{name} {}", link(name))));
     view.extend(descriptors(pid));
     view.extend(links(&read("net/dev")));
@@ -69,6 +79,13 @@ fn group_line(line: &str) -> &str {
     line.split_once(':').map_or(line, |(_, rest)| rest)
 }
 
+/// Nice value, real-time priority and policy: fields 19, 40 and 41 of proc_pid_stat(5).
+fn scheduler(stat: &str) -> String {
+    let rest: Vec<_> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
+    let field = |number: usize| rest.get(number - 3).copied().unwrap_or_default();
+    [19, 40, 41].map(field).join(" ")
+}
+
 /// Interface, destination, gateway and flags. Addresses may be drawn at random: only whether there is one is told.
 fn route(line: &str) -> String {
     let word =
@@ -83,7 +100,7 @@ fn links(text: &str) -> View {
 
 /// Ids, capabilities, masks, and what else confines; no counters.
 fn status(text: &str) -> View {
-    const FIELDS: [&str; 13] = [
+    const FIELDS: [&str; 16] = [
         "Umask",
         "Uid",
         "Gid",
@@ -97,6 +114,9 @@ fn status(text: &str) -> View {
         "Seccomp",
         "SigBlk",
         "SigIgn",
+        "Seccomp_filters",
+        "Cpus_allowed_list",
+        "Mems_allowed_list",
     ];
     let wanted = |line: &&str| line.split(':').next().is_some_and(|name| FIELDS.contains(&name));
     text.lines().filter(wanted).map(str::to_owned).collect()
@@ -210,6 +230,12 @@ mod tests {
         assert_eq!(blank("link eth0"), "link eth#");
         assert_eq!(blank("table libcontainer-0123abcd"), "table libcontainer-#");
         assert_eq!(blank("memory 4.5 MiB of 64"), "memory #.# MiB of #");
+    }
+
+    #[test]
+    fn a_scheduler_is_told_by_its_fields() {
+        let fields: Vec<_> = (3..=52).map(|number| number.to_string()).collect();
+        assert_eq!(scheduler(&format!("1 (a) b) {}", fields.join(" "))), "19 40 41");
     }
 
     #[test]
