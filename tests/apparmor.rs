@@ -9,12 +9,19 @@ mod ordinary;
 mod policy;
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use libcontainer::plan::{Fault, Lane};
 use libcontainer::security::apparmor::{DefaultProfile, ProfileName, Standing, remove, replace};
 use libcontainer::{Config, ErrorKind, Factory, ProcessConfig};
 use libcontainer_tests::{Place, World, able, config, config_with_mounts, skip, text};
+
+/// One at a time: some tests look at the children of this process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Whether AppArmor is on; says so if not.
 fn on(name: &str) -> bool {
@@ -59,6 +66,7 @@ impl Drop for Profile {
 struct Ground {
     place: Place,
     rootfs: PathBuf,
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Ground {
@@ -66,9 +74,10 @@ impl Ground {
         if !on(name) {
             return None;
         }
+        let _alone = alone();
         let place = Place::new("apparmor");
         let rootfs = place.rootfs().unwrap();
-        Some(Self { place, rootfs })
+        Some(Self { place, rootfs, _alone })
     }
 
     fn config(&self, profile: &str) -> Config {
@@ -322,6 +331,7 @@ fn without_apparmor_a_profile_is_a_clear_error() {
     if Standing::current().unwrap() == Standing::On {
         return skip(name, "AppArmor is on");
     }
+    let _alone = alone();
     let place = Place::new("no-apparmor");
     let rootfs = place.rootfs().unwrap();
     let factory = Factory::new().unwrap();

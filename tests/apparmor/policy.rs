@@ -9,7 +9,7 @@ use libcontainer::security::apparmor::{
 };
 use libcontainer_tests::skip;
 
-use super::on;
+use super::{alone, on};
 
 fn name(text: &str) -> ProfileName {
     text.parse().unwrap()
@@ -31,6 +31,7 @@ fn is_there(profile: &str) -> bool {
 
 #[test]
 fn profiles_come_and_go() {
+    let _alone = alone();
     if !on("profiles_come_and_go") {
         return;
     }
@@ -52,6 +53,7 @@ fn profiles_come_and_go() {
 
 #[test]
 fn compiled_profiles_come_by_the_kernels_own_files() {
+    let _alone = alone();
     if !on("compiled_profiles_come_by_the_kernels_own_files") {
         return;
     }
@@ -70,6 +72,7 @@ fn compiled_profiles_come_by_the_kernels_own_files() {
 
 #[test]
 fn the_default_profile_is_understood_for_every_abi() {
+    let _alone = alone();
     if !on("the_default_profile_is_understood_for_every_abi") {
         return;
     }
@@ -101,6 +104,7 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn nsinit_lists_shows_loads_and_removes() {
+    let _alone = alone();
     let test = "nsinit_lists_shows_loads_and_removes";
     let (true, Some(nsinit)) = (on(test), program(test)) else { return };
     let good = |args: &[&str]| {
@@ -119,6 +123,7 @@ fn nsinit_lists_shows_loads_and_removes() {
 
 #[test]
 fn nsinit_says_that_there_is_no_apparmor() {
+    let _alone = alone();
     let test = "nsinit_says_that_there_is_no_apparmor";
     if Standing::current().unwrap() == Standing::On {
         return skip(test, "AppArmor is on");
