@@ -68,13 +68,16 @@ fn problem(name: &str) -> Option<NameError> {
     let within = name.strip_prefix(':')?;
     let (namespace, rest) = within.split_once(':').unwrap_or_default();
     let rest = rest.strip_prefix("//").unwrap_or(rest);
-    (namespace.is_empty() || rest.is_empty()).then_some(NameError::Namespace)
+    // What begins so would lose it when it is read again.
+    (namespace.is_empty() || rest.is_empty() || rest.starts_with("//")).then_some(NameError::Namespace)
 }
 
 /// As the kernel writes it: `:NAMESPACE://NAME` is the same.
 fn in_namespace(name: &str) -> String {
-    let parts = name.strip_prefix(':').and_then(|rest| rest.split_once("://"));
-    parts.map_or_else(|| name.to_owned(), |(namespace, name)| format!(":{namespace}:{name}"))
+    let Some((namespace, rest)) = name.strip_prefix(':').and_then(|rest| rest.split_once(':')) else {
+        return name.to_owned();
+    };
+    format!(":{namespace}:{}", rest.strip_prefix("//").unwrap_or(rest))
 }
 
 /// What exec does to the profile of a program.
@@ -145,6 +148,8 @@ mod tests {
             assert_eq!(name.parse::<ProfileName>().unwrap().to_string(), name);
         }
         assert_eq!(":ns://a".parse::<ProfileName>().unwrap().as_str(), ":ns:a");
+        assert_eq!(":&:@:///a".parse::<ProfileName>().unwrap().as_str(), ":&:@:///a");
+        assert_eq!(":ns:///a".parse::<ProfileName>().unwrap().as_str(), ":ns:/a");
         let long = "x".repeat(LONGEST + 1);
         for (name, reason) in [
             ("", NameError::Empty),
@@ -160,6 +165,7 @@ mod tests {
             ("::a", NameError::Namespace),
             (":ns:", NameError::Namespace),
             (":ns://", NameError::Namespace),
+            (":ns:////a", NameError::Namespace),
         ] {
             let error = name.parse::<ProfileName>().unwrap_err();
             assert_eq!(error, AppArmorError::Name { name: name.to_owned(), reason });
