@@ -8,6 +8,7 @@ mod error;
 mod factory;
 mod group;
 mod lifecycle;
+pub mod observe;
 mod process;
 mod record;
 mod resolve;

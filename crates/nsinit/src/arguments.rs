@@ -150,7 +150,7 @@ pub(crate) enum Shell {
 }
 
 /// Arguments of `try`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct TryArgs {
     /// Lay an overlay over /usr, so that the command can write there; it is thrown away
     #[arg(long)]

@@ -17,6 +17,7 @@ mod net;
 mod output;
 mod pid_file;
 mod program;
+mod record;
 mod root;
 mod seccomp;
 mod size;
@@ -30,6 +31,7 @@ use clap::Parser;
 
 use arguments::{Cli, Command};
 use failure::{Failure, Outcome};
+use seccomp::SeccompCommand;
 
 fn main() -> ExitCode {
     let outcome = match Cli::try_parse() {
@@ -70,7 +72,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Explain(args) => bundle::explain(&root, &args),
         Command::Apparmor { command } => apparmor::run(command.unwrap_or(arguments::Apparmor::List)),
         Command::Check { json } => check::run(json),
-        Command::Seccomp(command) => seccomp::seccomp(&command),
+        Command::Seccomp(SeccompCommand::Look(command)) => seccomp::seccomp(&command),
+        Command::Seccomp(SeccompCommand::Record(args)) => record::record(&root, &args),
         Command::Completion { shell } => completion::run(shell),
         Command::Inside => inside::run(),
     }

@@ -1,6 +1,7 @@
 //! `seccomp`: what a profile does, without a container.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -18,8 +19,34 @@ use crate::output::say;
 /// Most bytes of a file that is read.
 const LIMIT: u64 = 16 * 1024 * 1024;
 
+/// `seccomp`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SeccompCommand {
+    #[command(flatten)]
+    Look(Look),
+    /// Run a command, note its system calls, files, ports and capabilities, and write the least confinement under which it runs; it is run several times
+    Record(RecordArgs),
+}
+
+/// Arguments of `seccomp record`.
+#[derive(Debug, Args)]
+pub(crate) struct RecordArgs {
+    /// Directory for confinement.json
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// Kill the command when it has run so long; what was seen until then counts
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
+    /// Observe it in the container of this bundle, not in one made from the host
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) bundle: Option<PathBuf>,
+    /// Command and arguments; without, with --bundle, those of container.json
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required_unless_present = "bundle")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Look {
     /// Compile profiles: what is wrong with them, how long the filters are, how much of them a system call executes
     Check {
         /// OCI or Docker profiles, container.json or config.json files; `default` is our own profile
@@ -63,15 +90,15 @@ struct Known {
     kernel: Kernel,
 }
 
-pub(crate) fn seccomp(command: &SeccompCommand) -> Outcome {
+pub(crate) fn seccomp(command: &Look) -> Outcome {
     match command {
-        SeccompCommand::Check { files, target } => check(files, &known(target)?),
-        SeccompCommand::Explain { file, target } => {
+        Look::Check { files, target } => check(files, &known(target)?),
+        Look::Explain { file, target } => {
             let known = known(target)?;
             say!("{}", explained(file, &known)?)?;
             Ok(0)
         }
-        SeccompCommand::Diff { one, other, target } => diff(one, other, &known(target)?),
+        Look::Diff { one, other, target } => diff(one, other, &known(target)?),
     }
 }
 

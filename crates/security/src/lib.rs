@@ -10,6 +10,7 @@ mod id_map;
 pub mod landlock;
 mod memory_policy;
 mod numbers;
+pub mod observe;
 mod personality;
 pub mod plan;
 pub mod process;

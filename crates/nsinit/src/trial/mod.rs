@@ -6,11 +6,12 @@ mod removal;
 mod scratch;
 mod warm;
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use libcontainer::{Factory, Process};
+use libcontainer::{Config, Factory, Process};
 
 use crate::arguments::TryArgs;
 use crate::failure::{Failure, Named, Outcome, both, shown};
@@ -28,6 +29,36 @@ pub(crate) fn run(root: &State, args: &TryArgs) -> Outcome {
     let scratch = Scratch::new(root)?;
     let outcome = tried(&scratch, args, &signals, drawing);
     both(outcome, scratch.remove())
+}
+
+/// What `try` makes of this host for a command, for other uses.
+pub(crate) struct Ground {
+    scratch: Scratch,
+    /// The container.
+    pub(crate) config: Config,
+}
+
+impl Ground {
+    pub(crate) fn new(root: &State, command: Vec<OsString>) -> Result<Self, Failure> {
+        let scratch = Scratch::new(root)?;
+        let args = TryArgs { command, ..TryArgs::default() };
+        match host(&scratch, &args) {
+            Ok((config, _)) => Ok(Self { scratch, config }),
+            Err(failure) => {
+                let config = Config::default();
+                both(Err(failure), scratch.remove()).map(|_| Self { scratch, config })
+            }
+        }
+    }
+
+    pub(crate) fn container(&self) -> &Path {
+        &self.scratch.container
+    }
+
+    /// What a container may still use stays, for `delete` to remove with it.
+    pub(crate) fn remove(&self) -> Result<(), Failure> {
+        self.scratch.remove()
+    }
 }
 
 fn tried(

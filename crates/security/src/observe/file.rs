@@ -1,0 +1,82 @@
+//! Files as a process sees them: below its own root.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
+
+/// The root of a process whose call waits.
+#[derive(Debug)]
+pub(super) struct Root {
+    fd: OwnedFd,
+    process: PathBuf,
+}
+
+/// Most that is read of a program to find its interpreter.
+const HEAD: u64 = 8192;
+
+impl Root {
+    /// `None` if it can't be opened.
+    pub(super) fn of(thread: u32) -> Option<Self> {
+        let process = PathBuf::from(format!("/proc/{thread}"));
+        let fd =
+            open(process.join("root"), OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .ok()?;
+        Some(Self { fd, process })
+    }
+
+    /// What a name means that is given with the directory `dir`, if it is relative.
+    pub(super) fn absolute(&self, dir: Option<i32>, name: &Path) -> Option<PathBuf> {
+        let base = match dir.filter(|dir| *dir != libc::AT_FDCWD) {
+            _ if name.is_absolute() => PathBuf::from("/"),
+            Some(number) => self.descriptor(number)?,
+            None => std::fs::read_link(self.process.join("cwd")).ok()?,
+        };
+        let path = base.join(name);
+        // `components` leaves out "." and doubled slashes, and keeps "..", which may lead through a link.
+        Some(path.components().collect()).filter(|path: &PathBuf| path.is_absolute())
+    }
+
+    /// The path of an open file; `None` for a pipe, a socket, and the like.
+    pub(super) fn descriptor(&self, number: i32) -> Option<PathBuf> {
+        let path = std::fs::read_link(self.process.join("fd").join(number.to_string())).ok()?;
+        Some(path).filter(|path| path.is_absolute())
+    }
+
+    fn open(&self, path: &Path, flags: OFlags) -> Option<OwnedFd> {
+        openat2(&self.fd, path, flags | OFlags::CLOEXEC, Mode::empty(), ResolveFlags::IN_ROOT).ok()
+    }
+
+    /// What is there, links followed; `None` for nothing.
+    pub(super) fn kind(&self, path: &Path) -> Option<FileType> {
+        let stat = fstat(self.open(path, OFlags::PATH)?).ok()?;
+        Some(FileType::from_raw_mode(stat.st_mode))
+    }
+
+    /// The beginning of an ordinary file.
+    pub(super) fn head(&self, path: &Path) -> Option<Vec<u8>> {
+        // ORDER: looked at first: to open a pipe would wait, and to open a device may do anything.
+        self.kind(path).filter(|kind| kind.is_file())?;
+        let file = File::from(self.open(path, OFlags::RDONLY | OFlags::NONBLOCK)?);
+        let mut bytes = Vec::new();
+        file.take(HEAD).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
+    /// The process that a thread belongs to.
+    pub(super) fn leader(&self) -> Option<i32> {
+        let file = openat2(
+            CWD,
+            self.process.join("status"),
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+            ResolveFlags::empty(),
+        );
+        let mut text = Vec::new();
+        File::from(file.ok()?).take(HEAD).read_to_end(&mut text).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        text.lines().find_map(|line| line.strip_prefix("Tgid:"))?.trim().parse().ok()
+    }
+}
