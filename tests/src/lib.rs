@@ -4,8 +4,10 @@
 pub mod operator;
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -113,10 +115,25 @@ impl Drop for Place {
         if std::thread::panicking() {
             destroy_all(&self.dir);
         }
-        if let Err(error) = fs::remove_dir_all(&self.dir) {
+        if let Err(error) = unmount_below(&self.dir).and_then(|()| fs::remove_dir_all(&self.dir)) {
             let _ = writeln!(std::io::stderr(), "{}: {error}", self.dir.display());
         }
     }
+}
+
+/// Takes away what is still mounted below `dir`. Removing goes through mounts: without this a test that leaves a bind of the machine's own
+/// directory would empty that.
+fn unmount_below(dir: &Path) -> std::io::Result<()> {
+    let text = fs::read("/proc/thread-self/mountinfo")?;
+    let points = libcontainer::mount::parse_mountinfo(&text).map(|entry| entry.map(|entry| entry.target));
+    let points = points.collect::<Result<Vec<_>, _>>().map_err(std::io::Error::other)?;
+    for point in points.iter().rev().map(|point| Path::new(OsStr::from_bytes(point))) {
+        if !point.starts_with(dir) {
+            continue;
+        }
+        nix::mount::umount2(point, nix::mount::MntFlags::MNT_DETACH | nix::mount::MntFlags::UMOUNT_NOFOLLOW)?;
+    }
+    Ok(())
 }
 
 /// Destroys the containers of a failed test, as far as that can be.
@@ -279,4 +296,36 @@ fn files(dir: &Path) -> BTreeSet<PathBuf> {
 #[must_use]
 pub fn text(output: &libcontainer::Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test ends by panicking")]
+mod tests {
+    use nix::mount::{MsFlags, mount};
+    use nix::sched::{CloneFlags, unshare};
+
+    use super::*;
+
+    /// In a thread with mounts of its own.
+    #[test]
+    fn what_a_test_has_left_bound_is_not_emptied() {
+        if !able("what_a_test_has_left_bound_is_not_emptied") {
+            return;
+        }
+        let kept = Place::new("kept");
+        fs::write(kept.join("file"), "x").unwrap();
+        let thread = || {
+            unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS).unwrap();
+            let none = None::<&str>;
+            mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+            let place = Place::new("left");
+            let (dir, over) = (place.path().to_owned(), place.join("over"));
+            fs::create_dir(&over).unwrap();
+            mount(Some(kept.path()), &over, none, MsFlags::MS_BIND, none).unwrap();
+            drop(place);
+            assert!(!dir.exists());
+        };
+        std::thread::scope(|scope| scope.spawn(thread).join()).unwrap();
+        assert!(kept.join("file").exists());
+    }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use libcontainer::plan::names;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -33,7 +33,10 @@ fn remove(dir: BorrowedFd<'_>, name: &OsStr, path: &Path, levels: u32) -> Result
     let Some(below) = levels.checked_sub(1) else {
         return Err(Failure::new(format!("{}: more than {LEVELS} levels: rm -r", path.display())));
     };
-    let opened = patient(|| openat(dir, name, FLAGS, Mode::empty()));
+    // What is mounted here is not ours: without this we would empty a directory of the host's that somebody has bound.
+    let how =
+        OpenHow::new().flags(FLAGS).resolve(ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let opened = patient(|| openat2(dir, name, how));
     let opened = opened.named(format_args!("open {}", path.display()))?;
     for child in names(&opened).named(format_args!("list {}", path.display()))? {
         remove(opened.as_fd(), &child, &path.join(&child), below)?;
@@ -73,6 +76,39 @@ mod tests {
         remove_tree(&tree).unwrap();
         remove_tree(&tree).unwrap();
         assert!(!tree.exists() && kept.join("file").exists());
+        remove_tree(&place).unwrap();
+    }
+
+    const INSIDE: &str = "NSINIT_REMOVAL_TEST";
+
+    /// Once more in a process with mounts of its own, where a directory lies bound in the tree.
+    #[test]
+    fn what_is_mounted_in_the_tree_is_left_alone() {
+        let place = std::env::temp_dir().join("nsinit-removal-mounted");
+        let (tree, kept) = (place.join("tree"), place.join("kept"));
+        if std::env::var_os(INSIDE).is_some() {
+            let Err(Failure::Told { text, .. }) = remove_tree(&tree) else {
+                panic!("it went through the mount")
+            };
+            assert!(text.contains("EXDEV"), "{text}");
+            assert!(kept.join("file").exists());
+            return;
+        }
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        fs::create_dir_all(tree.join("bound")).unwrap();
+        fs::create_dir_all(&kept).unwrap();
+        fs::write(kept.join("file"), "x").unwrap();
+        let script = "mount --bind \"$1\" \"$2\" && exec \"$0\" --exact trial::removal::tests::what_is_mounted_in_the_tree_is_left_alone";
+        let status = std::process::Command::new("unshare")
+            .args(["--mount", "--propagation", "private", "sh", "-c", script])
+            .arg(std::env::current_exe().unwrap())
+            .args([&kept, &tree.join("bound")])
+            .env(INSIDE, "1")
+            .status()
+            .unwrap();
+        assert!(status.success() && kept.join("file").exists());
         remove_tree(&place).unwrap();
     }
 
