@@ -316,3 +316,30 @@ fn two_handles_race_without_harm() {
 fn seconds() -> u64 {
     std::env::var("LIBCONTAINER_RACE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5)
 }
+
+/// A container that may trace what joins it can open what our inits run, and the kernel executes nothing that is open for writing.
+#[test]
+fn who_holds_the_inits_image_open_for_writing_stops_nobody() {
+    if !able("who_holds_the_inits_image_open_for_writing_stops_nobody") {
+        return;
+    }
+    let place = Place::new("image-busy");
+    let config = config(&place.rootfs().unwrap());
+    let factory = Factory::new().unwrap();
+    let container = factory.create(place.join("a"), &config).unwrap();
+    let pid = container.processes().unwrap()[0];
+    let image = std::fs::File::open(format!("/proc/{pid}/exe")).unwrap();
+    let again = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&image));
+    container.destroy().unwrap();
+    // Other tests of this program may run it at the moment.
+    let open = || std::fs::File::options().write(true).open(&again).ok();
+    let held = (0..2000).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        open()
+    });
+    if held.is_some() {
+        factory.create(place.join("b"), &config).unwrap().destroy().unwrap();
+    }
+    let mut written = held.expect("nobody runs it for a moment");
+    assert!(std::io::Write::write(&mut written, b"x").is_err(), "it is sealed");
+}

@@ -72,6 +72,9 @@ const CASES: &[Case] = &[
     prints(&["completion", "bash"]),
     prints(&["completion", "zsh"]),
     prints(&["completion", "fish"]),
+    prints(&["seccomp", "check", "default"]),
+    prints(&["seccomp", "explain", "default"]),
+    prints(&["apparmor", "show"]),
     silent(&["bogus"], 2),
 ];
 

@@ -112,6 +112,15 @@ pub(crate) const PRCTL: Names = &[
     (47, "PR_CAP_AMBIENT"),
     (crate::wire::KNOCK, "KNOCK"),
 ];
+pub(crate) const SECCOMP: Names = &[(1, "SECCOMP_SET_MODE_FILTER")];
+pub(crate) const SECCOMP_FILTER: Names = &[
+    (1, "SECCOMP_FILTER_FLAG_TSYNC"),
+    (1 << 1, "SECCOMP_FILTER_FLAG_LOG"),
+    (1 << 2, "SECCOMP_FILTER_FLAG_SPEC_ALLOW"),
+    (1 << 3, "SECCOMP_FILTER_FLAG_NEW_LISTENER"),
+    (1 << 4, "SECCOMP_FILTER_FLAG_TSYNC_ESRCH"),
+    (1 << 5, "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"),
+];
 pub(crate) const KEYCTL: Names = &[(1, "KEYCTL_JOIN_SESSION_KEYRING")];
 pub(crate) const LANDLOCK_RULE: Names = &[(1, "LANDLOCK_RULE_PATH_BENEATH"), (2, "LANDLOCK_RULE_NET_PORT")];
 pub(crate) const LANDLOCK_FS: Names = &[

@@ -139,7 +139,7 @@ table! {
     LANDLOCK_CREATE_RULESET = "landlock_create_ruleset" SYS_landlock_create_ruleset Plain [Memory, Int, Int];
     LANDLOCK_ADD_RULE = "landlock_add_rule" SYS_landlock_add_rule Plain [Int, Name(f::LANDLOCK_RULE), Memory, Int];
     LANDLOCK_RESTRICT_SELF = "landlock_restrict_self" SYS_landlock_restrict_self Landlock [Int, Int];
-    SECCOMP = "seccomp" SYS_seccomp Seccomp [Int, Int, Memory];
+    SECCOMP = "seccomp" SYS_seccomp Seccomp [Name(f::SECCOMP), Flags(f::SECCOMP_FILTER), Memory];
     RT_SIGPROCMASK = "rt_sigprocmask" SYS_rt_sigprocmask Plain [Name(f::SIG), Memory, Int, Int];
     RT_SIGACTION = "rt_sigaction" SYS_rt_sigaction Plain [Int, Memory, Int, Int];
     RT_SIGTIMEDWAIT = "rt_sigtimedwait" SYS_rt_sigtimedwait Plain [Memory, Int, Int, Int];

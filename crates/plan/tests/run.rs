@@ -145,7 +145,7 @@ fn a_filter_that_is_none_or_kills_the_init_is_told() {
         (error.failure.errno(), error.failure.purpose.as_str()),
         (Some(libc::EINVAL), "load the filter")
     );
-    assert!(error.to_string().contains("seccomp(1, 0, <filter>): EINVAL"), "{error}");
+    assert!(error.to_string().contains("seccomp(SECCOMP_SET_MODE_FILTER, 0, <filter>): EINVAL"), "{error}");
     assert_eq!(text, "");
     // Killed in the very call that replaces it.
     let (ended, text) = filtered(&filter(libc::SYS_execve, KILL_PROCESS));

@@ -174,13 +174,22 @@ fn a_tree_that_changes_is_never_left() {
                 rustix::fs::renameat_with(rustix::fs::CWD, &dir, rustix::fs::CWD, &link, flags).unwrap();
             }
         });
+        // Also when this panics: else the other thread goes on for ever.
+        let _stop = Stop(&stop);
         for round in 0..3000 {
             let relabel = Relabel::of("Z", label(&format!("s0:c{},c1000", round % 1000))).unwrap();
             relabel.run(&tree).unwrap();
         }
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
     assert_eq!((found(&outside), found(&outside.join("victim"))), (String::new(), String::new()));
+}
+
+struct Stop<'a>(&'a std::sync::atomic::AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    }
 }
 
 const MEMBER: &str = "LIBCONTAINER_TEST_MCS";

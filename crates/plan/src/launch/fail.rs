@@ -68,7 +68,12 @@ impl Run {
         // RACE: its files in /proc go a moment before it is known to have ended.
         self.state.context.pidfd.iter().for_each(|pidfd| raw::wait_dead(pidfd, MOMENT));
         let status = self.state.context.pidfd.as_ref().map(raw::peek);
-        matches!(status, Some(Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..))))
+        match status {
+            // With 0 leaves one that has respawned.
+            Some(Ok(WaitStatus::Exited(_, code))) => code != 0,
+            Some(Ok(WaitStatus::Signaled(..))) => true,
+            _ => false,
+        }
     }
 
     fn host_failure(&self, index: usize, call: String, error: io::Error) -> StepFailure {

@@ -41,6 +41,25 @@ pub(super) fn sealed() -> io::Result<OwnedFd> {
     cached.as_ref().map_or_else(|| Err(io::Error::other("no image")), |fd| duplicate(fd.as_fd(), 3))
 }
 
+/// Another image in place of one that the kernel does not execute, as somebody has it open for writing: a container that may trace what joins
+/// it can open what our inits run. Nothing can be written to that, but it would keep this program from starting anything.
+///
+/// # Errors
+/// As [`sealed`].
+pub(super) fn renewed(busy: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut cached = SEALED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let number = |fd: BorrowedFd<'_>| nix::sys::stat::fstat(fd).map(|data| (data.st_dev, data.st_ino));
+    // Another thread may have done it by now.
+    let same = match cached.as_ref() {
+        Some(fd) => number(fd.as_fd())? == number(busy)?,
+        None => true,
+    };
+    if same {
+        *cached = Some(seal()?);
+    }
+    cached.as_ref().map_or_else(|| Err(io::Error::other("no image")), |fd| duplicate(fd.as_fd(), 3))
+}
+
 fn seal() -> io::Result<OwnedFd> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let executable = MFdFlags::from_bits_retain(MFD_EXEC);

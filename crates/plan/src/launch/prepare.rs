@@ -13,6 +13,7 @@ use super::run::Run;
 use super::{clone, control, image};
 use crate::board::Board;
 use crate::error::Lane;
+use crate::ids::Pid;
 use crate::slot::SlotId;
 use crate::wire::board;
 
@@ -52,7 +53,7 @@ impl Run {
             namespaces: launch.plan.flags & !crate::wire::CLONE_INTO_CGROUP,
             cgroup: cgroup.as_ref().map(AsFd::as_fd),
         };
-        let (pid, pidfd) = clone::start(&start)?;
+        let (pid, pidfd) = started(&start)?;
         inherited.clear();
         self.state.context.pid = Some(pid);
         self.state.context.pidfd = Some(pidfd);
@@ -78,6 +79,24 @@ impl Run {
         Ok(all)
     }
 }
+
+/// Starts the init, of another image if this one is busy.
+fn started(start: &clone::Start<'_>) -> io::Result<(Pid, OwnedFd)> {
+    let mut result = clone::start(start);
+    let mut held: Option<OwnedFd> = None;
+    for _ in 0..IMAGES {
+        if !result.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ETXTBSY)) {
+            break;
+        }
+        let other = image::renewed(held.as_ref().map_or(start.init, AsFd::as_fd))?;
+        result = clone::start(&clone::Start { init: other.as_fd(), ..*start });
+        held = Some(other);
+    }
+    result
+}
+
+/// How many images are tried after one that is busy.
+const IMAGES: u32 = 8;
 
 pub(super) fn not_given(name: &str) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("no descriptor was given for {name}"))

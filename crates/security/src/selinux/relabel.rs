@@ -155,11 +155,12 @@ impl Walk<'_> {
             | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let resolve = if self.mounts { beneath } else { beneath | ResolveFlag::RESOLVE_NO_XDEV };
         let how = OpenHow::new().flags(flags | OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve);
-        match openat2(at, name, how) {
+        match patient(|| openat2(at, name, how)) {
             Ok(fd) => Ok(Some(fd)),
             // RACE: who uses the tree may remove it, or put something else there, which is new and not ours to label.
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
-            Err(Errno::EXDEV) if !self.mounts => Ok(None),
+            // A mount that is left out, or what was moved out of the tree while it was looked up.
+            Err(Errno::EXDEV) => Ok(None),
             Err(errno) => Err(self.failed("open", path, &errno.into())),
         }
     }
@@ -171,3 +172,16 @@ impl Walk<'_> {
         SelinuxError::call(format!("{call} {}", path.display()), error)
     }
 }
+/// Calls again while a rename elsewhere keeps the kernel from saying where a name leads.
+fn patient<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
+    for _ in 0..ATTEMPTS {
+        match call() {
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+    call()
+}
+
+/// How often a look-up is tried that renames disturb.
+const ATTEMPTS: u32 = 128;
