@@ -162,15 +162,26 @@ fn odd(dir: &Path) -> Value {
             "readonly_fs": true,
             "mounts": [
                 {"type": "bind", "source": dir.join("shared/file"), "destination": "/etc/resolv.conf"},
-                {"type": "bind", "source": dir.join("shared"), "destination": "/mnt/mapped", "options": ["idmap", "rw"],
-                 "uid_mappings": [{"container_id": 0, "host_id": RANGE.0, "size": 1000}],
-                 "gid_mappings": [{"container_id": 0, "host_id": RANGE.0, "size": 1000}]},
+                mapped(dir),
                 {"type": "tmpfs", "destination": "/tmp", "options": ["size=1m", "mode=1777"]},
                 {"type": "tmpfs", "destination": "/home", "options": ["size=1m", "tmpcopyup"]},
                 {"type": "mqueue", "destination": "/dev/mqueue"}
             ]
         }
     })
+}
+
+/// A bind of a tmpfs with its ids mapped, or without where the kernel can't.
+fn mapped(dir: &Path) -> Value {
+    let bind = json!({"type": "bind", "source": dir.join("shared"), "destination": "/mnt/mapped", "options": ["rw"]});
+    // KERNEL(6.3): a tmpfs takes no map before.
+    if !libcontainer::Probe::current().is_ok_and(|probe| probe.version >= (6, 3)) {
+        return bind;
+    }
+    let map = json!([{"container_id": 0, "host_id": RANGE.0, "size": 1000}]);
+    let mut bind = bind;
+    merge(&mut bind, json!({"options": ["idmap", "rw"], "uid_mappings": map, "gid_mappings": map}));
+    bind
 }
 
 /// A device of the host is one end of a pair.
