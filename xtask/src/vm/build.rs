@@ -25,7 +25,7 @@ pub(crate) const LEFT_OUT: [(&str, &str); 5] = [
     ),
 ];
 /// What runs where nothing else is asked for, by package or binary: what depends on the kernel and on its layout of control groups.
-const LAYOUT: [&str; 8] = [
+const LAYOUT: [&str; 7] = [
     "libcontainer-cgroups",
     "libcontainer-tests/apparmor",
     "libcontainer-tests/cgroups",
@@ -33,7 +33,6 @@ const LAYOUT: [&str; 8] = [
     "libcontainer-tests/old_kernel",
     "libcontainer-tests/selinux",
     "libcontainer-tests/systemd",
-    "libcontainer-faults/faults",
 ];
 /// Seconds that one binary may take, under emulation.
 const LIMIT: u64 = 600;
