@@ -271,7 +271,7 @@ fn each_fault_fails_closed() {
         (lane, index)
     };
     let steps = [
-        step(Lane::Child, "seccomp(1, 8"),
+        step(Lane::Child, "seccomp(SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER"),
         step(Lane::Child, "prctl(KNOCK, <secret>"),
         step(Lane::Host, "give the seccomp listener to"),
     ];

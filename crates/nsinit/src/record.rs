@@ -175,6 +175,6 @@ fn tell_of_draft(tried: &Tried, may_need: &[String]) -> Result<(), Failure> {
 
 fn write(dir: &Path, draft: &Draft) -> Result<(), Failure> {
     let path = dir.join(FILE);
-    std::fs::write(&path, draft.to_json() + "\n").named(format_args!("write {}", path.display()))?;
+    std::fs::write(&path, draft.to_json()? + "\n").named(format_args!("write {}", path.display()))?;
     say!("written: {}", path.display())
 }

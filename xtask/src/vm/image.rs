@@ -42,7 +42,7 @@ const PACKAGES: &[&str] = &[
     "uidmap",
     "util-linux",
 ];
-/// Counts up when the making of the image changes.
+/// Counts up when the making of the image changes in what its stamp does not have.
 const REVISION: &str = "4";
 
 /// The guest's programs: as a tree on the host and as an image.
@@ -60,7 +60,8 @@ impl Tools {
         let tools = Self { tree: dir.join("tree"), image: dir.join("tools.ext4") };
         let names: Vec<String> =
             debs.iter().filter_map(|deb| Some(deb.file_name()?.to_string_lossy().into_owned())).collect();
-        let stamp = format!("revision {REVISION}\n{}\n", names.join("\n"));
+        // With what is written into it: a file that changes must not need a number that somebody forgets.
+        let stamp = format!("revision {REVISION}\n{}\n{LINKS:?}\n{FILES:?}\n", names.join("\n"));
         // One that can't be read is made anew.
         if fs::read_to_string(dir.join("made-of")).is_ok_and(|old| old == stamp) {
             return Ok(tools);

@@ -135,9 +135,14 @@ fn executed(store: &Store, state: &State, init: &Init, what: &str) -> Result<Opt
 
 /// The program is not under the profile that it was to be under: then it is killed.
 fn elsewhere(state: &State, init: &Init, what: &str) -> Option<Error> {
-    // What is no name was refused when it was created.
-    let wanted = state.config.apparmor_profile.parse().ok()?;
-    let error = under::look(init.pid, &wanted).err()?;
+    let error = match state.config.apparmor_profile.as_str() {
+        "" => return None,
+        text => match text.parse() {
+            Ok(wanted) => under::look(init.pid, &wanted).err()?,
+            // It was a name when the container was created.
+            Err(error) => io::Error::other(format!("/apparmor_profile: {error}")),
+        },
+    };
     // RACE: of one that has ended nothing is known, and nothing runs.
     if matches!(init.has_ended(), Ok(true)) {
         return None;

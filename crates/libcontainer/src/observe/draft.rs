@@ -56,10 +56,12 @@ impl Draft {
     }
 
     /// As JSON: an object with these keys of container.json.
-    #[must_use]
-    pub fn to_json(&self) -> String {
-        // All keys are texts, and no value is refused.
-        serde_json::to_string_pretty(self).unwrap_or_default()
+    ///
+    /// # Errors
+    /// A path that is not UTF-8 has no form in JSON; [`Draft::of`] makes none.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string_pretty(self)
+            .map_err(|error| Error::io("write a confinement as JSON", error.into()))
     }
 }
 

@@ -57,11 +57,16 @@ const ADDS: Access = Access::MAKE_FILE
     .union(Access::MAKE_DEVICE)
     .union(Access::MOVE);
 
+/// The path, or the directory above it that has a form in JSON.
+fn told(path: &Path) -> &Path {
+    path.ancestors().find(|path| path.to_str().is_some()).unwrap_or(Path::new("/"))
+}
+
 /// The fewest rules that allow it.
 pub(super) fn rules(seen: &BTreeMap<PathBuf, Access>) -> Vec<PathRule> {
     let mut paths: BTreeMap<PathBuf, Access> = BTreeMap::new();
     for (path, access) in seen {
-        *paths.entry(of_any_process(path)).or_default() |= *access;
+        *paths.entry(of_any_process(told(path))).or_default() |= *access;
     }
     // Longest first, so that what is lifted is lifted on.
     let mut order: Vec<PathBuf> = paths.keys().cloned().collect();
@@ -121,6 +126,15 @@ mod tests {
             ("/etc/passwd".to_owned(), "read_file".to_owned()),
         ];
         assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn a_name_that_json_has_not_is_allowed_by_its_directory() {
+        use std::os::unix::ffi::OsStrExt;
+        let odd = PathBuf::from(std::ffi::OsStr::from_bytes(b"/srv/\xff/file"));
+        let found = rules(&[(odd, Access::READ)].into_iter().collect());
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].path.to_str(), found[0].access.as_slice()), (Some("/srv"), &["read_file"][..]));
     }
 
     #[test]

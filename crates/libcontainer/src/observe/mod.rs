@@ -9,7 +9,7 @@
 //! let limit = Some(Duration::from_secs(10));
 //! let observed = observe::run(&Factory::new()?, "/run/demo", &config, program(), limit)?;
 //! let draft = observe::Draft::of(&observed.seen, &config);
-//! println!("{}", draft.to_json());
+//! println!("{}", draft.to_json()?);
 //! # Ok::<(), libcontainer::Error>(())
 //! ```
 

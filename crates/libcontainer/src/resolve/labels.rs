@@ -32,6 +32,9 @@ impl Labels {
     /// That of a process alone, for a join: see [`Labels::of`].
     pub(crate) fn of_process(config: &Config) -> Result<Self> {
         let Self { process, apparmor, .. } = Self::to_show(config);
+        // The config of a join comes from a record: what is asked for there and not understood must not become nothing.
+        refuse_lost(&config.process_label, process.is_some(), "/process_label")?;
+        refuse_lost(&config.apparmor_profile, apparmor.is_some(), "/apparmor_profile")?;
         Ok(Self {
             process: process.map(|label| known("/process_label", label)).transpose()?,
             mount: None,
@@ -69,6 +72,13 @@ impl Labels {
     }
 }
 
+fn refuse_lost(text: &str, understood: bool, pointer: &str) -> Result<()> {
+    if text.is_empty() || understood {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidConfig, format!("{pointer}: {text:?}: not understood")))
+}
+
 /// The policy is asked only if there is one.
 fn known(pointer: &str, label: Context) -> Result<Context> {
     let asked = Standing::current().and_then(Standing::require).and_then(|()| check(&label));
@@ -102,4 +112,24 @@ fn relabels<'a>(
         let relabel = Relabel { mounts: !says("bind"), nofollow: says("src-nofollow"), ..relabel };
         Some((index, (mount.source.clone(), relabel)))
     })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in a test a panic is a failure")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_that_is_not_understood_is_not_left_out() {
+        assert_eq!(Labels::of_process(&Config::default()).unwrap(), Labels::default());
+        for (label, profile) in [("no context", ""), ("", "no/../name\n")] {
+            let config = Config {
+                process_label: label.to_owned(),
+                apparmor_profile: profile.to_owned(),
+                ..Config::default()
+            };
+            let error = Labels::of_process(&config).unwrap_err().to_string();
+            assert!(error.contains("not understood"), "{error}");
+        }
+    }
 }
