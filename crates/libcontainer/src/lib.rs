@@ -16,8 +16,8 @@ mod setup;
 mod template;
 
 pub use config::{
-    CapabilitySets, Cgroup, Config, Facts, Mode, Namespace, NamespaceKind, Namespaces, Network, Port, Route,
-    Seccomp, TimeOffset,
+    CapabilitySets, Cgroup, Config, Facts, Hook, Hooks, Mode, Namespace, NamespaceKind, Namespaces, Network,
+    Port, Route, Seccomp, TimeOffset,
 };
 pub use container::{Container, ContainerStats, Events};
 pub use error::{Error, ErrorKind, Problem, Result};

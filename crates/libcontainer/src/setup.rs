@@ -199,6 +199,8 @@ pub(crate) struct ProcessSetup {
     pub(crate) env: Vec<Vec<u8>>,
     /// A terminal of the container's own instead of the three standard descriptors.
     pub(crate) terminal: bool,
+    /// Its rows and columns.
+    pub(crate) terminal_size: Option<(u16, u16)>,
     /// Descriptors kept from 3 on.
     pub(crate) preserved: u32,
     /// Rules of Landlock, as this kernel has them.

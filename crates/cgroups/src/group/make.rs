@@ -163,7 +163,7 @@ fn explain(mut error: Error) -> Error {
 }
 
 /// Copies the sets of processors and memory nodes that are still empty from the group above.
-fn inherit_cpuset(place: &Place, parent: &Dir, dir: &Dir) -> Result<()> {
+pub(super) fn inherit_cpuset(place: &Place, parent: &Dir, dir: &Dir) -> Result<()> {
     for file in ["cpuset.cpus", "cpuset.mems"].map(|file| place.file(file)) {
         if dir.read(file)?.is_empty() {
             dir.write(file, &parent.read(file)?)?;
@@ -191,7 +191,7 @@ fn refuse_used(place: &Place, dir: &Dir, planned_as_new: bool) -> Result<()> {
 }
 
 /// A threaded group takes threads of one process only; a process can't be born into it.
-fn refuse_threaded(place: &Place, dir: &Dir) -> Result<()> {
+pub(super) fn refuse_threaded(place: &Place, dir: &Dir) -> Result<()> {
     let kind = if place.unified { dir.read_if_there("cgroup.type")? } else { None };
     match kind.as_deref() {
         Some(kind @ ("threaded" | "domain invalid")) => {

@@ -13,6 +13,7 @@
 //! # Ok::<(), libcontainer_cgroups::Error>(())
 //! ```
 
+mod below;
 mod freeze;
 mod join;
 mod kill;

@@ -31,7 +31,7 @@ pub(crate) fn create(
     // Without a `/dev` of ours there may be one among the mounts of the config.
     let wanted = instance.process.terminal && foundation.terminal.is_none();
     let terminal = if wanted { Some(process::open_terminal(plan)) } else { foundation.terminal };
-    process::take_terminal(plan, terminal, &instance.process.identity);
+    process::take_terminal(plan, terminal, &instance.process);
     process::confine(plan, &instance.process);
     // Everything that the host can read back is set; what follows needs no privilege.
     plan.purpose("report ready").notify_host("ready");

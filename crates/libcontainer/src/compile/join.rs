@@ -55,7 +55,7 @@ pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealE
         libcontainer_security::plan::session_keyring(plan, name);
     }
     let terminal = setup.process.terminal.then(|| process::open_terminal(plan));
-    process::take_terminal(plan, terminal, &setup.process.identity);
+    process::take_terminal(plan, terminal, &setup.process);
     process::confine(plan, &setup.process);
     plan.purpose("report ready").notify_host("ready");
     for step in host.ready {

@@ -2,7 +2,6 @@
 
 use libcontainer_plan::{At, Builder, Dir, How, Pty, Slot, Sock};
 use libcontainer_security::plan as security;
-use libcontainer_security::plan::Identity;
 
 use super::given::Given;
 use crate::setup::ProcessSetup;
@@ -26,11 +25,14 @@ pub(super) fn open_terminal(plan: &mut Builder) -> Terminal {
 }
 
 /// Makes the terminal the session's, gives it to the user and its master to the host.
-pub(super) fn take_terminal(plan: &mut Builder, terminal: Option<Terminal>, identity: &Identity) {
+pub(super) fn take_terminal(plan: &mut Builder, terminal: Option<Terminal>, process: &ProcessSetup) {
     let Some(Terminal { master, slave }) = terminal else { return };
     plan.purpose("take the terminal").controlling_terminal(slave);
-    if identity.uid != 0 {
-        plan.own_terminal(slave, identity.uid);
+    if process.identity.uid != 0 {
+        plan.own_terminal(slave, process.identity.uid);
+    }
+    if let Some((rows, columns)) = process.terminal_size {
+        plan.resize_terminal(slave, rows, columns);
     }
     plan.purpose("give the terminal to the host").send_fd(master, "terminal");
     plan.close(master);

@@ -10,6 +10,7 @@ use libcontainer_security::{CpuAffinity, IoPriority, MemoryPolicy, Personality, 
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::Cgroup;
+use super::hooks::Hooks;
 use super::namespaces::Namespaces;
 use super::seccomp::Seccomp;
 use super::unset::unset;
@@ -131,6 +132,15 @@ pub struct Config {
     /// Mount `/sys` read-only, make the dangerous parts of `/proc` read-only and hide `/proc/kcore`.
     #[serde(skip_serializing_if = "unset")]
     pub restrict_sys: bool,
+    /// Programs that are run at fixed points of the container's life.
+    #[serde(skip_serializing_if = "unset")]
+    pub hooks: Hooks,
+    /// Words about the container, by their names: OCI's annotations. Told to hooks, and else without a meaning.
+    #[serde(skip_serializing_if = "unset")]
+    pub labels: BTreeMap<String, String>,
+    /// Absolute path of the directory that the config was read from, if any: told to hooks, which run there.
+    #[serde(skip_serializing_if = "unset")]
+    pub bundle: PathBuf,
 }
 
 /// Five lists of capability names: capabilities(7).

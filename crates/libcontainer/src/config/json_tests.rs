@@ -141,6 +141,8 @@ fn every_key_of_every_struct_is_known() {
         ("/cpu_affinity", keys::<security::CpuAffinity>()),
         ("/memory_policy", keys::<security::MemoryPolicy>()),
         ("/personality", keys::<security::Personality>()),
+        ("/hooks", keys::<of::Hooks>()),
+        ("/hooks/poststop/0", keys::<of::Hook>()),
         ("/networks/0", keys::<of::Network>()),
         ("/networks/0/ports/0", keys::<of::Port>()),
         ("/routes/0", keys::<of::Route>()),

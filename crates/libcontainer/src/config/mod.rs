@@ -3,6 +3,7 @@
 
 mod cgroup;
 mod container;
+mod hooks;
 mod json;
 mod levels;
 mod namespace_kind;
@@ -14,6 +15,7 @@ mod unset;
 pub use cgroup::Cgroup;
 pub(crate) use cgroup::merge;
 pub use container::{CapabilitySets, Config, TimeOffset};
+pub use hooks::{Hook, Hooks};
 pub use json::Mode;
 pub use libcontainer_network::{Network, Port, Route};
 pub use namespace_kind::NamespaceKind;

@@ -31,7 +31,8 @@ impl Container {
         let state = self.refresh()?;
         let init = Init::open(&state)?;
         let found = condition(&state, init.as_ref())?;
-        let Some(init) = init.filter(|_| found == RunState::Running) else {
+        let paused = matches!(found, RunState::Paused | RunState::Pausing) && process.ignore_paused;
+        let Some(init) = init.filter(|_| found == RunState::Running || paused) else {
             let text = format!("start a process in {:?}: the container is {found:?}, not Running", self.id());
             return Err(Error::new(ErrorKind::WrongState, text));
         };

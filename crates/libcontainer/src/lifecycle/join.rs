@@ -36,14 +36,17 @@ pub(crate) fn join(
         // RACE: its files in /proc are closed to everyone once it has ended.
         if matches!(init.is_ending(), Ok(true)) { Error::new(ErrorKind::WrongState, text()) } else { error }
     })?;
-    let (known, labels) = (host.known(setgroups_denied), resolve::Labels::of_process(&state.config)?);
-    let mut setup = resolve::join(&state.config, &process, &accounts, namespaces, (known, &labels))?;
+    let config = &*resolve::over(&state.config, &process)?;
+    let (known, labels) = (host.known(setgroups_denied), resolve::Labels::of_process(config)?);
+    let mut setup = resolve::join(config, &process, &accounts, namespaces, (known, &labels))?;
+    let group = open_group(state, process.subgroup.as_deref(), &what)?;
+    let places = group.as_ref().map(|group| group.places().to_vec()).unwrap_or_default();
     setup.cgroup = group_setup(state);
     listen::check(&setup.process)?;
     let listen = listen::step(&setup.process, &Of { id, dir, first: state.init_pid });
-    let ready = read_back_step(expected(host, &setup, links), state.places().to_vec());
+    let ready = read_back_step(expected(host, &setup, links), places);
     let executed = under::step(setup.apparmor.as_ref()).into_iter().collect();
-    let born = born(host, state);
+    let born = born(host, state, config.oom_score_adj);
     let steps = HostSteps { born, ready: vec![ready], listen, executed, ..HostSteps::default() };
     let Compiled { plan, given } =
         compile::join(&setup, steps).map_err(|error| Error::seal(what.clone(), error))?;
@@ -56,8 +59,8 @@ pub(crate) fn join(
         launch.give(slot, fd);
     }
     let mut memory = None;
-    if let Some(cgroup) = &setup.cgroup {
-        let entered = enter(&mut launch, (given.tasks, &cgroup.tasks), state, setup.processes());
+    if let (Some(cgroup), Some(group)) = (&setup.cgroup, group) {
+        let entered = enter(&mut launch, (given.tasks, &cgroup.tasks), (state, group), setup.processes());
         memory = entered.map_err(|error| Error::io(what.clone(), error))?;
     }
     if let Some(slot) = given.target {
@@ -76,7 +79,7 @@ pub(crate) fn join(
 /// The plan by which it would be started; runs nothing.
 pub(crate) fn explain(host: &Host, state: &State, process: &ProcessConfig) -> Result<Plan> {
     let flags = state.config.namespaces.iter().map(|(kind, _)| kind.flag()).sum();
-    let config = &state.config;
+    let config = &*resolve::over(&state.config, process)?;
     let single = config.gid_mappings.len() == 1 && config.gid_mappings.iter().all(|map| map.size == 1);
     let denied = config.namespaces.is_new(NamespaceKind::User) && host.probe.euid != 0 && single;
     let accounts = resolve::accounts_to_show(config, process.user.as_deref().unwrap_or(&config.user))?;
@@ -97,9 +100,9 @@ fn expected(host: &Host, setup: &JoinSetup, links: Vec<String>) -> Expected {
 }
 
 /// Steps for an init that was just born.
-fn born(host: &Host, state: &State) -> Vec<HostStep> {
+fn born(host: &Host, state: &State, oom_score_adj: Option<i32>) -> Vec<HostStep> {
     let enters = state.unit().filter(|unit| unit.user).map(|unit| attach_step(unit.clone(), host));
-    enters.into_iter().chain(state.config.oom_score_adj.map(oom_step)).collect()
+    enters.into_iter().chain(oom_score_adj.map(oom_step)).collect()
 }
 
 fn read_back_step(expected: Expected, groups: Vec<Place>) -> HostStep {
@@ -113,10 +116,9 @@ fn read_back_step(expected: Expected, groups: Vec<Place>) -> HostStep {
 fn enter(
     launch: &mut Launch,
     (queue, hierarchies): (Option<Slot<Sock>>, &[PathBuf]),
-    state: &State,
+    (state, group): (&State, Group),
     processes: u64,
 ) -> io::Result<Option<OutOfMemory>> {
-    let group = Group::open(state.places()).map_err(as_io)?;
     if queue.is_some() {
         group::check_move(&group, processes).map_err(as_io)?;
     }
@@ -128,6 +130,21 @@ fn enter(
         launch.cgroup_with(move || way_in.unified());
     }
     Ok(OutOfMemory::new(&group))
+}
+
+/// The control group that it is going to be in, if the container has one.
+fn open_group(state: &State, below: Option<&Path>, what: &str) -> Result<Option<Group>> {
+    let failed = |error| Error::cgroup(what, error);
+    let refused = |why: &str| Err(Error::new(ErrorKind::InvalidConfig, format!("{what}: /subgroup: {why}")));
+    if below.is_some() && state.unit().is_some_and(|unit| unit.user) {
+        return refused("a user's systemd moves processes into the unit's own group only");
+    }
+    if state.places().is_empty() {
+        return if below.is_some() { refused("the container has no control group") } else { Ok(None) };
+    }
+    let group = Group::open(state.places()).map_err(failed)?;
+    let Some(below) = below else { return Ok(Some(group)) };
+    group.below(below).map(Some).map_err(failed)
 }
 
 /// A user may write to the group, but not to that above it and to the own one, as moving takes: that is for systemd to do.

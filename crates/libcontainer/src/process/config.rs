@@ -6,6 +6,9 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use libcontainer_plan::{OpenStdio, Stdio};
+use libcontainer_security::{CpuAffinity, IoPriority, Rlimit, Scheduler};
+
+use crate::config::CapabilitySets;
 
 /// A process to be started in a container.
 ///
@@ -22,6 +25,32 @@ pub struct ProcessConfig {
     pub user: Option<String>,
     /// Capabilities to keep, by name; the container's if `None`.
     pub capabilities: Option<Vec<String>>,
+    /// The five sets of capabilities one by one, instead of `capabilities`; the container's if both are `None`.
+    pub capability_sets: Option<CapabilitySets>,
+    /// Further groups, by name or number; the container's if `None`.
+    pub additional_groups: Option<Vec<String>>,
+    /// Whether `no_new_privs` is set; as the container says if `None`.
+    pub no_new_privileges: Option<bool>,
+    /// Resource limits, all of them; the container's if `None`.
+    pub rlimits: Option<Vec<Rlimit>>,
+    /// File mode creation mask; the container's if `None`.
+    pub umask: Option<u32>,
+    /// Scheduling policy; the container's if `None`.
+    pub scheduler: Option<Scheduler>,
+    /// Priority of input and output; the container's if `None`.
+    pub io_priority: Option<IoPriority>,
+    /// AppArmor profile; the container's if `None`. This and the six that follow are for processes that join: the first one has what the config says.
+    pub apparmor_profile: Option<String>,
+    /// SELinux label; the container's if `None`.
+    pub process_label: Option<String>,
+    /// Adjustment for the out-of-memory killer; the container's if `None`.
+    pub oom_score_adj: Option<i32>,
+    /// CPUs; the container's for processes that join if `None`.
+    pub cpu_affinity: Option<CpuAffinity>,
+    /// A control group below the container's, as a relative path, to be in instead of that; made if it is missing.
+    pub subgroup: Option<PathBuf>,
+    /// Start it in a container that is paused too. It stands still with the others, and the call returns when somebody resumes them.
+    pub ignore_paused: bool,
     /// Standard input.
     pub stdin: Stdio,
     /// Standard output.
@@ -30,6 +59,8 @@ pub struct ProcessConfig {
     pub stderr: Stdio,
     /// Give the process a terminal of the container's own in place of the three.
     pub terminal: bool,
+    /// Rows and columns of that terminal, if there is one, from the program's first instruction on; the kernel's 0 and 0 if `None`.
+    pub terminal_size: Option<(u16, u16)>,
     /// Further descriptors, which the process finds as 3, 4, …
     pub preserved: Vec<OwnedFd>,
 }

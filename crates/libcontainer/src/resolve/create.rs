@@ -12,6 +12,7 @@ use super::accounts::Accounts;
 use super::capabilities::confinement;
 use super::labels::Labels;
 use super::mounts;
+use super::over::over_first;
 use super::process::process as program;
 use super::rights::landlock;
 use crate::config::{Config, Namespace, NamespaceKind, TimeOffset};
@@ -61,7 +62,7 @@ pub(crate) fn instance(
     id: &str,
 ) -> Result<Instance> {
     let process = match process {
-        Some((process, accounts)) => program(config, process, accounts, known)?,
+        Some((process, accounts)) => program(&*over_first(config, process)?, process, accounts, known)?,
         None => {
             // It runs no program; those that join would all be refused.
             landlock(config, known.probe)?;

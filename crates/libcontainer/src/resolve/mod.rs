@@ -7,6 +7,7 @@ mod join;
 mod labels;
 mod mounts;
 mod network;
+mod over;
 mod process;
 mod profile;
 mod rights;
@@ -19,6 +20,7 @@ pub(crate) use create::{base, instance, keyring};
 pub(crate) use join::join;
 pub(crate) use labels::Labels;
 pub(crate) use network::{network, with_joined_network};
+pub(crate) use over::over;
 pub(crate) use seccomp::Filters;
 
 /// What has to be known of the host for a program.

@@ -65,6 +65,7 @@ pub(crate) fn process(
         args,
         env,
         terminal: process.terminal,
+        terminal_size: process.terminal_size,
         preserved: u32::try_from(process.preserved.len()).unwrap_or(u32::MAX),
         landlock,
     })

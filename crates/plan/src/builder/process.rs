@@ -13,6 +13,7 @@ const F_SETFD: u32 = 2;
 const F_DUPFD_CLOEXEC: u32 = 1030;
 const TIOCSCTTY: u32 = 0x540e;
 const TIOCGPTPEER: u32 = 0x5441;
+const TIOCSWINSZ: u32 = 0x5414;
 const TIOCSPTLCK: u32 = 0x4004_5431;
 const SIOCSIFFLAGS: u32 = 0x8914;
 const IFF_UP: u8 = 1;
@@ -112,6 +113,14 @@ impl Builder {
         let text = self.text("");
         let group = Arg::Int(-1);
         self.step(&sys::FCHOWNAT, [terminal.into(), text, uid.into(), group, 0x1000_u32.into()]);
+        self
+    }
+
+    /// `ioctl(terminal, TIOCSWINSZ, {rows, columns})`.
+    pub fn resize_terminal(&mut self, terminal: Slot<Pty>, rows: u16, columns: u16) -> &mut Self {
+        let size = [rows, columns, 0, 0].map(u16::to_ne_bytes).concat();
+        let size = Arg::Memory(self.arena.bytes(&size), Memory::Opaque("rows and columns"));
+        self.step(&sys::IOCTL, [terminal.into(), TIOCSWINSZ.into(), size]);
         self
     }
 

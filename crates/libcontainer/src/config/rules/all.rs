@@ -22,6 +22,17 @@ impl Config {
         self.attribute_problems(&mut all);
         self.sysctl_problems(&mut all);
         self.network_problems(facts, &mut all);
+        self.hook_problems(&mut all);
+        all.0
+    }
+
+    /// What is wrong with that which a process may say instead of the config.
+    pub(crate) fn override_problems(&self) -> Vec<Problem> {
+        let mut all = Problems::default();
+        self.process_problems(&mut all);
+        self.capability_problems(&mut all);
+        self.label_problems(&mut all);
+        self.attribute_problems(&mut all);
         all.0
     }
 

@@ -2,6 +2,7 @@
 
 mod all;
 mod attributes;
+mod hooks;
 mod labels;
 mod namespaces;
 mod problems;

@@ -11,7 +11,7 @@ use crate::config::seccomp::Seccomp;
 use crate::error::Problem;
 
 /// Longest single argument or variable: execve(2), `MAX_ARG_STRLEN` less the NUL.
-const ARGUMENT: usize = 131_071;
+pub(super) const ARGUMENT: usize = 131_071;
 /// Room for all arguments and variables under the usual stack limit of 8 MiB.
 const ARGUMENTS: usize = 2 * 1024 * 1024;
 
@@ -94,7 +94,7 @@ impl Config {
     }
 }
 
-fn environment(entry: &[u8], pointer: &str, all: &mut Problems) {
+pub(super) fn environment(entry: &[u8], pointer: &str, all: &mut Problems) {
     if entry.contains(&0) {
         all.add(pointer, "contains NUL");
     }
