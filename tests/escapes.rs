@@ -35,6 +35,8 @@ mod paths;
 mod races;
 #[path = "escapes/rootless.rs"]
 mod rootless;
+#[path = "escapes/sources.rs"]
+mod sources;
 #[path = "escapes/state.rs"]
 mod state;
 

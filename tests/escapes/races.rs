@@ -15,7 +15,7 @@ fn rounds() -> usize {
     std::env::var("LIBCONTAINER_ESCAPE_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(60)
 }
 
-fn exchange(one: &Path, other: &Path) {
+pub(super) fn exchange(one: &Path, other: &Path) {
     use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
     let _ = renameat2(AT_FDCWD, one, AT_FDCWD, other, RenameFlags::RENAME_EXCHANGE);
 }
@@ -30,7 +30,7 @@ impl Drop for Stop<'_> {
 }
 
 /// Swaps each pair of names until `attempt` has run often enough, and at least 3000 swaps were made.
-fn swapping(pairs: &[(PathBuf, PathBuf)], attempt: &dyn Fn()) {
+pub(super) fn swapping(pairs: &[(PathBuf, PathBuf)], attempt: &dyn Fn()) {
     let (stop, swaps) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -38,7 +38,7 @@ pub mod wire;
 
 pub use base::Base;
 pub use board::BoardFile;
-pub use builder::{Builder, CapMasks, Hook, How, MountAttr, Resolve, SchedAttr};
+pub use builder::{Builder, CapMasks, Hook, How, MountAttr, Resolve, SchedAttr, Seen};
 pub use ended::{End, Ended, Usage, end_of_pidfd, wait_pidfd, wait_readable};
 pub use errno::{remedy, text as errno_text};
 pub use error::{Cause, Lane, LaunchError, SealError, StepFailure};

@@ -78,6 +78,7 @@ table! {
     READ = "read" SYS_read Plain [Int, Memory, Int];
     PREAD64 = "pread64" SYS_pread64 Plain [Int, Memory, Int, Int];
     FSTATFS = "fstatfs" SYS_fstatfs Plain [Int, Memory];
+    FSTAT = "fstat" SYS_fstat Plain [Int, Memory];
     WRITE = "write" SYS_write Plain [Int, Memory, Int];
     SENDMSG = "sendmsg" SYS_sendmsg Plain [Int, Memory, Flags(f::MSG), Int];
     RECVMSG = "recvmsg" SYS_recvmsg Plain [Int, Memory, Flags(f::MSG)];

@@ -64,7 +64,7 @@ pub enum Kind {
     RecvFd = 5,
     /// `clone3` with `CLONE_PARENT`: the child goes on, the caller passes the child's pidfd to the host and leaves.
     Respawn = 6,
-    /// Compare two arena ranges; a difference is `EBADE`. No system call.
+    /// Compare two arena ranges, or with `aux` only these bits of their first four bytes; a difference is `EBADE`. No system call.
     Compare = 7,
     /// Set every signal to its default action: `rt_sigaction` for 1 to 64 but SIGKILL and SIGSTOP.
     ResetSignals = 8,

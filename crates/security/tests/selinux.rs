@@ -15,6 +15,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use libcontainer_plan::Seen;
 use libcontainer_security::selinux::{
     Context, Level, Levels, Relabel, SelinuxError, Standing, file_label, set_file_label,
 };
@@ -151,6 +152,24 @@ fn what_the_system_depends_on_is_refused_by_every_name() {
     }
     assert_eq!(relabel.check(&place.0), Ok(()));
     assert_eq!(found(Path::new("/etc")), "");
+}
+
+#[test]
+fn what_was_replaced_is_not_relabelled() {
+    use std::os::unix::fs::MetadataExt;
+    let Some(place) = Place::new("selinux-replaced") else { return };
+    let (shared, other) = (place.0.join("shared"), place.0.join("other"));
+    fs::create_dir(&shared).unwrap();
+    fs::create_dir(&other).unwrap();
+    let data = fs::metadata(&shared).unwrap();
+    let seen = Seen { device: data.dev(), inode: data.ino(), kind: data.mode() & 0o170_000 };
+    let relabel = Relabel { seen: Some(seen), ..Relabel::of("Z", label("s0:c1,c2")).unwrap() };
+    assert_eq!(relabel.run(&shared), Ok(1));
+    fs::rename(&shared, place.0.join("aside")).unwrap();
+    symlink(&other, &shared).unwrap();
+    let error = relabel.run(&shared).unwrap_err();
+    assert!(matches!(error, SelinuxError::Replaced { .. }), "{error}");
+    assert_eq!(found(&other), "");
 }
 
 /// Threads swap a directory for a link to one outside while the tree is relabelled.

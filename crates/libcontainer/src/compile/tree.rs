@@ -81,8 +81,10 @@ fn add<'a>(
             Some((made, to))
         }
         MountItem::Bind { bind, to, kind } => {
-            plan.purpose(format!("bind {} on {}", bind.source.display(), to.display()));
+            let purpose = format!("bind {} on {}", bind.source.display(), to.display());
+            plan.purpose(purpose.clone());
             let copy = mount::bind(plan, bind);
+            plan.purpose(purpose);
             mount::attach_open(plan, rootfs, copy, to, *kind, Links::InRoot);
             if matches!(kind, Kind::Directory | Kind::DirectoryItself) {
                 return Some((copy, to));

@@ -29,6 +29,7 @@ pub(crate) fn base(config: &Config, terminal: bool, probe: &Probe, labels: &Labe
     } else {
         None
     };
+    let relabels = labels.relabels(config, mounts.as_ref());
     let line =
         |(clock, offset): (&String, &TimeOffset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs);
     Ok(Setup {
@@ -49,7 +50,7 @@ pub(crate) fn base(config: &Config, terminal: bool, probe: &Probe, labels: &Labe
         cwd: Path::new("/").join(&config.working_dir),
         label: labels.setup(config),
         apparmor: labels.apparmor.clone(),
-        relabels: labels.relabels(config),
+        relabels,
     })
 }
 

@@ -7,7 +7,7 @@ use libcontainer_security::selinux::{Context, Relabel, SelinuxError, Standing, c
 use super::profile;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::setup::LabelSetup;
+use crate::setup::{LabelSetup, MountItem, MountSetup};
 
 /// The labels that a config asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,10 +63,28 @@ impl Labels {
         self.process.clone().map(|process| LabelSetup { process, keyring })
     }
 
-    /// What the host labels.
-    pub(super) fn relabels(&self, config: &Config) -> Vec<(std::path::PathBuf, Relabel)> {
+    /// What the host labels: what is bound, and nothing that has come into its place since it was looked at.
+    pub(super) fn relabels(
+        &self,
+        config: &Config,
+        setup: Option<&MountSetup>,
+    ) -> Vec<(std::path::PathBuf, Relabel)> {
+        let items = setup.map_or(&[][..], |setup| &setup.items);
+        let seen = |source: &std::path::Path, nofollow: bool| {
+            items.iter().find_map(|item| match item {
+                MountItem::Bind { bind, .. } if bind.source == source && bind.source_nofollow == nofollow => {
+                    bind.seen
+                }
+                _ => None,
+            })
+        };
         match (&config.mount_config, &self.mount) {
-            (Some(mounts), Some(label)) => relabels(mounts, label).map(|(_, relabel)| relabel).collect(),
+            (Some(mounts), Some(label)) => relabels(mounts, label)
+                .map(|(_, (source, relabel))| {
+                    let seen = seen(&source, relabel.nofollow);
+                    (source, Relabel { seen, ..relabel })
+                })
+                .collect(),
             _ => Vec::new(),
         }
     }

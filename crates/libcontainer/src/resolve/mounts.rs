@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use libcontainer_mount::plan::{Bind, CopyUp, Filesystem, IdMap, Kind, Node, NodeKind, Propagation};
+use libcontainer_mount::plan::{Bind, CopyUp, Filesystem, IdMap, Kind, Node, NodeKind, Propagation, look};
 use libcontainer_mount::{
     CopiedRoot, DeviceKind, DeviceNode, IdMapping, Mount, MountConfig, Options, default_simple_devices,
     parse_options,
@@ -152,6 +152,7 @@ fn host_tree(path: &str, extra: u32) -> MountItem {
     let bind = Bind {
         source: path.into(),
         source_nofollow: true,
+        seen: None,
         recursive: true,
         attributes: MountAttr::default(),
         recursive_attributes: attributes,
@@ -186,11 +187,11 @@ fn item(config: &Config, mount: &Mount, label: Option<&str>) -> io::Result<Mount
 
 fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountItem> {
     let to = mount.destination.clone();
-    let data = mount.source.symlink_metadata()?;
-    if data.is_symlink() && options.copy_symlink {
+    if options.copy_symlink && mount.source.symlink_metadata()?.is_symlink() {
         return Ok(MountItem::Link { target: mount.source.read_link()?, to });
     }
-    let directory = if options.source_nofollow { data.is_dir() } else { mount.source.metadata()?.is_dir() };
+    let seen = look(&mount.source, options.source_nofollow)?;
+    let directory = seen.kind == libc::S_IFDIR;
     let recursive = options.bind.unwrap_or(true);
     // Read-only unless told otherwise, as in 2014.
     let told = mount.writable || (options.clear | options.recursive_clear) & u64::from(RDONLY) != 0;
@@ -201,6 +202,7 @@ fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountIt
     let bind = Bind {
         source: mount.source.clone(),
         source_nofollow: options.source_nofollow,
+        seen: Some(seen),
         recursive,
         attributes,
         recursive_attributes: below,

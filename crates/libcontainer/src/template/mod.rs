@@ -28,6 +28,7 @@ use worker::{Ending, Worker};
 ///
 /// Only what differs is done for each container: its name, its host name and addresses ([`Template::details`]), its program. The rest is as it was
 /// when the template was made: the layout of control groups, the account files of the rootfs, the kernel's features.
+/// A source of a bind that is another file or directory by then, also one that was renamed over the old one, ends a start: make the template again.
 /// [`Factory::create`](crate::Factory::create) is a template used once.
 ///
 /// A template can also keep containers *warm*: made up to the init, which waits for its program ([`Template::keep_ready`], [`Template::start`]). They are

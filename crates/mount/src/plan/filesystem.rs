@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use libcontainer_plan::{At, Builder, Dir, How, Mount, MountAttr, Slot};
+use libcontainer_plan::{At, Builder, Dir, How, Mount, MountAttr, Seen, Slot};
 
 use super::copy_up::{CopyUp, copy_up};
 use super::idmap::{IdMap, idmapped};
@@ -34,6 +34,8 @@ pub struct Bind {
     pub source: PathBuf,
     /// Don't follow a link in the last place of the source.
     pub source_nofollow: bool,
+    /// What the source was when somebody looked at it. If it is something else by now, the plan ends.
+    pub seen: Option<Seen>,
     /// Bring along what is mounted below the source.
     pub recursive: bool,
     /// Attributes for the bound mount, and for those below it if `all` is set.
@@ -79,6 +81,14 @@ pub fn bind(plan: &mut Builder, bind: &Bind) -> Slot<Mount> {
         None => plan.open_tree(At::Cwd, &bind.source, recursive | nofollow),
         Some(map) => idmapped(plan, &bind.source, recursive | nofollow, map),
     };
+    if let Some(seen) = bind.seen {
+        // RACE: whoever may rename in the source's directory puts another thing there, or a link to one. The copy is held: what it is stays.
+        plan.purpose(format!(
+            "see that {} is still what it was when the config was looked at",
+            bind.source.display()
+        ));
+        plan.expect_seen(copy, seen).purpose(format!("bind {}", bind.source.display()));
+    }
     if bind.recursive_attributes != MountAttr::default() {
         plan.mount_setattr(copy, true, bind.recursive_attributes);
     }

@@ -9,6 +9,7 @@ mod filesystem;
 mod idmap;
 mod mask;
 mod rootfs;
+mod seen;
 mod target;
 
 pub use copy_up::CopyUp;
@@ -19,6 +20,7 @@ pub use mask::{Attached, Protected, hide, make_read_only};
 pub use rootfs::{
     Propagation, Rootfs, enter_by_move, enter_by_pivot, read_only, set_propagation, take_rootfs,
 };
+pub use seen::look;
 pub use target::{Kind, Links, components, make_directory, target};
 
 /// Attributes of mount_setattr(2) and fsmount(2).

@@ -10,6 +10,8 @@ use crate::syscalls as sys;
 
 /// Bytes of `struct statfs`.
 const STATFS: usize = size_of::<libc::statfs>();
+/// Bytes of `struct stat`.
+const STAT: usize = size_of::<libc::stat>();
 
 bitflags::bitflags! {
     /// How `openat2` resolves a path (`RESOLVE_…` of openat2(2)).
@@ -55,6 +57,17 @@ impl How {
     pub const NO_LINKS: Self = Self { flags: libc::O_PATH | libc::O_NOFOLLOW, ..Self::DIR_NO_LINKS };
     /// A path of the caller's own tree, trusted: links are followed.
     pub const TRUSTED: Self = Self { flags: libc::O_PATH, mode: 0, resolve: Resolve::empty() };
+}
+
+/// A file, directory or link as somebody has seen it: what fstat(2) tells of it that stays the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// `st_dev`
+    pub device: u64,
+    /// `st_ino`
+    pub inode: u64,
+    /// The type in `st_mode`: `S_IFDIR` and its like.
+    pub kind: u32,
 }
 
 impl Builder {
@@ -208,6 +221,20 @@ impl Builder {
         self.step(&sys::FSTATFS, [place.into(), Arg::Memory(got, Memory::Opaque("buffer"))]);
         // The type is the first word of `struct statfs`.
         self.compare(&sys::FSTATFS, got, wanted, 8, Memory::Word)
+    }
+
+    /// `fstat(place)`: it must be what was seen. Permissions, owner and links may have changed.
+    pub fn expect_seen<K: Kind>(&mut self, place: Slot<K>, seen: Seen) -> &mut Self {
+        let got = self.arena.room(STAT);
+        let identity = self.arena.words(&[Ok(seen.device), Ok(seen.inode)]);
+        let kind = self.arena.ids(&[seen.kind]);
+        self.step(&sys::FSTAT, [place.into(), Arg::Memory(got, Memory::Opaque("buffer"))]);
+        let part = |place: usize| got + u32::try_from(place).unwrap_or(u32::MAX);
+        // Device and inode are the first two words, on every architecture of 64 bits.
+        self.compare(&sys::FSTAT, got, identity, 16, Memory::Opaque("device and inode"));
+        let mode = part(std::mem::offset_of!(libc::stat, st_mode));
+        self.compare(&sys::FSTAT, mode, kind, 4, Memory::Opaque("type"));
+        self.only_bits(libc::S_IFMT)
     }
 
     /// `close(slot)`. The slot's name may not be used afterwards.

@@ -182,6 +182,14 @@ impl Builder {
         self
     }
 
+    /// The comparison just made is of these bits alone.
+    pub(super) fn only_bits(&mut self, mask: u32) -> &mut Self {
+        if let Some(step) = self.steps.last_mut() {
+            step.aux = mask;
+        }
+        self
+    }
+
     /// `prlimit64(0, resource, {soft, hard})`.
     pub fn setrlimit(&mut self, resource: u32, soft: u64, hard: u64) -> &mut Self {
         let limit = Arg::Memory(self.arena.words(&[Ok(soft), Ok(hard)]), Memory::Limit);

@@ -9,7 +9,7 @@ mod process;
 mod sync;
 
 pub use attributes::SchedAttr;
-pub use fs::{How, Resolve};
+pub use fs::{How, Resolve, Seen};
 pub use identity::CapMasks;
 pub use mount::MountAttr;
 pub use process::Hook;

@@ -265,6 +265,10 @@ impl<S: Sys> Machine<'_, S> {
         };
         match (range(left), range(right)) {
             (Some(left), Some(right)) if left == right => Ok(()),
+            (Some(left), Some(right)) if step.aux != 0 => {
+                let bits = |bytes| word(bytes, 0).map(|word| word & step.aux).ok_or(errno::EINVAL);
+                if bits(left)? == bits(right)? { Ok(()) } else { Err(errno::EBADE) }
+            }
             (Some(_), Some(_)) => Err(errno::EBADE),
             _ => Err(errno::EINVAL),
         }

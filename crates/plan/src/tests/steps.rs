@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Table, number, plan, run, run_with_fault, sealed};
 use crate::interpret::{errno, nr};
 use crate::wire::board;
-use crate::{At, Builder, CapMasks, Dir, FsContext, How, Plan, Slot};
+use crate::{At, Builder, CapMasks, Dir, FsContext, How, Plan, Seen, Slot};
 
 fn fs_plan() -> Plan {
     plan(|plan| {
@@ -144,6 +144,35 @@ fn a_read_back_is_compared_without_a_call() {
         assert_eq!(run(&plan, &mut table), wanted, "{kernel:?}");
         assert_eq!(table.numbers()[0], number(libc::SYS_capget));
         assert_eq!(table.calls.len(), 1 + usize::from(wanted.1 == 0));
+    }
+}
+
+#[test]
+fn what_was_seen_is_known_by_device_inode_and_type_alone() {
+    let seen = Seen { device: 7, inode: 1 << 40, kind: libc::S_IFDIR };
+    let plan = plan(|plan| {
+        let dir: Slot<Dir> = plan.openat2(At::Cwd, "/d", How::TRUSTED);
+        plan.expect_seen(dir, seen);
+    });
+    let stat = |device: u64, inode: u64, mode: u32| {
+        let mut bytes = [0; size_of::<libc::stat>()];
+        bytes[..16].copy_from_slice(&[device, inode].map(u64::to_le_bytes).concat());
+        let at = std::mem::offset_of!(libc::stat, st_mode);
+        bytes[at..at + 4].copy_from_slice(&mode.to_le_bytes());
+        bytes
+    };
+    for (kernel, wanted) in [
+        (stat(7, 1 << 40, libc::S_IFDIR), (4, 0)),
+        (stat(7, 1 << 40, libc::S_IFDIR | 0o7755), (4, 0)),
+        (stat(8, 1 << 40, libc::S_IFDIR), (2, errno::EBADE)),
+        (stat(7, 1 << 40 | 1, libc::S_IFDIR), (2, errno::EBADE)),
+        (stat(7, 1 << 40, libc::S_IFREG | 0o755), (3, errno::EBADE)),
+        (stat(7, 1 << 40, libc::S_IFLNK | 0o777), (3, errno::EBADE)),
+        (stat(7, 1 << 40, libc::S_IFBLK), (3, errno::EBADE)),
+    ] {
+        let mut table = Table::answering(&[42]).writing(1, 1, 0, &kernel);
+        assert_eq!(run(&plan, &mut table), wanted, "{kernel:?}");
+        assert_eq!((table.calls[1].0, table.calls[1].1[0]), (number(libc::SYS_fstat), 42));
     }
 }
 

@@ -85,6 +85,12 @@ pub enum SelinuxError {
         /// The path.
         path: PathBuf,
     },
+    /// Something else lies there by now.
+    #[error("relabel {path}: not what it was when it was looked at: it was replaced meanwhile")]
+    Replaced {
+        /// The path.
+        path: PathBuf,
+    },
     /// All pairs of categories are taken.
     #[error("no pair of categories is free: all are reserved in {dir}")]
     Full {

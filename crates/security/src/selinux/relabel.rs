@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use libcontainer_plan::Seen;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2, readlink};
 use nix::sys::stat::{Mode, SFlag, fstat};
@@ -23,6 +24,8 @@ pub struct Relabel {
     pub mounts: bool,
     /// A link in the last place of the path is not followed.
     pub nofollow: bool,
+    /// What somebody has seen there: anything else by then is an error.
+    pub seen: Option<Seen>,
 }
 
 impl Relabel {
@@ -35,15 +38,15 @@ impl Relabel {
             "Z" => label,
             _ => return None,
         };
-        Some(Self { label, mounts: true, nofollow: false })
+        Some(Self { label, mounts: true, nofollow: false, seen: None })
     }
 
     /// Whether the tree at `path` may be relabelled: looks, and changes nothing.
     ///
     /// # Errors
-    /// [`SelinuxError::Protected`], or a look that failed.
+    /// [`SelinuxError::Protected`], [`SelinuxError::Replaced`], or a look that failed.
     pub fn check(&self, path: &Path) -> Result<(), SelinuxError> {
-        Tree::open(path, self.nofollow).map(drop)
+        Tree::open(path, self).map(drop)
     }
 
     /// Relabels the tree at `path`, `path` itself last, and returns how many labels were changed; those that are right stay. Links below are not
@@ -51,9 +54,9 @@ impl Relabel {
     /// vanishes meanwhile is passed over. There is no way back: a tree that was relabelled in part stays so.
     ///
     /// # Errors
-    /// [`SelinuxError::Protected`]; else the first object that can't be labelled, with `EOPNOTSUPP` where its filesystem has no labels.
+    /// [`SelinuxError::Protected`], [`SelinuxError::Replaced`]; else the first object that can't be labelled, with `EOPNOTSUPP` where its filesystem has no labels.
     pub fn run(&self, path: &Path) -> Result<u64, SelinuxError> {
-        let tree = Tree::open(path, self.nofollow)?;
+        let tree = Tree::open(path, self)?;
         let label = self.label.to_string();
         let mut walk = Walk { tree: &tree, label: label.as_bytes(), mounts: self.mounts, changed: 0 };
         let mut waiting = if tree.is_dir { vec![PathBuf::new()] } else { Vec::new() };
@@ -74,19 +77,23 @@ struct Tree {
 }
 
 impl Tree {
-    fn open(path: &Path, nofollow: bool) -> Result<Self, SelinuxError> {
-        let last = if nofollow { OFlag::O_NOFOLLOW } else { OFlag::empty() };
+    fn open(path: &Path, how: &Relabel) -> Result<Self, SelinuxError> {
+        let last = if how.nofollow { OFlag::O_NOFOLLOW } else { OFlag::empty() };
         let failed = |errno: Errno| SelinuxError::call(format!("open {}", path.display()), &errno.into());
         let root =
             nix::fcntl::open(path, OFlag::O_PATH | OFlag::O_CLOEXEC | last, Mode::empty()).map_err(failed)?;
         let data = fstat(&root).map_err(failed)?;
+        let found = Seen { device: data.st_dev, inode: data.st_ino, kind: data.st_mode & libc::S_IFMT };
+        if how.seen.is_some_and(|seen| seen != found) {
+            return Err(SelinuxError::Replaced { path: path.to_owned() });
+        }
         let link = format!("/proc/thread-self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&root));
         let real = PathBuf::from(readlink(link.as_str()).map_err(failed)?);
         let protected = Protected::look()?;
         if is_protected(&real) || is_protected(path) || protected.has(data.st_dev, data.st_ino) {
             return Err(SelinuxError::Protected { path: path.to_owned() });
         }
-        let is_dir = SFlag::from_bits_truncate(data.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
+        let is_dir = found.kind == libc::S_IFDIR;
         Ok(Self { path: path.to_owned(), root, is_dir, protected })
     }
 }
