@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use libcontainer::plan::{Fault, Lane};
 use libcontainer::security::apparmor::{DefaultProfile, ProfileName, Standing, remove, replace};
-use libcontainer::{Config, ErrorKind, Factory, ProcessConfig};
+use libcontainer::{Config, Container, ErrorKind, Factory, ProcessConfig};
 use libcontainer_tests::{Place, World, able, config, config_with_mounts, skip, text};
 
 /// One at a time: some tests look at the children of this process.
@@ -322,6 +322,11 @@ fn started(
     Ok(output)
 }
 
+fn made(container: &Container) {
+    container.destroy().unwrap();
+    panic!("a container was made");
+}
+
 #[test]
 fn without_apparmor_a_profile_is_a_clear_error() {
     let name = "without_apparmor_a_profile_is_a_clear_error";
@@ -340,8 +345,11 @@ fn without_apparmor_a_profile_is_a_clear_error() {
     let with = |profile: &str| Config { apparmor_profile: profile.to_owned(), ..plain.clone() };
     for config in [sample(&rootfs), with("docker-default"), with("&docker-default")] {
         for error in [
-            factory.create(place.join("c"), &config).unwrap_err(),
-            factory.run(place.join("c"), &config, shell("true")).map(drop).unwrap_err(),
+            factory.create(place.join("c"), &config).map(|container| made(&container)).unwrap_err(),
+            factory
+                .run(place.join("c"), &config, shell("true"))
+                .map(|(container, _)| made(&container))
+                .unwrap_err(),
             factory.template(place.path(), &config).map(drop).unwrap_err(),
         ] {
             assert_eq!(error.kind(), ErrorKind::Unsupported);

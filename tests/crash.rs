@@ -46,6 +46,10 @@ fn clean_up(place: &Place, name: &str) {
         factory.destroy(&path).unwrap();
         assert!(!path.exists());
     }
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let own = format!(" {}/", place.path().display());
+    let left: Vec<_> = mounts.lines().filter(|line| line.contains(&own)).collect();
+    assert!(left.is_empty(), "is mounted on the host: {left:?}");
     assert_eq!(World::look(place.path()).groups().collect::<Vec<_>>(), Vec::<&Path>::new());
     let end = Instant::now() + Duration::from_secs(5);
     while let Some(left) = init_of(place) {

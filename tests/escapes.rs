@@ -31,6 +31,8 @@ mod masks;
 mod network;
 #[path = "escapes/paths.rs"]
 mod paths;
+#[path = "escapes/procfs.rs"]
+mod procfs;
 #[path = "escapes/races.rs"]
 mod races;
 #[path = "escapes/rootless.rs"]

@@ -63,12 +63,18 @@ fn attempt(trial: &Trial) -> Result<Vec<String>> {
         check(&mut cargo(&["build", "--quiet", "-p", "nsinit"]))?;
     }
     for (binary, tests) in &trial.runs {
-        let args = ["test", "--quiet", "-p", "libcontainer-tests", "--test", binary, "--no-run"];
-        check(&mut cargo(&args))?;
-        let text = output(binary, tests)?;
+        let [package, binary] = place(binary);
+        check(&mut cargo(&["test", "--quiet", "-p", package, "--test", binary, "--no-run"]))?;
+        let text = output(package, binary, tests)?;
         complaints.extend(tests.iter().filter_map(|test| trial.judge(test, &text)));
     }
     Ok(complaints)
+}
+
+/// Package and name of a test binary: those of the workspace's tests are named alone.
+fn place(binary: &str) -> [&str; 2] {
+    let (package, binary) = binary.split_once('/').unwrap_or(("libcontainer-tests", binary));
+    [package, binary]
 }
 
 /// The machine's own directories are read-only for what runs without a defence, and so is every bind of them: tests clean up behind themselves.
@@ -79,11 +85,11 @@ done
 exec \"$@\"";
 
 /// What the tests say, in a mount namespace of their own: without a defence mounts may travel.
-fn output(binary: &str, tests: &[String]) -> Result<String> {
+fn output(package: &str, binary: &str, tests: &[String]) -> Result<String> {
     let mut command = Command::new("unshare");
     command.args(["--mount", "--propagation", "private", "sh", "-c", GUARDED, "guarded"]);
     command.args(["timeout", "--kill-after", "5", SECONDS]);
-    command.args(["cargo", "test", "-p", "libcontainer-tests", "--test", binary, "--"]).args(tests);
+    command.args(["cargo", "test", "-p", package, "--test", binary, "--"]).args(tests);
     let output = command.current_dir(root()).stdin(Stdio::null()).output().context("unshare")?;
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     Ok(text.concat())

@@ -7,7 +7,7 @@ pub(super) const TRIALS: &str = "tests/escapes/weakened.txt";
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Trial {
     pub(super) name: String,
-    /// Test binaries with the tests that must fail.
+    /// Test binaries, behind their package and a slash if they are not of the workspace's tests, with the tests that must fail.
     pub(super) runs: Vec<(String, Vec<String>)>,
     /// Words that the failing tests say.
     pub(super) says: Vec<String>,
