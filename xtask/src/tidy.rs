@@ -25,7 +25,7 @@ const UNSAFE: [(&str, &str); 12] = [
 ];
 
 /// Package and what it may depend on within the workspace.
-const DIRECTIONS: [(&str, &[&str]); 9] = [
+const DIRECTIONS: [(&str, &[&str]); 10] = [
     ("libcontainer-thread", &[]),
     ("libcontainer-plan", &["libcontainer-thread"]),
     ("libcontainer-mount", &["libcontainer-plan", "libcontainer-thread"]),
@@ -44,7 +44,8 @@ const DIRECTIONS: [(&str, &[&str]); 9] = [
             "libcontainer-thread",
         ],
     ),
-    ("nsinit", &["libcontainer"]),
+    ("libcontainer-oci", &["libcontainer"]),
+    ("nsinit", &["libcontainer", "libcontainer-oci"]),
 ];
 
 const FILE_LINES: usize = 400;

@@ -103,6 +103,8 @@ pub(crate) struct CgroupSetup {
     pub(crate) unified: bool,
     /// Moved into it by the host, as into a scope of systemd.
     pub(crate) moved: bool,
+    /// Where a hierarchy is mounted, and the group's path from there: if a mount of the container's shows it, for which the name is needed.
+    pub(crate) shown: Vec<(PathBuf, PathBuf)>,
 }
 
 /// Namespaces, by `CLONE_NEW…` bit.
@@ -157,7 +159,10 @@ pub(crate) enum MountItem {
         to: PathBuf,
     },
     /// `/dev` with its nodes.
-    Devices,
+    Devices {
+        filesystem: Filesystem,
+        propagation: Option<(Propagation, bool)>,
+    },
 }
 
 /// The mount namespace.
@@ -171,8 +176,9 @@ pub(crate) struct MountSetup {
     pub(crate) devices: Vec<Node>,
     /// Nodes elsewhere.
     pub(crate) other_devices: Vec<Node>,
+    /// The usual links in the rootfs's own `/dev`.
+    pub(crate) dev_links: bool,
     pub(crate) bind_devices: bool,
-    pub(crate) label: Option<String>,
     pub(crate) hidden: Vec<PathBuf>,
     pub(crate) read_only_paths: Vec<PathBuf>,
     pub(crate) read_only: bool,

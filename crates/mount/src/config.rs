@@ -41,6 +41,10 @@ pub struct MountConfig {
     /// No mounts but those listed: neither `/proc`, `/dev`, `/sys` nor any other of the system's.
     #[serde(skip_serializing_if = "unset")]
     pub bare: bool,
+    /// With `bare`: the device nodes and the usual links are made in `/dev` all the same, be it one of the mounts listed or a directory of the
+    /// rootfs. Nothing is made there if `/dev` is a bind.
+    #[serde(skip_serializing_if = "unset")]
+    pub fill_dev: bool,
 }
 
 /// One mount.

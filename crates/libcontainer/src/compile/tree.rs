@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use libcontainer_mount::plan as mount;
 use libcontainer_mount::plan::{Attached, Kind, Links, Node, Protected, Rootfs};
-use libcontainer_plan::{Builder, Mount, Slot};
+use libcontainer_plan::{Builder, Mount, MountAttr, Slot};
 
 use super::process::Terminal;
 use crate::setup::{MountItem, MountSetup};
@@ -26,7 +26,7 @@ pub(super) fn build(plan: &mut Builder, setup: &MountSetup, terminal: bool, cwd:
     let (mut dev, mut attached) = (None, Vec::new());
     for item in &setup.items {
         let Some((mount, place)) = add(plan, rootfs, setup, item, terminal) else { continue };
-        let is_dev = matches!(item, MountItem::Devices);
+        let is_dev = matches!(item, MountItem::Devices { .. });
         if is_dev {
             dev = Some(mount);
         }
@@ -39,6 +39,9 @@ pub(super) fn build(plan: &mut Builder, setup: &MountSetup, terminal: bool, cwd:
     for node in &setup.other_devices {
         mount::device_node(plan, rootfs, node, setup.bind_devices);
     }
+    if setup.dev_links {
+        mount::device_links(plan, rootfs);
+    }
     // ORDER: behind all mounts, as it may lie in one, and before the root becomes read-only.
     if cwd != Path::new("/") {
         plan.purpose("make the working directory if it is missing");
@@ -48,10 +51,19 @@ pub(super) fn build(plan: &mut Builder, setup: &MountSetup, terminal: bool, cwd:
         let (master, slave) = mount::console(plan, dev);
         Terminal { master, slave }
     });
+    if let Some(dev) = dev.filter(|_| setup.items.iter().any(read_only_dev)) {
+        plan.purpose("make /dev read-only").mount_setattr(dev, false, READ_ONLY);
+    }
     if let Some(dev) = dev.filter(|_| !protects(setup, Path::new(DEV))) {
         plan.close(dev);
     }
     Tree { rootfs, attached, terminal }
+}
+
+const READ_ONLY: MountAttr = MountAttr { set: 1, clear: 0, propagation: 0 };
+
+fn read_only_dev(item: &MountItem) -> bool {
+    matches!(item, MountItem::Devices { filesystem, .. } if u64::from(filesystem.attributes) & READ_ONLY.set != 0)
 }
 
 /// Whether something is to be hidden or made read-only at or below that place.
@@ -97,12 +109,14 @@ fn add<'a>(
             mount::link(plan, rootfs, target, to);
             None
         }
-        MountItem::Devices => {
-            let label = setup.label.as_deref();
+        MountItem::Devices { filesystem, propagation } => {
             // The terminal takes the place of a node of that name.
             let console = |node: &&Node| terminal && node.path == Path::new("/dev/console");
             let nodes: Vec<_> = setup.devices.iter().filter(|node| !console(node)).cloned().collect();
-            let dev = mount::devices(plan, rootfs, &nodes, setup.bind_devices, label);
+            let dev = mount::devices(plan, rootfs, filesystem, &nodes, setup.bind_devices);
+            if let Some((propagation, recursive)) = propagation {
+                mount::set_propagation(plan, dev, *propagation, *recursive);
+            }
             Some((dev, Path::new(DEV)))
         }
     }

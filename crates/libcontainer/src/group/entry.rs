@@ -173,5 +173,6 @@ pub(crate) fn setup(places: &[Place]) -> CgroupSetup {
         tasks: v1.map(|place| place.mountpoint.clone()).collect(),
         unified: places.iter().any(|place| place.unified),
         moved: false,
+        shown: Vec::new(),
     }
 }

@@ -27,6 +27,8 @@ pub(crate) struct Planned {
     /// The unit, if systemd makes the group.
     scope: Option<Scope>,
     environment: Arc<Environment>,
+    /// A mount of the container's shows the group by its name.
+    shown: bool,
 }
 
 /// The host steps for a group.
@@ -65,7 +67,12 @@ impl Planned {
         if let Some(scope) = &mut scope {
             scope.limit(&resources).map_err(failed)?;
         }
-        Ok(Self { plan, dir: dir.to_owned(), resources, scope, environment })
+        Ok(Self { plan, dir: dir.to_owned(), resources, scope, environment, shown: false })
+    }
+
+    /// With the group's path in the setup.
+    pub(crate) fn showing(self, shown: bool) -> Self {
+        Self { shown, ..self }
     }
 
     /// The unit, for the record.
@@ -84,11 +91,13 @@ impl Planned {
     }
 
     pub(crate) fn setup(&self) -> CgroupSetup {
+        let places = self.plan.places().iter().filter(|_| self.shown);
+        let shown = places.map(|place| (place.mountpoint.clone(), place.below.clone())).collect();
         // Into a scope the init is moved.
         if self.scope.is_some() {
-            CgroupSetup { moved: true, ..CgroupSetup::default() }
+            CgroupSetup { moved: true, shown, ..CgroupSetup::default() }
         } else {
-            setup(self.plan.places())
+            CgroupSetup { shown, ..setup(self.plan.places()) }
         }
     }
 

@@ -45,6 +45,7 @@ pub(crate) fn shown(
             Version::V2 => setup.unified = true,
             Version::V1 => setup.tasks.push(hierarchy.mountpoint.clone()),
         }
+        setup.shown.extend(path.below_mount(hierarchy).map(|below| (hierarchy.mountpoint.clone(), below)));
     }
     Ok((setup, steps))
 }

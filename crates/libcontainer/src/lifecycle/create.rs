@@ -19,7 +19,7 @@ use crate::group::{self, GroupSteps, Planned};
 use crate::process::{Process, ProcessConfig, reap_ended};
 use crate::record::{State, Status, Store};
 use crate::resolve;
-use crate::setup::{ProcessSetup, StartSetup};
+use crate::setup::{ProcessSetup, Setup, StartSetup};
 
 /// A container that was made.
 pub(crate) struct Made {
@@ -110,15 +110,20 @@ pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConf
     let start = if process.is_some() { StartSetup::Wait } else { StartSetup::Reaper };
     let accounts = resolve::accounts_to_show(config, &config.user)?;
     let terminal = process.is_some_and(|process| process.terminal);
-    let mut setup = resolve::base(config, terminal, &host.probe, &resolve::Labels::to_show(config))?;
+    let wanted = config.cgroups.is_some() || resolve::shows_groups(config);
+    let layout = wanted.then(|| host.layout_now()).transpose()?;
+    let (mut cgroup, mut group) = (None, GroupSteps::default());
+    if let (Some(block), Some(layout)) = (&config.cgroups, &layout) {
+        let (own, steps) = group::shown(block, "ID", layout, host.probe.euid != 0)?;
+        (cgroup, group) = (Some(own), steps);
+    }
+    let groups = resolve::Groups { layout: layout.as_deref(), own: cgroup.as_ref() };
+    let labels = resolve::Labels::to_show(config);
+    let setup =
+        Setup { cgroup: cgroup.clone(), ..resolve::base(config, terminal, &host.probe, &labels, groups)? };
     let known = host.known(setup.setgroups_denied);
     let given = process.map(|process| (process, &accounts));
     let instance = resolve::instance(config, given, start, known, "ID")?;
-    let mut group = GroupSteps::default();
-    if let Some(block) = &config.cgroups {
-        let (cgroup, steps) = group::shown(block, "ID", &*host.layout_now()?, host.probe.euid != 0)?;
-        (setup.cgroup, group) = (Some(cgroup), steps);
-    }
     let steps = draft::shown(&setup, Aim::of(start), group);
     let steps = compile::place_network(resolve::network(config)?.shown(), &setup, steps);
     let failed = |error| Error::seal("explain", error);

@@ -79,7 +79,8 @@ impl Prepared {
     pub(crate) fn new(host: &Host, config: &Config) -> Result<Self> {
         check(config, &Facts { euid: host.probe.euid })?;
         let config = Arc::new(resolve::with_joined_network(config).into_owned());
-        let layout = config.cgroups.is_some().then(|| host.layout_now()).transpose()?;
+        let wanted = config.cgroups.is_some() || resolve::shows_groups(&config);
+        let layout = wanted.then(|| host.layout_now()).transpose()?;
         let labels = Labels::of(&config)?;
         let (accounts, parts) = (OnceLock::new(), Mutex::default());
         Ok(Self { host: host.clone(), config, labels, layout, accounts, parts })
@@ -88,14 +89,16 @@ impl Prepared {
     /// Compiles what a container without a terminal needs, so that an error comes now.
     pub(crate) fn compile(&self) -> Result<()> {
         resolve::network(&self.config)?;
-        let setup = resolve::base(&self.config, false, &self.host.probe, &self.labels)?;
+        let setup = self.setup(false, None)?;
         compile::base(&setup).map(drop).map_err(|error| Error::seal("compile the config", error))
     }
 
     /// Where the control group of a container is going to be.
     pub(super) fn group(&self, own: &Own) -> Result<Option<Planned>> {
         let (Some(block), Some(layout)) = (&self.config.cgroups, &self.layout) else { return Ok(None) };
-        Planned::new(block, (&own.id, &own.path), layout, self.host.environment(), &self.host.probe).map(Some)
+        let (environment, probe) = (self.host.environment(), &self.host.probe);
+        let planned = Planned::new(block, (&own.id, &own.path), layout, environment, probe)?;
+        Ok(Some(planned.showing(resolve::shows_groups(&own.config))))
     }
 
     /// The first part of the plan, compiled when it is wanted first.
@@ -105,12 +108,17 @@ impl Prepared {
         if let Some(part) = parts.iter().find(fits) {
             return Ok(Arc::clone(part));
         }
-        let mut setup = resolve::base(&self.config, terminal, &self.host.probe, &self.labels)?;
-        setup.cgroup = cgroup;
+        let setup = self.setup(terminal, cgroup)?;
         let foundation = compile::base(&setup).map_err(|error| Error::seal("compile the config", error))?;
         let part = Arc::new(Part { setup, foundation });
         parts.push(Arc::clone(&part));
         Ok(part)
+    }
+
+    fn setup(&self, terminal: bool, cgroup: Option<CgroupSetup>) -> Result<Setup> {
+        let groups = resolve::Groups { layout: self.layout.as_deref(), own: cgroup.as_ref() };
+        let setup = resolve::base(&self.config, terminal, &self.host.probe, &self.labels, groups)?;
+        Ok(Setup { cgroup, ..setup })
     }
 
     /// What is its own of a container.

@@ -10,6 +10,7 @@ use libcontainer_security::plan::{Confinement, Identity};
 use super::Known;
 use super::accounts::Accounts;
 use super::capabilities::confinement;
+use super::cgroup_mount::Groups;
 use super::labels::Labels;
 use super::mounts;
 use super::over::over_first;
@@ -21,11 +22,17 @@ use crate::process::ProcessConfig;
 use crate::setup::{IdMapSetup, Instance, NamespaceSetup, ProcessSetup, Setup, StartSetup};
 
 /// The setup of the first part of a container's plan, with or without a terminal on `/dev/console`.
-pub(crate) fn base(config: &Config, terminal: bool, probe: &Probe, labels: &Labels) -> Result<Setup> {
+pub(crate) fn base(
+    config: &Config,
+    terminal: bool,
+    probe: &Probe,
+    labels: &Labels,
+    groups: Groups<'_>,
+) -> Result<Setup> {
     let namespaces = namespaces(config);
     let id_maps = id_maps(config, probe);
     let mounts = if namespaces.has(NamespaceKind::Mount) {
-        Some(mounts::setup(config, &namespaces, probe, labels)?)
+        Some(mounts::setup(config, &namespaces, probe, labels, groups)?)
     } else {
         None
     };

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod capabilities;
+mod cgroup_mount;
 mod create;
 mod join;
 mod labels;
@@ -16,6 +17,7 @@ mod seccomp;
 use libcontainer_plan::Probe;
 
 pub(crate) use accounts::{Accounts, accounts, accounts_to_show, read_accounts};
+pub(crate) use cgroup_mount::{Groups, shows_groups};
 pub(crate) use create::{base, instance, keyring};
 pub(crate) use join::join;
 pub(crate) use labels::Labels;

@@ -3,13 +3,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use libcontainer_mount::plan::{Bind, CopyUp, Filesystem, IdMap, Kind, Node, NodeKind, Propagation, look};
+use libcontainer_mount::plan::{
+    Bind, CopyUp, Filesystem, IdMap, Kind, Node, NodeKind, Propagation, components, look, usual_dev,
+};
 use libcontainer_mount::{
     CopiedRoot, DeviceKind, DeviceNode, IdMapping, Mount, MountConfig, Options, default_simple_devices,
     parse_options,
 };
 use libcontainer_plan::{MountAttr, Probe};
 
+use super::cgroup_mount::{CGROUP, Groups, Shown};
 use super::labels::Labels;
 use crate::config::{Config, Namespace, NamespaceKind};
 use crate::error::{Error, Result};
@@ -31,6 +34,7 @@ pub(super) fn setup(
     namespaces: &NamespaceSetup,
     probe: &Probe,
     labels: &Labels,
+    groups: Groups<'_>,
 ) -> Result<MountSetup> {
     let default = MountConfig::default();
     let mounts = config.mount_config.as_ref().unwrap_or(&default);
@@ -41,18 +45,32 @@ pub(super) fn setup(
         let failed = |error| {
             Error::io(format!("/mount_config/mounts/{index}/source: {}", mount.source.display()), error)
         };
-        items.push(item(config, mount, label.as_deref()).map_err(failed)?);
+        if mount.kind == CGROUP && !mount.is_bind() {
+            items.extend(
+                hierarchies(mount, namespaces, probe)
+                    .and_then(|shown| shown.items(groups))
+                    .map_err(failed)?,
+            );
+        } else {
+            items.push(item(config, mount, label.as_deref()).map_err(failed)?);
+        }
     }
+    let fill = if mounts.fill_dev { own_dev(&mut items) } else { Fill::Nothing };
     let nodes = if mounts.device_nodes.is_empty() {
         default_simple_devices()
     } else {
         with_null(&mounts.device_nodes)
     };
     let nodes = nodes.iter().map(node);
-    let (devices, other): (Vec<_>, Vec<_>) =
-        nodes.partition(|node| !mounts.bare && node.path.starts_with("/dev"));
+    let filled = !mounts.bare || fill == Fill::Mount;
+    let (devices, mut other): (Vec<_>, Vec<_>) =
+        nodes.partition(|node| filled && node.path.starts_with("/dev"));
+    if fill == Fill::Not {
+        other.retain(|node| !node.path.starts_with("/dev"));
+    }
     let restricted = RESTRICTED.iter().filter(|_| config.restrict_sys).map(PathBuf::from);
     let kcore = Some(PathBuf::from("/proc/kcore")).filter(|_| config.restrict_sys);
+    let read_only = read_only_hierarchies(mounts);
     let propagation = mounts.propagation();
     let events = match propagation {
         // Something must arrive from the host: private mounts would cut it off for good.
@@ -66,14 +84,51 @@ pub(super) fn setup(
         propagation,
         items,
         devices,
-        other_devices: if mounts.bare && mounts.device_nodes.is_empty() { Vec::new() } else { other },
+        other_devices: if mounts.bare && !mounts.fill_dev && mounts.device_nodes.is_empty() {
+            Vec::new()
+        } else {
+            other
+        },
+        dev_links: fill == Fill::Directory,
         bind_devices: namespaces.has(NamespaceKind::User) || probe.nested.is_some(),
-        label,
         hidden: mounts.masked_paths.iter().cloned().chain(kcore).collect(),
-        read_only_paths: mounts.readonly_paths.iter().cloned().chain(restricted).collect(),
+        read_only_paths: mounts.readonly_paths.iter().cloned().chain(restricted).chain(read_only).collect(),
         read_only: mounts.readonly_fs,
         no_pivot: mounts.no_pivot_root,
     })
+}
+
+/// What becomes of `/dev` if the mounts are the config's alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fill {
+    /// Nodes are made where the config says, and nothing else.
+    Nothing,
+    /// It is one of the mounts, which is filled.
+    Mount,
+    /// It is a directory of the rootfs, which is filled.
+    Directory,
+    /// It is the host's, and left alone.
+    Not,
+}
+
+/// Has the last mount on `/dev` filled, if it is a filesystem.
+fn own_dev(items: &mut [MountItem]) -> Fill {
+    let is_dev = |to: &Path| components(to) == ["dev"];
+    let found = items.iter_mut().rev().find(|item| match item {
+        MountItem::Filesystem { to, .. } | MountItem::Bind { to, .. } | MountItem::Link { to, .. } => {
+            is_dev(to)
+        }
+        MountItem::Devices { .. } => false,
+    });
+    match found {
+        None => Fill::Directory,
+        Some(item) => {
+            let MountItem::Filesystem { filesystem, propagation, .. } = &*item else { return Fill::Not };
+            let (filesystem, propagation) = (filesystem.clone(), *propagation);
+            *item = MountItem::Devices { filesystem, propagation };
+            Fill::Mount
+        }
+    }
 }
 
 /// A container without `/dev/null` is broken, so it is always there.
@@ -121,7 +176,7 @@ fn system_mounts(
     } else {
         filesystem("proc", "proc", "/proc", strictly, &[])
     }];
-    items.push(MountItem::Devices);
+    items.push(MountItem::Devices { filesystem: usual_dev(label), propagation: None });
     items.push(filesystem("tmpfs", "shm", "/dev/shm", strictly, &labelled(&["mode=1777", "size=65536k"])));
     let gid = mapped(config, probe, 5).then_some("gid=5");
     let options: Vec<_> = ["ptmxmode=0666", "mode=620"].into_iter().chain(gid).collect();
@@ -183,6 +238,28 @@ fn item(config: &Config, mount: &Mount, label: Option<&str>) -> io::Result<Mount
         options.propagation = Some((Propagation::Private, false));
     }
     if is_bind { bind(config, mount, &options) } else { Ok(new_filesystem(config, mount, options, label)) }
+}
+
+/// Places of hierarchies in which nothing may be written, the directory above those of version 1 included.
+fn read_only_hierarchies(mounts: &MountConfig) -> Vec<PathBuf> {
+    let is = |mount: &&Mount| {
+        let read_only = mount.options.iter().any(|option| option == "ro" || option == "rro");
+        mount.kind == CGROUP && !mount.is_bind() && read_only
+    };
+    mounts.mounts.iter().filter(is).map(|mount| mount.destination.clone()).collect()
+}
+
+/// A mount of type `cgroup`.
+fn hierarchies<'a>(mount: &'a Mount, namespaces: &'a NamespaceSetup, probe: &Probe) -> io::Result<Shown<'a>> {
+    let options = parse_options(mount.options.iter().map(String::as_str), false).map_err(io::Error::other)?;
+    let set = (options.set | options.recursive_set) & !(options.clear | options.recursive_clear);
+    Ok(Shown {
+        to: &mount.destination,
+        attributes: u32::try_from(set).unwrap_or(0),
+        propagation: options.propagation,
+        namespaces,
+        user: namespaces.has(NamespaceKind::User) || probe.nested.is_some(),
+    })
 }
 
 fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountItem> {

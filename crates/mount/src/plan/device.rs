@@ -44,24 +44,31 @@ const LINKS: [(&str, &str); 6] = [
     ("core", "/proc/kcore"),
 ];
 
-/// Builds `/dev` with the given nodes below it, the usual links, and `pts` and `shm` as places for mounts; attaches it and
-/// returns it.
-///
-/// With `by_bind` (in a user namespace, where mknod is refused) the host's nodes are bound instead.
-pub fn devices(
-    plan: &mut Builder,
-    rootfs: Rootfs,
-    nodes: &[Node],
-    by_bind: bool,
-    label: Option<&str>,
-) -> Slot<Mount> {
-    plan.purpose("build /dev");
+/// The filesystem that [`devices`] is given unless somebody wants another: a tmpfs of 64 MiB.
+#[must_use]
+pub fn usual_dev(label: Option<&str>) -> Filesystem {
     let mut data =
         vec![("mode".to_owned(), Some("755".to_owned())), ("size".to_owned(), Some("65536k".to_owned()))];
     data.extend(label.map(|label| ("context".to_owned(), Some(label.to_owned()))));
     let attributes = attr::NOSUID | attr::STRICTATIME;
     let (fstype, source) = ("tmpfs".to_owned(), "tmpfs".to_owned());
-    let dev = mount(plan, &Filesystem { fstype, source, data, attributes, ..Filesystem::default() });
+    Filesystem { fstype, source, data, attributes, ..Filesystem::default() }
+}
+
+/// Builds `/dev` with the given nodes below it, the usual links, and `pts` and `shm` as places for mounts; attaches it and
+/// returns it. It can be written to, whatever `filesystem` says of that.
+///
+/// With `by_bind` (in a user namespace, where mknod is refused) the host's nodes are bound instead.
+pub fn devices(
+    plan: &mut Builder,
+    rootfs: Rootfs,
+    filesystem: &Filesystem,
+    nodes: &[Node],
+    by_bind: bool,
+) -> Slot<Mount> {
+    plan.purpose("build /dev");
+    let attributes = filesystem.attributes & !attr::RDONLY;
+    let dev = mount(plan, &Filesystem { attributes, ..filesystem.clone() });
     for (name, to) in LINKS {
         plan.symlinkat(to, dev.root(), name);
     }
@@ -80,6 +87,17 @@ pub fn devices(
         bind_node(plan, rootfs, node);
     }
     dev
+}
+
+/// The usual links in the rootfs's own `/dev`. A name that is there already stays.
+pub fn device_links(plan: &mut Builder, rootfs: Rootfs) {
+    plan.purpose("make the links in /dev");
+    let place = target(plan, rootfs.dir, Path::new("/dev"), Kind::Directory, Links::InRoot);
+    let directory = plan.as_dir(place);
+    for (name, to) in LINKS {
+        plan.symlinkat(to, directory, name).tolerate(libc::EEXIST);
+    }
+    plan.close(place);
 }
 
 /// The names of a node's path below `/dev`.

@@ -1,0 +1,38 @@
+//! `process.capabilities`.
+
+use libcontainer::CapabilitySets;
+use libcontainer::security::CapSet;
+
+use super::found::Found;
+use crate::spec::Capabilities;
+
+/// The five sets. Names that nobody knows are left out, as in runc; no sets are no capabilities.
+pub(super) fn convert(asked: Option<&Capabilities>, at: &str, found: &mut Found) -> CapabilitySets {
+    let Some(asked) = asked else { return CapabilitySets::default() };
+    let mut known = |key: &str, names: &[String]| -> Vec<String> {
+        let mut kept = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            match CapSet::from_names([name.as_str()]) {
+                Ok(_) if !name.eq_ignore_ascii_case("ALL") => kept.push(name.clone()),
+                _ => found
+                    .warn(&format!("{at}/{key}/{index}"), format!("{name:?}: unknown capability: left out")),
+            }
+        }
+        kept
+    };
+    let mut sets = CapabilitySets {
+        bounding: known("bounding", &asked.bounding),
+        effective: known("effective", &asked.effective),
+        permitted: known("permitted", &asked.permitted),
+        inheritable: known("inheritable", &asked.inheritable),
+        ambient: known("ambient", &asked.ambient),
+    };
+    let CapabilitySets { permitted, inheritable, ambient, .. } = &mut sets;
+    let before = ambient.len();
+    ambient.retain(|name| permitted.contains(name) && inheritable.contains(name));
+    if ambient.len() < before {
+        let text = "only what is permitted and inheritable can be ambient: the others are left out";
+        found.warn(&format!("{at}/ambient"), text);
+    }
+    sets
+}

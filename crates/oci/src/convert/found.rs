@@ -1,0 +1,135 @@
+//! What is wrong with a config, and what is left out of it.
+
+use libcontainer::{Problem, cgroups};
+
+use crate::spec::Spec;
+
+/// All that was found so far.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+impl Found {
+    pub(super) fn problem(&mut self, pointer: &str, message: impl Into<String>) {
+        self.problems.push(Problem { pointer: pointer.to_owned(), message: message.into(), remedy: None });
+    }
+
+    pub(super) fn hint(&mut self, pointer: &str, message: impl Into<String>, remedy: &str) {
+        let remedy = Some(remedy.to_owned());
+        self.problems.push(Problem { pointer: pointer.to_owned(), message: message.into(), remedy });
+    }
+
+    pub(super) fn warn(&mut self, pointer: &str, message: impl Into<String>) {
+        self.warnings.push(Problem { pointer: pointer.to_owned(), message: message.into(), remedy: None });
+    }
+}
+
+/// An error of limits, whose fields have the specification's names with dots.
+pub(super) fn of_group(error: &cgroups::Error, at: &str) -> Problem {
+    let (pointer, message) = match error {
+        cgroups::Error::Invalid { field, problem } => {
+            (format!("{at}/{}", field.replace(['.', '['], "/").replace(']', "")), problem.clone())
+        }
+        other => (at.to_owned(), other.to_string()),
+    };
+    Problem { pointer, message, remedy: None }
+}
+
+/// Where `container.json` has what lies elsewhere in `config.json`; the longest beginning counts.
+const PLACES: &[(&str, &str)] = &[
+    ("/rootfs", "/root/path"),
+    ("/mount_config/mounts", "/mounts"),
+    ("/mount_config/device_nodes", "/linux/devices"),
+    ("/mount_config/masked_paths", "/linux/maskedPaths"),
+    ("/mount_config/readonly_paths", "/linux/readonlyPaths"),
+    ("/mount_config/rootfs_propagation", "/linux/rootfsPropagation"),
+    ("/mount_config/mount_label", "/linux/mountLabel"),
+    ("/mount_config", "/mounts"),
+    ("/user", "/process/user"),
+    ("/additional_groups", "/process/user/additionalGids"),
+    ("/working_dir", "/process/cwd"),
+    ("/environment", "/process/env"),
+    ("/namespaces", "/linux/namespaces"),
+    ("/uid_mappings", "/linux/uidMappings"),
+    ("/gid_mappings", "/linux/gidMappings"),
+    ("/time_offsets", "/linux/timeOffsets"),
+    ("/capabilities", "/process/capabilities"),
+    ("/capability_sets", "/process/capabilities"),
+    ("/rlimits", "/process/rlimits"),
+    ("/scheduler", "/process/scheduler"),
+    ("/io_priority", "/process/ioPriority"),
+    ("/cpu_affinity", "/process/execCPUAffinity"),
+    ("/memory_policy", "/linux/memoryPolicy"),
+    ("/personality", "/linux/personality"),
+    ("/oom_score_adj", "/process/oomScoreAdj"),
+    ("/umask", "/process/user/umask"),
+    ("/sysctl", "/linux/sysctl"),
+    ("/networks", "/linux/netDevices"),
+    ("/cgroups/resources", "/linux/resources"),
+    ("/cgroups", "/linux/cgroupsPath"),
+    ("/apparmor_profile", "/process/apparmorProfile"),
+    ("/process_label", "/process/selinuxLabel"),
+    ("/seccomp", "/linux/seccomp"),
+    ("/labels", "/annotations"),
+    ("/hooks", "/hooks"),
+];
+
+/// The last parts of pointers into lists of `container.json`.
+const KEYS: &[(&str, &str)] = &[
+    ("uid_mappings", "uidMappings"),
+    ("gid_mappings", "gidMappings"),
+    ("container_id", "containerID"),
+    ("host_id", "hostID"),
+    ("major_number", "major"),
+    ("minor_number", "minor"),
+    ("create_runtime", "createRuntime"),
+    ("create_container", "createContainer"),
+    ("start_container", "startContainer"),
+];
+
+/// The words of the library's remedies, and those of the specification.
+const KINDS: &[(&str, &str)] = &[
+    ("NEWNS", "mount"),
+    ("NEWUTS", "uts"),
+    ("NEWIPC", "ipc"),
+    ("NEWUSER", "user"),
+    ("NEWPID", "pid"),
+    ("NEWNET", "network"),
+    ("NEWCGROUP", "cgroup"),
+    ("NEWTIME", "time"),
+];
+
+/// A problem of the library's config as one of the config that it was made of.
+pub(super) fn translated(problem: Problem, spec: &Spec) -> Problem {
+    let Problem { pointer, message, remedy } = problem;
+    let place = PLACES.iter().filter(|(own, _)| begins(&pointer, own)).max_by_key(|(own, _)| own.len());
+    let Some((own, place)) = place else { return Problem { pointer, message, remedy } };
+    let rest = pointer.get(own.len()..).unwrap_or_default();
+    let rest = match *place {
+        "/linux/namespaces" => {
+            rest.strip_prefix('/').and_then(|key| namespace(key, spec)).unwrap_or_default()
+        }
+        _ => rest.split('/').map(|part| word(KEYS, part)).collect::<Vec<_>>().join("/"),
+    };
+    let spoken = |text: String| {
+        KINDS.iter().fold(text, |text, (own, kind)| text.replace(own, &format!("the namespace {kind:?}")))
+    };
+    Problem { pointer: format!("{place}{rest}"), message: spoken(message), remedy: remedy.map(spoken) }
+}
+
+fn begins(pointer: &str, with: &str) -> bool {
+    pointer.strip_prefix(with).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn word<'a>(table: &[(&str, &'a str)], part: &'a str) -> &'a str {
+    table.iter().find(|(own, _)| *own == part).map_or(part, |(_, other)| other)
+}
+
+/// Where the list of namespaces has the one with this key.
+fn namespace(key: &str, spec: &Spec) -> Option<String> {
+    let kind = word(KINDS, key);
+    let index = spec.linux.as_ref()?.namespaces.iter().position(|namespace| namespace.kind == kind)?;
+    Some(format!("/{index}"))
+}

@@ -1,0 +1,130 @@
+//! `config.json` → `Config`. Pure: nothing of the host is looked at.
+
+mod capabilities;
+mod cgroup;
+mod devices;
+mod found;
+mod hooks;
+mod linux;
+mod mounts;
+mod namespaces;
+mod options;
+mod process;
+
+use found::Found;
+use libcontainer::mount::MountConfig;
+use libcontainer::{Config, Facts, Problem};
+pub use options::Options;
+pub use process::{ProcessParts, process};
+
+use crate::spec::{Resources, Spec};
+
+/// A container as the library has it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Converted {
+    /// The container.
+    pub config: Config,
+    /// Its program, if the config names one.
+    pub process: Option<ProcessParts>,
+    /// What is left out because the specification, or runc, leaves it out.
+    pub warnings: Vec<Problem>,
+}
+
+/// Converts `config.json`.
+///
+/// # Errors
+/// Everything in it that can't be done, each with its JSON pointer.
+pub fn convert(spec: &Spec, options: &Options) -> Result<Converted, Vec<Problem>> {
+    let mut found = Found::default();
+    for pointer in &spec.unknown {
+        found.warn(pointer, "unknown key: left out");
+    }
+    let mut config = Config { no_new_keyring: options.no_new_keyring, ..Config::default() };
+    version(spec, &mut found);
+    foreign(spec, &mut found);
+    root(spec, options, &mut config, &mut found);
+    config.hostname.clone_from(&spec.hostname);
+    config.domainname.clone_from(&spec.domainname);
+    config.labels.clone_from(&spec.annotations);
+    config.bundle.clone_from(&options.bundle);
+    hooks::convert(spec, &mut config, &mut found);
+    namespaces::convert(spec, &mut config, &mut found);
+    mounts::convert(spec, options, &mut config, &mut found);
+    linux::convert(spec, options, &mut config, &mut found);
+    cgroup::convert(spec, options, &mut config, &mut found);
+    let process = spec.process.as_ref().map(|process| process::first(process, &mut config, &mut found));
+    if process.is_none() {
+        found.warn("/process", "missing: the container can be created, not started");
+    }
+    // What depends on the caller is told by the start.
+    let facts = Facts { euid: 0 };
+    if found.problems.is_empty() {
+        found.problems =
+            config.problems(&facts).into_iter().map(|problem| found::translated(problem, spec)).collect();
+    }
+    match found.problems {
+        problems if problems.is_empty() => Ok(Converted { config, process, warnings: found.warnings }),
+        problems => Err(problems),
+    }
+}
+
+/// Converts limits, as `update` is given them.
+///
+/// # Errors
+/// What can't be done, each with its JSON pointer.
+pub fn resources(resources: &Resources) -> Result<Resources, Vec<Problem>> {
+    match resources.validate() {
+        Ok(()) => Ok(resources.clone()),
+        Err(error) => Err(vec![found::of_group(&error, "")]),
+    }
+}
+
+/// A version is `MAJOR.MINOR.PATCH` with a tail; what 1 says holds for all that begin so.
+fn version(spec: &Spec, found: &mut Found) {
+    let text = spec.oci_version.as_str();
+    let major = text.split('.').next().unwrap_or_default();
+    if text.is_empty() {
+        found.problem("/ociVersion", "missing");
+    } else if major != "1" {
+        found.problem("/ociVersion", format!("{text:?}: this is version {}", crate::VERSION));
+    }
+}
+
+/// What other systems have. A virtual machine is asked for by whoever means isolation, so it is not left out.
+fn foreign(spec: &Spec, found: &mut Found) {
+    let all = [
+        ("solaris", &spec.solaris),
+        ("windows", &spec.windows),
+        ("zos", &spec.zos),
+        ("freebsd", &spec.freebsd),
+    ];
+    for (key, _) in all.iter().filter(|(_, value)| value.is_some()) {
+        found.warn(&format!("/{key}"), "not Linux: left out");
+    }
+    if spec.vm.is_some() {
+        found.problem("/vm", "containers are no virtual machines here");
+    }
+    if spec.linux.is_none() {
+        found.problem("/linux", "missing: without namespaces a container would be the host");
+    }
+}
+
+fn root(spec: &Spec, options: &Options, config: &mut Config, found: &mut Found) {
+    let Some(root) = &spec.root else { return found.problem("/root", "missing") };
+    if root.path.as_os_str().is_empty() {
+        return found.problem("/root/path", "missing");
+    }
+    let linux = spec.linux.clone().unwrap_or_default();
+    config.rootfs = options.bundle.join(&root.path);
+    config.mount_config = Some(MountConfig {
+        no_pivot_root: options.no_pivot,
+        readonly_fs: root.readonly,
+        bare: true,
+        fill_dev: true,
+        mount_label: linux.mount_label,
+        masked_paths: linux.masked_paths,
+        readonly_paths: linux.readonly_paths,
+        rootfs_propagation: linux.rootfs_propagation,
+        ..MountConfig::default()
+    });
+}

@@ -1,0 +1,253 @@
+//! Reading: the types by serde, the keys that no type has by a walk over the same text.
+
+use std::fmt;
+
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
+
+use super::object::{Shape, Shaped};
+
+/// A text that can't be read, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// Line, from 1; 0 if the text as a whole is meant.
+    pub line: usize,
+    /// Column, from 1.
+    pub column: usize,
+    /// JSON pointer to the value, as far as it was found.
+    pub pointer: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "line {}, column {}: ", self.line, self.column)?;
+        }
+        if !self.pointer.is_empty() {
+            write!(f, "{}: ", self.pointer)?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl Error {
+    fn whole(message: &str) -> Self {
+        Self { line: 0, column: 0, pointer: String::new(), message: message.to_owned() }
+    }
+
+    fn at(text: &[u8], error: &serde_json::Error) -> Self {
+        let all = error.to_string();
+        let message = all.split(" at line ").next().unwrap_or_default().to_owned();
+        let pointer = pointer(before(text, error.line(), error.column()));
+        Self { line: error.line(), column: error.column(), pointer, message }
+    }
+}
+
+/// Reads a text; with pointers of the keys that `T` doesn't have.
+pub(super) fn read<T: DeserializeOwned + Shaped>(text: &[u8]) -> Result<(T, Vec<String>), Error> {
+    if text.iter().all(u8::is_ascii_whitespace) {
+        return Err(Error::whole("empty"));
+    }
+    let value: T = serde_json::from_slice(text).map_err(|error| Error::at(text, &error))?;
+    let mut unknown = Vec::new();
+    let walk = Walk { shape: &T::SHAPE, at: String::new(), unknown: &mut unknown };
+    let mut keys = serde_json::Deserializer::from_slice(text);
+    walk.deserialize(&mut keys).map_err(|error| Error::at(text, &error))?;
+    Ok((value, unknown))
+}
+
+/// Notes the keys that a shape doesn't have.
+struct Walk<'a> {
+    shape: &'static Shape,
+    at: String,
+    unknown: &'a mut Vec<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self.shape {
+            Shape::Any => deserializer.deserialize_ignored_any(IgnoredAny).map(|_| ()),
+            _ => deserializer.deserialize_any(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Walk<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or a list")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        // A derived reader takes the fields of a struct from a list, too.
+        let Shape::List(shape) = self.shape else {
+            return Err(A::Error::custom("a list where an object is wanted"));
+        };
+        for index in 0_usize.. {
+            let walk = Walk { shape, at: format!("{}/{index}", self.at), unknown: self.unknown };
+            if list.next_element_seed(walk)?.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<String>()? {
+            let at = format!("{}/{}", self.at, escaped(&key));
+            let shape = match self.shape {
+                Shape::Object(keys) => keys.iter().find(|(known, _)| *known == key).map(|(_, shape)| shape),
+                Shape::Map(shape) => Some(*shape),
+                _ => Some(&Shape::Any),
+            };
+            if shape.is_none() {
+                self.unknown.push(at.clone());
+            }
+            map.next_value_seed(Walk { shape: shape.unwrap_or(&Shape::Any), at, unknown: self.unknown })?;
+        }
+        Ok(())
+    }
+}
+
+/// A key as a part of a JSON pointer: RFC 6901.
+pub(crate) fn escaped(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// The text up to a line and column, each from 1.
+fn before(text: &[u8], line: usize, column: usize) -> &[u8] {
+    let start = if line <= 1 {
+        0
+    } else {
+        let mut ends = text.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+        ends.nth(line - 2).map_or(0, |(end, _)| end + 1)
+    };
+    text.get(..(start + column).min(text.len())).unwrap_or(text)
+}
+
+/// Where one is at the end of the beginning of a JSON text.
+fn pointer(text: &[u8]) -> String {
+    let mut place = Place::default();
+    let mut rest = text;
+    while let Some((byte, behind)) = rest.split_first() {
+        rest = if *byte == b'"' { place.text(behind) } else { behind };
+        place.step(*byte);
+    }
+    place.levels.iter().map(|level| format!("/{}", level.name())).collect()
+}
+
+#[derive(Default)]
+struct Place {
+    levels: Vec<Level>,
+    /// The next text is a key.
+    key: bool,
+}
+
+enum Level {
+    List(usize),
+    Object(String),
+}
+
+impl Level {
+    fn name(&self) -> String {
+        match self {
+            Self::List(index) => index.to_string(),
+            Self::Object(key) => escaped(key),
+        }
+    }
+}
+
+impl Place {
+    fn step(&mut self, byte: u8) {
+        match byte {
+            b'{' => self.levels.push(Level::Object(String::new())),
+            b'[' => self.levels.push(Level::List(0)),
+            b'}' | b']' => drop(self.levels.pop()),
+            b',' => {
+                if let Some(Level::List(index)) = self.levels.last_mut() {
+                    *index += 1;
+                }
+            }
+            _ => {}
+        }
+        match byte {
+            b'{' | b',' => self.key = true,
+            b':' | b'[' => self.key = false,
+            _ => {}
+        }
+    }
+
+    /// Takes a text whose first quote was read; returns what is behind it.
+    fn text<'a>(&mut self, text: &'a [u8]) -> &'a [u8] {
+        let mut escape = false;
+        let end = text.iter().position(|byte| {
+            let ends = *byte == b'"' && !escape;
+            escape = *byte == b'\\' && !escape;
+            ends
+        });
+        let end = end.unwrap_or(text.len());
+        if self.key {
+            let name = String::from_utf8_lossy(text.get(..end).unwrap_or_default()).into_owned();
+            if let Some(Level::Object(key)) = self.levels.last_mut() {
+                *key = name;
+            }
+        }
+        text.get(end + 1..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in a test a panic is a failure")]
+mod tests {
+    use super::super::Spec;
+
+    #[test]
+    fn what_is_wrong_has_its_pointer() {
+        let check = |text: &str, pointer: &str, message: &str| {
+            let error = Spec::from_json(text.as_bytes()).unwrap_err();
+            assert_eq!(error.pointer, pointer, "{text}: {error}");
+            assert!(error.message.contains(message), "{text}: {error}");
+        };
+        check("  \n", "", "empty");
+        check("[]", "", "a list where an object");
+        check(r#"{"root": ["x"]}"#, "/root/0", "a list where an object");
+        check(r#"{"process": 7}"#, "/process", "expected struct Process");
+        check(r#"{"process": {"user": {"gid": 1, "uid": -1}, "cwd": "/"}}"#, "/process/user/uid", "u32");
+        check(r#"{"process": {"args": ["a", 7]}}"#, "/process/args/1", "expected a string");
+        check(r#"{"hostname": "a", "hostname": "b"}"#, "/hostname", "duplicate field");
+        check(r#"{"linux": {"seccomp": {"defaultAction": "SCMP"}}}"#, "/linux/seccomp/defaultAction", "SCMP");
+        check(r#"{"annotations": {"a\"/b": 7}}"#, "/annotations/a\\\"~1b", "expected a string");
+        check("{\n \"root\": {\n  \"path\": [1]}}", "/root/path", "");
+        check(r#"{"hostname": "a"#, "/hostname", "EOF");
+        check(r#"{} {}"#, "", "trailing characters");
+    }
+
+    #[test]
+    fn unknown_keys_are_noted_and_nulls_are_absent() {
+        let text = r#"{"ociVersion": "1.0.0", "x": {"y": 1}, "process": {"args": null, "user": {"name": "a"}},
+            "mounts": [{"destination": "/a", "Options": []}], "linux": {"resources": {"cpu": {"weight": 1}},
+            "netDevices": {"eth0": {"mac": ""}}, "seccomp": null}, "annotations": {"a/b": "c"}}"#;
+        let spec = Spec::from_json(text.as_bytes()).unwrap();
+        let wanted = [
+            "/x",
+            "/process/user/name",
+            "/mounts/0/Options",
+            "/linux/resources/cpu/weight",
+            "/linux/netDevices/eth0/mac",
+        ];
+        assert_eq!(spec.unknown, wanted);
+        assert_eq!(spec.annotations.get("a/b").map(String::as_str), Some("c"));
+    }
+}
