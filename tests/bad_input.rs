@@ -13,7 +13,7 @@ use std::path::Path;
 
 use libcontainer::{Config, ErrorKind, Factory, ProcessConfig};
 use libcontainer_tests::{Place, World, able, config};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Key of the config, value, what the message must contain.
 fn values() -> Vec<(&'static str, Value, &'static str)> {
@@ -44,7 +44,7 @@ fn values_of_the_config() {
     // The sealed image of the init is made once for each process, by the first start.
     let (config, _) = Config::from_json(good.to_string().as_bytes()).unwrap();
     factory.create(place.join("c"), &config).unwrap().destroy().unwrap();
-    let mut cases = 0;
+    let (mut cases, mut confinement) = (0, 0);
     for (key, value, wanted) in values().into_iter() {
         let mut changed = good.clone();
         match (key, value.as_object()) {
@@ -64,11 +64,64 @@ fn values_of_the_config() {
         assert!(left.is_none(), "{key}: {shown}: {left:?}");
         assert!(!place.join("c").exists(), "{key}: {shown}");
         cases += 1;
+        confinement +=
+            usize::from(CONFINEMENT.contains(&key) || changed.pointer("/mount_config/mount_label").is_some());
     }
+    assert!(confinement >= 60, "{confinement}");
+    filters(&factory, &place, &good);
     loops(&factory, &place, &good);
     processes(&factory, &place, &good);
     places_of_the_state(&factory, &place, &good);
     assert!(cases >= 60, "{cases}");
+}
+
+/// What confines a program, beside the label of its mounts.
+const CONFINEMENT: [&str; 18] = [
+    "capabilities",
+    "capability_sets",
+    "securebits",
+    "no_new_privileges",
+    "rlimits",
+    "oom_score_adj",
+    "umask",
+    "parent_death_signal",
+    "seccomp",
+    "apparmor_profile",
+    "process_label",
+    "landlock",
+    "scheduler",
+    "io_priority",
+    "cpu_affinity",
+    "memory_policy",
+    "personality",
+    "additional_groups",
+];
+
+/// Filters that can't be loaded, and an agent that has gone: its socket lies there, and nobody listens.
+fn filters(factory: &Factory, place: &Place, good: &Value) {
+    let rule = |number: u64| {
+        json!({"names": ["ioctl"], "action": "SCMP_ACT_ERRNO", "errnoRet": number % 4095 + 1,
+            "args": [{"index": 1, "value": u64::MAX - 1, "valueTwo": 2 * number, "op": "SCMP_CMP_MASKED_EQ"}]})
+    };
+    let long: Vec<_> = (0..2000).map(rule).collect();
+    let long = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": long});
+    let agent = place.join("agent");
+    drop(std::os::unix::net::UnixListener::bind(&agent).unwrap());
+    let notify = json!({"names": ["getppid"], "action": "SCMP_ACT_NOTIFY"});
+    let gone = json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": agent, "syscalls": [notify]});
+    for (seccomp, wanted) in [(long, "12012 instructions, and the kernel takes 4096"), (gone, "ECONNREFUSED")]
+    {
+        let mut changed = good.clone();
+        changed["seccomp"] = seccomp;
+        let (config, _) = Config::from_json(changed.to_string().as_bytes()).unwrap();
+        let before = World::look(place.path());
+        let started = factory.run(place.join("c"), &config, ProcessConfig::new(["true"]));
+        let error = started.map(drop).unwrap_err().to_string();
+        assert!(error.contains(wanted), "wanted {wanted:?}, found: {error}");
+        assert!(error.lines().count() <= 6, "one clear error: {error}");
+        assert_eq!(World::look(place.path()).more_than(&before), None);
+        assert!(!place.join("c").exists());
+    }
 }
 
 /// Links that lead to themselves, wherever a path is looked up.

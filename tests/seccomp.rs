@@ -9,8 +9,8 @@
 
 use std::time::Duration;
 
-use libcontainer::security::seccomp::{Action, Profile, Rule};
-use libcontainer::{CapabilitySets, Config, Factory, ProcessConfig, RunState, Seccomp};
+use libcontainer::security::seccomp::{Action, Arg, Operator, Profile, Rule};
+use libcontainer::{CapabilitySets, Config, ErrorKind, Factory, ProcessConfig, RunState, Seccomp};
 use libcontainer_tests::{Place, able, config, text};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -150,8 +150,16 @@ fn a_filter_that_forbids_exec_is_an_error_of_the_start() {
     let factory = Factory::new().unwrap();
     let mut config = base(&place);
     for (action, wanted) in [(Action::KillProcess, "seccomp"), (Action::Errno, "EPERM")] {
-        config.seccomp = profile(Action::Allow, vec![Rule::new(&["execve"], action)]);
         let path = place.join("c");
+        // Whatever its arguments: before anything is made.
+        config.seccomp = profile(Action::Allow, vec![Rule::new(&["execve"], action)]);
+        let error = factory.create_with(&path, &config, ProcessConfig::new(["true"])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+        assert!(error.to_string().contains("/seccomp: execve always ends in"), "{error}");
+        // By what only the kernel sees.
+        let mut rule = Rule::new(&["execve"], action);
+        rule.args = vec![Arg { index: 0, value: 0, value_two: 0, op: Operator::Ne }];
+        config.seccomp = profile(Action::Allow, vec![rule]);
         let error = factory.run(&path, &config, ProcessConfig::new(["true"])).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
         assert!(!path.exists());

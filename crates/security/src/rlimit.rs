@@ -60,17 +60,18 @@ impl Serialize for Resource {
 impl<'de> Deserialize<'de> for Resource {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(untagged, expecting = "neither name nor number of a resource limit")]
         enum Either {
             Number(u8),
             Name(String),
         }
-        let found = match Either::deserialize(deserializer) {
-            Ok(Either::Number(number)) if usize::from(number) < NAMES.len() => Some(Self(number)),
-            Ok(Either::Name(name)) => Self::from_name(&name),
-            _ => None,
+        let (shown, found) = match Either::deserialize(deserializer)? {
+            Either::Number(number) => {
+                (number.to_string(), Some(Self(number)).filter(|_| usize::from(number) < NAMES.len()))
+            }
+            Either::Name(name) => (format!("{name:?}"), Self::from_name(&name)),
         };
-        found.ok_or_else(|| serde::de::Error::custom("unknown resource limit"))
+        found.ok_or_else(|| serde::de::Error::custom(format!("{shown}: unknown resource limit")))
     }
 }
 

@@ -226,42 +226,47 @@ fn escape(key: &str) -> String {
 
 /// Deserialises, and finds the pointer of what failed by taking the value apart.
 fn serde_path(value: &Value) -> std::result::Result<Config, (String, String)> {
-    match serde_json::from_value::<Config>(value.clone()) {
-        Ok(config) => Ok(config),
-        Err(error) => Err((culprit(value), error.to_string())),
-    }
+    let read = |value: Value| serde_json::from_value::<Config>(value);
+    read(value.clone()).map_err(|error| {
+        let said = error.to_string();
+        let wrong = |value: Value| read(value).err().map(|error| error.to_string());
+        (culprit(value, &said, &wrong), said)
+    })
 }
 
-/// The top-level key (or the first inner one) without which the rest can be read.
-fn culprit(value: &Value) -> String {
-    let Value::Object(map) = value else { return String::new() };
-    let alone = |key: &String, inner: &Value| {
-        let single: Map<String, Value> = [(key.clone(), inner.clone())].into_iter().collect();
-        serde_json::from_value::<Config>(Value::Object(single)).is_err()
-    };
-    let Some((key, inner)) = map.iter().find(|(key, inner)| alone(key, inner)) else { return String::new() };
-    let wrap = |inner: Value| serde_json::from_value::<Config>(serde_json::json!({ key: inner })).is_err();
-    format!("/{key}{}", deeper(inner, &wrap))
-}
-
-fn deeper(value: &Value, fails: &dyn Fn(Value) -> bool) -> String {
+/// The pointer of what the reader has said that of. `wrong` is what it says of another value in this one's place.
+fn culprit(value: &Value, said: &str, wrong: &dyn Fn(Value) -> Option<String>) -> String {
     match value {
         Value::Object(map) => {
-            let single =
-                |key: &String, inner: Value| Value::Object([(key.clone(), inner)].into_iter().collect());
-            let found = map.iter().find(|(key, inner)| fails(single(key, (*inner).clone())));
+            let found = map.iter().find(|(key, _)| is_of(map, key, said, wrong));
             found.map_or(String::new(), |(key, inner)| {
-                format!("/{}{}", escape(key), deeper(inner, &|inner| fails(single(key, inner))))
+                let with = |inner| {
+                    let mut map = map.clone();
+                    map.insert(key.clone(), inner);
+                    wrong(Value::Object(map))
+                };
+                format!("/{}{}", escape(key), culprit(inner, said, &with))
             })
         }
         Value::Array(items) => {
-            let found = items.iter().enumerate().find(|(_, item)| fails(Value::Array(vec![(*item).clone()])));
+            // Items are read in order: it is the last of the shortest list that is wrong.
+            let upto = |count: usize| Value::Array(items.iter().take(count).cloned().collect());
+            let found = items.iter().enumerate().find(|(index, _)| wrong(upto(index + 1)).is_some());
             found.map_or(String::new(), |(index, item)| {
-                format!("/{index}{}", deeper(item, &|inner| fails(Value::Array(vec![inner]))))
+                format!("/{index}{}", culprit(item, said, &|inner| wrong(Value::Array(vec![inner]))))
             })
         }
         _ => String::new(),
     }
+}
+
+/// Whether it was said of that member: without it, it is not said any more. A key that is missing is said of none of the others.
+fn is_of(map: &Map<String, Value>, key: &str, said: &str, wrong: &dyn Fn(Value) -> Option<String>) -> bool {
+    let mut without = map.clone();
+    without.remove(key);
+    let then = wrong(Value::Object(without));
+    let missing = then.as_ref().is_some_and(|then| *then == format!("missing field `{key}`"));
+    then.as_deref() != Some(said) && !(missing && said.starts_with("missing field"))
 }
 
 #[cfg(test)]

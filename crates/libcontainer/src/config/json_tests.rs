@@ -62,6 +62,17 @@ fn wrong_types_are_pointed_at() {
             r#"{"mount_config":{"mounts":7}}"#,
             "c.json: /mount_config/mounts: invalid type: integer `7`, expected a sequence",
         ),
+        // Whatever else an object must have.
+        (
+            r#"{"rlimits":[{"type":"CORE","soft":1,"hard":1},{"type":"CORES","soft":1,"hard":1}]}"#,
+            "c.json: /rlimits/1/type: \"CORES\": unknown resource limit",
+        ),
+        (r#"{"rlimits":[{"type":"CORE","soft":1}]}"#, "c.json: /rlimits/0: missing field `hard`"),
+        (
+            r#"{"seccomp":{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["a"],"action":"SCMP_ACT_LOG",
+                "args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"},{"index":0,"value":-1,"op":"SCMP_CMP_EQ"}]}]}}"#,
+            "c.json: /seccomp/syscalls/0/args/1/value: invalid value: integer `-1`, expected u64",
+        ),
     ];
     for (text, wanted) in cases {
         check(text, Mode::Lenient, wanted);

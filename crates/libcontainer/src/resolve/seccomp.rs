@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use libcontainer_security::CapSet;
 use libcontainer_security::seccomp::notify::Knock;
-use libcontainer_security::seccomp::{Arch, Filter, Kernel, Options, Profile, compile, default_profile};
+use libcontainer_security::seccomp::{
+    Action, Arch, Filter, Kernel, Options, Profile, always, compile, default_profile,
+};
 
 use crate::config::Seccomp;
 use crate::error::{Error, ErrorKind, Result};
@@ -61,8 +63,20 @@ pub(super) fn listener(seccomp: &Seccomp, filter: Option<&Filter>) -> Result<Opt
 }
 
 fn compiled(profile: &Profile) -> Result<Filter> {
+    let native = native()?;
     // Its pointers begin with "seccomp/".
-    compile(profile, &Options::new(native()?)).map_err(|error| invalid(format!("/{error}")))
+    let filter = compile(profile, &Options::new(native)).map_err(|error| invalid(format!("/{error}")))?;
+    match always(filter.instructions(), native, "execve") {
+        Some(outcome) if is_the_end(outcome.action()) => Err(invalid(format!(
+            "/seccomp: execve always ends in {outcome}: no program can be run (allow execve)"
+        ))),
+        _ => Ok(filter),
+    }
+}
+
+/// What nobody outside can turn: a tracer can.
+fn is_the_end(action: Action) -> bool {
+    matches!(action, Action::KillProcess | Action::KillThread | Action::Trap | Action::Errno)
 }
 
 fn native() -> Result<Arch> {
@@ -78,7 +92,7 @@ fn invalid(text: String) -> Error {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "in a test a panic is a failure")]
 mod tests {
-    use libcontainer_security::seccomp::{Action, Rule};
+    use libcontainer_security::seccomp::Rule;
 
     use super::*;
 

@@ -113,6 +113,9 @@ impl Landlock {
             if !rule.path.is_absolute() {
                 all.push((key("path"), format!("{}: must be absolute", rule.path.display())));
             }
+            if rule.path.as_os_str().as_encoded_bytes().contains(&0) {
+                all.push((key("path"), "contains NUL".to_owned()));
+            }
             if rule.access.is_empty() {
                 all.push((key("access"), "empty: a rule that allows nothing".to_owned()));
             }

@@ -63,4 +63,4 @@ pub use instruction::Instruction;
 pub use interpret::{Data, ProgramError, Verdict, check, from_bytes, run};
 pub use options::Options;
 pub use profile::{Arg, Flag, Operator, Profile, Rule};
-pub use survey::{Survey, survey};
+pub use survey::{Survey, always, survey};

@@ -1,6 +1,6 @@
 //! `linux.seccomp` of OCI's runtime-spec 1.3, and what can be wrong with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -166,9 +166,8 @@ impl Profile {
             let reason = "SCMP_ACT_NOTIFY: the listener would have to answer the start itself; name the calls in rules";
             all.push(("/defaultAction".to_owned(), reason.to_owned()));
         }
-        if self.listener_path.as_ref().is_some_and(|path| !path.is_absolute()) {
-            all.push(("/listenerPath".to_owned(), "not an absolute path".to_owned()));
-        }
+        let socket = self.listener_path.as_deref().and_then(socket_problem);
+        all.extend(socket.map(|reason| ("/listenerPath".to_owned(), reason)));
         if self.listener_metadata.is_some() && self.listener_path.is_none() {
             all.push(("/listenerMetadata".to_owned(), "no listenerPath to send it to".to_owned()));
         }
@@ -177,6 +176,21 @@ impl Profile {
             all.extend(rule.problems().into_iter().map(place));
         }
         all
+    }
+}
+
+/// Why no socket can have that path.
+fn socket_problem(path: &Path) -> Option<String> {
+    // `sun_path` of unix(7), and its NUL.
+    const MOST: usize = 107;
+    let bytes = path.as_os_str().as_encoded_bytes();
+    if !path.is_absolute() {
+        Some("not an absolute path".to_owned())
+    } else if bytes.contains(&0) {
+        Some("contains NUL".to_owned())
+    } else {
+        (bytes.len() > MOST)
+            .then(|| format!("{} bytes: the path of a socket has at most {MOST}", bytes.len()))
     }
 }
 

@@ -41,6 +41,16 @@ pub fn survey(program: &[Instruction]) -> Result<Survey, ProgramError> {
     Ok(Survey { archs, others })
 }
 
+/// What happens to a call whatever its arguments; `None` if they are looked at, or that is no call of the architecture.
+#[must_use]
+pub fn always(program: &[Instruction], arch: Arch, name: &str) -> Option<Outcome> {
+    let fate = fate(program, arch.token(), arch.number(name)?);
+    match fate.outcomes.into_iter().collect::<Vec<_>>().as_slice() {
+        [Some(code)] => Some(Outcome::from_code(*code)),
+        _ => None,
+    }
+}
+
 /// What of a machine is known whatever the arguments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Known {
