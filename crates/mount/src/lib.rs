@@ -18,5 +18,5 @@ pub use device::{
     default_simple_devices, host_devices,
 };
 pub use mountinfo::{Entry, MountTable, ParseError, parse as parse_mountinfo};
-pub use options::{OptionError, Options, parse_options};
+pub use options::{OptionError, Options, known_options, parse_options};
 pub use validate::{Problem, id_map_problems};

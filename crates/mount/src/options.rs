@@ -104,6 +104,35 @@ const PROPAGATIONS: &[(&str, Propagation)] = &[
 const FLAGS: &[(&str, &str)] =
     &[("sync", "async"), ("dirsync", ""), ("lazytime", "nolazytime"), ("mand", "nomand")];
 
+/// Options that are no attribute, propagation or flag, and can be taken; [`Options::special`] knows them.
+const SPECIAL: [&str; 11] = [
+    "bind",
+    "rbind",
+    "defaults",
+    "silent",
+    "loud",
+    "noiversion",
+    "tmpcopyup",
+    "copy-symlink",
+    "src-nofollow",
+    "dest-nofollow",
+    "idmap",
+];
+
+/// Every option that has a meaning here, in alphabetical order; what else there is belongs to a filesystem.
+#[must_use]
+pub fn known_options() -> Vec<String> {
+    let recursive = |names: Vec<&str>| -> Vec<String> {
+        names.iter().flat_map(|name| [(*name).to_owned(), format!("r{name}")]).collect()
+    };
+    let mut all = recursive(ATTRIBUTES.iter().map(|(name, ..)| *name).collect());
+    all.extend(recursive(PROPAGATIONS.iter().map(|(name, _)| *name).collect()));
+    let flags = FLAGS.iter().flat_map(|(on, off)| [*on, *off]).filter(|name| !name.is_empty());
+    all.extend(flags.chain(SPECIAL).chain(["ridmap"]).map(str::to_owned));
+    all.sort();
+    all
+}
+
 /// Reads a list of options; of contradicting ones the last counts, as for mount(8).
 ///
 /// # Errors
@@ -249,6 +278,18 @@ mod tests {
         check("mode=755,size=1k,size=2k,acl", "0/0 0/0 None None mode=755 size=2k acl=-");
         check("sync,async,lazytime", "0/0 0/0 None None lazytime=-");
         check("defaults,nosymfollow", "200000/0 0/0 None None");
+    }
+
+    #[test]
+    fn all_options_that_are_known_can_be_taken() {
+        let all = known_options();
+        for option in &all {
+            let parsed = parse_options([option.as_str()], false).unwrap();
+            let flag = FLAGS.iter().any(|(on, _)| on == option);
+            assert_eq!(parsed.data.len(), usize::from(flag), "{option} is handed to the filesystem");
+        }
+        assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
+        assert!(all.len() > 60 && all.iter().any(|option| option == "rro"));
     }
 
     #[test]

@@ -3,13 +3,26 @@
 
 pub mod spec;
 
+mod back;
 mod convert;
+mod example;
+mod features;
+mod kinds;
 mod state;
 
+pub use back::from_config;
 pub use convert::{Converted, Options, ProcessParts, convert, process, resources};
+pub use example::{default_spec, rootless_spec};
+pub use features::{
+    CgroupFeatures, Enabled, Features, LinuxFeatures, MemoryPolicyFeatures, MountExtensions, SeccompFeatures,
+    features,
+};
 pub use libcontainer::Problem;
 pub use spec::{Error, Spec};
 pub use state::State;
 
 /// The version of the specification that this crate has.
 pub const VERSION: &str = "1.3.0";
+
+/// What annotations begin with that are properties of the scope under systemd.
+pub(crate) const PROPERTY: &str = "org.systemd.property.";

@@ -248,7 +248,7 @@ impl From<Rule> for Json {
     fn from(rule: Rule) -> Self {
         Self {
             allow: rule.allow,
-            kind: Some(rule.kind.letter().to_string()),
+            kind: Some(rule.kind.letter().to_string()).filter(|_| rule.kind != Kind::All),
             major: rule.major.map(i64::from),
             minor: rule.minor.map(i64::from),
             access: Some(rule.access.to_string()),

@@ -85,6 +85,14 @@ impl Cgroup {
         GroupPath::in_parent(&self.parent, name)
     }
 
+    /// Limits and device rules of both forms together, with the rules that are there if none are asked for.
+    ///
+    /// # Errors
+    /// What can't be done, with the name of its field.
+    pub fn resources(&self) -> libcontainer_cgroups::Result<Resources> {
+        self.limits(true)
+    }
+
     /// Both forms together. Without a device filter if `devices` is false and none is asked for.
     pub(crate) fn limits(&self, devices: bool) -> libcontainer_cgroups::Result<Resources> {
         let old = self.legacy();

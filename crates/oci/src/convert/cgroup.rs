@@ -7,9 +7,8 @@ use libcontainer::{Cgroup, Config};
 use super::devices;
 use super::found::{Found, of_group};
 use super::options::Options;
-use crate::spec::{Resources, Spec};
-
-const PROPERTY: &str = "org.systemd.property.";
+use crate::PROPERTY;
+use crate::spec::{Resources, Spec, escaped};
 
 pub(super) fn convert(spec: &Spec, options: &Options, config: &mut Config, found: &mut Found) {
     let Some(linux) = &spec.linux else { return };
@@ -33,7 +32,7 @@ pub(super) fn convert(spec: &Spec, options: &Options, config: &mut Config, found
     group.allow_all_devices = true;
     group.path = linux.cgroups_path.clone().into();
     if options.systemd_cgroup {
-        group.properties = properties(spec);
+        group.properties = properties(spec, found);
     }
     config.cgroups = Some(group);
 }
@@ -51,9 +50,52 @@ fn asks(resources: &Resources) -> bool {
     Resources { devices: Vec::new(), ..resources.clone() } != empty
 }
 
-/// Properties of the scope, by annotation, in the form of GVariant's texts.
-fn properties(spec: &Spec) -> BTreeMap<String, String> {
-    let named =
-        |(key, value): (&String, &String)| Some((key.strip_prefix(PROPERTY)?.to_owned(), value.clone()));
-    spec.annotations.iter().filter_map(named).collect()
+/// Properties of the scope, by annotation, in the form of GVariant's texts. A time in seconds is one in microseconds to systemd.
+fn properties(spec: &Spec, found: &mut Found) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (key, value) in &spec.annotations {
+        let Some(name) = key.strip_prefix(PROPERTY) else { continue };
+        let seconds = name.strip_suffix("Sec").filter(|name| !name.ends_with('U'));
+        match seconds.map(|name| (name, microseconds(value))) {
+            None => drop(all.insert(name.to_owned(), value.clone())),
+            Some((name, Some(time))) => drop(all.insert(format!("{name}USec"), format!("uint64 {time}"))),
+            Some((_, None)) => {
+                let text = format!("{value:?}: a number of seconds");
+                found.problem(&format!("/annotations/{}", escaped(key)), text);
+            }
+        }
+    }
+    all
+}
+
+/// Of a number with or without its type before it.
+fn microseconds(text: &str) -> Option<u64> {
+    let number = text.rsplit(' ').next().unwrap_or_default();
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    let digits = part.get(..part.len().min(6))?;
+    let part = format!("{digits:0<6}").parse::<u64>().ok()?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::microseconds;
+
+    #[test]
+    fn seconds_are_numbers_with_or_without_a_type() {
+        for (text, wanted) in [
+            ("5", Some(5_000_000)),
+            ("uint64 5", Some(5_000_000)),
+            ("double 1.25", Some(1_250_000)),
+            ("0.0000019", Some(1)),
+            ("'5'", None),
+            ("-1", None),
+            ("18446744073709551615", None),
+            ("1.x", None),
+            ("1.é", None),
+            ("", None),
+        ] {
+            assert_eq!(microseconds(text), wanted, "{text}");
+        }
+    }
 }

@@ -47,7 +47,7 @@ fn node(device: &Device, at: &str, found: &mut Found) -> Option<DeviceNode> {
         file_mode: mode,
         uid,
         gid,
-        ..DeviceNode::default()
+        cgroup_permissions: "rwm".to_owned(),
     })
 }
 

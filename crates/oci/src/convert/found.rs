@@ -1,7 +1,8 @@
 //! What is wrong with a config, and what is left out of it.
 
-use libcontainer::{Problem, cgroups};
+use libcontainer::{NamespaceKind, Problem, cgroups};
 
+use crate::kinds;
 use crate::spec::Spec;
 
 /// All that was found so far.
@@ -89,18 +90,6 @@ const KEYS: &[(&str, &str)] = &[
     ("start_container", "startContainer"),
 ];
 
-/// The words of the library's remedies, and those of the specification.
-const KINDS: &[(&str, &str)] = &[
-    ("NEWNS", "mount"),
-    ("NEWUTS", "uts"),
-    ("NEWIPC", "ipc"),
-    ("NEWUSER", "user"),
-    ("NEWPID", "pid"),
-    ("NEWNET", "network"),
-    ("NEWCGROUP", "cgroup"),
-    ("NEWTIME", "time"),
-];
-
 /// A problem of the library's config as one of the config that it was made of.
 pub(super) fn translated(problem: Problem, spec: &Spec) -> Problem {
     let Problem { pointer, message, remedy } = problem;
@@ -114,7 +103,10 @@ pub(super) fn translated(problem: Problem, spec: &Spec) -> Problem {
         _ => rest.split('/').map(|part| word(KEYS, part)).collect::<Vec<_>>().join("/"),
     };
     let spoken = |text: String| {
-        KINDS.iter().fold(text, |text, (own, kind)| text.replace(own, &format!("the namespace {kind:?}")))
+        let all = NamespaceKind::ALL.into_iter();
+        all.fold(text, |text, kind| {
+            text.replace(kind.key(), &format!("the namespace {:?}", kinds::word(kind)))
+        })
     };
     Problem { pointer: format!("{place}{rest}"), message: spoken(message), remedy: remedy.map(spoken) }
 }
@@ -129,7 +121,7 @@ fn word<'a>(table: &[(&str, &'a str)], part: &'a str) -> &'a str {
 
 /// Where the list of namespaces has the one with this key.
 fn namespace(key: &str, spec: &Spec) -> Option<String> {
-    let kind = word(KINDS, key);
+    let kind = kinds::word(NamespaceKind::from_key(key)?);
     let index = spec.linux.as_ref()?.namespaces.iter().position(|namespace| namespace.kind == kind)?;
     Some(format!("/{index}"))
 }

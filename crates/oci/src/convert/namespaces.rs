@@ -4,18 +4,8 @@ use libcontainer::mount::IdMapping;
 use libcontainer::{Config, Namespace, NamespaceKind, Network, TimeOffset};
 
 use super::found::Found;
+use crate::kinds;
 use crate::spec::{self, Linux, Spec};
-
-const KINDS: [(&str, NamespaceKind); 8] = [
-    ("pid", NamespaceKind::Pid),
-    ("network", NamespaceKind::Network),
-    ("mount", NamespaceKind::Mount),
-    ("ipc", NamespaceKind::Ipc),
-    ("uts", NamespaceKind::Uts),
-    ("user", NamespaceKind::User),
-    ("cgroup", NamespaceKind::Cgroup),
-    ("time", NamespaceKind::Time),
-];
 
 pub(super) fn convert(spec: &Spec, config: &mut Config, found: &mut Found) {
     let Some(linux) = &spec.linux else { return };
@@ -40,10 +30,10 @@ pub(super) fn convert(spec: &Spec, config: &mut Config, found: &mut Found) {
 }
 
 fn add(namespace: &spec::Namespace, at: &str, config: &mut Config, found: &mut Found) {
-    let Some((_, kind)) = KINDS.iter().find(|(name, _)| *name == namespace.kind) else {
+    let Some(kind) = kinds::kind(&namespace.kind) else {
         return found.problem(&format!("{at}/type"), format!("{:?}: unknown namespace", namespace.kind));
     };
-    if config.namespaces.contains(*kind) {
+    if config.namespaces.contains(kind) {
         return found.problem(at, format!("{:?}: given twice", namespace.kind));
     }
     let wanted = if namespace.path.as_os_str().is_empty() {
@@ -51,7 +41,7 @@ fn add(namespace: &spec::Namespace, at: &str, config: &mut Config, found: &mut F
     } else {
         Namespace::Join(namespace.path.clone())
     };
-    config.namespaces.set(*kind, wanted);
+    config.namespaces.set(kind, wanted);
 }
 
 /// Ids of a user namespace that is joined are its own.

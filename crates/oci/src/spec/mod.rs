@@ -5,7 +5,7 @@
 
 mod borrowed;
 mod linux;
-mod object;
+pub(crate) mod object;
 mod process;
 mod read;
 
@@ -17,9 +17,10 @@ pub use borrowed::{
     resources_from_json,
 };
 pub use linux::{Device, IdMapping, IntelRdt, Linux, Namespace, NetDevice, TimeOffset};
-use object::object;
+pub(crate) use object::object;
 pub use process::{Capabilities, ConsoleSize, Process, User};
 pub use read::Error;
+pub(crate) use read::escaped;
 
 object! {
     /// A container: `config.json`.

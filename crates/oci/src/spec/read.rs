@@ -145,7 +145,7 @@ fn pointer(text: &[u8]) -> String {
         rest = if *byte == b'"' { place.text(behind) } else { behind };
         place.step(*byte);
     }
-    place.levels.iter().map(|level| format!("/{}", level.name())).collect()
+    place.levels.iter().filter_map(Level::name).map(|name| format!("/{name}")).collect()
 }
 
 #[derive(Default)]
@@ -157,14 +157,15 @@ struct Place {
 
 enum Level {
     List(usize),
-    Object(String),
+    /// The key, once one was read.
+    Object(Option<String>),
 }
 
 impl Level {
-    fn name(&self) -> String {
+    fn name(&self) -> Option<String> {
         match self {
-            Self::List(index) => index.to_string(),
-            Self::Object(key) => escaped(key),
+            Self::List(index) => Some(index.to_string()),
+            Self::Object(key) => key.as_deref().map(escaped),
         }
     }
 }
@@ -172,7 +173,7 @@ impl Level {
 impl Place {
     fn step(&mut self, byte: u8) {
         match byte {
-            b'{' => self.levels.push(Level::Object(String::new())),
+            b'{' => self.levels.push(Level::Object(None)),
             b'[' => self.levels.push(Level::List(0)),
             b'}' | b']' => drop(self.levels.pop()),
             b',' => {
@@ -201,7 +202,7 @@ impl Place {
         if self.key {
             let name = String::from_utf8_lossy(text.get(..end).unwrap_or_default()).into_owned();
             if let Some(Level::Object(key)) = self.levels.last_mut() {
-                *key = name;
+                *key = Some(name);
             }
         }
         text.get(end + 1..).unwrap_or_default()

@@ -1,0 +1,61 @@
+//! `Config` → `config.json`: what has no place in the specification is named.
+
+mod left;
+mod linux;
+mod process;
+mod tree;
+
+use left::Left;
+use libcontainer::{Config, Hook, Problem};
+
+use crate::VERSION;
+use crate::spec::{self, Hooks, Linux, Root, Spec};
+
+/// The config as the specification has it, and what of it that has no place for, by pointers into `container.json`.
+#[must_use]
+pub fn from_config(config: &Config) -> (Spec, Vec<Problem>) {
+    let mut left = Left::default();
+    let mut linux = Linux::default();
+    linux::convert(config, &mut linux, &mut left);
+    let mounts = tree::convert(config, &mut linux, &mut left);
+    let mut annotations = config.labels.clone();
+    for (name, value) in config.cgroups.iter().flat_map(|group| &group.properties) {
+        annotations.insert(format!("{}{name}", crate::PROPERTY), value.clone());
+    }
+    let spec = Spec {
+        oci_version: VERSION.to_owned(),
+        process: Some(process::convert(config, &mut left)),
+        root: Some(Root {
+            path: config.rootfs.clone(),
+            readonly: config.mount_config.as_ref().is_some_and(|mounts| mounts.readonly_fs),
+        }),
+        hostname: config.hostname.clone(),
+        domainname: config.domainname.clone(),
+        mounts,
+        hooks: hooks(config),
+        annotations,
+        linux: Some(linux),
+        ..Spec::default()
+    };
+    (spec, left.0)
+}
+
+fn hooks(config: &Config) -> Option<Hooks> {
+    let one = |hook: &Hook| spec::Hook {
+        path: hook.path.clone(),
+        args: hook.args.clone(),
+        env: hook.env.clone(),
+        timeout: hook.timeout.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
+    };
+    let list = |hooks: &[Hook]| hooks.iter().map(one).collect();
+    let all = &config.hooks;
+    let hooks = Hooks {
+        prestart: list(&all.prestart),
+        create_runtime: list(&all.create_runtime),
+        create_container: list(&all.create_container),
+        start_container: list(&all.start_container),
+        poststart: list(&all.poststart),
+        poststop: list(&all.poststop),
+    };
+    Some(hooks).filter(|_| !all.is_empty())
+}
