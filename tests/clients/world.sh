@@ -1,0 +1,52 @@
+# A world of its own for a client of runtimes, to be sourced by its script: namespaces of mounts, network, processes, IPC and names, an own
+# sub-tree of control groups, /run, and what is written to /etc and /var. The whole state lies on a tmpfs and ends with the script, however that ends.
+# Nothing of the host is bound writable anywhere.
+
+# Where everything lies, inside.
+W=/run/clients
+
+# Starts the script anew, inside, with the runtime as its argument, and ends with its code. WORLD_LIMIT: seconds that it may take.
+enter_world() {
+    [ -z "${CLIENTS_WORLD:-}" ] || return 0
+    [ "$(id -u)" = 0 ] || { echo "$0: only root can make namespaces of all kinds here" >&2; exit 2; }
+    [ $# = 1 ] && [ -x "$1" ] || { echo "usage: $0 RUNTIME (a program)" >&2; exit 2; }
+    export CLIENTS_WORLD=clients-$$
+    local code=0
+    make_groups || exit 2
+    trap remove_groups EXIT
+    timeout -s KILL "${WORLD_LIMIT:-900}" unshare --mount --net --ipc --uts --pid --fork --kill-child --propagation private \
+        bash -c 'mount -t proc proc /proc && exec bash "$@"' - "$HERE/inside.sh" "$HERE/${0##*/}" "$(realpath "$1")" || code=$?
+    [ $code != 137 ] || echo "FAILED to end within ${WORLD_LIMIT:-900} s"
+    exit $code
+}
+
+# The mounted hierarchies: all of version 1, or version 2 if there are none.
+hierarchies() {
+    findmnt -rn -t cgroup -o TARGET || findmnt -rn -t cgroup2 -o TARGET
+}
+
+make_groups() {
+    local top name
+    for top in $(hierarchies); do
+        mkdir "$top/$CLIENTS_WORLD" || return 1
+        # A cpuset of version 1 is empty at first, and nobody can enter it.
+        for name in cpuset.cpus cpuset.mems; do
+            if [ -e "$top/$name" ] && [ ! -e "$top/cgroup.controllers" ]; then
+                cat "$top/$name" >"$top/$CLIENTS_WORLD/$name"
+            fi
+        done
+    done
+}
+
+# The kernel needs a moment until the last process is gone.
+remove_groups() {
+    local top try
+    for try in 1 2 3 4 5 6 7 8 9 10; do
+        for top in $(hierarchies); do
+            find "$top/$CLIENTS_WORLD" -depth -type d -exec rmdir {} + 2>/dev/null
+        done
+        [ -n "$(for top in $(hierarchies); do ls -d "$top/$CLIENTS_WORLD" 2>/dev/null; done)" ] || return 0
+        sleep 0.5
+    done
+    echo "FAILED to remove control groups $CLIENTS_WORLD"
+}
