@@ -6,6 +6,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/report.sh"
 . "$HERE/images.sh"
 enter_world "$@"
+SUBJECT="podman ${1##*/}"
 for part in setup run exec life confine limits share pods userns rootless checkpoint; do
     . "$HERE/podman/$part.sh"
 done
@@ -13,4 +14,4 @@ done
 set_up "$1" || { echo "FAILED to set up"; exit 1; }
 run_cases "${RUN[@]}" "${EXEC[@]}" "${LIFE[@]}" "${CONFINE[@]}" "${LIMITS[@]}" "${SHARE[@]}" "${PODS[@]}" "${USERNS[@]}" "${CHECKPOINT[@]}" \
     "${ROOTLESS[@]}" nothing_is_left
-report "podman ${1##*/}"
+report

@@ -5,6 +5,7 @@
 mod bench;
 mod ci;
 mod circles;
+mod clients;
 mod escapes;
 mod faults;
 mod profiles;
@@ -24,6 +25,8 @@ const USAGE: &str = "cargo xtask COMMAND
   test [FILTER]   set up what the tests need, run them all, count skips
   test --vm [FILTER | --all] [--kernel 6.1|newest|5.10|all] [--cg v2|v1|hybrid|systemd] [--keep]
                   run them in machines with stock kernels, under QEMU
+  test --clients [podman] [buildah] [containerd] [docker] [--runtime nsinit,crun,runc]
+                  real clients of runtimes, with each of these; docs/clients.md
   tidy [--circles]
                   check the invariants of ARCHITECTURE.md; or only show all circles of imports
   ci              fmt, clippy, docs, tidy, each crate alone, test, bench --short, test --vm
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
     let (command, rest) = args.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
     let result = match command {
         "test" if rest.iter().any(|arg| arg == "--vm") => vm::run(rest),
+        "test" if rest.iter().any(|arg| arg == "--clients") => clients::run(rest),
         "test" => {
             profiles::fetch();
             test::run(rest)

@@ -110,7 +110,7 @@ detached_wait_inspect() {
 }
 
 attach() {
-    p run -d -i --name attach box sh -c 'read line; echo "got $line"; exit 3' >/dev/null
+    p run -d -i --name attach box sh -c 'read line; echo "got $line"; sleep 0.5; exit 3' >/dev/null
     has "$(echo word | code 3 p attach attach)" 'got word'
     gone attach
 }

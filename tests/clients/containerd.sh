@@ -1,0 +1,333 @@
+#!/usr/bin/env bash
+# containerd with its shim for runc, and ctr: containerd.sh RUNTIME. As root; CLIENTS_ONLY="NAME…" chooses cases.
+set -u
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+. "$HERE/world.sh"
+. "$HERE/report.sh"
+. "$HERE/images.sh"
+enter_world "$@"
+SUBJECT="containerd ${1##*/}"
+
+CASES=(runs codes output input large_output arguments environment workdir terminal user read_only binds tmpfs_mount net_host namespaces privileged
+    capabilities seccomp_default no_new_privileges devices memory_limit cpu_limits group_by_path rootfs_directory missing_program not_executable
+    missing_source detached kills tasks_delete_force execs exec_terminal exec_missing exec_detached exec_killed pauses lists_processes measures metrics_of_ended updates_pid_file
+    parallel user_namespace namespace_by_path annotations checkpoints own_spec)
+
+set_up() {
+    RUNTIME=$W/bin/${1##*/}
+    cp -L "$1" "$RUNTIME" && chmod 755 "$RUNTIME" && make_rootfs && make_archive docker.io/library/box:latest && configure || return 1
+    # With a user namespace ctr forgets what --runc-binary says, and the shim looks for the name.
+    [ -e "$W/bin/runc" ] || ln -s "$RUNTIME" "$W/bin/runc" || return 1
+    PATH=$W/bin:$PATH containerd -c "$W/containerd.toml" >"$W/containerd.log" 2>&1 &
+    DAEMON=$!
+    export CONTAINERD_ADDRESS=/run/containerd.sock CONTAINERD_SNAPSHOTTER=overlayfs
+    soon ctr version && c image import "$W/image.tar" >/dev/null
+}
+
+configure() {
+    cat >"$W/containerd.toml" <<END
+version = 2
+root = "$W/containerd"
+state = "/run/containerd"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs"]
+[grpc]
+address = "/run/containerd.sock"
+END
+}
+
+c() { timeout -k 5 "${CALL_LIMIT:-60}" ctr "$@"; }
+
+BOX=docker.io/library/box:latest
+NUMBER=0
+
+# A run to its end: options, then -- and the words of the program.
+run() {
+    local options=()
+    while [ "$1" != -- ]; do options+=("$1"); shift; done
+    shift
+    c run --rm --runc-binary "$RUNTIME" "${options[@]}" $BOX "run-$BASHPID-$RANDOM" "$@"
+}
+
+# One that runs on, named $1.
+sleeper() {
+    local name=$1
+    shift
+    c run -d --null-io --runc-binary "$RUNTIME" "$@" $BOX "$name" sh -c 'trap "exit 7" TERM; while :; do sleep 0.1; done'
+}
+
+gone() {
+    c task kill -s 9 "$1" >/dev/null 2>&1 || true
+    soon c task rm "$1" || true
+    c container rm "$1" >/dev/null
+}
+
+status() { c task ls | awk -v name="$1" '$1 == name { print $3 }'; }
+
+pid_of() { c task ls | awk -v name="$1" '$1 == name { print $2 }'; }
+
+runs() { is "$(run -- echo yes)" yes; }
+
+codes() {
+    code 1 run -- false
+    code 42 run -- sh -c 'exit 42'
+}
+
+output() {
+    is "$(run -- sh -c 'echo out; echo err >&2' 2>/dev/null)" out
+    is "$(run -- sh -c 'echo out; echo err >&2' 2>&1 >/dev/null)" err
+}
+
+# Not to the end of the input, which ctr does not always pass on.
+input() { is "$(echo in | run -- head -n 1)" in; }
+
+large_output() { is "$(run -- head -c 3000000 /dev/zero | wc -c)" 3000000; }
+
+arguments() { is "$(run -- printf '%s|' 'a b' '' '$X')" 'a b||$X|'; }
+
+environment() { is "$(run --env A='two words' -- sh -c 'echo "$A"')" 'two words'; }
+
+workdir() { is "$(run --cwd /tmp -- pwd)" /tmp; }
+
+terminal() { has "$(script -qec "timeout 30 ctr run --rm -t --runc-binary $RUNTIME $BOX term sh -c 'tty; sleep 0.3'" /dev/null)" /dev/pts/0; }
+
+# By its spec, since ctr has no option for it.
+user() {
+    spec '.process.user = {uid: 77, gid: 88, additionalGids: [5, 6]} | .process.args = ["id"]'
+    is "$(by_spec)" 'uid=77 gid=88 groups=5,6'
+}
+
+# Writes the spec that ctr makes by itself, changed by a filter of jq.
+spec() {
+    c container create --runc-binary "$RUNTIME" $BOX spec true 2>/dev/null || c container create $BOX spec true
+    c container info spec | jq ".Spec | $1 | .root.path = \"$W/rootfs\"" >"$W/spec.json"
+    c container rm spec
+}
+
+by_spec() { c run --rm --runc-binary "$RUNTIME" --config "$W/spec.json" "spec-$BASHPID-$RANDOM"; }
+
+own_spec() {
+    spec '.process.args = ["sh", "-c", "hostname; ulimit -n; cat /proc/self/oom_score_adj"] | .hostname = "inside" | .process.oomScoreAdj = 111
+        | .process.rlimits = [{type: "RLIMIT_NOFILE", soft: 99, hard: 99}]'
+    is "$(by_spec)" $'inside\n99\n111'
+}
+
+read_only() { code 1 run --read-only -- touch /file; }
+
+binds() {
+    mkdir -p "$W/bound" && echo host >"$W/bound/file"
+    is "$(run --mount "type=bind,src=$W/bound,dst=/bound,options=rbind:ro" -- cat /bound/file)" host
+    code 1 run --mount "type=bind,src=$W/bound,dst=/bound,options=rbind:ro" -- touch /bound/x
+    run --mount "type=bind,src=$W/bound,dst=/bound,options=rbind:rw" -- touch /bound/y
+    [ -e "$W/bound/y" ]
+}
+
+tmpfs_mount() { has "$(run --mount type=tmpfs,src=tmpfs,dst=/t,options=size=64k -- grep ' /t ' /proc/mounts)" size=64k; }
+
+net_host() { is "$(run --net-host -- readlink /proc/self/ns/net)" "$(readlink /proc/self/ns/net)"; }
+
+namespaces() {
+    local kind
+    for kind in mnt pid ipc uts net; do
+        [ "$(run -- readlink "/proc/self/ns/$kind")" != "$(readlink "/proc/self/ns/$kind")" ]
+    done
+}
+
+namespace_by_path() {
+    ip netns add given
+    is "$(run --with-ns network:/run/netns/given -- readlink /proc/self/ns/net)" "$(ip netns exec given readlink /proc/self/ns/net)"
+    ip netns del given
+}
+
+privileged() { is "$(run --privileged -- grep CapEff /proc/self/status | cut -f 2)" "$(grep CapEff /proc/self/status | cut -f 2)"; }
+
+capabilities() {
+    code 1 run --cap-drop CAP_CHOWN -- chown 5 /tmp
+    code 0 run --cap-add CAP_SYS_ADMIN -- mount -t tmpfs tmpfs /tmp
+}
+
+seccomp_default() {
+    is "$(run --seccomp -- grep ^Seccomp: /proc/self/status | cut -f 2)" 2
+    is "$(run -- grep ^Seccomp: /proc/self/status | cut -f 2)" 0
+}
+
+no_new_privileges() {
+    is "$(run -- grep NoNewPrivs /proc/self/status | cut -f 2)" 1
+    is "$(run --allow-new-privs -- grep NoNewPrivs /proc/self/status | cut -f 2)" 0
+}
+
+devices() {
+    has "$(run --device /dev/fuse -- ls -l /dev/fuse)" '10, 229'
+    code 1 run -- sh -c 'mknod /tmp/k c 1 11; head -c 1 /tmp/k'
+}
+
+# The file of a control group, by its names in the two versions.
+limit() {
+    local pid group
+    pid=$(pid_of "$3")
+    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+        cat "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")/$2"
+    else
+        group=$(sed -n "s/^[0-9]*:[a-z,]*\b${1%%.*}\b[a-z,]*://p" "/proc/$pid/cgroup")
+        cat "/sys/fs/cgroup/${1%%.*}$group/$1"
+    fi
+}
+
+memory_limit() {
+    sleeper limited --memory-limit 50331648
+    is "$(limit memory.limit_in_bytes memory.max limited)" 50331648
+    gone limited
+}
+
+cpu_limits() {
+    sleeper limited --cpu-quota 30000 --cpu-period 100000
+    has "$(limit cpu.cfs_quota_us cpu.max limited)" 30000
+    gone limited
+}
+
+group_by_path() {
+    sleeper grouped --cgroup /own/group
+    has "$(cat "/proc/$(pid_of grouped)/cgroup")" :/own/group
+    gone grouped
+}
+
+rootfs_directory() { is "$(c run --rm --runc-binary "$RUNTIME" --rootfs "$W/rootfs" fromdir /bin/echo yes)" yes; }
+
+# What can't be started leaves the name free.
+refused() {
+    local got=0 out
+    out=$(c run --rm --runc-binary "$RUNTIME" $BOX refused "$1" 2>&1) || got=$?
+    [ $got != 0 ]
+    has "$out" "$1"
+    c container rm refused 2>/dev/null || true
+    is "$(c run --rm --runc-binary "$RUNTIME" $BOX refused echo again)" again
+}
+
+missing_program() { refused /no/such/program; }
+
+not_executable() { refused /etc/text; }
+
+missing_source() {
+    local got=0 out
+    out=$(c run --rm --runc-binary "$RUNTIME" --mount type=bind,src=/no/such/source,dst=/x,options=rbind $BOX refused true 2>&1) || got=$?
+    [ $got != 0 ]
+    has "$out" /no/such/source
+    c container rm refused 2>/dev/null || true
+}
+
+detached() {
+    sleeper detached
+    is "$(status detached)" RUNNING
+    gone detached
+}
+
+kills() {
+    sleeper killed
+    sleep 0.3
+    c task kill -s TERM killed
+    soon bash -c 'ctr task ls | grep "killed .*STOPPED"'
+    has "$(c task rm killed 2>&1; echo "code $?")" 'code'
+    c container rm killed
+}
+
+tasks_delete_force() {
+    sleeper forced
+    c task rm -f forced >/dev/null 2>&1 || true
+    is "$(status forced)" ''
+    c container rm forced
+}
+
+execs() {
+    sleeper execed
+    is "$(c task exec --exec-id e1 execed echo inside)" inside
+    code 44 c task exec --exec-id e2 execed sh -c 'exit 44'
+    is "$( (echo in; sleep 0.5) | c task exec --exec-id e3 execed head -n 1)" in
+    is "$(c task exec --exec-id e4 --cwd /tmp execed pwd)" /tmp
+    is "$(c task exec --exec-id e5 --user 55:66 execed id -u)" 55
+    is "$(c task exec --exec-id e6 execed cat /proc/self/cgroup)" "$(c task exec --exec-id e7 execed cat /proc/1/cgroup)"
+}
+
+exec_terminal() { has "$(script -qec "timeout 30 ctr task exec -t --exec-id t1 execed sh -c 'tty; sleep 0.3'" /dev/null)" /dev/pts/; }
+
+exec_missing() {
+    local got=0 out
+    out=$(c task exec --exec-id m1 execed /no/such/program 2>&1) || got=$?
+    [ $got != 0 ]
+    has "$out" /no/such/program
+}
+
+exec_detached() {
+    c task exec -d --exec-id d1 execed sh -c 'echo x >/tmp/detached'
+    soon c task exec --exec-id d2 execed test -s /tmp/detached || soon ctr task exec --exec-id d3 execed test -s /tmp/detached
+}
+
+exec_killed() {
+    c task exec -d --exec-id k1 execed sleep 66
+    has "$(c task ps execed)" k1
+    c task kill -s KILL --exec-id k1 execed
+    soon bash -c '! ctr task ps execed | grep k1'
+}
+
+pauses() {
+    c task pause execed
+    is "$(status execed)" PAUSED
+    c task resume execed
+    is "$(status execed)" RUNNING
+}
+
+lists_processes() { has "$(c task ps execed)" "$(pid_of execed)"; }
+
+measures() {
+    has "$(c task metrics execed)" memory
+    gone execed
+}
+
+metrics_of_ended() {
+    local got=0
+    c task metrics no-such-task || got=$?
+    [ $got != 0 ]
+}
+
+updates_pid_file() {
+    sleeper pidded --pid-file "$W/pidded"
+    is "$(cat "$W/pidded")" "$(pid_of pidded)"
+    gone pidded
+}
+
+parallel() {
+    local n pids=() bad=0
+    for n in $(seq 10); do
+        c run --rm --runc-binary "$RUNTIME" $BOX "parallel-$n" sh -c "exit $n" & pids+=($!)
+    done
+    for n in $(seq 10); do
+        wait "${pids[n - 1]}" || [ $? = "$n" ] || { echo "run $n"; bad=1; }
+    done
+    is $bad 0
+}
+
+user_namespace() {
+    is "$(run --uidmap 0:300000:65536 --gidmap 0:300000:65536 -- sh -c 'cat /proc/self/uid_map' | xargs)" '0 300000 65536'
+}
+
+annotations() { is "$(run --annotation org.example.key=value -- echo yes)" yes; }
+
+checkpoints() {
+    criu check >/dev/null 2>&1 || skip "criu check: $(criu check 2>&1 | grep -i error | head -n 1)"
+    sleeper saved
+    mkdir -p "$W/images"
+    c task checkpoint --image-path "$W/images" --exit saved
+    [ -n "$(ls "$W/images")" ]
+    gone saved
+}
+
+nothing_is_left() {
+    is "$(c task ls -q)" ''
+    is "$(c container ls -q)" ''
+    is "$(find /run/containerd/runc /run/containerd/io.containerd.runtime.v2.task -mindepth 2 2>/dev/null | head -n 5)" ''
+    is "$(find /sys/fs/cgroup/ -mindepth 3 -type d -path '*/default/*' | head -n 5)" ''
+}
+
+set_up "$1" || { echo "FAILED to set up"; tail -n 5 "$W/containerd.log"; exit 1; }
+run_cases "${CASES[@]}" nothing_is_left
+kill "$DAEMON"
+wait "$DAEMON"
+report
