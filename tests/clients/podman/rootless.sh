@@ -5,12 +5,12 @@ ROOTLESS=(rootless_user rootless_run rootless_codes rootless_exec rootless_keep_
 
 rootless_user() {
     # podman remembers a pause process and drops it with its own namespace.
-    echo 'client:x:2345:2345::/run/clients/home/user:/bin/bash' >>/etc/passwd
+    echo 'client:x:2345:2345::/run/clients/home/client:/bin/bash' >>/etc/passwd
     echo 'client:x:2345:' >>/etc/group
     echo 'client:500000:65536' >>/etc/subuid
     echo 'client:500000:65536' >>/etc/subgid
-    mkdir -p "$W/home/user" /run/user/2345
-    chown 2345:2345 "$W/home/user" /run/user/2345
+    mkdir -p "$W/home/client" /run/user/2345
+    chown 2345:2345 "$W/home/client" /run/user/2345
     chmod 700 /run/user/2345
     chmod 644 "$W/rootfs.tar"
     u import -q -c 'CMD ["/bin/sh"]' -c 'ENV PATH=/bin' "$W/rootfs.tar" localhost/box >/dev/null
@@ -18,7 +18,7 @@ rootless_user() {
 
 # podman as that user.
 u() {
-    timeout -k 5 "${CALL_LIMIT:-60}" setpriv --reuid 2345 --regid 2345 --clear-groups env -i "PATH=$PATH" LANG=C HOME="$W/home/user" \
+    timeout -k 5 "${CALL_LIMIT:-60}" setpriv --reuid 2345 --regid 2345 --clear-groups env -i "PATH=$PATH" LANG=C HOME="$W/home/client" \
         XDG_RUNTIME_DIR=/run/user/2345 USER=client TMPDIR="$W/tmp" podman "$@"
 }
 

@@ -32,7 +32,7 @@ END
 driver = "overlay"
 graphroot = "$W/storage"
 runroot = "/run/containers/storage"
-rootless_storage_path = "$W/home/user/storage"
+rootless_storage_path = "$W/home/client/storage"
 END
 }
 
