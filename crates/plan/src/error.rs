@@ -160,6 +160,8 @@ pub enum Cause {
     Signal(i32),
     /// The init left with this code before it came to the end, or wrote nonsense to the board.
     Left(i32),
+    /// The init has ended, and how can't be found out.
+    Unknown(io::Error),
     /// The init made no progress for so long.
     Timeout(Duration),
 }
@@ -188,6 +190,10 @@ impl fmt::Display for Cause {
                 Some(errno) => write!(f, "the init could not begin: {}", crate::errno::text(errno)),
                 None => write!(f, "the init left with code {code}"),
             },
+            Self::Unknown(error) => {
+                f.write_str("how the init ended is not known: ")?;
+                crate::errno::describe(f, error)
+            }
             Self::Timeout(time) => write!(f, "no progress for {} s", time.as_secs()),
         }
     }

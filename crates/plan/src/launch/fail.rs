@@ -1,8 +1,10 @@
 //! A launch that failed: the step to name, and the way back.
 
 use std::io;
-use std::time::Duration;
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::sys::wait::WaitStatus;
 
 use super::run::{Failure, Run};
@@ -14,6 +16,24 @@ use crate::undo::Undone;
 
 /// How long an init that is on its way out may take.
 const MOMENT: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_micros(200);
+
+/// The status of a child that ends within `limit`, left for the real wait.
+fn status(pidfd: &OwnedFd, limit: Duration) -> io::Result<WaitStatus> {
+    raw::wait_dead(pidfd, limit);
+    told(&mut || raw::peek(pidfd))
+}
+
+/// RACE: who traces the init hears of its end first, and until then its parent is told of none.
+fn told(peek: &mut dyn FnMut() -> io::Result<WaitStatus>) -> io::Result<WaitStatus> {
+    let end = Instant::now() + MOMENT;
+    loop {
+        match peek()? {
+            WaitStatus::StillAlive if Instant::now() < end => crate::rest::rest(PAUSE),
+            status => return Ok(status),
+        }
+    }
+}
 
 impl Run {
     /// What the board says; an empty one before there is a board.
@@ -37,13 +57,13 @@ impl Run {
         let status = self.state.context.pidfd.as_ref().map(|pidfd| {
             // The socket closes a moment before the process is a zombie, so it is mostly gone: what remains to be told is its status.
             let _ = raw::signal_pidfd(pidfd, libc::SIGKILL);
-            raw::wait_dead(pidfd, self.launch.limit);
-            raw::peek(pidfd)
+            status(pidfd, self.launch.limit)
         });
-        match status {
-            Some(Ok(WaitStatus::Signaled(_, signal, _))) => Cause::Signal(signal as i32),
-            Some(Ok(WaitStatus::Exited(_, code))) => Cause::Left(code),
-            _ => Cause::Left(-1),
+        match status.unwrap_or_else(|| Err(Errno::ESRCH.into())) {
+            Ok(WaitStatus::Signaled(_, signal, _)) => Cause::Signal(signal as i32),
+            Ok(WaitStatus::Exited(_, code)) => Cause::Left(code),
+            Ok(_) => Cause::Unknown(Errno::ETIMEDOUT.into()),
+            Err(error) => Cause::Unknown(error),
         }
     }
 
@@ -66,9 +86,7 @@ impl Run {
     /// Whether the init, which had not begun, has left by itself; what can't be known is not told.
     fn has_ended(&self) -> bool {
         // RACE: its files in /proc go a moment before it is known to have ended.
-        self.state.context.pidfd.iter().for_each(|pidfd| raw::wait_dead(pidfd, MOMENT));
-        let status = self.state.context.pidfd.as_ref().map(raw::peek);
-        match status {
+        match self.state.context.pidfd.as_ref().map(|pidfd| status(pidfd, MOMENT)) {
             // With 0 leaves one that has respawned.
             Some(Ok(WaitStatus::Exited(_, code))) => code != 0,
             Some(Ok(WaitStatus::Signaled(..))) => true,
@@ -104,5 +122,27 @@ impl Run {
         let killed = self.state.context.pidfd.take().map_or(Ok(()), left::end);
         let errors = killed.err().map(|error| ("kill the init".to_owned(), error));
         self.state.undo.run(errors.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in a test a panic is a failure")]
+mod tests {
+    use nix::unistd::Pid;
+
+    use super::*;
+
+    #[test]
+    fn an_end_that_somebody_else_hears_of_first_is_waited_for() {
+        let mut answers =
+            vec![WaitStatus::Exited(Pid::from_raw(1), 7), WaitStatus::StillAlive, WaitStatus::StillAlive];
+        let status = told(&mut || Ok(answers.pop().unwrap_or(WaitStatus::StillAlive))).unwrap();
+        assert_eq!(status, WaitStatus::Exited(Pid::from_raw(1), 7));
+        assert_eq!(told(&mut || Ok(WaitStatus::StillAlive)).unwrap(), WaitStatus::StillAlive);
+        let error = told(&mut || Err(Errno::ECHILD.into())).unwrap_err();
+        assert_eq!(
+            Cause::Unknown(error).to_string(),
+            "how the init ended is not known: ECHILD: No child processes"
+        );
     }
 }
