@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{self, Expected, Host, Made, Own, Prepared};
-use crate::process::{Process, ProcessConfig};
+use crate::process::{Process, ProcessConfig, reap_ended};
 use crate::record::Store;
 use crate::setup::StartSetup;
 use crate::template::Template;
@@ -192,7 +192,10 @@ impl Factory {
     /// stays then, and another call ends what is left.
     pub fn destroy(&self, path: impl AsRef<Path>) -> Result<()> {
         let store = match Store::open(path.as_ref()) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                reap_ended();
+                return Ok(());
+            }
             store => store?,
         };
         let id = path.as_ref().file_name().unwrap_or_default().to_string_lossy();
