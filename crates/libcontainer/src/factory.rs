@@ -1,5 +1,6 @@
 //! Making containers, and finding those that exist.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -130,6 +131,19 @@ impl Factory {
         self.program(path.as_ref(), config, process, StartSetup::Run)
     }
 
+    /// As [`Factory::run`]; who has the other end of `agent` gets the listener of the filter.
+    pub(crate) fn run_heard(
+        &self,
+        path: &Path,
+        config: &Config,
+        process: ProcessConfig,
+        agent: OwnedFd,
+    ) -> Result<(Container, Process)> {
+        let prepared = Prepared::new(&self.host, config)?;
+        let own = Own::new(&prepared, path).heard_by(agent);
+        self.made(lifecycle::create(&prepared, &own, Some(process), StartSetup::Run)?)
+    }
+
     /// By a template that is used once.
     fn make(
         &self,
@@ -149,7 +163,11 @@ impl Factory {
         process: ProcessConfig,
         start: StartSetup,
     ) -> Result<(Container, Process)> {
-        let Made { store, state, process, .. } = self.make(path, config, Some(process), start)?;
+        self.made(self.make(path, config, Some(process), start)?)
+    }
+
+    fn made(&self, made: Made) -> Result<(Container, Process)> {
+        let Made { store, state, process, .. } = made;
         let lost = || Error::new(ErrorKind::WrongState, "the first process is gone");
         let process = process.ok_or_else(lost)?;
         Ok((Container::new(store, state, self.host.clone()), process))

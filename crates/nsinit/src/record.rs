@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use libcontainer::observe::{self, Draft, Tried};
 use libcontainer::security::observe::Observation;
 use libcontainer::{Config, ErrorKind, ExitStatus, Factory, ProcessConfig};
+use nix::errno::Errno;
 
 use crate::failure::{Failure, Named, Outcome, both};
 use crate::output::say;
@@ -87,7 +88,7 @@ impl Recording {
         ProcessConfig::new(self.command.clone())
     }
 
-    /// Whether it ends in the same way under a draft. One that can't be started does not.
+    /// Whether it ends in the same way under a draft. A program that may not be started does not; what else keeps it from that says nothing of the draft.
     fn same(
         &self,
         factory: &Factory,
@@ -97,7 +98,7 @@ impl Recording {
     ) -> libcontainer::Result<bool> {
         match self.under(factory, draft, self.process(), limit) {
             Ok(found) => Ok(found == *wanted),
-            Err(error) if error.kind() == ErrorKind::StartFailed => Ok(false),
+            Err(error) if is_denied(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -133,6 +134,12 @@ impl Recording {
     }
 }
 
+/// Whether what confines the program does not let it start: from dropped privileges on, so with these errors only.
+fn is_denied(error: &libcontainer::Error) -> bool {
+    const DENIED: [i32; 2] = [Errno::EACCES as i32, Errno::EPERM as i32];
+    error.kind() == ErrorKind::StartFailed && error.errno().is_some_and(|errno| DENIED.contains(&errno))
+}
+
 fn tell(seen: &Observation, ended: &End) -> Result<(), Failure> {
     say!(
         "observed: the command {}; {} calls of {} kinds, {} paths, {} ports",
@@ -145,8 +152,13 @@ fn tell(seen: &Observation, ended: &End) -> Result<(), Failure> {
     if !seen.unknown.is_empty() {
         note(format_args!("{} kinds of calls have no name here, and failed with ENOSYS", seen.unknown.len()));
     }
-    if seen.unread > 0 {
-        note(format_args!("{} arguments could not be read: what they named is missing", seen.unread));
+    if seen.unread > 0 || !seen.refused.is_empty() {
+        let why: Vec<_> = seen.refused.iter().map(|errno| libcontainer::plan::errno_text(*errno)).collect();
+        note(format_args!(
+            "{} arguments could not be read ({}): what they named is missing",
+            seen.unread,
+            why.join("; ")
+        ));
     }
     Ok(())
 }

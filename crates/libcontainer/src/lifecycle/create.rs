@@ -44,7 +44,9 @@ pub(crate) fn create(
     let terminal = process.as_ref().is_some_and(|process| process.terminal);
     let part = prepared.part(terminal, planned.as_ref().map(Planned::setup))?;
     let instance = prepared.instance(&part, own, process.as_ref(), start)?;
-    listen::check(&instance.process)?;
+    if own.agent.is_none() {
+        listen::check(&instance.process)?;
+    }
     let (draft, network) = draft(&part, own)?;
     let (opened, preserved) =
         process.map_or_else(|| Ok(Default::default()), ProcessConfig::open).map_err(failed)?;

@@ -1,12 +1,15 @@
 //! The listener of a filter that notifies: taken from the init right before its exec, and given to the profile's agent.
 
 use std::io;
-use std::os::fd::{AsFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use libcontainer_plan::{HostStep, signal_pidfd, wait_readable};
-use libcontainer_security::seccomp::notify::{ContainerState, Handover, ProcessState, first_free, hand_over};
+use libcontainer_security::seccomp::notify::{
+    Agent, ContainerState, Handover, ProcessState, first_free, hand_over,
+};
 
 use super::prepared::Own;
 use crate::config::Seccomp;
@@ -24,12 +27,14 @@ pub(super) struct Of<'a> {
     pub(super) dir: &'a Path,
     /// The first process; 0 if that is the one.
     pub(super) first: i32,
+    /// Who gets the listener, if not who is at the socket of the profile.
+    pub(super) agent: Option<Arc<OwnedFd>>,
 }
 
 impl<'a> Of<'a> {
     /// A container that is being made.
     pub(super) fn new(own: &'a Own) -> Self {
-        Self { id: &own.id, dir: &own.path, first: 0 }
+        Self { id: &own.id, dir: &own.path, first: 0, agent: own.agent.clone() }
     }
 }
 
@@ -40,11 +45,16 @@ pub(super) fn step(process: &ProcessSetup, of: &Of<'_>) -> Option<HostStep> {
     let state = container(of, if of.first == 0 { "creating" } else { "running" });
     // Its socket to the host has the number behind those.
     let least = RawFd::try_from(3 + process.preserved).unwrap_or(RawFd::MAX);
-    let text = format!("give the seccomp listener to {}", path.display());
+    let own = of.agent.clone();
+    let text = match own {
+        Some(_) => "give the seccomp listener to the observer".to_owned(),
+        None => format!("give the seccomp listener to {}", path.display()),
+    };
     Some(HostStep::new(text, "", move |context| {
         let pid = context.pid()?;
         let text = message(pid.as_raw(), metadata, state)?;
-        let handover = Handover { path: &path, text: &text, knock: Some(&knock), least, limit: LIMIT };
+        let agent = own.as_ref().map_or(Agent::Socket(&path), |own| Agent::Connected(own.as_fd()));
+        let handover = Handover { agent, text: &text, knock: Some(&knock), least, limit: LIMIT };
         hand_over(pid, context.pidfd()?, &handover)?;
         Ok(None)
     }))
@@ -94,7 +104,7 @@ impl<'a> Waiting<'a> {
         let Some(path) = profile.listener_path.as_deref().filter(|_| profile.notifies()) else {
             return Ok(None);
         };
-        let of = Of { id: &state.id, dir, first: 0 };
+        let of = Of { id: &state.id, dir, first: 0, agent: None };
         let text = message(init.pid.as_raw(), profile.listener_metadata.clone(), container(&of, "created"))?;
         Ok(Some(Self { path, text, least: first_free(init.pid)? }))
     }
@@ -102,8 +112,13 @@ impl<'a> Waiting<'a> {
     /// Gives the listener away once the init was let go; kills the init if that fails. Its random bits are in no record, and are not needed: it is the only process
     /// of its filter.
     pub(super) fn hand_over(&self, init: &Init) -> io::Result<()> {
-        let handover =
-            Handover { path: self.path, text: &self.text, knock: None, least: self.least, limit: LIMIT };
+        let handover = Handover {
+            agent: Agent::Socket(self.path),
+            text: &self.text,
+            knock: None,
+            least: self.least,
+            limit: LIMIT,
+        };
         let given = hand_over(init.pid, init.pidfd.as_fd(), &handover);
         given.map_err(|error| {
             let error = named(format!("give the seccomp listener to {}", self.path.display()), error.into());

@@ -1,5 +1,6 @@
 //! A config that was checked, resolved and compiled: what all containers have in common that are made of it.
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -40,6 +41,8 @@ pub(crate) struct Own {
     pub(super) id: String,
     pub(super) path: PathBuf,
     pub(super) config: Arc<Config>,
+    /// Gets the listener of the first program instead of who is at the socket of the profile.
+    pub(super) agent: Option<Arc<OwnedFd>>,
 }
 
 /// What may differ from the config. See [`crate::Details`].
@@ -54,7 +57,12 @@ impl Own {
     /// The container at `path`.
     pub(crate) fn new(prepared: &Prepared, path: &Path) -> Self {
         let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { id, path: path.to_owned(), config: Arc::clone(&prepared.config) }
+        Self { id, path: path.to_owned(), config: Arc::clone(&prepared.config), agent: None }
+    }
+
+    /// With the other end of a stream to who gets the listener of the first program.
+    pub(crate) fn heard_by(self, agent: OwnedFd) -> Self {
+        Self { agent: Some(Arc::new(agent)), ..self }
     }
 
     /// With these changes to the config, which are checked as that was.

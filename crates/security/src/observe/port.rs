@@ -58,9 +58,9 @@ fn named(rest: &[u8], root: &Root, seen: &mut Observation) {
 /// Whether it is a socket of TCP, as far as can be known: else it counts as one.
 fn is_stream(socket: u64, root: &Root) -> bool {
     let look = || {
-        let pidfd = pidfd_open(Pid::from_raw(root.leader()?)?, PidfdFlags::empty()).ok()?;
-        let copy = pidfd_getfd(pidfd, descriptor(socket), PidfdGetfdFlags::empty()).ok()?;
-        Some(getsockopt(&copy, Type).ok()? == SockType::Stream)
+        let pidfd = root.seen(pidfd_open(Pid::from_raw(root.leader()?)?, PidfdFlags::empty()))?;
+        let copy = root.seen(pidfd_getfd(pidfd, descriptor(socket), PidfdGetfdFlags::empty()))?;
+        Some(root.seen(getsockopt(&copy, Type))? == SockType::Stream)
     };
     look().unwrap_or(true)
 }

@@ -1,5 +1,6 @@
 //! The agent that notes everything and lets it happen.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::argument::watched;
@@ -13,12 +14,14 @@ use crate::seccomp::notify::{Answer, Event, Listener, Memory, Notification, Noti
 
 /// How often it is asked whether to stop.
 const TICK: Duration = Duration::from_millis(50);
+/// What does not let itself be looked at: by whom it is, or as nothing is at that address.
+const REFUSED: [i32; 3] = [libc::EACCES, libc::EPERM, libc::EIO];
 
 /// Receives the calls of a program under [`super::watching`], and has each of them made. Returns what was seen when the last process of it has ended, or
 /// `stop` says so: then further calls fail with ENOSYS as soon as the listener is closed.
 ///
 /// # Errors
-/// Those of the listener.
+/// Those of the listener, and of looks at the caller that show nothing, not even that it may not be looked at.
 pub fn record(listener: &Listener, stop: &dyn Fn() -> bool) -> Result<Observation, NotifyError> {
     let mut seen = Observation::default();
     loop {
@@ -74,22 +77,46 @@ fn looked_at(
     if !files && !addresses && name != "ioctl" {
         return Ok(None);
     }
-    let mut seen = Observation::default();
-    let opened = match Memory::open(listener, call) {
+    let memory = match Memory::open(listener, call) {
+        Ok(Some(memory)) => memory,
         Ok(None) => return Ok(None),
-        Ok(opened) => opened,
-        // A process that may not be looked into.
-        Err(_) => None,
+        Err(error) => return unread(error),
     };
-    let args = &call.data.args;
-    match opened.zip(Root::of(call.pid)) {
-        Some((memory, root)) if files => path::look(name, args, &memory, &root, &mut seen),
-        Some((memory, root)) if addresses => port::look(name, args, &memory, &root, &mut seen),
-        Some((_, root)) => controlled(args, &root, &mut seen),
-        None => seen.unread += 1,
+    let root = match Root::of(call.pid) {
+        Ok(root) => root,
+        Err(_) if !listener.is_valid(call.id)? => return Ok(None),
+        Err(error) => return unread(NotifyError::call(format!("open /proc/{}/root", call.pid), &error)),
+    };
+    let (args, mut seen) = (&call.data.args, Observation::default());
+    match (files, addresses) {
+        (true, _) => path::look(name, args, &memory, &root, &mut seen),
+        (_, true) => port::look(name, args, &memory, &root, &mut seen),
+        _ => controlled(args, &root, &mut seen),
     }
     // ORDER: behind all looks: only then they were at this process.
-    Ok(listener.is_valid(call.id)?.then_some(seen))
+    if !listener.is_valid(call.id)? {
+        return Ok(None);
+    }
+    seen.refused = root.failed();
+    seen.refused.extend(memory.failed());
+    match seen.refused.iter().find(|errno| !REFUSED.contains(errno)) {
+        Some(errno) => {
+            let call = format!("look at what process {} names", call.pid);
+            Err(NotifyError::Call { call, errno: *errno })
+        }
+        None => Ok(Some(seen)),
+    }
+}
+
+/// What is noted of a process that may not be looked into. After another error nobody knows what would be missing.
+fn unread(error: NotifyError) -> Result<Option<Observation>, NotifyError> {
+    match error.errno() {
+        Some(errno) if REFUSED.contains(&errno) => {
+            let refused = BTreeSet::from([errno]);
+            Ok(Some(Observation { unread: 1, refused, ..Observation::default() }))
+        }
+        _ => Err(error),
+    }
 }
 
 /// A device by its descriptor.

@@ -59,6 +59,8 @@ pub struct Observation {
     pub capabilities: BTreeSet<&'static str>,
     /// How many arguments could not be read.
     pub unread: u64,
+    /// Error numbers by which files and arguments could not be looked at.
+    pub refused: BTreeSet<i32>,
     /// How many calls there were.
     pub total: u64,
 }
@@ -83,6 +85,7 @@ impl Observation {
         self.connected.extend(other.connected);
         self.capabilities.extend(other.capabilities);
         self.unread += other.unread;
+        self.refused.extend(other.refused);
         self.total += other.total;
     }
 }

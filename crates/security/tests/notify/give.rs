@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use libcontainer_plan::{Pid, open_pidfd};
 use libcontainer_security::seccomp::notify::{
-    ContainerState, Handover, NotifyError, ProcessState, hand_over, receive_listener,
+    Agent, ContainerState, Handover, NotifyError, ProcessState, hand_over, receive_listener,
 };
 use nix::sys::socket::{AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, sendmsg, socketpair};
 
@@ -59,7 +59,13 @@ fn who_is_no_init_or_is_gone_has_no_listener() {
     let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
     let pid = Pid::new(i32::try_from(child.id()).unwrap()).unwrap();
     let pidfd: OwnedFd = open_pidfd(pid).unwrap();
-    let handover = Handover { path: &dir, text: "{}", knock: None, least: 0, limit: Duration::from_secs(20) };
+    let handover = Handover {
+        agent: Agent::Socket(&dir),
+        text: "{}",
+        knock: None,
+        least: 0,
+        limit: Duration::from_secs(20),
+    };
     let text = |error: NotifyError| error.to_string();
     let error = text(hand_over(pid, pidfd.as_fd(), &handover).unwrap_err());
     assert!(error.contains("has become its program before the host had its seccomp listener"), "{error}");

@@ -37,7 +37,7 @@ impl NotifyError {
         self.errno() == Some(libc::ENOENT)
     }
 
-    pub(super) fn call(call: impl Into<String>, error: &io::Error) -> Self {
+    pub(crate) fn call(call: impl Into<String>, error: &io::Error) -> Self {
         Self::Call { call: call.into(), errno: error.raw_os_error().unwrap_or(libc::EIO) }
     }
 }

@@ -1,7 +1,7 @@
 //! A listener on its way to its agent: one message over a Unix socket.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -15,16 +15,35 @@ use nix::sys::socket::{
 };
 
 use super::error::NotifyError;
+use super::handover::Agent;
 use super::listener::Listener;
 use super::raw;
 
 /// Most that an agent believes of a message.
 const LIMIT: usize = 1024 * 1024;
 
-/// Sends `text` with the listener to the socket at `path`, and waits until it was taken. An agent that does not accept, or goes without
+/// Sends `text` with the listener to the agent, and waits until it was taken. An agent that does not accept, or goes without
 /// a look at it, is an error.
-pub(super) fn give(path: &Path, listener: &Listener, text: &[u8], end: Instant) -> Result<(), NotifyError> {
-    let name = |call: &str| format!("{call} seccomp listener {}", path.display());
+pub(super) fn give(
+    agent: Agent<'_>,
+    listener: &Listener,
+    text: &[u8],
+    end: Instant,
+) -> Result<(), NotifyError> {
+    match agent {
+        Agent::Socket(path) => {
+            let name = |call: &str| format!("{call} seccomp listener {}", path.display());
+            deliver(connected(path, &name, end)?.as_fd(), listener, text, &name, end)
+        }
+        Agent::Connected(socket) => {
+            let name = |call: &str| format!("{call} seccomp listener of this program");
+            deliver(socket, listener, text, &name, end)
+        }
+    }
+}
+
+/// A connection to the socket at `path`.
+fn connected(path: &Path, name: &dyn Fn(&str) -> String, end: Instant) -> Result<OwnedFd, NotifyError> {
     let failed = |call: &str, error: Errno| NotifyError::call(name(call), &error.into());
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)
@@ -37,9 +56,20 @@ pub(super) fn give(path: &Path, listener: &Listener, text: &[u8], end: Instant) 
         Err(error) => Err(failed("connect to", error)),
     })
     .and_then(|done| in_time(done, || name("connect to")))?;
-    send(&socket, listener, text).map_err(|error| failed("send to", error))?;
+    Ok(socket)
+}
+
+fn deliver(
+    socket: BorrowedFd<'_>,
+    listener: &Listener,
+    text: &[u8],
+    name: &dyn Fn(&str) -> String,
+    end: Instant,
+) -> Result<(), NotifyError> {
+    let failed = |call: &str, error: Errno| NotifyError::call(name(call), &error.into());
+    send(socket, listener, text).map_err(|error| failed("send to", error))?;
     until(end, || {
-        let left = raw::untaken(socket.as_fd())
+        let left = raw::untaken(socket)
             .map_err(|error| NotifyError::call(name("ask for what is left of"), &error))?;
         // ORDER: behind the look: what is dropped unread leaves an error first.
         match getsockopt(&socket, SocketError) {
@@ -73,7 +103,7 @@ pub(super) fn until(
     }
 }
 
-fn send(socket: &OwnedFd, listener: &Listener, text: &[u8]) -> Result<(), Errno> {
+fn send(socket: BorrowedFd<'_>, listener: &Listener, text: &[u8]) -> Result<(), Errno> {
     let fds = [listener.as_fd().as_raw_fd()];
     let rights = [ControlMessage::ScmRights(&fds)];
     loop {

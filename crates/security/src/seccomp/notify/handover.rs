@@ -16,11 +16,20 @@ use crate::seccomp::Arch;
 /// How often it is looked whether the init still can knock.
 const TICK: Duration = Duration::from_millis(20);
 
+/// Who gets a listener.
+#[derive(Clone, Copy, Debug)]
+pub enum Agent<'a> {
+    /// Who accepts at this socket: `listenerPath` of the profile.
+    Socket(&'a Path),
+    /// Who has the other end of this stream.
+    Connected(BorrowedFd<'a>),
+}
+
 /// What is to be done with the listener of an init.
 #[derive(Clone, Copy, Debug)]
 pub struct Handover<'a> {
-    /// The socket of the agent, `listenerPath` of the profile.
-    pub path: &'a Path,
+    /// Who gets it.
+    pub agent: Agent<'a>,
     /// What the agent is told: JSON of a [`super::ProcessState`].
     pub text: &'a str,
     /// The bits with which the init knocks; without, only that it is a knock of that process is checked, which then must not have become its program.
@@ -43,7 +52,7 @@ pub fn hand_over(pid: Pid, pidfd: BorrowedFd<'_>, handover: &Handover<'_>) -> Re
     let listener = take(pid, pidfd, handover.least, end)?;
     // ORDER: taken before the agent has the listener: it would find a call that it knows nothing of.
     let call = knocked(&listener, (pid, pidfd), handover.knock, end)?;
-    give(handover.path, &listener, handover.text.as_bytes(), end)?;
+    give(handover.agent, &listener, handover.text.as_bytes(), end)?;
     listener.respond(call.id, Answer::Value(0))
 }
 

@@ -1,7 +1,9 @@
 //! What a caller's arguments point to.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::error::NotifyError;
 use super::listener::{Listener, Notification};
@@ -11,7 +13,11 @@ const PAGE: u64 = 4096;
 /// The memory of a process whose call waits: `/proc/PID/mem`. What is read may change before the kernel reads it: good for looking on, not for
 /// deciding. Needs the rights of ptrace(2) over the process.
 #[derive(Debug)]
-pub struct Memory(File);
+pub struct Memory {
+    file: File,
+    /// Error number of the last read that failed, or 0.
+    failed: AtomicI32,
+}
 
 impl Memory {
     /// Opens it, and makes sure afterwards that the call still waits, so that it is not another process's of the same number. `None` if it does not.
@@ -25,14 +31,29 @@ impl Memory {
         if !listener.is_valid(call.id)? {
             return Ok(None);
         }
-        opened.map(|file| Some(Self(file))).map_err(|error| NotifyError::call(format!("open {path}"), &error))
+        let memory = |file| Some(Self { file, failed: AtomicI32::new(0) });
+        opened.map(memory).map_err(|error| NotifyError::call(format!("open {path}"), &error))
     }
 
     /// Reads up to `into.len()` bytes at that address; fewer at the end of what is mapped. `None` if nothing is there.
     #[must_use]
     pub fn read(&self, address: u64, into: &mut [u8]) -> Option<usize> {
-        // What can't be read is as little known as what is not there.
-        self.0.read_at(into, address).ok().filter(|len| *len > 0)
+        loop {
+            match self.file.read_at(into, address) {
+                Ok(len) => return Some(len).filter(|len| *len > 0),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.failed.store(error.raw_os_error().unwrap_or(libc::EIO), Ordering::Relaxed);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// The error number of the last read that failed. `EIO` is the kernel's word for an address where nothing is.
+    #[must_use]
+    pub fn failed(&self) -> Option<i32> {
+        Some(self.failed.load(Ordering::Relaxed)).filter(|errno| *errno != 0)
     }
 
     /// A word of 64 bits.

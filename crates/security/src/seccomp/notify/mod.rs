@@ -39,7 +39,7 @@ mod take;
 
 pub use error::NotifyError;
 pub use give::receive_listener;
-pub use handover::{Handover, hand_over};
+pub use handover::{Agent, Handover, hand_over};
 pub use knock::Knock;
 pub use listener::{AddFd, Answer, Event, Listener, Notification, load};
 pub use memory::Memory;
