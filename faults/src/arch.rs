@@ -13,6 +13,10 @@ pub(crate) struct Registers(libc::user_regs_struct);
 
 /// A number that no call has: the kernel then does nothing.
 const NO_CALL: u64 = u64::MAX;
+/// The instruction of a system call.
+pub(crate) const INSTRUCTION: [u8; 2] = [0x0f, 0x05];
+/// What a program may use below its stack.
+const RED_ZONE: u64 = 128;
 
 impl Registers {
     pub(crate) fn of(thread: Pid) -> Result<Self> {
@@ -44,6 +48,25 @@ impl Registers {
         i64::from_ne_bytes(self.0.rax.to_ne_bytes())
     }
 
+    /// Where it goes on.
+    pub(crate) fn instruction(&self) -> u64 {
+        self.0.rip
+    }
+
+    /// `length` bytes of its stack that it does not use.
+    pub(crate) fn room(&self, length: u64) -> u64 {
+        self.0.rsp.saturating_sub(RED_ZONE + length) & !0xf
+    }
+
+    /// A thread that goes on with an instruction of a system call makes this one.
+    pub(crate) fn calling(mut self, number: i64, arguments: [u64; 6]) -> Self {
+        let regs = &mut self.0;
+        regs.rax = u64::from_ne_bytes(number.to_ne_bytes());
+        regs.orig_rax = NO_CALL;
+        [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9] = arguments;
+        self
+    }
+
     /// At the entry: the kernel does not execute the call.
     pub(crate) fn skip(&mut self) {
         self.0.orig_rax = NO_CALL;
@@ -52,6 +75,11 @@ impl Registers {
     /// The first argument. Programs rely on finding it behind the call as it was.
     pub(crate) fn set_first_argument(&mut self, value: u64) {
         self.0.rdi = value;
+    }
+
+    /// At the exit: the call has done its work, or so it says.
+    pub(crate) fn succeed(&mut self) {
+        self.0.rax = 0;
     }
 
     /// At the exit: the call has failed.

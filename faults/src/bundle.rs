@@ -5,6 +5,10 @@ use std::path::Path;
 use libcontainer::network::netlink::nft::Nft;
 use serde_json::{Value, json};
 
+use crate::confined;
+
+/// The socket of the agent, in a place.
+pub(crate) const AGENT: &str = "agent";
 /// The ordinary user.
 pub(crate) const USER: u32 = 4321;
 /// First of the user's further ids, and how many there are.
@@ -31,10 +35,14 @@ pub(crate) enum Bundle {
     Mapped,
     /// In a network namespace that was there before, with a device of the host.
     Joined,
+    /// Without a network, under a filter that leaves calls to an agent.
+    Listened,
+    /// Without a network, under rules for files and a filter that refuses what it does not know; with a scheduler, priorities, CPUs and memory of its own.
+    Guarded,
 }
 
 impl Bundle {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Full,
         Self::Terminal,
         Self::Many,
@@ -44,6 +52,8 @@ impl Bundle {
         Self::Odd,
         Self::Mapped,
         Self::Joined,
+        Self::Listened,
+        Self::Guarded,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -57,6 +67,8 @@ impl Bundle {
             Self::Odd => "odd",
             Self::Mapped => "mapped",
             Self::Joined => "joined",
+            Self::Listened => "listened",
+            Self::Guarded => "guarded",
         }
     }
 
@@ -72,6 +84,9 @@ impl Bundle {
                 Some("systemd does not run this machine")
             }
             Self::Ids if !Path::new("/usr/bin/newuidmap").exists() => Some("newuidmap is not installed"),
+            Self::Guarded if !libcontainer::Probe::current().is_ok_and(|probe| probe.landlock.is_ok()) => {
+                Some("this kernel has no Landlock")
+            }
             _ => None,
         }
     }
@@ -115,6 +130,8 @@ pub(crate) fn config(bundle: Bundle, dir: &Path, tag: &str) -> Value {
             vec![user(&[(0, RANGE.0, RANGE.1)]), json!({"user": "u", "cgroups": limits()}), group, network()]
         }
         Bundle::Joined => vec![privileged(), group, joined(dir)],
+        Bundle::Listened => vec![privileged(), group, confined::listened(&dir.join(AGENT))],
+        Bundle::Guarded => vec![privileged(), group, confined::guarded()],
     };
     parts.into_iter().for_each(|part| merge(&mut config, part));
     config

@@ -49,18 +49,21 @@ pub(crate) enum How {
     KilledBefore,
     /// The process is killed behind it.
     KilledAfter,
+    /// It does nothing and says success: no fault, but a step of ours that is missing. Only by name: it shows that what is weaker is seen.
+    Skipped,
 }
 
 const KILLED_BEFORE: &str = "KILL";
 const KILLED_AFTER: &str = "KILL-AFTER";
 const LOST: &str = "LOST-";
+const SKIPPED: &str = "SKIP";
 
 impl How {
     /// The error that the caller sees.
     pub(crate) fn errno(self) -> Option<Errno> {
         match self {
             Self::Fails(errno) | Self::AnswerLost(errno) => Some(errno),
-            Self::KilledBefore | Self::KilledAfter => None,
+            Self::KilledBefore | Self::KilledAfter | Self::Skipped => None,
         }
     }
 
@@ -68,6 +71,7 @@ impl How {
         match text {
             KILLED_BEFORE => Some(Self::KilledBefore),
             KILLED_AFTER => Some(Self::KilledAfter),
+            SKIPPED => Some(Self::Skipped),
             _ => match text.strip_prefix(LOST) {
                 Some(name) => call::errno(name).map(Self::AnswerLost),
                 None => call::errno(text).map(Self::Fails),
@@ -91,6 +95,7 @@ impl fmt::Display for How {
             Self::AnswerLost(errno) => write!(f, "{LOST}{}", errno_name(*errno)),
             Self::KilledBefore => f.write_str(KILLED_BEFORE),
             Self::KilledAfter => f.write_str(KILLED_AFTER),
+            Self::Skipped => f.write_str(SKIPPED),
         }
     }
 }
@@ -119,7 +124,7 @@ impl Point {
             bail!("{call:?}: no such system call in faults/src/calls.rs");
         }
         let how = How::parse(how)
-            .with_context(|| format!("{how:?}: want an errno, LOST-ERRNO, KILL or KILL-AFTER"))?;
+            .with_context(|| format!("{how:?}: want an errno, LOST-ERRNO, KILL, KILL-AFTER or SKIP"))?;
         Ok(Self { scene: (*scene).to_owned(), who, number, call: (*call).to_owned(), how })
     }
 
@@ -163,6 +168,7 @@ mod tests {
             "run:init:1:move_mount:LOST-EIO",
             "exec+user:child:2:close_range:KILL",
             "library:tool:9:#999:KILL-AFTER",
+            "run:init:1:seccomp:SKIP",
         ] {
             assert_eq!(Point::parse(text).unwrap().to_string(), text);
         }

@@ -5,14 +5,17 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
+mod agent;
 mod arch;
 mod bundle;
 mod call;
 mod calls;
+mod confined;
 mod fault;
 mod options;
 mod place;
 mod pool;
+mod probe;
 mod report;
 mod sample;
 mod scene;

@@ -11,12 +11,16 @@ use libcontainer::network::netlink::{Index, LinkChange, Netlink, NewLink};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::bundle::{self, Bundle, RANGE, USER};
+use crate::agent;
+use crate::bundle::{self, AGENT, Bundle, RANGE, USER};
 use crate::scene::{Scene, Tool};
 
 /// The container of which the commands speak.
 pub(crate) const NAME: &str = "web";
 const BUSYBOX: &str = "/usr/bin/busybox";
+/// Where `seccomp record` writes to, and what.
+const RECORD: &str = "record";
+const RECORDED: &str = "confinement.json";
 /// The programs that are run, as they are called in the place.
 const PROGRAMS: [&str; 3] = ["nsinit", "library_host", "faults"];
 
@@ -49,6 +53,7 @@ impl Place {
         }
         this.network()?;
         this.fill()?;
+        agent::serve(&this.path(AGENT))?;
         Ok(this)
     }
 
@@ -83,9 +88,10 @@ impl Place {
     }
 
     fn fill(&self) -> Result<()> {
-        for dir in ["state", "tmp", "user", "user/state", "user/tmp", "shared"] {
+        for dir in ["state", "tmp", "user", "user/state", "user/tmp", "shared", RECORD] {
             fs::create_dir(self.path(dir))?;
         }
+        self.forget()?;
         fs::write(self.path("shared/file"), "shared\n")?;
         fs::set_permissions(self.path("state"), fs::Permissions::from_mode(0o700))?;
         fs::set_permissions(self.path("user/state"), fs::Permissions::from_mode(0o700))?;
@@ -125,6 +131,7 @@ impl Place {
         let word = |word: &str| match word {
             "ID" => NAME.to_owned(),
             "BUNDLE" => self.path(bundle.name()).display().to_string(),
+            "OUT" => self.path(RECORD).display().to_string(),
             "FULL" => self.path(Bundle::Full.name()).display().to_string(),
             other => other.to_owned(),
         };
@@ -159,6 +166,18 @@ impl Place {
         let file = |name: &str| fs::File::create(self.path(name)).with_context(|| name.to_owned());
         command.stdin(Stdio::null()).stdout(file("stdout")?).stderr(file("stderr")?);
         Ok(command)
+    }
+
+    /// Empties what `seccomp record` writes; its name stays.
+    pub(crate) fn forget(&self) -> Result<()> {
+        let path = self.path(RECORD).join(RECORDED);
+        fs::write(&path, "").with_context(|| path.display().to_string())
+    }
+
+    /// What `seccomp record` wrote, line by line.
+    pub(crate) fn recorded(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.path(RECORD).join(RECORDED)).unwrap_or_default();
+        text.lines().map(|line| format!("recorded {}", line.trim())).collect()
     }
 
     /// What the last command wrote.

@@ -23,6 +23,8 @@ pub(crate) struct Scene {
     pub(crate) ends: bool,
     /// It changes nothing, so that the container serves more than once.
     pub(crate) reads: bool,
+    /// Its first program leaves its calls to the tool, which is traced itself and would note ours.
+    pub(crate) watches: bool,
 }
 
 /// The command of all commands.
@@ -46,7 +48,12 @@ const fn scene(name: &'static str, setup: &'static [&'static str], command: &'st
         begins: false,
         ends: false,
         reads: false,
+        watches: false,
     }
+}
+
+const fn library(name: &'static str, setup: &'static [&'static str], command: &'static str) -> Scene {
+    Scene { tool: Tool::Library, ..scene(name, setup, command) }
 }
 
 const fn beginning(scene: Scene) -> Scene {
@@ -88,11 +95,8 @@ pub(crate) const SCENES: &[Scene] = &[
     reading(scene("explain", &[], "explain BUNDLE")),
     reading(scene("config", &[], "config BUNDLE")),
     reading(scene("check", &[], "check")),
-    beginning(Scene { tool: Tool::Library, ..scene("library", &[], "ID BUNDLE") }),
-    of(
-        Bundle::Many,
-        beginning(Scene { tool: Tool::Library, ..scene("template", HOLDER, "ID BUNDLE template") }),
-    ),
+    beginning(library("library", &[], "ID BUNDLE")),
+    of(Bundle::Many, beginning(library("template", HOLDER, "ID BUNDLE template"))),
     beginning(scene("try", &[], "try -- true")),
     of(Bundle::Terminal, beginning(scene("run+tty", &[], RUN))),
     of(Bundle::Terminal, beginning(scene("exec+tty", RUNNING_TTY, "exec --tty ID true"))),
@@ -126,6 +130,17 @@ pub(crate) const SCENES: &[Scene] = &[
     of(Bundle::Joined, beginning(scene("run+joined", &[], RUN))),
     of(Bundle::Joined, beginning(scene("exec+joined", RUNNING, "exec ID true"))),
     of(Bundle::Joined, scene("delete+joined", RUNNING, "delete --force ID")),
+    of(Bundle::Listened, beginning(scene("run+listened", &[], RUN))),
+    of(Bundle::Listened, scene("create+listened", &[], "create --bundle BUNDLE ID sleep 1000")),
+    of(Bundle::Listened, beginning(scene("start+listened", CREATED, "start ID"))),
+    of(Bundle::Listened, beginning(scene("exec+listened", RUNNING, "exec ID true"))),
+    of(Bundle::Listened, beginning(library("library+listened", &[], "ID BUNDLE"))),
+    of(Bundle::Guarded, beginning(scene("run+guarded", &[], RUN))),
+    of(Bundle::Guarded, scene("create+guarded", &[], "create --bundle BUNDLE ID sleep 1000")),
+    of(Bundle::Guarded, beginning(scene("start+guarded", CREATED, "start ID"))),
+    of(Bundle::Guarded, beginning(scene("exec+guarded", RUNNING, "exec ID true"))),
+    of(Bundle::Guarded, beginning(library("library+guarded", &[], "ID BUNDLE"))),
+    beginning(Scene { watches: true, ..scene("record", &[], "seccomp record --output OUT -- true") }),
     beginning(scene("exec-detached", RUNNING, "exec --detach --user root ID sleep 1000")),
     scene("delete-ended", ENDED, "delete ID"),
     reading(scene("state-ended", ENDED, "state ID")),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use anyhow::{Result, bail};
 use nix::errno::Errno;
 use nix::sys::signal::Signal;
 
@@ -70,8 +71,8 @@ pub(crate) struct Said {
     pub(crate) stderr: String,
     pub(crate) began: bool,
     pub(crate) hung: Option<String>,
-    /// What the container's programs were confined by.
-    pub(crate) confined: Vec<String>,
+    /// What the container's programs were confined by, one after the other.
+    pub(crate) confined: Vec<Vec<String>>,
     /// What stood on the host afterwards.
     pub(crate) host: Vec<String>,
     pub(crate) descriptors: Vec<String>,
@@ -116,10 +117,19 @@ pub(crate) struct Baseline {
     pub(crate) begins: bool,
     /// A program that uses the library: it must have closed what the library opened.
     pub(crate) library: bool,
-    pub(crate) confined: Normal,
+    /// Of each program, in their order.
+    pub(crate) confined: Vec<Normal>,
     pub(crate) host: Normal,
     pub(crate) stdout: Normal,
     pub(crate) descriptors: Normal,
+}
+
+/// What is normal for the programs of a scene, by two runs.
+pub(crate) fn programs(one: &[Vec<String>], two: &[Vec<String>]) -> Result<Vec<Normal>> {
+    if one.len() != two.len() {
+        bail!("{} programs began, and {} the second time", one.len(), two.len());
+    }
+    Ok(one.iter().zip(two).map(|(one, two)| Normal::of(one, two)).collect())
 }
 
 /// Everything that is wrong with what a command did and said when this fault happened.
@@ -132,6 +142,7 @@ pub(crate) fn judge(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Find
     }
     let of_tool = matches!(point.who, Who::Tool | Who::Loader);
     let mut all = descriptors(point, said, baseline);
+    all.extend(weaker(said, baseline));
     match said.end {
         End::Code(0) => all.extend(success(point, said, baseline)),
         End::Code(_) if said.mute => {}
@@ -169,13 +180,23 @@ fn descriptors(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Finding> 
         .collect()
 }
 
+/// Whatever was said in the end: a program that began was confined as it is without a fault.
+fn weaker(said: &Said, baseline: &Baseline) -> Vec<Finding> {
+    let of = |(index, found): (usize, &Vec<String>)| match baseline.confined.get(index) {
+        Some(normal) => normal.compare(found),
+        None => vec!["with: one more program".to_owned()],
+    };
+    let differences = said.confined.iter().enumerate().flat_map(of);
+    differences.map(|line| Finding::new(Bad::FailOpen, line)).collect()
+}
+
 fn success(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Finding> {
     let mut all = Vec::new();
     if baseline.begins && !said.began {
         all.push(Finding::new(Bad::Untrue, "success, but no program began"));
-    } else if baseline.begins {
-        let differences = baseline.confined.compare(&said.confined);
-        all.extend(differences.into_iter().map(|line| Finding::new(Bad::FailOpen, line)));
+    } else if said.confined.len() < baseline.confined.len() {
+        let (wanted, found) = (baseline.confined.len(), said.confined.len());
+        all.push(Finding::new(Bad::Untrue, format!("success, but {found} programs of {wanted} began")));
     }
     for line in baseline.host.compare(&said.host) {
         let bad = if line.starts_with("with: ") { Bad::Untrue } else { Bad::FailOpen };

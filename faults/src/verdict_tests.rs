@@ -15,7 +15,7 @@ fn said(code: i32, stderr: &str) -> Said {
         stderr: stderr.to_owned(),
         began: true,
         hung: None,
-        confined: lines("NoNewPrivs: 1\nSeccomp: 0"),
+        confined: vec![lines("NoNewPrivs: 1\nSeccomp: 0")],
         host: lines("group a\nprocess sleep"),
         descriptors: Vec::new(),
         mute: false,
@@ -27,7 +27,7 @@ fn baseline() -> Baseline {
     Baseline {
         begins: true,
         library: false,
-        confined: normal("NoNewPrivs: 1\nSeccomp: 0"),
+        confined: vec![normal("NoNewPrivs: 1\nSeccomp: 0")],
         host: normal("group a\nprocess sleep"),
         stdout: normal("web running"),
         descriptors: Normal::default(),
@@ -66,13 +66,28 @@ fn panics_and_hangs_come_before_everything_else() {
 
 #[test]
 fn a_success_must_be_as_strong_as_without_the_fault() {
-    let weaker = Said { confined: lines("NoNewPrivs: 0\nSeccomp: 0"), ..said(0, "") };
+    let weaker = Said { confined: vec![lines("NoNewPrivs: 0\nSeccomp: 0")], ..said(0, "") };
     assert_eq!(kinds(FAULT, &weaker), [Bad::FailOpen, Bad::FailOpen]);
+    assert_eq!(kinds(FAULT, &Said { confined: Vec::new(), ..said(0, "") }), [Bad::Untrue]);
     assert_eq!(kinds(FAULT, &Said { began: false, ..said(0, "") }), [Bad::Untrue]);
     assert_eq!(kinds(FAULT, &Said { host: lines("process sleep"), ..said(0, "") }), [Bad::FailOpen]);
     assert_eq!(kinds(FAULT, &Said { stdout: "web stopped\n".to_owned(), ..said(0, "") }), [Bad::Untrue; 2]);
     assert_eq!(kinds(FAULT, &Said { stdout: String::new(), ..said(1, "EIO") }), []);
     assert_eq!(kinds(FAULT, &Said { stdout: "web ? open /x: EIO\n".to_owned(), ..said(0, "") }), []);
+}
+
+#[test]
+fn a_program_that_began_is_confined_whatever_is_said() {
+    let weaker = || vec![lines("NoNewPrivs: 0\nSeccomp: 0")];
+    let failed = Said { confined: weaker(), ..said(1, "EIO") };
+    assert_eq!(kinds(FAULT, &failed), [Bad::FailOpen, Bad::FailOpen]);
+    let killed = Said { end: End::Signal(Signal::SIGKILL), ..failed.clone() };
+    assert_eq!(kinds("run:tool:1:openat:KILL", &killed), [Bad::FailOpen, Bad::FailOpen]);
+    assert_eq!(kinds(FAULT, &Said { confined: Vec::new(), began: false, ..said(1, "EIO") }), []);
+    let one_more = Said { confined: vec![failed.confined[0].clone(); 2], ..said(1, "EIO") };
+    assert_eq!(kinds(FAULT, &one_more), [Bad::FailOpen; 3]);
+    let normal = said(0, "").confined;
+    assert!(programs(&normal, &normal).is_ok() && programs(&normal, &[]).is_err());
 }
 
 #[test]

@@ -187,6 +187,17 @@ pub(crate) fn of_host(dir: &Path, tag: &str) -> View {
     view
 }
 
+/// A line of a process without what changes from run to run: names and numbers that are drawn. Ids, sets, limits and options are what it is about, and stay.
+pub(crate) fn steady(line: &str) -> String {
+    const NAMED: [&str; 9] = ["in", "fd", "link", "route", "address", "cwd", "root", "exe", "cmdline"];
+    let word = |word: &str| if word.contains('/') { blank(word) } else { word.to_owned() };
+    match line.split(' ').next() {
+        Some(kind) if NAMED.contains(&kind) => blank(line),
+        Some("mount" | "environ") => line.split(' ').map(word).collect::<Vec<_>>().join(" "),
+        _ => line.to_owned(),
+    }
+}
+
 /// Runs of hexadecimal digits, at least eight, or six with a digit among them, are numbers that change.
 pub(crate) fn blank(text: &str) -> String {
     let mut out = String::new();
@@ -230,6 +241,28 @@ mod tests {
         assert_eq!(blank("link eth0"), "link eth#");
         assert_eq!(blank("table libcontainer-0123abcd"), "table libcontainer-#");
         assert_eq!(blank("memory 4.5 MiB of 64"), "memory #.# MiB of #");
+    }
+
+    #[test]
+    fn what_confines_is_told_by_its_numbers() {
+        for line in [
+            "Seccomp:\t2",
+            "NoNewPrivs:\t1",
+            "CapEff:\t0000000000000421",
+            "Uid:\t1000\t1000\t1000\t1000",
+            "limit Max open files 256 512 files",
+            "oom_score_adj 100",
+            "uid_map 0 200000 65536",
+            "scheduler 3 0 3",
+            "probe ioprio_get: 16390",
+        ] {
+            assert_eq!(steady(line), line);
+        }
+        assert_eq!(
+            steady("mount /tmp / rw,nosuid tmpfs /tmp/try-4711/x rw,size=1024k,mode=755"),
+            "mount /tmp / rw,nosuid tmpfs /tmp/try-#/x rw,size=1024k,mode=755"
+        );
+        assert_eq!(steady("in group pids:/lcf12w3/try-99"), "in group pids:/lcf#w#/try-#");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::bundle::Bundle;
 use crate::fault::{Point, call_name};
 use crate::place::{NAME, Place};
+use crate::probe::probes;
 use crate::scene::{self, RUN, SCENES, Scene, Tool};
 use crate::tracer::{self, End, Job, Outcome};
 use crate::verdict::{self, Bad, Baseline, Finding, Normal, Said};
@@ -112,6 +113,7 @@ impl Worker {
     /// Runs the scene's command, traced.
     fn traced(&mut self, scene: &'static Scene, fault: Option<&Point>) -> Result<(Outcome, Said)> {
         let mut confined = Vec::new();
+        self.place.forget()?;
         let (pty, command) = self.command(scene)?;
         let job = Job {
             command,
@@ -119,7 +121,16 @@ impl Worker {
             inits: if scene.name.starts_with("start") { waiting_inits() } else { Vec::new() },
             limit: LIMIT,
             begins: scene.begins,
-            look: &mut |pid| confined.extend(view::of_process(pid)),
+            probes: probes(scene),
+            first_watched: scene.watches,
+            look: &mut |pid, answers| {
+                let lines = view::of_process(pid).into_iter().chain(answers);
+                let view: Vec<_> = lines.map(|line| view::steady(&line)).collect();
+                // RACE: one that was killed meanwhile shows less and less.
+                if tracer::is_stopped(pid) {
+                    confined.push(view);
+                }
+            },
         };
         let outcome = tracer::run(job, &self.watch)?;
         drop(pty);
@@ -129,7 +140,7 @@ impl Worker {
             stderr: self.place.written("stderr"),
             began: outcome.began,
             hung: outcome.hung.clone(),
-            confined: confined.iter().map(|line| view::blank(line)).collect(),
+            confined,
             host: Vec::new(),
             descriptors: outcome.descriptors.clone(),
             mute: outcome.hit.as_ref().is_some_and(tracer::Seen::mutes),
@@ -149,7 +160,9 @@ impl Worker {
 
     fn host(&self, scene: &Scene) -> Vec<String> {
         drain();
-        view::of_host(&self.place.state(scene.bundle), &self.place.tag)
+        let mut view = view::of_host(&self.place.state(scene.bundle), &self.place.tag);
+        view.extend(self.place.recorded());
+        view
     }
 
     /// Makes what the command needs, unless it stands.
@@ -182,7 +195,7 @@ impl Worker {
             let baseline = Baseline {
                 begins: scene.begins,
                 library: scene.tool == Tool::Library,
-                confined: Normal::of(&one.confined, &two.confined),
+                confined: verdict::programs(&one.confined, &two.confined)?,
                 host: if scene.ends { host.but(&["link"]) } else { host },
                 stdout: Normal::of(&verdict::shape(&one.stdout), &verdict::shape(&two.stdout)),
                 descriptors: Normal::of(&one.descriptors, &two.descriptors),

@@ -89,13 +89,19 @@ fn calls_are_told_by_whom_they_are_made() {
 }
 
 /// One of each kind that once was bad. Their numbers may have moved on to neighbours.
-const MENDED: [&str; 12] = [
+const MENDED: [&str; 18] = [
     "check:tool:18:statx:ENOMEM",
     "create:init:11:rt_sigaction:KILL",
     "create:tool:16:mkdirat:LOST-EIO",
     "create:tool:3:mprotect:ENOMEM",
     "delete:tool:13:unlinkat:EBUSY",
+    "exec:init:1:mmap:EPERM",
     "exec+user:init:1:sendmsg:ENOBUFS",
+    "library+listened:tool:57:openat:EMFILE",
+    "record:init:14:mkdirat:ENOSPC",
+    "record:tool:1:socketpair:KILL-AFTER",
+    "record:tool:16:ioctl:ENOMEM",
+    "record:tool:34:openat:ENFILE",
     "run:tool:3:mmap:EPERM",
     "start:init:1:read:EIO",
     "start:init:1:execve:KILL",
@@ -136,6 +142,39 @@ fn what_was_mended_survives() {
     let numbers: Vec<usize> = row.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     let (tried, survived) = (numbers[1], numbers[2]);
     assert!(tried == args.len() / 2 && 2 * survived > tried, "most did not come: {text}");
+}
+
+/// The step that is taken out, and whether the init finds out by itself: then no program runs.
+const WITHOUT: [(&str, bool); 9] = [
+    ("run:init:1:seccomp:SKIP", false),
+    ("start+guarded:init:1:seccomp:SKIP", false),
+    ("run+guarded:init:1:landlock_restrict_self:SKIP", false),
+    ("exec+guarded:init:1:landlock_restrict_self:SKIP", false),
+    ("library+guarded:init:1:landlock_restrict_self:SKIP", false),
+    ("record:init:1:landlock_restrict_self:SKIP", false),
+    ("run+listened:init:1:seccomp:SKIP", true),
+    ("run+guarded:init:1:set_mempolicy:SKIP", true),
+    ("exec+guarded:init:1:sched_setaffinity:SKIP", true),
+];
+
+/// That nothing is found must not be for want of eyes: a step of ours that does nothing shows, or is no start.
+#[test]
+fn a_step_that_is_missing_is_seen() {
+    let name = "a_step_that_is_missing_is_seen";
+    if !able(name) {
+        return;
+    }
+    if !libcontainer::Probe::current().is_ok_and(|probe| probe.landlock.is_ok()) {
+        return skip(name, "this kernel has no Landlock");
+    }
+    let args: Vec<_> = WITHOUT.iter().flat_map(|(point, _)| ["--only", point]).collect();
+    let (_, text) = faults(&[&["--verbose"], args.as_slice()].concat());
+    for (point, found_out) in WITHOUT {
+        let of = |part: &&str| part.starts_with(&format!("{point} "));
+        let trial = text.split("cargo xtask faults --only ").find(of).unwrap_or_default();
+        assert_eq!(trial.contains("fail-open: without"), !found_out, "{point}: {text}");
+        assert_eq!(trial.contains("Code(0)"), !found_out, "{point}: {text}");
+    }
 }
 
 #[test]

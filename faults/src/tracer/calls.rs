@@ -64,6 +64,7 @@ impl Tracer<'_> {
                 registers.set_first_argument(call.first);
             }
             Some(How::Fails(errno)) => registers.fail(errno),
+            Some(How::Skipped) => registers.succeed(),
             Some(How::AnswerLost(errno)) if registers.answer() >= 0 => registers.fail(errno),
             Some(How::KilledAfter) => return kill(tracee.group, Signal::SIGKILL),
             _ => return Ok(()),
@@ -96,7 +97,7 @@ fn strike(thread: Pid, group: Pid, mut registers: Registers, how: How) -> nix::R
     match how {
         // brk(2) of the kernel has no errors: it answers where the end is, and that of zero is where it was.
         How::Fails(_) if registers.number() == libc::SYS_brk => registers.set_first_argument(0),
-        How::Fails(_) => registers.skip(),
+        How::Fails(_) | How::Skipped => registers.skip(),
         // KERNEL(5.14): a thread that is killed at the entry does not execute the call.
         How::KilledBefore => return kill(group, Signal::SIGKILL),
         How::AnswerLost(_) | How::KilledAfter => return Ok(()),
@@ -122,7 +123,7 @@ fn object(call: &Call, thread: Pid, registers: &Registers) -> String {
 }
 
 /// Bytes of a thread's memory, as many as are there.
-fn memory(thread: Pid, address: u64, length: usize) -> Vec<u8> {
+pub(super) fn memory(thread: Pid, address: u64, length: usize) -> Vec<u8> {
     let mut bytes = vec![0; length];
     let Ok(file) = File::open(format!("/proc/{thread}/mem")) else { return Vec::new() };
     // A page's end: what lies behind may not be there.

@@ -8,8 +8,8 @@ use nix::sys::ptrace::{self, Event};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::process;
 use super::state::{End, InCall, Tracer};
+use super::{inject, process};
 use crate::fault::Who;
 use crate::watch::patience;
 
@@ -116,8 +116,10 @@ impl Tracer<'_> {
             None => tracee.who = Some(Who::Loader),
             Some(Who::Child | Who::Init) if is_init => tracee.who = Some(Who::Init),
             Some(Who::Init) => {
+                let asked = self.began || !self.job.first_watched;
                 self.began = true;
-                (self.job.look)(thread);
+                let answers = if asked { inject::ask(thread, self.job.probes) } else { Vec::new() };
+                (self.job.look)(thread, answers);
                 return self.leave(thread);
             }
             // newuidmap(1) and its like.

@@ -6,9 +6,11 @@
 
 mod calls;
 mod events;
+mod inject;
 mod process;
 mod state;
 
+pub(crate) use process::is_stopped;
 pub(crate) use state::{End, Job, Outcome, Seen};
 
 use anyhow::{Context, Result, bail};

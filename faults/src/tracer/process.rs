@@ -17,7 +17,7 @@ pub(super) fn group(thread: Pid) -> Option<Pid> {
 }
 
 /// Whether it stands still for its tracer.
-pub(super) fn is_stopped(thread: Pid) -> bool {
+pub(crate) fn is_stopped(thread: Pid) -> bool {
     field(thread, "State").is_some_and(|state| state.starts_with('t'))
 }
 

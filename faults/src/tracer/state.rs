@@ -9,6 +9,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
 use crate::fault::{How, Point, Who};
+use crate::probe::Probe;
 
 /// What to run, and what to do to it.
 pub(crate) struct Job<'a> {
@@ -20,8 +21,12 @@ pub(crate) struct Job<'a> {
     pub(crate) limit: Duration,
     /// If the tool succeeds, a program of the container begins.
     pub(crate) begins: bool,
-    /// Looks at that program at its first instruction.
-    pub(crate) look: &'a mut dyn FnMut(Pid),
+    /// What it is asked there.
+    pub(crate) probes: &'static [Probe],
+    /// The first is not asked: its calls are the tool's to answer.
+    pub(crate) first_watched: bool,
+    /// Looks at that program at its first instruction; with its answers.
+    pub(crate) look: &'a mut dyn FnMut(Pid, Vec<String>),
 }
 
 /// How a process ended.

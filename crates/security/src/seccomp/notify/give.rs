@@ -15,12 +15,20 @@ use nix::sys::socket::{
 };
 
 use super::error::NotifyError;
-use super::handover::Agent;
 use super::listener::Listener;
 use super::raw;
 
 /// Most that an agent believes of a message.
 const LIMIT: usize = 1024 * 1024;
+
+/// Who gets a listener.
+#[derive(Clone, Copy, Debug)]
+pub enum Agent<'a> {
+    /// Who accepts at this socket: `listenerPath` of the profile.
+    Socket(&'a Path),
+    /// Who has the other end of this stream.
+    Connected(BorrowedFd<'a>),
+}
 
 /// Sends `text` with the listener to the agent, and waits until it was taken. An agent that does not accept, or goes without
 /// a look at it, is an error.

@@ -1,13 +1,12 @@
 //! From the init that loads a filter to the agent that listens.
 
 use std::os::fd::{BorrowedFd, RawFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use libcontainer_plan::{KNOCK, Pid};
 
 use super::error::NotifyError;
-use super::give::give;
+use super::give::{Agent, give};
 use super::knock::Knock;
 use super::listener::{Answer, Event, Listener, Notification};
 use super::take::{still_to_come, take};
@@ -15,15 +14,6 @@ use crate::seccomp::Arch;
 
 /// How often it is looked whether the init still can knock.
 const TICK: Duration = Duration::from_millis(20);
-
-/// Who gets a listener.
-#[derive(Clone, Copy, Debug)]
-pub enum Agent<'a> {
-    /// Who accepts at this socket: `listenerPath` of the profile.
-    Socket(&'a Path),
-    /// Who has the other end of this stream.
-    Connected(BorrowedFd<'a>),
-}
 
 /// What is to be done with the listener of an init.
 #[derive(Clone, Copy, Debug)]

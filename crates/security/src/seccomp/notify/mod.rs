@@ -38,8 +38,8 @@ mod state;
 mod take;
 
 pub use error::NotifyError;
-pub use give::receive_listener;
-pub use handover::{Agent, Handover, hand_over};
+pub use give::{Agent, receive_listener};
+pub use handover::{Handover, hand_over};
 pub use knock::Knock;
 pub use listener::{AddFd, Answer, Event, Listener, Notification, load};
 pub use memory::Memory;
