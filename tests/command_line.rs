@@ -68,7 +68,7 @@ fn a_life_by_commands() {
     check(&place, &["start", "web"], 0, "", "");
     check(&place, &["start", "web"], 1, "", "not Created");
     check(&place, &["list"], 0, "running", "");
-    check(&place, &["list", "--format", "json"], 0, "\"id\": \"web\"", "");
+    check(&place, &["list", "--format", "json"], 0, "\"id\":\"web\"", "");
     check(
         &place,
         &["exec", "web", "sh", "-c", "hostname 2>/dev/null || cat /proc/sys/kernel/hostname; exit 7"],

@@ -19,7 +19,7 @@ use libcontainer_tests::copy_program;
 use libcontainer_tests::operator::Operator;
 
 const USER: u32 = 4321;
-const MADE_OF: &str = "a bundle is a directory with container.json";
+const MADE_OF: &str = "a bundle is a directory with config.json or container.json";
 const NAME: &str = "letters, digits and _ + - . only, not beginning with - or ., at most 255 bytes";
 
 /// The code, and all of the words on standard error, which is one line, and two more if clap has written it.
@@ -56,7 +56,7 @@ fn bundles() {
     let nothing = "ENOENT: No such file or directory";
     for (bundle, words) in [
         ("/nope", &["bundle /nope", MADE_OF, "stat", nothing][..]),
-        ("empty", &["/empty", MADE_OF, "stat container.json", nothing]),
+        ("empty", &["/empty", MADE_OF, "stat config.json, container.json", nothing]),
         ("directory", &["/directory/container.json", "not a regular file"]),
         ("container.json", &["bundle", "/container.json: not a directory", MADE_OF]),
         ("container.json/x", &["/container.json/x", "stat", "ENOTDIR: Not a directory", MADE_OF]),
@@ -64,7 +64,7 @@ fn bundles() {
         ("file", &["open rootfs", "/file/container.json", "ENOTDIR: Not a directory"]),
         ("cut", &["/cut/container.json:1:", "EOF"]),
         ("text", &["/text/container.json: expected an object, found an array"]),
-        ("no-program", &["no program", "args", "container.json"]),
+        ("no-program", &["no program", "args", "the config"]),
     ] {
         for command in ["run", "create"] {
             check(&mut operator.command(&[command, "--bundle", bundle, "x"]), 1, words);
@@ -72,7 +72,11 @@ fn bundles() {
     }
     for command in ["config", "explain"] {
         check(&mut operator.command(&[command, "/nope"]), 1, &["bundle /nope", MADE_OF, "stat", nothing]);
-        check(&mut operator.command(&[command, "empty"]), 1, &["/empty", "stat container.json", nothing]);
+        check(
+            &mut operator.command(&[command, "empty"]),
+            1,
+            &["/empty", "stat config.json, container.json", nothing],
+        );
         check(&mut operator.command(&[command, "cut"]), 1, &["/cut/container.json:1:"]);
     }
     check(&mut operator.command(&["run", "--strict", "--bundle", "unknown", "x"]), 1, &["/bogus", "unknown"]);
@@ -191,7 +195,7 @@ fn without_rights() {
     check(
         &mut user(&own, &["run", "--bundle", "other", "x"]),
         1,
-        &["bundle", "/other", MADE_OF, "stat container.json", refused],
+        &["bundle", "/other", MADE_OF, "stat config.json", refused],
     );
     assert_eq!(fs::read_dir(&own).unwrap().count(), 0);
 }

@@ -1,13 +1,16 @@
 //! list and state.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use libcontainer::plan::names;
 use libcontainer::{Container, ErrorKind, Factory, RunState};
-use serde_json::{Value, json};
+use nix::unistd::{Uid, User};
+use serde::Serialize;
 
 use crate::arguments::ListArgs;
+use crate::clock;
 use crate::failure::{Failure, Named, Outcome, shown};
 use crate::lifecycle::load;
 use crate::output::{say, table};
@@ -16,11 +19,29 @@ use crate::trial;
 
 pub(crate) fn state(root: &State, id: &str) -> Outcome {
     let container = load(root, id)?;
-    say!("{:#}", describe(&container)?)?;
+    say!("{}", serde_json::to_string_pretty(&describe(&container)?).named("the state as JSON")?)?;
     Ok(0)
 }
 
-fn describe(container: &Container) -> libcontainer::Result<Value> {
+/// One line of a list: what the specification calls the state, and what is known of a directory that is none.
+#[derive(Debug, Serialize)]
+struct Item {
+    #[serde(flatten)]
+    state: libcontainer_oci::State,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Item {
+    /// What is shown of a directory that holds no container that could be looked at.
+    fn failed(id: String, status: &str, error: String) -> Self {
+        let (status, oci_version) = (status.to_owned(), libcontainer_oci::VERSION.to_owned());
+        let state = libcontainer_oci::State { id, status, oci_version, ..libcontainer_oci::State::default() };
+        Self { state, error: Some(error) }
+    }
+}
+
+fn describe(container: &Container) -> libcontainer::Result<Item> {
     let (state, pid) = container.look()?;
     let status = match state {
         RunState::Running => "running",
@@ -31,29 +52,27 @@ fn describe(container: &Container) -> libcontainer::Result<Value> {
         RunState::Warm => "warm",
         _ => "stopped",
     };
-    let pid = pid.map_or(0, libcontainer::Pid::as_raw);
-    Ok(json!({
-        "id": container.id(),
-        "status": status,
-        "pid": pid,
-        "rootfs": container.config().rootfs,
-        "path": container.path(),
-        "created": time(container.created()),
-    }))
+    let config = container.config();
+    let state = libcontainer_oci::State {
+        id: container.id(),
+        pid: pid.map_or(0, libcontainer::Pid::as_raw),
+        status: status.to_owned(),
+        bundle: config.bundle,
+        rootfs: config.rootfs,
+        created: clock::shown(container.created()),
+        annotations: config.labels,
+        owner: owner(container.path()),
+        oci_version: libcontainer_oci::VERSION.to_owned(),
+    };
+    Ok(Item { state, error: None })
 }
 
-/// RFC 3339, in UTC: days since 1970 by the civil calendar.
-fn time(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_index = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+/// The name of the user who has made a container, or the number; nothing if the directory has gone meanwhile.
+fn owner(dir: &Path) -> String {
+    let Ok(data) = dir.symlink_metadata() else { return String::new() };
+    let uid = Uid::from_raw(data.uid());
+    // Who has no name, or one that can't be looked up, has a number.
+    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
@@ -65,11 +84,11 @@ pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
     };
     let factory = Factory::new()?;
     let mut all: Vec<_> = names.iter().filter_map(|name| item(&factory, &root.dir().join(name))).collect();
-    all.sort_by_key(|item| item["id"].to_string());
+    all.sort_by(|one, other| one.state.id.cmp(&other.state.id));
     print(&all, args)?;
     // A damaged record is a fact, and is listed as one. What could not be found out is not.
-    let unknown = all.iter().find(|item| item["status"] == UNKNOWN);
-    match unknown.and_then(|item| Some((item["id"].as_str()?, item["error"].as_str()?))) {
+    let unknown = all.iter().find(|item| item.state.status == UNKNOWN);
+    match unknown.and_then(|item| Some((&item.state.id, item.error.as_ref()?))) {
         Some((id, error)) => Err(Failure::new(format!("container {id:?} could not be looked at: {error}"))),
         None => Ok(0),
     }
@@ -78,10 +97,9 @@ pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
 const UNKNOWN: &str = "unknown";
 
 /// What is shown of an entry; nothing of a file. One damaged entry must not hide the others.
-fn item(factory: &Factory, path: &Path) -> Option<Value> {
+fn item(factory: &Factory, path: &Path) -> Option<Item> {
     let id = path.file_name()?.to_string_lossy().into_owned();
-    let failed =
-        |status: &str, error: String| Some(json!({"id": id, "status": status, "pid": 0, "error": error}));
+    let failed = |status: &str, error: String| Some(Item::failed(id.clone(), status, error));
     match path.symlink_metadata() {
         // It is gone since it was listed.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
@@ -105,9 +123,9 @@ fn item(factory: &Factory, path: &Path) -> Option<Value> {
     }
 }
 
-fn abandoned(container: &Path) -> Option<Value> {
+fn abandoned(container: &Path) -> Option<Item> {
     let id = container.file_name()?.to_string_lossy();
-    let told = |error: String| Some(json!({"id": id, "status": "broken", "pid": 0, "error": error}));
+    let told = |error: String| Some(Item::failed(id.clone().into_owned(), "broken", error));
     match container.try_exists() {
         Ok(true) => None,
         Ok(false) => told("a trial that was killed before it had a container".to_owned()),
@@ -115,34 +133,18 @@ fn abandoned(container: &Path) -> Option<Value> {
     }
 }
 
-fn print(all: &[Value], args: &ListArgs) -> Result<(), Failure> {
-    let text = |item: &Value, key: &str| match &item[key] {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
-    };
-    if args.format == "json" {
-        return say!("{:#}", json!(all));
-    }
+fn print(all: &[Item], args: &ListArgs) -> Result<(), Failure> {
     if args.quiet {
-        return all.iter().try_for_each(|item| say!("{}", text(item, "id")));
+        return all.iter().try_for_each(|item| say!("{}", item.state.id));
     }
-    let keys = ["id", "pid", "status", "created", "rootfs"];
-    let mut lines = vec![keys.map(str::to_uppercase).to_vec()];
-    lines.extend(all.iter().map(|item| keys.map(|key| text(item, key)).to_vec()));
+    if args.format == "json" {
+        return say!("{}", serde_json::to_string(all).named("the list as JSON")?);
+    }
+    let mut lines = vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned).to_vec()];
+    lines.extend(all.iter().map(|Item { state, .. }| {
+        let bundle = state.bundle.display().to_string();
+        let cells = [&state.id, &state.pid.to_string(), &state.status, &bundle, &state.created, &state.owner];
+        cells.map(|cell| if cell.is_empty() { "-".to_owned() } else { cell.clone() }).to_vec()
+    }));
     table(&lines)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn times_are_civil() {
-        for (seconds, wanted) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_827_696, "2000-02-29T12:34:56Z"),
-            (4_102_444_799, "2099-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(super::time(seconds), wanted);
-        }
-    }
 }

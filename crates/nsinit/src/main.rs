@@ -5,17 +5,22 @@ mod apparmor;
 mod arguments;
 mod bundle;
 mod check;
+mod clock;
 mod completion;
+mod console;
 mod failure;
 mod foreground;
+mod handed;
 mod inside;
 mod lifecycle;
 mod limits;
 mod listing;
+mod log;
 mod measure;
 mod net;
 mod output;
 mod pid_file;
+mod processes;
 mod program;
 mod record;
 mod root;
@@ -24,6 +29,7 @@ mod size;
 mod streams;
 mod timeline;
 mod trial;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -43,14 +49,15 @@ fn main() -> ExitCode {
         // Whoever does not read on has what it wanted.
         Err(Failure::Unread) => ExitCode::SUCCESS,
         Err(Failure::Told { code, text }) => {
-            streams::note(format_args!("{text}{}", libcontainer::plan::remedy(&text)));
+            log::tell(log::Level::Error, &format!("{text}{}", libcontainer::plan::remedy(&text)));
             ExitCode::from(code)
         }
     }
 }
 
 fn run(cli: Cli) -> Outcome {
-    let root = root::State::new(cli.root, cli.systemd_cgroup);
+    log::open(&cli.global)?;
+    let root = root::State::new(&cli.global);
     match cli.command {
         Command::Try(args) => trial::run(&root, &args),
         Command::Run(args) => lifecycle::run(&root, args),
@@ -59,11 +66,11 @@ fn run(cli: Cli) -> Outcome {
         Command::Exec(args) => lifecycle::exec(&root, args),
         Command::List(args) => listing::list(&root, &args),
         Command::State { id } => listing::state(&root, &id),
-        Command::Kill { id, signal } => lifecycle::kill(&root, &id, &signal),
+        Command::Kill { id, signal, all } => lifecycle::kill(&root, &id, &signal, all),
         Command::Pause { id } => lifecycle::pause(&root, &id),
         Command::Resume { id } => lifecycle::resume(&root, &id),
         Command::Stats(args) => measure::stats(&root, &args),
-        Command::Ps(args) => measure::ps(&root, &args),
+        Command::Ps(args) => processes::ps(&root, &args),
         Command::Net(args) => net::net(&root, &args),
         Command::Update(args) => limits::update(&root, args),
         Command::Events(args) => measure::events(&root, &args),

@@ -1,23 +1,21 @@
-//! stats, ps and events: what a container uses, and what happens to it.
+//! stats and events: what a container uses, and what happens to it.
 
-use std::fs;
-use std::io::ErrorKind;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use libcontainer::cgroups::events::{EventSource, GroupEvents, Next, OomEvents};
 use libcontainer::cgroups::stats::{Io, IoDevice, Limit, Op};
-use libcontainer::{Container, ContainerStats, Pid};
+use libcontainer::{Container, ContainerStats};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde_json::json;
 
-use crate::arguments::{EventsArgs, PsArgs, StatsArgs};
+use crate::arguments::{EventsArgs, StatsArgs};
 use crate::failure::{Failure, Named, Outcome};
 use crate::lifecycle::load;
 use crate::output::{say, table};
 use crate::root::State;
-use crate::size;
+use crate::{size, usage};
 
 pub(crate) fn stats(root: &State, args: &StatsArgs) -> Outcome {
     let containers: Result<Vec<_>, _> = args.ids.iter().map(|id| load(root, id)).collect();
@@ -82,66 +80,26 @@ fn seconds(nanoseconds: u64) -> String {
     format!("{}.{:02}s", hundredths / 100, hundredths % 100)
 }
 
-pub(crate) fn ps(root: &State, args: &PsArgs) -> Outcome {
-    let mut pids = load(root, &args.id)?.processes()?;
-    pids.sort_unstable();
-    if args.format == "json" {
-        say!("{}", json!(pids.iter().map(|pid| pid.as_raw()).collect::<Vec<_>>()))?;
-        return Ok(0);
-    }
-    let mut lines = vec![["PID", "PPID", "UID", "STATE", "COMMAND"].map(str::to_owned).to_vec()];
-    for pid in pids {
-        lines.extend(process(pid)?);
-    }
-    table(&lines)?;
-    Ok(0)
-}
-
-/// The line of a process; none if it has ended meanwhile.
-fn process(pid: Pid) -> Result<Option<Vec<String>>, Failure> {
-    let (Some(status), Some(line)) = (file(pid, "status")?, file(pid, "cmdline")?) else { return Ok(None) };
-    let status = String::from_utf8_lossy(&status).into_owned();
-    let field = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.and_then(|line| line.split_whitespace().next()).unwrap_or("-").to_owned()
-    };
-    let words = line.split(|byte| *byte == 0).filter(|word| !word.is_empty());
-    let words: Vec<_> = words.map(|word| word.escape_ascii().to_string()).collect();
-    let command = if words.is_empty() { format!("[{}]", field("Name")) } else { words.join(" ") };
-    Ok(Some(vec![pid.to_string(), field("PPid"), field("Uid"), field("State"), command]))
-}
-
-/// A file of `/proc/PID`; none if the process has ended.
-fn file(pid: Pid, name: &str) -> Result<Option<Vec<u8>>, Failure> {
-    let path = format!("/proc/{pid}/{name}");
-    match fs::read(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) if error.raw_os_error() == Some(Errno::ESRCH as i32) => Ok(None),
-        read => read.map(Some).named(path),
-    }
-}
-
 pub(crate) fn events(root: &State, args: &EventsArgs) -> Outcome {
     let container = load(root, &args.id)?;
     if args.stats {
-        say!("{}", json!({"type": "stats", "id": args.id, "data": container.stats()?}))?;
+        say!("{}", json!({"type": "stats", "id": args.id, "data": usage::data(&container.stats()?)}))?;
         return Ok(0);
     }
     let mut sources = container.events()?;
     let process = container.init_process()?;
-    let every = Duration::from_secs(args.interval.max(1));
     loop {
         let ended = wait(
             &[sources.oom.as_ref().map(interest), sources.group.as_ref().map(interest)],
             &process,
-            every,
+            args.interval,
         )?;
         report(&args.id, &mut sources.oom, &mut sources.group)?;
         if ended {
             say!("{}", json!({"type": "exit", "id": args.id}))?;
             return Ok(0);
         }
-        say!("{}", json!({"type": "stats", "id": args.id, "data": container.stats()?}))?;
+        say!("{}", json!({"type": "stats", "id": args.id, "data": usage::data(&container.stats()?)}))?;
     }
 }
 

@@ -29,12 +29,11 @@ pub(crate) fn record(root: &State, args: &RecordArgs) -> Outcome {
         let outcome = Recording { path, config, command: args.command.clone() }.run(args);
         return both(outcome, ground.remove());
     };
-    let mut config = bundle::load(dir, false)?;
-    root.adapt(&mut config);
+    let config = bundle::config(root, dir)?;
     let own = || config.args.iter().map(OsString::from).collect();
     let command = if args.command.is_empty() { own() } else { args.command.clone() };
     if command.is_empty() {
-        return Err(Failure::new("no program: give one, or \"args\" in container.json"));
+        return Err(Failure::new("no program: give one, or \"args\" in the config"));
     }
     root.ready()?;
     let path = root.container(&format!("record-{}", std::process::id()))?;

@@ -5,6 +5,9 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use libcontainer_oci::Options;
+
+use crate::arguments::{Global, Groups};
 use crate::failure::{Failure, Named};
 
 /// Where containers are kept.
@@ -12,11 +15,14 @@ use crate::failure::{Failure, Named};
 pub(crate) struct State {
     dir: PathBuf,
     systemd: bool,
+    groups: bool,
+    rootless: bool,
+    debug: bool,
 }
 
 impl State {
-    pub(crate) fn new(given: Option<PathBuf>, systemd: bool) -> Self {
-        let dir = given.unwrap_or_else(|| {
+    pub(crate) fn new(global: &Global) -> Self {
+        let dir = global.root.clone().unwrap_or_else(|| {
             let uid = nix::unistd::geteuid();
             match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !uid.is_root() && !dir.is_empty()) {
                 Some(dir) => PathBuf::from(dir).join("nsinit"),
@@ -24,17 +30,33 @@ impl State {
                 None => PathBuf::from(format!("/tmp/nsinit-{uid}")),
             }
         });
-        Self { dir, systemd }
+        let by = |groups| global.cgroup_manager == Some(groups);
+        let rootless = match global.rootless.as_str() {
+            "auto" => !nix::unistd::geteuid().is_root(),
+            text => text == "true",
+        };
+        let systemd = global.systemd_cgroup || by(Groups::Systemd);
+        Self { dir, systemd, groups: !by(Groups::Disabled), rootless, debug: global.debug }
     }
 
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The config as the command line wants it.
-    pub(crate) fn adapt(&self, config: &mut libcontainer::Config) {
-        if self.systemd {
-            config.cgroups.get_or_insert_default().systemd = true;
+    /// Whether the caller wants to know more.
+    pub(crate) fn debug(&self) -> bool {
+        self.debug
+    }
+
+    /// What `convert` has to know of the command line.
+    pub(crate) fn options(&self, bundle: &Path, id: &str) -> Options {
+        Options {
+            bundle: bundle.to_owned(),
+            id: id.to_owned(),
+            systemd_cgroup: self.systemd,
+            cgroups: self.groups,
+            rootless: self.rootless,
+            ..Options::default()
         }
     }
 

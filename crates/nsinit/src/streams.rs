@@ -29,7 +29,7 @@ pub(crate) fn note(text: Arguments<'_>) {
 }
 
 /// Writes everything. Interrupted writes go on, and so does one to a descriptor that somebody has made non-blocking.
-fn all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> nix::Result<()> {
+pub(crate) fn all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> nix::Result<()> {
     while !bytes.is_empty() {
         match write(fd, bytes) {
             // Nobody knows whether more would ever be taken.

@@ -1,9 +1,11 @@
 //! The processes of a container.
 
-use std::os::fd::AsFd;
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 
 use libcontainer_cgroups::Group;
-use libcontainer_plan::{Pid, Plan, signal_pidfd};
+use libcontainer_plan::{Pid, Plan, open_pidfd, signal_pidfd};
 
 use super::handle::Container;
 use crate::config::NamespaceKind;
@@ -79,13 +81,41 @@ impl Container {
     pub fn signal(&self, signal: i32) -> Result<()> {
         let state = self.refresh()?;
         let Some(Init { pid, pidfd }) = Init::open(&state)? else {
-            return Err(Error::new(
-                ErrorKind::WrongState,
-                format!("signal {:?}: container not running", self.id()),
-            ));
+            return Err(not_running(&self.id()));
         };
-        signal_pidfd(pidfd.as_fd(), signal)
-            .map_err(|error| Error::io(format!("send signal {signal} to process {pid}"), error))?;
+        let sent = signal_pidfd(pidfd.as_fd(), signal);
+        sent.map_err(|error| Error::io(format!("send signal {signal} to process {pid}"), error))?;
+        if signal == libc::SIGKILL { let_die(&state) } else { Ok(()) }
+    }
+
+    /// Sends a signal to all processes of the container's control group, those that they start meanwhile too; without a group, to the first process.
+    /// Also once the first process has ended: others may live on where the pid namespace is shared.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongState`] if none is left.
+    pub fn signal_all(&self, signal: i32) -> Result<()> {
+        let state = self.refresh()?;
+        if state.places().is_empty() {
+            return self.signal(signal);
+        }
+        let mut reached = BTreeSet::new();
+        for _ in 0..ROUNDS {
+            let new: Vec<Pid> =
+                self.in_group(&state)?.into_iter().filter(|pid| !reached.contains(pid)).collect();
+            if new.is_empty() {
+                break;
+            }
+            let held = new.iter().map(|pid| Ok((*pid, hold(*pid)?))).collect::<Result<Vec<_>>>()?;
+            // RACE: a number may be another process's since it was read. Those that are members now, while they are held, are ours.
+            let members: BTreeSet<Pid> = self.in_group(&state)?.into_iter().collect();
+            for (pid, held) in held.iter().filter(|(pid, _)| members.contains(pid)) {
+                held.as_ref().map_or(Ok(()), |held| send(*pid, held, signal))?;
+            }
+            reached.extend(new);
+        }
+        if reached.is_empty() {
+            return Err(not_running(&self.id()));
+        }
         if signal == libc::SIGKILL { let_die(&state) } else { Ok(()) }
     }
 
@@ -116,5 +146,32 @@ impl Container {
     pub fn init_pid(&self) -> Result<Option<Pid>> {
         let state = self.refresh()?;
         Ok(Init::open(&state)?.map(|init| init.pid))
+    }
+}
+
+/// How often the group is looked at again: who starts processes faster than they can be signalled is stopped by SIGKILL to the group, or by pausing it.
+const ROUNDS: usize = 64;
+
+fn not_running(id: &str) -> Error {
+    Error::new(ErrorKind::WrongState, format!("signal {id:?}: container not running"))
+}
+
+/// Whether the call found no such process: it has ended.
+fn ended(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ESRCH)
+}
+
+/// A pidfd of a process, unless that has ended.
+fn hold(pid: Pid) -> Result<Option<OwnedFd>> {
+    match open_pidfd(pid) {
+        Err(error) if ended(&error) => Ok(None),
+        held => held.map(Some).map_err(|error| Error::io(format!("pidfd_open of process {pid}"), error)),
+    }
+}
+
+fn send(pid: Pid, held: &OwnedFd, signal: i32) -> Result<()> {
+    match signal_pidfd(held.as_fd(), signal) {
+        Err(error) if ended(&error) => Ok(()),
+        sent => sent.map_err(|error| Error::io(format!("send signal {signal} to process {pid}"), error)),
     }
 }

@@ -23,8 +23,9 @@ pub use image::{INIT_SIZE, init_image};
 pub use left::reap_left;
 pub use queue::queue;
 pub use raw::{
-    join_session_keyring, landlock_abi, landlock_add_path, landlock_add_port, landlock_restrict_self,
-    landlock_ruleset, open_pidfd, parent_death_signal, prlimit, set_parent_death_signal, signal_pidfd,
+    inherited, join_session_keyring, landlock_abi, landlock_add_path, landlock_add_port,
+    landlock_restrict_self, landlock_ruleset, open_pidfd, parent_death_signal, prlimit,
+    set_parent_death_signal, signal_pidfd,
 };
 pub use request::{Launch, Launched};
 pub use stand_by::StandBy;

@@ -52,6 +52,25 @@ pub(crate) fn peek(pidfd: impl AsFd) -> io::Result<WaitStatus> {
     Ok(waitid(Id::PIDFd(pidfd.as_fd()), flags)?)
 }
 
+/// A copy of a descriptor that this program was given by its number, as a shell's `3<file` or a service manager does: `fcntl(number, F_DUPFD_CLOEXEC, 3)`.
+///
+/// One that is closed on exec was not given: it was opened since, and is another part's.
+///
+/// # Errors
+/// `EBADF` if no such descriptor was given; `EMFILE`.
+pub fn inherited(number: u32) -> io::Result<std::os::fd::OwnedFd> {
+    let none = || io::Error::from_raw_os_error(libc::EBADF);
+    let number = i32::try_from(number).map_err(|_| none())?;
+    // SAFETY: the call reads and writes no memory of ours, and changes nothing.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    if flags < 0 || flags & libc::FD_CLOEXEC != 0 {
+        return Err(none());
+    }
+    // SAFETY: likewise; the copy is new.
+    let copy = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if copy < 0 { Err(io::Error::last_os_error()) } else { Ok(own(copy)) }
+}
+
 /// Owns a descriptor that fcntl(F_DUPFD_CLOEXEC) has just returned.
 pub(super) fn own(number: i32) -> std::os::fd::OwnedFd {
     // SAFETY: the number is new and nothing else owns it.

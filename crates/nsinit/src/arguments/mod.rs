@@ -1,0 +1,161 @@
+//! The command line, as clap reads it.
+
+mod global;
+mod limits;
+mod look;
+mod process;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::seccomp::SeccompCommand;
+
+pub(crate) use global::{Global, Groups, LogFormat};
+pub(crate) use limits::UpdateArgs;
+pub(crate) use look::{EventsArgs, ExplainArgs, FileArgs, ListArgs, NetArgs, PsArgs, StatsArgs};
+pub(crate) use process::{CreateArgs, ExecArgs, ProcessArgs, RunArgs, TryArgs};
+
+/// As callers of OCI runtimes read it: three lines.
+const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0");
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 it could not be done; 2 the command line is wrong; 126 the program is there and can't be executed; 127 it is \
+not there; 128+n signal n ended it; else the program's own.";
+
+/// Create and run Linux containers.
+#[derive(Debug, Parser)]
+#[command(name = "nsinit", version = VERSION, max_term_width = 100, after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a command in a throw-away container made from the host; without one, show what a container is
+    Try(TryArgs),
+    /// Make a container, run its process and wait for it
+    Run(RunArgs),
+    /// Make a container whose process waits for `start`
+    Create(CreateArgs),
+    /// Let the process of a created container run
+    Start {
+        /// Name of the container
+        id: String,
+    },
+    /// Run one more process in a running container
+    Exec(ExecArgs),
+    /// List containers
+    List(ListArgs),
+    /// Print the state of a container as JSON
+    State {
+        /// Name of the container
+        id: String,
+    },
+    /// Send a signal to the first process of a container
+    Kill {
+        /// To all its processes
+        #[arg(short, long)]
+        all: bool,
+        /// Name of the container
+        id: String,
+        /// Signal, by name (with or without SIG) or number
+        #[arg(default_value = "TERM")]
+        signal: String,
+    },
+    /// Stop all processes of a container where they are
+    Pause {
+        /// Name of the container
+        id: String,
+    },
+    /// Let the processes of a paused container go on
+    Resume {
+        /// Name of the container
+        id: String,
+    },
+    /// Print what containers use
+    Stats(StatsArgs),
+    /// List the processes of a container
+    Ps(PsArgs),
+    /// Print interfaces, addresses, routes and counters of a running container
+    Net(NetArgs),
+    /// Change the limits of a running container
+    Update(UpdateArgs),
+    /// Print what happens to a container, a JSON object per line
+    Events(EventsArgs),
+    /// Remove a container that has ended
+    Delete {
+        /// Kill it first if it runs; it is no error if there is none
+        #[arg(short, long)]
+        force: bool,
+        /// Name of the container
+        id: String,
+    },
+    /// Check a config.json or container.json, and print what is understood as container.json
+    Config(FileArgs),
+    /// Print the plan of a config without running it; needs no root
+    Explain(ExplainArgs),
+    /// List, show, load or remove profiles of AppArmor
+    Apparmor {
+        #[command(subcommand)]
+        command: Option<Apparmor>,
+    },
+    /// Tell what this host supports, what is missing and how to get it
+    Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// System call filters: check profiles, say what they do and how they differ
+    #[command(subcommand)]
+    Seccomp(SeccompCommand),
+    /// Print the completion script of a shell
+    Completion {
+        /// Whose script
+        shell: Shell,
+    },
+    /// What `try` runs inside
+    #[command(hide = true)]
+    Inside,
+}
+
+/// Subcommands of `apparmor`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Apparmor {
+    /// List profiles that are loaded, with their modes; needs root, and is the default
+    List,
+    /// Print the text of the default profile
+    Show {
+        /// Name of the profile
+        #[arg(default_value = DEFAULT_PROFILE)]
+        name: String,
+    },
+    /// Load profiles, in place of those of the same names
+    Load {
+        /// File with the text of profiles
+        #[arg(required_unless_present = "default")]
+        file: Option<PathBuf>,
+        /// The default profile, under this name
+        #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = DEFAULT_PROFILE, conflicts_with = "file")]
+        default: Option<String>,
+    },
+    /// Remove a profile: what runs under it is unconfined then
+    Remove {
+        /// Name of the profile
+        name: String,
+    },
+}
+
+/// What the default profile is called if nobody says otherwise.
+const DEFAULT_PROFILE: &str = "libcontainer-default";
+
+/// Shells that have completion scripts.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}

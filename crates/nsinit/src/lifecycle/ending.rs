@@ -1,0 +1,75 @@
+//! kill and delete.
+
+use libcontainer::{Container, Factory, RunState};
+use nix::sys::signal::Signal;
+
+use super::{load, there};
+use crate::failure::{Failure, Outcome};
+use crate::root::State;
+use crate::trial;
+
+pub(crate) fn kill(root: &State, id: &str, signal: &str, all: bool) -> Outcome {
+    let unknown =
+        || Failure::usage(format!("unknown signal {signal:?}: a name such as TERM or SIGTERM, or 1 to 64"));
+    let number = signal_number(signal).ok_or_else(unknown)?;
+    let container = load(root, id)?;
+    if all {
+        container.signal_all(number)?;
+    } else {
+        container.signal(number)?;
+    }
+    Ok(0)
+}
+
+/// A signal by number, or by name with or without `SIG`.
+fn signal_number(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse() {
+        return (1..=64).contains(&number).then_some(number);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
+    Signal::iterator().find(|signal| signal.as_str() == name).map(|signal| signal as i32)
+}
+
+pub(crate) fn delete(root: &State, id: &str, force: bool) -> Outcome {
+    let path = root.container(id)?;
+    if force {
+        Factory::new()?.destroy(&path)?;
+    } else {
+        match load(root, id) {
+            // A trial that was killed at its very beginning has no container yet.
+            Err(_) if !there(&path)? && trial::has_left(&path)? => {}
+            container => delete_ended(&container?)?,
+        }
+    }
+    trial::remove_left(&path)?;
+    Ok(0)
+}
+
+fn delete_ended(container: &Container) -> Result<(), Failure> {
+    match container.run_state()? {
+        // Whoever makes one holds its lock: what is half-made now was left so.
+        RunState::Stopped | RunState::Destroyed | RunState::Creating => Ok(container.destroy()?),
+        state => {
+            let text = format!("container {:?} is {state:?}: kill it first, or use --force", container.id());
+            Err(Failure::new(text))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::signal_number;
+
+    #[test]
+    fn signals_by_name_and_number() {
+        for (text, wanted) in
+            [("TERM", Some(15)), ("SIGKILL", Some(9)), ("kill", Some(9)), ("9", Some(9)), ("64", Some(64))]
+        {
+            assert_eq!(signal_number(text), wanted, "{text}");
+        }
+        for text in ["SIGBOGUS", "999", "0", "-1", ""] {
+            assert_eq!(signal_number(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! exec.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use libcontainer::{CapabilitySets, Config, ProcessConfig, Stdio};
+
+use super::{end, hand_over, load};
+use crate::arguments::ExecArgs;
+use crate::bundle;
+use crate::console::Sockets;
+use crate::failure::{Failure, Named, Outcome, both};
+use crate::handed::Handed;
+use crate::pid_file::PidFile;
+use crate::root::State;
+use crate::{foreground, program};
+
+/// Bytes that a file with a process may have.
+const LIMIT: u64 = 1024 * 1024;
+
+pub(crate) fn exec(root: &State, mut args: ExecArgs) -> Outcome {
+    let signals = foreground::Signals::take()?;
+    let container = load(root, &args.id)?;
+    let sockets = Sockets::connect(&args.process)?;
+    let handed = Handed::take(args.process.preserve_fds)?;
+    let pid_file = args.process.pid_file.as_deref().map(PidFile::prepare).transpose()?;
+    let detach = args.detach;
+    let mut process = wanted(&container.config(), &mut args)?;
+    if sockets.console() && !process.terminal {
+        return Err(Failure::new("--console-socket: no terminal is asked for: give --tty"));
+    }
+    process.env.get_or_insert_default().extend(handed.environment.into_iter().map(OsString::from));
+    process.preserved = handed.descriptors;
+    let mut process = container.start(process).map_err(|error| program::failure(&error))?;
+    if let Err(failure) = hand_over(&mut process, &sockets, pid_file) {
+        return both(Err(failure), end(&mut process));
+    }
+    if detach {
+        return Ok(0);
+    }
+    foreground::wait(&signals, &mut process)
+}
+
+/// The process that the command line, or the file that it names, asks for.
+fn wanted(config: &Config, args: &mut ExecArgs) -> Result<ProcessConfig, Failure> {
+    let mut process = match &args.file {
+        Some(path) => from_file(path)?,
+        None => from_options(config, args),
+    };
+    process.terminal |= args.tty;
+    process.user = args.user.take().or(process.user);
+    process.cwd = args.cwd.take().or(process.cwd);
+    process.process_label = args.process_label.take().or(process.process_label);
+    process.apparmor_profile = args.apparmor.take().or(process.apparmor_profile);
+    process.no_new_privileges = args.no_new_privs.then_some(true).or(process.no_new_privileges);
+    process.subgroup = args.cgroup.take().map(Into::into);
+    process.ignore_paused = args.ignore_paused;
+    if !args.additional_gids.is_empty() {
+        process.additional_groups = Some(args.additional_gids.iter().map(u32::to_string).collect());
+    }
+    if !args.cap.is_empty() {
+        process.capability_sets = Some(more(
+            process.capability_sets.or_else(|| config.capability_sets.clone()),
+            &config.capabilities,
+            &args.cap,
+        ));
+    }
+    let stdin = if args.detach && args.file.is_none() { Stdio::Null } else { Stdio::Inherit };
+    Ok(ProcessConfig { stdin, stdout: Stdio::Inherit, stderr: Stdio::Inherit, ..process })
+}
+
+fn from_options(config: &Config, args: &mut ExecArgs) -> ProcessConfig {
+    let mut env: Vec<OsString> = config.environment.iter().map(Into::into).collect();
+    env.append(&mut args.env);
+    ProcessConfig { env: Some(env), ..ProcessConfig::new(std::mem::take(&mut args.args)) }
+}
+
+fn from_file(path: &Path) -> Result<ProcessConfig, Failure> {
+    let name = format!("--process {}", path.display());
+    let mut text = Vec::new();
+    let count = File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut text)).named(&name)?;
+    if count as u64 > LIMIT {
+        return Err(Failure::new(format!("{name}: more than {LIMIT} bytes")));
+    }
+    let process = libcontainer_oci::spec::Process::from_json(&text)
+        .map_err(|error| Failure::new(format!("{name}: {error}")))?;
+    libcontainer_oci::process(&process).map_err(|problems| bundle::refused(&name, &problems))
+}
+
+/// The container's sets, and these capabilities in those that count for a program that is executed: what is ambient has to be inheritable.
+fn more(sets: Option<CapabilitySets>, kept: &[String], names: &[String]) -> CapabilitySets {
+    let kept = || kept.to_vec();
+    let of_list = || CapabilitySets {
+        bounding: kept(),
+        effective: kept(),
+        permitted: kept(),
+        ..CapabilitySets::default()
+    };
+    let mut sets = sets.unwrap_or_else(of_list);
+    for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
+        let new: Vec<_> = names.iter().filter(|name| !set.contains(*name)).cloned().collect();
+        set.extend(new);
+    }
+    sets
+}

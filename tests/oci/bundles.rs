@@ -1,0 +1,130 @@
+//! Bundles with config.json, from create to delete.
+
+use std::fs;
+
+use libcontainer_tests::operator::until;
+use serde_json::json;
+
+use super::Oci;
+
+#[test]
+fn a_bundle_with_config_json_runs() {
+    let script =
+        "hostname; echo $OF; grep -c . /proc/mounts >/dev/null; grep CapEff /proc/self/status; exit 7";
+    let Some(oci) = Oci::new("a_bundle_with_config_json_runs", &["sh", "-c", script]) else { return };
+    let output = oci.run(&["run", "web"]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(7), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.starts_with("oci\nconfig\n") && text.contains("0000000000000020"), "{text}");
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn the_way_of_a_caller_is_gone() {
+    let Some(oci) = Oci::new("the_way_of_a_caller_is_gone", &["sleep", "300"]) else { return };
+    let pid_file = oci.operator.place.join("pid");
+    let bundle = oci.operator.place.path().to_str().unwrap();
+    oci.ok(&["create", "--bundle", bundle, "--pid-file", pid_file.to_str().unwrap(), "web"]);
+    let created = oci.state("web");
+    let pid = fs::read_to_string(pid_file).unwrap();
+    assert_eq!(created["pid"].to_string(), pid);
+    assert_eq!(created["status"], "created");
+    assert_eq!(created["bundle"], bundle);
+    assert_eq!(created["annotations"], json!({"org.example.of": "the bundle"}));
+    let keys = oci.ok(&["state", "web"]);
+    let order: Vec<_> =
+        ["ociVersion", "id", "pid", "status", "bundle", "rootfs", "created", "annotations", "owner"]
+            .map(|key| keys.find(&format!("\"{key}\":")).unwrap_or_else(|| panic!("{key}: {keys}")))
+            .to_vec();
+    assert!(order.is_sorted(), "{keys}");
+    oci.ok(&["start", "web"]);
+    assert_eq!(oci.state("web")["status"], "running");
+    assert!(oci.fails(&["delete", "web"]).contains("Running"));
+    oci.ok(&["kill", "web", "KILL"]);
+    until("it has ended", || oci.state("web")["status"] == "stopped");
+    assert_eq!(oci.state("web")["pid"], 0);
+    assert!(oci.fails(&["kill", "web", "TERM"]).contains("container not running"));
+    oci.ok(&["delete", "web"]);
+    assert!(oci.fails(&["state", "web"]).contains("does not exist"));
+}
+
+#[test]
+fn a_bundle_with_both_has_to_say_which() {
+    let Some(oci) = Oci::new("a_bundle_with_both_has_to_say_which", &["echo", "of config.json"]) else {
+        return;
+    };
+    let mut own = oci.operator.config.clone();
+    own.args = ["echo", "of container.json"].map(str::to_owned).to_vec();
+    fs::write(oci.operator.place.join("container.json"), own.to_json().unwrap()).unwrap();
+    let told = oci.fails(&["run", "web"]);
+    assert!(
+        told.contains("config.json") && told.contains("container.json") && told.contains("--config"),
+        "{told}"
+    );
+    for name in ["config.json", "container.json"] {
+        assert_eq!(oci.ok(&["run", "--config", name, "web"]), format!("of {name}\n"));
+    }
+    // A third name is known by what is in it.
+    fs::rename(oci.operator.place.join("config.json"), oci.operator.place.join("other")).unwrap();
+    assert_eq!(oci.ok(&["run", "--config", "other", "web"]), "of config.json\n");
+}
+
+#[test]
+fn all_problems_are_told_with_their_places() {
+    let Some(mut oci) = Oci::new("all_problems_are_told_with_their_places", &["true"]) else { return };
+    oci.spec["process"]["cwd"] = json!("here");
+    oci.spec["linux"]["namespaces"][0]["type"] = json!("quux");
+    oci.write();
+    let told = oci.fails(&["create", "web"]);
+    assert!(told.contains("config.json") && told.contains("/linux/namespaces/0/type"), "{told}");
+    assert!(oci.fails(&["state", "web"]).contains("does not exist"));
+}
+
+#[test]
+fn exec_takes_a_process_from_a_file() {
+    let Some(oci) = Oci::new("exec_takes_a_process_from_a_file", &["sleep", "300"]) else { return };
+    oci.ok(&["run", "--detach", "web"]);
+    let process = json!({
+        "args": ["sh", "-c", "id -u; id -G; pwd; echo $A; umask; grep -E 'CapBnd|NoNewPrivs' /proc/self/status"],
+        "env": ["PATH=/bin", "A=of the file"],
+        "cwd": "/tmp",
+        "user": {"uid": 7, "gid": 8, "additionalGids": [9], "umask": 0o027},
+        "capabilities": {"bounding": ["CAP_CHOWN"]},
+        "noNewPrivileges": true,
+    });
+    let file = oci.operator.place.join("process.json");
+    fs::write(&file, process.to_string()).unwrap();
+    let text = oci.ok(&["exec", "--process", file.to_str().unwrap(), "web"]);
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[..5], ["7", "8 9", "/tmp", "of the file", "0027"], "{text}");
+    assert!(text.contains("CapBnd:\t0000000000000001") && text.contains("NoNewPrivs:\t1"), "{text}");
+    let told = oci.ok(&[
+        "exec",
+        "--cap",
+        "CAP_CHOWN",
+        "--additional-gids",
+        "5",
+        "web",
+        "sh",
+        "-c",
+        "id -G; grep CapEff /proc/self/status",
+    ]);
+    assert!(told.starts_with("0 5\n") && told.contains("0000000000000021"), "{told}");
+    oci.ok(&["delete", "--force", "web"]);
+}
+
+#[test]
+fn a_signal_reaches_all_processes() {
+    let Some(oci) = Oci::new(
+        "a_signal_reaches_all_processes",
+        &["sh", "-c", "trap '' TERM; sleep 300 & echo $! >/tmp/child; sleep 300 & wait; sleep 300"],
+    ) else {
+        return;
+    };
+    oci.ok(&["run", "--detach", "web"]);
+    let count = || oci.ok(&["ps", "--format", "json", "web"]).matches(',').count() + 1;
+    until("its children run", || count() == 3);
+    oci.ok(&["kill", "--all", "web", "KILL"]);
+    until("all have ended", || oci.state("web")["status"] == "stopped");
+    oci.ok(&["delete", "web"]);
+}

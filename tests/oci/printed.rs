@@ -1,0 +1,97 @@
+//! What callers read: logs, versions, tables.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::Oci;
+
+#[test]
+fn errors_go_to_the_log() {
+    let Some(oci) = Oci::new("errors_go_to_the_log", &["true"]) else { return };
+    let path = oci.operator.place.join("log");
+    let log = path.to_str().unwrap();
+    for id in ["one", "two"] {
+        let told = oci.fails(&["--log", log, "--log-format", "json", "state", id]);
+        assert!(told.contains("does not exist"), "{told}");
+    }
+    let text = fs::read_to_string(&path).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[1]["level"], "error");
+    assert!(lines[1]["msg"].as_str().unwrap().contains("\"two\" does not exist"), "{text}");
+    assert_eq!(lines[1]["time"].as_str().unwrap().len(), "2026-01-01T00:00:00Z".len());
+    fs::remove_file(&path).unwrap();
+    oci.fails(&["state", "one", "--log", log]);
+    assert!(
+        fs::read_to_string(&path).unwrap().contains("level=error msg=\"container \\\"one\\\" does not exist")
+    );
+    assert!(oci.fails(&["--log", "/nope/log", "list"]).contains("--log /nope/log: ENOENT"));
+}
+
+#[test]
+fn versions_are_lines() {
+    let Some(oci) = Oci::new("versions_are_lines", &["true"]) else { return };
+    let text = oci.ok(&["--version"]);
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].starts_with("nsinit version "), "{text}");
+    assert!(lines.iter().any(|line| line.starts_with("spec: 1.")), "{text}");
+}
+
+#[test]
+fn options_of_other_runtimes_are_taken() {
+    let Some(oci) = Oci::new("options_of_other_runtimes_are_taken", &["true"]) else { return };
+    oci.ok(&[
+        "--debug",
+        "--rootless=auto",
+        "--cgroup-manager",
+        "cgroupfs",
+        "run",
+        "--no-subreaper",
+        "--no-new-keyring",
+        "web",
+    ]);
+    oci.ok(&["--rootless", "list"]);
+    oci.ok(&["--cgroup-manager", "disabled", "run", "web"]);
+}
+
+#[test]
+fn lists_are_tables() {
+    let Some(oci) = Oci::new("lists_are_tables", &["sleep", "300"]) else { return };
+    assert_eq!(
+        oci.ok(&["list"]).split_whitespace().collect::<Vec<_>>(),
+        ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"]
+    );
+    assert_eq!(oci.ok(&["list", "--format", "json"]), "[]\n");
+    oci.ok(&["create", "web"]);
+    let table = oci.ok(&["list"]);
+    let line: Vec<_> = table.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!((line[0], line[2], line[5]), ("web", "created", "root"), "{table}");
+    let listed: Value = serde_json::from_str(&oci.ok(&["list", "--format", "json"])).unwrap();
+    assert_eq!(listed[0]["annotations"]["org.example.of"], "the bundle");
+    assert_eq!(oci.ok(&["list", "--quiet"]), "web\n");
+    oci.ok(&["delete", "--force", "web"]);
+}
+
+#[test]
+fn ps_passes_options_on() {
+    let Some(oci) = Oci::new("ps_passes_options_on", &["sleep", "287"]) else { return };
+    oci.ok(&["run", "--detach", "web"]);
+    let table = oci.ok(&["ps", "web", "-eo", "pid,args"]);
+    let lines: Vec<_> = table.lines().collect();
+    assert!(lines.len() == 2 && lines[1].contains("sleep 287"), "{table}");
+    assert!(oci.fails(&["ps", "web", "-eo", "args"]).contains("no column PID"));
+    assert!(oci.fails(&["ps", "web", "--bogus"]).contains("ps [\"--bogus\"]"));
+    oci.ok(&["delete", "--force", "web"]);
+}
+
+#[test]
+fn events_have_the_keys_of_runc() {
+    let Some(oci) = Oci::new("events_have_the_keys_of_runc", &["sleep", "300"]) else { return };
+    oci.ok(&["run", "--detach", "web"]);
+    let event: Value = serde_json::from_str(&oci.ok(&["events", "--stats", "web"])).unwrap();
+    assert_eq!((event["type"].as_str(), event["id"].as_str()), (Some("stats"), Some("web")));
+    assert!(event["data"]["memory"]["usage"]["usage"].as_u64().is_some_and(|bytes| bytes > 0), "{event}");
+    assert!(event["data"]["cpu"]["usage"]["total"].is_u64(), "{event}");
+    oci.ok(&["delete", "--force", "web"]);
+}
