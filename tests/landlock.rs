@@ -249,3 +249,37 @@ fn kernels_that_lack_it() {
         assert!(start(Ok(5), &config).unwrap().contains("Permission denied"));
     }
 }
+
+/// A container of a template that stands by has no rules yet: its program gets them with the rest of the plan, whoever it is handed to.
+#[test]
+fn one_that_stood_by_is_restricted_as_any() {
+    if !has("one_that_stood_by_is_restricted_as_any", 1) {
+        return;
+    }
+    let place = Place::new("landlock-template");
+    let mut config = config(&place.rootfs().unwrap());
+    config.landlock = rules(FILES);
+    let script = "cat /etc/group >/dev/null && echo group; cat /etc/passwd 2>/dev/null && echo passwd; echo x 2>/dev/null >/tmp/f && echo written; echo end";
+    let program = || ProcessConfig::new(["sh", "-c", script]).piped();
+    std::fs::create_dir(place.join("all")).unwrap();
+    for no_new_privileges in [false, true] {
+        config.no_new_privileges = no_new_privileges;
+        let template = Factory::new().unwrap().template(place.join("all"), &config).unwrap();
+        template.keep_ready(1).unwrap();
+        assert!(template.settle(std::time::Duration::from_secs(60)), "{:?}", template.stats());
+        let (container, process) = template.start(program()).unwrap();
+        assert_eq!(template.stats().handed_over, 1);
+        assert_eq!(text(&process.output(1 << 16).unwrap()), "group\nend\n", "the one handed over");
+        container.destroy_now().unwrap();
+        // And one that joins another that has stood by.
+        assert!(template.settle(std::time::Duration::from_secs(60)), "{:?}", template.stats());
+        let (container, _sleeper) = template.start(ProcessConfig::new(["sleep", "1000"])).unwrap();
+        assert_eq!(template.stats().handed_over, 2);
+        assert_eq!(
+            text(&container.start(program()).unwrap().output(1 << 16).unwrap()),
+            "group\nend\n",
+            "a join"
+        );
+        container.destroy_now().unwrap();
+    }
+}

@@ -11,6 +11,8 @@
 
 #[path = "ordinary_user/nested.rs"]
 mod nested;
+#[path = "ordinary_user/notify.rs"]
+mod notify;
 #[path = "ordinary_user/pasta.rs"]
 mod pasta;
 

@@ -31,6 +31,10 @@ use worker::{Ending, Worker};
 /// A source of a bind that is another file or directory by then, also one that was renamed over the old one, ends a start: make the template again.
 /// [`Factory::create`](crate::Factory::create) is a template used once.
 ///
+/// Labels of SELinux are among that: its containers share them with their categories, and so aren't kept apart from each other. The labels of their mounts
+/// are options of filesystems that are part of what was compiled, and a process labelled otherwise could not use those. For pairs of categories
+/// of their own (`security::selinux::Levels`), as `init_labels` gives them, containers need a template each, or [`Factory::create`](crate::Factory::create).
+///
 /// A template can also keep containers *warm*: made up to the init, which waits for its program ([`Template::keep_ready`], [`Template::start`]). They are
 /// recorded like any other, as [`RunState::Warm`](crate::RunState::Warm), count against the same limits, and hold no descriptor of this program. Their
 /// inits leave when the template or the program is gone; what a killed program leaves of them is ended by the next template of that directory, and by
