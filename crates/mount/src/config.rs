@@ -42,7 +42,8 @@ pub struct MountConfig {
     #[serde(skip_serializing_if = "unset")]
     pub bare: bool,
     /// With `bare`: the device nodes and the usual links are made in `/dev` all the same, be it one of the mounts listed or a directory of the
-    /// rootfs. Nothing is made there if `/dev` is a bind.
+    /// rootfs. Nothing is made there if `/dev` is a bind, but a terminal lies on `/dev/console` in any case. A tmpfs without a mode has that of the
+    /// directory that it covers.
     #[serde(skip_serializing_if = "unset")]
     pub fill_dev: bool,
 }

@@ -22,7 +22,7 @@ const PAGE: usize = 4095;
 const MAX_LINES: usize = 340;
 
 /// Files in `/proc` over which a host service such as lxcfs may mount.
-const PROC_FILES: [&str; 10] = [
+const PROC_FILES: [&str; 11] = [
     "cpuinfo",
     "diskstats",
     "meminfo",
@@ -33,6 +33,7 @@ const PROC_FILES: [&str; 10] = [
     "slabinfo",
     "net/dev",
     "sys/kernel/ns_last_pid",
+    "sys/crypto/fips_enabled",
 ];
 
 impl MountConfig {
@@ -168,7 +169,9 @@ fn destination_problems(mount: &Mount, all: &mut Problems) {
         }
         return;
     };
-    if first != "proc" || (rest.is_empty() && mount.kind == "proc") {
+    // The host's own is bound by who shares its pid namespace.
+    let procfs = mount.kind == "proc" || (mount.is_bind() && mount.source == Path::new("/proc"));
+    if first != "proc" || (rest.is_empty() && procfs) {
         return;
     }
     let below = rest.join(std::ffi::OsStr::new("/"));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use libcontainer_mount::plan as mount;
-use libcontainer_mount::plan::{Attached, Kind, Links, Node, Protected, Rootfs};
+use libcontainer_mount::plan::{Attached, Kind, Links, Node, Propagation, Protected, Rootfs};
 use libcontainer_plan::{Builder, Mount, MountAttr, Slot};
 
 use super::process::Terminal;
@@ -22,10 +22,12 @@ pub(super) struct Tree {
 
 /// Takes the rootfs and mounts everything in it.
 pub(super) fn build(plan: &mut Builder, setup: &MountSetup, terminal: bool, cwd: &Path) -> Tree {
+    // ORDER: before anything is cut off from the host: what is cut off gets no mount event any more.
+    let early: Vec<_> = setup.items.iter().map(|item| copy_early(plan, item)).collect();
     let rootfs = mount::take_rootfs(plan, &setup.rootfs, setup.events);
     let (mut dev, mut attached) = (None, Vec::new());
-    for item in &setup.items {
-        let Some((mount, place)) = add(plan, rootfs, setup, item, terminal) else { continue };
+    for (item, copy) in setup.items.iter().zip(early) {
+        let Some((mount, place)) = add(plan, rootfs, setup, (item, copy), terminal) else { continue };
         let is_dev = matches!(item, MountItem::Devices { .. });
         if is_dev {
             dev = Some(mount);
@@ -47,10 +49,12 @@ pub(super) fn build(plan: &mut Builder, setup: &MountSetup, terminal: bool, cwd:
         plan.purpose("make the working directory if it is missing");
         mount::make_directory(plan, rootfs.dir, cwd);
     }
-    let terminal = dev.filter(|_| terminal).map(|dev| {
-        let (master, slave) = mount::console(plan, dev);
-        Terminal { master, slave }
-    });
+    let opened = match dev.filter(|_| terminal) {
+        Some(dev) => Some(mount::console(plan, dev)),
+        None if terminal && setup.console => Some(mount::console_in(plan, rootfs)),
+        None => None,
+    };
+    let terminal = opened.map(|(master, slave)| Terminal { master, slave });
     if let Some(dev) = dev.filter(|_| setup.items.iter().any(read_only_dev)) {
         plan.purpose("make /dev read-only").mount_setattr(dev, false, READ_ONLY);
     }
@@ -73,12 +77,23 @@ fn protects(setup: &MountSetup, place: &Path) -> bool {
     all.any(|path| mount::components(path).starts_with(&place))
 }
 
-/// Adds one; what is a directory mount stays open, and is returned with its place.
+/// The copy of a bind to which mounts of the host are to come, or from which they are to come to the host.
+fn copy_early(plan: &mut Builder, item: &MountItem) -> Option<Slot<Mount>> {
+    let MountItem::Bind { bind, .. } = item else { return None };
+    let travels = matches!(bind.propagation, Some((Propagation::Slave | Propagation::Shared, _)));
+    if !travels || bind.id_map.is_some() {
+        return None;
+    }
+    plan.purpose(format!("copy {}", bind.source.display()));
+    Some(mount::bind(plan, bind))
+}
+
+/// Adds one, of which there may be a copy; what is a directory mount stays open, and is returned with its place.
 fn add<'a>(
     plan: &mut Builder,
     rootfs: Rootfs,
     setup: &MountSetup,
-    item: &'a MountItem,
+    (item, copy): (&'a MountItem, Option<Slot<Mount>>),
     terminal: bool,
 ) -> Option<(Slot<Mount>, &'a Path)> {
     match item {
@@ -95,7 +110,7 @@ fn add<'a>(
         MountItem::Bind { bind, to, kind } => {
             let purpose = format!("bind {} on {}", bind.source.display(), to.display());
             plan.purpose(purpose.clone());
-            let copy = mount::bind(plan, bind);
+            let copy = copy.unwrap_or_else(|| mount::bind(plan, bind));
             plan.purpose(purpose);
             mount::attach_open(plan, rootfs, copy, to, *kind, Links::InRoot);
             if matches!(kind, Kind::Directory | Kind::DirectoryItself) {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -57,8 +57,17 @@ pub(crate) fn read_accounts(root: &Path) -> Result<Accounts> {
     Ok(Accounts { passwd: read("etc/passwd")?, group: read("etc/group")? })
 }
 
+/// The mode of a directory of the tree at `root`, links followed inside of it only; `None` if there is none that can be seen.
+pub(super) fn directory_mode(root: &Path, path: &Path) -> Option<u32> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let root = nix::fcntl::open(root, flags, Mode::empty()).ok()?;
+    let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let directory = open_again(&root, path, OpenHow::new().flags(flags).resolve(resolve)).ok()?;
+    Some(fstat(directory).ok()?.st_mode & 0o7777)
+}
+
 /// Asks again while the kernel can't tell whether a `..` stays inside: any rename or mount of the whole system is a reason.
-fn open_again(root: &OwnedFd, name: &str, how: OpenHow) -> nix::Result<OwnedFd> {
+fn open_again<P: nix::NixPath + ?Sized>(root: &OwnedFd, name: &P, how: OpenHow) -> nix::Result<OwnedFd> {
     let mut tries = 0;
     loop {
         match openat2(root, name, how) {

@@ -12,6 +12,7 @@ use libcontainer_mount::{
 };
 use libcontainer_plan::{MountAttr, Probe};
 
+use super::accounts::directory_mode;
 use super::cgroup_mount::{CGROUP, Groups, Shown};
 use super::labels::Labels;
 use crate::config::{Config, Namespace, NamespaceKind};
@@ -90,6 +91,7 @@ pub(super) fn setup(
             other
         },
         dev_links: fill == Fill::Directory,
+        console: mounts.fill_dev,
         bind_devices: namespaces.has(NamespaceKind::User) || probe.nested.is_some(),
         hidden: mounts.masked_paths.iter().cloned().chain(kcore).collect(),
         read_only_paths: mounts.readonly_paths.iter().cloned().chain(restricted).chain(read_only).collect(),
@@ -308,6 +310,17 @@ fn id_map(config: &Config, mount: &Mount, options: &Options) -> Option<IdMap> {
     Some(IdMap { uids: lines(uids), gids: lines(gids), recursive: options.idmap == Some(true) })
 }
 
+/// The mode of the directory of the rootfs that a tmpfs covers, unless another mount lies there.
+fn covered(config: &Config, all: &MountConfig, mount: &Mount) -> Option<u32> {
+    let place = components(&mount.destination);
+    let mut before = all.mounts.iter().take_while(|other| !std::ptr::eq(*other, mount));
+    if before.any(|other| place.starts_with(&components(&other.destination))) {
+        return None;
+    }
+    // What is not there, or no directory, is made or refused by the plan.
+    directory_mode(&config.rootfs, &mount.destination)
+}
+
 fn new_filesystem(config: &Config, mount: &Mount, options: Options, label: Option<&str>) -> MountItem {
     // 2014 mounted tmpfs with these and took no options but its data, which may speak of them.
     let plain = mount.kind == "tmpfs" && mount.options.is_empty();
@@ -316,6 +329,13 @@ fn new_filesystem(config: &Config, mount: &Mount, options: Options, label: Optio
     // All that options can name fits.
     let set = u32::try_from(set).unwrap_or(0);
     let mut data = options.data;
+    let covers = config.mount_config.as_ref().filter(|all| all.fill_dev && mount.kind == "tmpfs");
+    if let Some(mode) = covers
+        .filter(|_| !data.iter().any(|(key, _)| key == "mode"))
+        .and_then(|all| covered(config, all, mount))
+    {
+        data.push(("mode".to_owned(), Some(format!("{mode:o}"))));
+    }
     let says = |keys: &[&str]| data.iter().any(|(key, _)| keys.contains(&key.as_str()));
     let root = CopiedRoot { mode: !says(&["mode"]), owner: !says(&["uid", "gid"]) };
     let (rootfs, path) = (config.rootfs.clone(), mount.destination.clone());

@@ -181,6 +181,20 @@ pub fn console(plan: &mut Builder, dev: Slot<Mount>) -> (Slot<Pty>, Slot<Pty>) {
     (master, slave)
 }
 
+/// As [`console`], in a rootfs whose `/dev` is not the library's: one that is bound, or a directory. Its `/dev/pts` is that of the rootfs, too.
+pub fn console_in(plan: &mut Builder, rootfs: Rootfs) -> (Slot<Pty>, Slot<Pty>) {
+    plan.purpose("open a terminal");
+    let pts: Slot<Dir> = plan.openat2(rootfs.dir, "dev/pts", How::DIR_IN_ROOT);
+    let (master, slave) = plan.open_terminal(pts);
+    plan.close(pts);
+    plan.purpose("put the terminal on /dev/console");
+    let place = target(plan, rootfs.dir, Path::new("/dev/console"), Kind::File, Links::InRoot);
+    let copy = plan.open_tree(At::Slot(slave.id()), "", 0x1000);
+    plan.move_mount(copy, place);
+    plan.close(copy).close(place);
+    (master, slave)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

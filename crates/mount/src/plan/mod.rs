@@ -13,7 +13,7 @@ mod seen;
 mod target;
 
 pub use copy_up::CopyUp;
-pub use device::{Node, NodeKind, console, device_links, device_node, devices, usual_dev};
+pub use device::{Node, NodeKind, console, console_in, device_links, device_node, devices, usual_dev};
 pub use filesystem::{Bind, Filesystem, attach, attach_open, bind, link, mount};
 pub use idmap::IdMap;
 pub use mask::{Attached, Protected, hide, make_read_only};

@@ -14,9 +14,12 @@ pub(super) fn nodes(spec: &Spec, found: &mut Found) -> Vec<DeviceNode> {
     let asked = devices.iter().enumerate();
     let asked: Vec<_> =
         asked.filter_map(|(index, device)| node(device, &format!("/linux/devices/{index}"), found)).collect();
-    let own = |node: &DeviceNode| asked.iter().any(|other| other.path == node.path);
-    let mut all = asked.clone();
-    all.extend(default_simple_devices().into_iter().filter(|node| !own(node)));
+    // Of two on one path the last counts, and `/dev/ptmx` is a link to that of the container's own devpts.
+    let mut all: Vec<DeviceNode> = Vec::new();
+    for node in default_simple_devices().into_iter().chain(asked) {
+        all.retain(|other| other.path != node.path);
+        all.extend(Some(node).filter(|node| node.path != Path::new("/dev/ptmx")));
+    }
     all
 }
 

@@ -90,25 +90,31 @@ const KEYS: &[(&str, &str)] = &[
     ("start_container", "startContainer"),
 ];
 
-/// A problem of the library's config as one of the config that it was made of.
-pub(super) fn translated(problem: Problem, spec: &Spec) -> Problem {
-    let Problem { pointer, message, remedy } = problem;
-    let place = PLACES.iter().filter(|(own, _)| begins(&pointer, own)).max_by_key(|(own, _)| own.len());
-    let Some((own, place)) = place else { return Problem { pointer, message, remedy } };
-    let rest = pointer.get(own.len()..).unwrap_or_default();
+/// Where `config.json` has what a pointer into the library's config of it is about.
+#[must_use]
+pub fn pointer(own: &str, spec: &Spec) -> String {
+    let place = PLACES.iter().filter(|(begin, _)| begins(own, begin)).max_by_key(|(begin, _)| begin.len());
+    let Some((begin, place)) = place else { return own.to_owned() };
+    let rest = own.get(begin.len()..).unwrap_or_default();
     let rest = match *place {
         "/linux/namespaces" => {
             rest.strip_prefix('/').and_then(|key| namespace(key, spec)).unwrap_or_default()
         }
         _ => rest.split('/').map(|part| word(KEYS, part)).collect::<Vec<_>>().join("/"),
     };
+    format!("{place}{rest}")
+}
+
+/// A problem of the library's config as one of the config that it was made of.
+pub(super) fn translated(problem: Problem, spec: &Spec) -> Problem {
     let spoken = |text: String| {
         let all = NamespaceKind::ALL.into_iter();
         all.fold(text, |text, kind| {
             text.replace(kind.key(), &format!("the namespace {:?}", kinds::word(kind)))
         })
     };
-    Problem { pointer: format!("{place}{rest}"), message: spoken(message), remedy: remedy.map(spoken) }
+    let Problem { pointer: own, message, remedy } = problem;
+    Problem { pointer: pointer(&own, spec), message: spoken(message), remedy: remedy.map(spoken) }
 }
 
 fn begins(pointer: &str, with: &str) -> bool {

@@ -12,6 +12,7 @@ mod options;
 mod process;
 
 use found::Found;
+pub use found::pointer;
 use libcontainer::mount::MountConfig;
 use libcontainer::{Config, Facts, Problem};
 pub use options::Options;
