@@ -120,6 +120,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn what_the_kernel_answers_has_a_meaning() {
         let failed = |errno| ThreadError::Call { call: "write".to_owned(), errno };
         let [exec, stack]: [Transition; 2] = ["a", "&a"].map(|text| text.parse().unwrap());

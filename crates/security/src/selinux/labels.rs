@@ -153,6 +153,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn options_change_the_labels_of_the_policy() {
         let levels = levels("options");
         for (options, process, mount) in [
@@ -213,6 +214,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn labels_are_given_on_as_options() {
         let context: Context = "u:r:t:s0:c1,c2".parse().unwrap();
         assert_eq!(dup_sec_opt(&context), ["user:u", "role:r", "type:t", "level:s0:c1,c2"]);

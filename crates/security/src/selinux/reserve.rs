@@ -287,6 +287,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn no_pair_is_given_twice_and_all_are_given() {
         let place = Place::new("all");
         let levels = place.0.clone().categories(6);
@@ -306,6 +307,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_level_is_kept_as_long_as_its_container_is_there() {
         let place = Place::new("kept");
         let levels = place.0.clone().categories(2);
@@ -322,6 +324,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn what_can_not_be_known_of_a_keeper_keeps() {
         let place = Place::new("unknown");
         let levels = place.0.clone().categories(2);
@@ -331,6 +334,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_chosen_level_is_shared_and_not_given_out() {
         let place = Place::new("shared");
         let levels = place.0.clone().categories(2);
@@ -348,6 +352,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_name_that_is_no_file_is_an_error() {
         let place = Place::new("odd");
         let levels = place.0.clone().categories(2);
