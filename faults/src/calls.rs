@@ -120,8 +120,9 @@ const CALLS: &[Call] = &[
     Call::new(libc::SYS_pidfd_open, "pidfd_open", "EMFILE ENFILE ENOMEM"),
     Call::new(libc::SYS_pidfd_send_signal, "pidfd_send_signal", "EPERM").fd(0),
     Call::new(libc::SYS_pidfd_getfd, "pidfd_getfd", "EMFILE EPERM").fd(0),
-    // What a wait may answer a wake may not: one that does nothing is a wake that is lost, and everyone waits for ever.
-    Call::new(libc::SYS_futex, "futex", ""),
+    // futex(2), "ERRORS": EINTR is for FUTEX_WAIT and FUTEX_WAIT_BITSET. A wake has no error for a caller without a mistake: one that does nothing is lost, and those
+    // who sleep do so for ever, which no kernel brings about. So only waits fail: see `is_wait` of the tracer.
+    Call::new(libc::SYS_futex, "futex", "EINTR"),
     Call::new(libc::SYS_nanosleep, "nanosleep", "EINTR"),
     Call::new(libc::SYS_clock_nanosleep, "clock_nanosleep", ""),
     Call::new(libc::SYS_clock_gettime, "clock_gettime", ""),

@@ -41,6 +41,9 @@ impl Counted {
             return vec![How::Fails(Errno::EIO), How::KilledBefore];
         };
         let mut all = How::all(call);
+        if self.call == "futex" && self.object != WAIT {
+            all.retain(|how| how.errno().is_none());
+        }
         if !self.makes {
             all.retain(|how| !matches!(how, How::AnswerLost(_) | How::KilledAfter));
         }
@@ -53,6 +56,9 @@ pub(crate) fn read(answer: &Value) -> Result<Vec<Counted>> {
     let calls = answer.get("calls").and_then(Value::as_array).context("no calls")?;
     calls.iter().map(|call| Counted::read(call).with_context(|| format!("{call}"))).collect()
 }
+
+/// The object of a futex(2) that waits.
+pub(crate) const WAIT: &str = "wait";
 
 /// How often the same call of the same object is tried: a loop that waits is not more than that.
 const ALIKE: usize = 30;
@@ -104,7 +110,7 @@ mod tests {
     fn counted() -> Vec<Counted> {
         let answer = json!({"calls": [
             ["loader", "openat", 1, false, "/lib"], ["tool", "openat", 1, true, "/x"], ["tool", "openat", 2, false, "/z"],
-            ["tool", "getpid", 1, true, ""], ["init", "mkdirat", 1, true, "/y"]
+            ["tool", "getpid", 1, true, ""], ["tool", "futex", 1, true, ""], ["tool", "futex", 2, true, "wait"], ["init", "mkdirat", 1, true, "/y"]
         ]});
         read(&answer).unwrap()
     }
@@ -118,6 +124,8 @@ mod tests {
         assert!(all.contains(&"run:tool:1:getpid:KILL".to_owned()));
         assert!(all.contains(&"run:init:1:mkdirat:ENOSPC".to_owned()));
         assert!(!all.iter().any(|point| point.contains("loader")));
+        let futex: Vec<_> = all.iter().filter(|point| point.contains("futex")).collect();
+        assert_eq!(futex, ["run:tool:1:futex:KILL", "run:tool:2:futex:EINTR", "run:tool:2:futex:KILL"]);
     }
 
     #[test]

@@ -262,7 +262,7 @@ mod tests {
             steady("mount /tmp / rw,nosuid tmpfs /tmp/try-4711/x rw,size=1024k,mode=755"),
             "mount /tmp / rw,nosuid tmpfs /tmp/try-#/x rw,size=1024k,mode=755"
         );
-        assert_eq!(steady("in group pids:/lcf12w3/try-99"), "in group pids:/lcf#w#/try-#");
+        assert_eq!(steady("in group pids:/tag12w3/try-99"), "in group pids:/tag#w#/try-#");
     }
 
     #[test]

@@ -32,6 +32,7 @@ const USAGE: &str = "cargo xtask COMMAND
   ci              fmt, clippy, docs, tidy, each crate alone, test, bench --short, test --vm
   bench [COUNT]   measure starts, side by side with crun and runc
   bench --short   see that this works, on what the tests were run with
+  bench memory    peak memory only
   bench cgroups   measure reading control groups, side by side with libcgroups and cgroups-rs
   bench netlink [ROUNDS]
                   links, addresses, routes and long lists, side by side with rtnetlink and ip

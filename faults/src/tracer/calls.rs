@@ -13,6 +13,7 @@ use crate::arch::Registers;
 use crate::call::Call;
 use crate::calls;
 use crate::fault::{How, Who};
+use crate::sample::WAIT;
 
 /// Longest text that is read of an argument.
 const TEXT: usize = 256;
@@ -38,7 +39,8 @@ impl Tracer<'_> {
         let registers = Registers::of(thread)?;
         let who = self.threads.get(&thread).and_then(|tracee| tracee.who);
         let seen = who.map(|who| self.count(who, thread, &registers));
-        let hit = seen.as_ref().filter(|seen| self.hit.is_none() && self.is_wanted(seen)).cloned();
+        let hit = seen.as_ref().filter(|seen| self.hit.is_none() && self.is_wanted(seen));
+        let hit = hit.filter(|_| self.may_happen(&registers)).cloned();
         let how = self.job.fault.filter(|_| hit.is_some()).map(|fault| fault.how);
         if self.job.fault.is_none() {
             self.seen.extend(seen);
@@ -86,6 +88,12 @@ impl Tracer<'_> {
         seen
     }
 
+    /// RACE: threads come when they like: what was a wait when it was counted may be a wake now.
+    fn may_happen(&self, registers: &Registers) -> bool {
+        let fails = self.job.fault.is_some_and(|fault| fault.how.errno().is_some());
+        !fails || registers.number() != libc::SYS_futex || is_wait(registers)
+    }
+
     fn is_wanted(&self, seen: &Seen) -> bool {
         self.job.fault.is_some_and(|fault| {
             fault.who == seen.who && fault.number == seen.number && fault.call_number() == seen.call
@@ -105,8 +113,18 @@ fn strike(thread: Pid, group: Pid, mut registers: Registers, how: How) -> nix::R
     registers.write(thread)
 }
 
+/// Whether a futex(2) waits: `FUTEX_WAIT`, `FUTEX_WAIT_BITSET`.
+fn is_wait(registers: &Registers) -> bool {
+    const OPERATION: u64 = 0x7f;
+    let [_, operation, ..] = registers.arguments();
+    matches!(operation & OPERATION, 0 | 9)
+}
+
 /// What a call is about.
 fn object(call: &Call, thread: Pid, registers: &Registers) -> String {
+    if call.number == libc::SYS_futex && is_wait(registers) {
+        return WAIT.to_owned();
+    }
     let argument = |index: Option<usize>| index.and_then(|index| registers.arguments().get(index).copied());
     let path = argument(call.path).map(|address| text(thread, address)).unwrap_or_default();
     if path.starts_with('/') {

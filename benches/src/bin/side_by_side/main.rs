@@ -1,6 +1,6 @@
 //! Starts, side by side: the floor, this library, `nsinit`, and crun and runc where they are installed.
 //!
-//! `side_by_side [COUNT] [--short]`. A row that can't be measured says why.
+//! `side_by_side [COUNT] [--short] [--memory]`: `--memory` measures nothing else. A row that can't be measured says why.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,
@@ -13,6 +13,7 @@
 mod confinement;
 mod failure;
 mod library;
+mod memory;
 mod private;
 mod programs;
 mod rows;
@@ -36,6 +37,7 @@ fn main() -> Result<(), Failure> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.split_first() {
         Some((first, rest)) if first == "--inner" => measure(&Options::parse(rest)?),
+        Some((first, rest)) if first == programs::PEAK => memory::peak(rest),
         _ => Options::parse(&args).and_then(|_| private::run(&args)),
     }
 }
@@ -43,14 +45,16 @@ fn main() -> Result<(), Failure> {
 struct Options {
     count: usize,
     short: bool,
+    memory: bool,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, Failure> {
-        let mut options = Self { count: 30, short: false };
+        let mut options = Self { count: 30, short: false, memory: false };
         for arg in args {
             match arg.as_str() {
                 "--short" => options.short = true,
+                "--memory" => options.memory = true,
                 number => options.count = number.parse().map_err(|error| format!("{number:?}: {error}"))?,
             }
         }
@@ -64,6 +68,9 @@ fn measure(options: &Options) -> Result<(), Failure> {
     // As crun and runc make their config.json. What a filter costs has a table of its own.
     let config = Config { seccomp: Seccomp::Unconfined, ..config(&place.rootfs()?) };
     std::fs::create_dir(place.join("run"))?;
+    if options.memory {
+        return memory::measure(&place, &config);
+    }
     library::same_mounts(&place, &config)?;
     // The bridge stays: making it is no part of a start. All this is in a network namespace of its own.
     timed(&place, Command::new("ip").args(["link", "add", BRIDGE, "type", "bridge"]))?;
@@ -90,6 +97,7 @@ fn measure(options: &Options) -> Result<(), Failure> {
     let (rows, standing) = programs::running(&place)?;
     table("in a running container", "nsinit state", rows, options.count, Duration::from_millis(20))?;
     standing.delete()?;
+    memory::measure(&place, &config)?;
     ballast(&place, &config, options)
 }
 

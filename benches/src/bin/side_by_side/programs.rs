@@ -1,5 +1,6 @@
 //! `nsinit`, crun and runc: starts, and `exec` and `state` of a container that runs.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,6 +16,8 @@ use crate::failure::Failure;
 use crate::private::MARK;
 use crate::rows::Row;
 
+/// In place of the other arguments of this program: before a command whose peak memory is to be told.
+pub(crate) const PEAK: &str = "--peak";
 const OWN: &str = "nsinit";
 const NAMES: [&str; 3] = [OWN, "crun", "runc"];
 
@@ -57,6 +60,17 @@ pub(crate) fn timed(place: &Place, command: &mut Command) -> Result<Duration, Fa
     }
     let last = text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("no word on standard error");
     Err(format!("{:?}: {status}: {last}", command.get_program()).into())
+}
+
+/// KiB of the peak memory of a command.
+pub(crate) fn peak_of(place: &Place, words: &[&OsStr]) -> Result<u64, Failure> {
+    let told = place.join("told-peak");
+    let mut command = Command::new(std::env::current_exe()?);
+    // A file: what is left running may keep it open.
+    let output = command.arg(PEAK).args(words).stdin(Stdio::null()).stderr(File::create(&told)?).output()?;
+    let text = fs::read_to_string(told)?;
+    let number = String::from_utf8_lossy(&output.stdout).trim().parse();
+    number.map_err(|_| format!("{words:?}: {}", text.lines().last().unwrap_or_default()).into())
 }
 
 /// One directory that serves all: container.json and config.json.
@@ -110,7 +124,7 @@ impl<'a> Runtime<'a> {
     }
 
     /// Runs it with words before the container's name and behind it.
-    fn run(&self, words: &[&str], behind: &[&str]) -> Result<Duration, Failure> {
+    pub(crate) fn run(&self, words: &[&str], behind: &[&str]) -> Result<Duration, Failure> {
         self.run_as(&id(self.name), words, behind)
     }
 
@@ -125,12 +139,26 @@ impl<'a> Runtime<'a> {
     }
 
     fn run_of(&self, dir: &Path, id: &str, words: &[&str], behind: &[&str]) -> Result<Duration, Failure> {
-        let mut command = Command::new(&self.program);
-        command.arg("--root").arg(self.place.join("run").join(self.name)).args(words);
+        timed(self.place, Command::new(&self.program).args(self.args(dir, id, words, behind)))
+    }
+
+    fn args(&self, dir: &Path, id: &str, words: &[&str], behind: &[&str]) -> Vec<OsString> {
+        let mut args = vec!["--root".into(), self.place.join("run").join(self.name).into_os_string()];
+        args.extend(words.iter().map(OsString::from));
         if words.contains(&"run") {
-            command.arg("--bundle").arg(dir);
+            args.extend(["--bundle".into(), dir.as_os_str().to_owned()]);
         }
-        timed(self.place, command.arg(id).args(behind))
+        args.push(id.into());
+        args.extend(behind.iter().map(OsString::from));
+        args
+    }
+
+    /// KiB of its peak memory.
+    pub(crate) fn peak(&self, words: &[&str], behind: &[&str]) -> Result<u64, Failure> {
+        let args = self.args(self.place.path(), &id(self.name), words, behind);
+        let words: Vec<_> =
+            std::iter::once(self.program.as_os_str()).chain(args.iter().map(OsString::as_os_str)).collect();
+        peak_of(self.place, &words)
     }
 
     /// Lists the containers below a directory.
