@@ -17,6 +17,8 @@ mod binary;
 mod descriptors;
 #[path = "escapes/groups.rs"]
 mod groups;
+#[path = "escapes/hooks.rs"]
+mod hooks;
 #[path = "escapes/identity.rs"]
 mod identity;
 #[path = "escapes/input.rs"]

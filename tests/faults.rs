@@ -13,6 +13,8 @@
 mod attributes;
 #[path = "faults/changes.rs"]
 mod changes;
+#[path = "faults/hooked.rs"]
+mod hooked;
 #[path = "faults/plans.rs"]
 mod plans;
 #[path = "faults/read_back.rs"]

@@ -142,6 +142,16 @@ impl Error {
         Self::make(ErrorKind::InvalidConfig, what.into(), Source::Problems(problems))
     }
 
+    /// A hook that failed.
+    #[cold]
+    pub(crate) fn hook(what: impl Into<String>, failed: FailedHook) -> Self {
+        let kind = match failed.errno {
+            Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
+            _ => ErrorKind::StartFailed,
+        };
+        Self::make(kind, what.into(), Source::Io(failed.into()))
+    }
+
     #[cold]
     pub(crate) fn launch(what: impl Into<String>, error: Box<LaunchError>) -> Self {
         let kind = match failed_by(&error.failure) {
@@ -245,14 +255,38 @@ impl std::error::Error for Call {
     }
 }
 
+/// A hook that failed: which, why, and what it said.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(crate) struct FailedHook {
+    pub(crate) text: String,
+    pub(crate) errno: Option<i32>,
+}
+
+impl From<FailedHook> for io::Error {
+    fn from(failed: FailedHook) -> Self {
+        let kind = failed.errno.map_or(io::ErrorKind::Other, |errno| Self::from_raw_os_error(errno).kind());
+        Self::new(kind, failed)
+    }
+}
+
+/// The hook that a launch has failed by.
+fn hook_of(error: &LaunchError) -> Option<&FailedHook> {
+    match &error.failure.cause {
+        libcontainer_plan::Cause::Os(error) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
 /// The error number in an error: also in one that says more than a number.
 pub(crate) fn errno_of(error: &io::Error) -> Option<i32> {
     let inner = || error.get_ref();
     let call = || errno_of(&inner()?.downcast_ref::<Call>()?.source);
     let cgroup = || inner()?.downcast_ref::<libcontainer_cgroups::Error>()?.errno();
     let network = || inner()?.downcast_ref::<libcontainer_network::Error>()?.errno();
+    let hook = || inner()?.downcast_ref::<FailedHook>()?.errno;
     let notify = || inner()?.downcast_ref::<NotifyError>()?.errno();
-    error.raw_os_error().or_else(call).or_else(cgroup).or_else(network).or_else(notify)
+    error.raw_os_error().or_else(call).or_else(cgroup).or_else(network).or_else(hook).or_else(notify)
 }
 
 fn text(f: &mut fmt::Formatter<'_>, error: &io::Error) -> fmt::Result {
@@ -292,7 +326,11 @@ impl fmt::Display for Plain<'_> {
             }
             Source::Cgroup(error) => write!(f, ": {error}"),
             Source::Network(error) => write!(f, ": {error}"),
-            Source::Launch(error) => write!(f, ": {error}"),
+            // It says all itself.
+            Source::Launch(error) => match hook_of(error) {
+                Some(hook) => write!(f, ": {hook}{}", error.taken_back()),
+                None => write!(f, ": {error}"),
+            },
             Source::Seal(error) => write!(f, ": {error}"),
             Source::Problems(problems) => list(f, problems.iter()),
             Source::Several(errors) => list(f, errors.iter()),

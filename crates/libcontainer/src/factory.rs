@@ -92,6 +92,12 @@ impl Factory {
         Self { host: Host { tamper: Some(Arc::new(tamper)), ..self.host } }
     }
 
+    /// Calls `tell` with what fails and changes nothing, on the thread where it does: `poststop` hooks ([`Hooks`](crate::Hooks)). Nobody is told otherwise.
+    #[must_use]
+    pub fn warnings(self, tell: impl Fn(&Error) + Send + Sync + 'static) -> Self {
+        Self { host: Host { warnings: Some(Arc::new(tell)), ..self.host } }
+    }
+
     /// Makes a container whose first process is the reaper: it adopts orphans, forwards nothing, and ends the container on SIGTERM.
     /// Processes are started in it with [`Container::start`].
     ///
@@ -217,7 +223,7 @@ impl Factory {
             store => store?,
         };
         let id = path.as_ref().file_name().unwrap_or_default().to_string_lossy();
-        lifecycle::destroy(&store, &id, None, &self.host.environment())
+        lifecycle::destroy(&store, &id, None, &self.host)
     }
 
     /// The plan by which a container would be made; runs nothing, changes nothing, needs no privileges. Parts that this version

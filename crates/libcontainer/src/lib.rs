@@ -7,6 +7,7 @@ mod container;
 mod error;
 mod factory;
 mod group;
+mod hooks;
 mod lifecycle;
 pub mod observe;
 mod process;

@@ -38,6 +38,8 @@ pub(crate) struct Setup {
     pub(crate) label: Option<LabelSetup>,
     /// AppArmor.
     pub(crate) apparmor: Option<Transition>,
+    /// Hooks are run before the root is entered.
+    pub(crate) hooked: bool,
     /// Sources of binds that get labels before there is an init.
     pub(crate) relabels: Vec<(PathBuf, Relabel)>,
 }
@@ -256,6 +258,36 @@ pub(crate) struct JoinSetup {
     /// CPUs on the way into the container.
     pub(crate) affinity: Option<NumberList>,
     pub(crate) process: ProcessSetup,
+}
+
+/// What the plan of a hook depends on that runs outside of the container's root.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HookSetup {
+    /// The program is handed over open: its path need not lead there from where it runs.
+    pub(crate) is_open: bool,
+    pub(crate) path: PathBuf,
+    pub(crate) args: Vec<Vec<u8>>,
+    pub(crate) env: Vec<Vec<u8>>,
+    pub(crate) cwd: PathBuf,
+    /// Runs in a container; else with the host.
+    pub(crate) inside: Option<InsideSetup>,
+}
+
+/// The way of such a hook into a container.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InsideSetup {
+    /// Namespaces (`CLONE_NEW…` bits) in which the container's first process differs from the host.
+    pub(crate) namespaces: u32,
+    /// See [`JoinSetup::setgroups_denied`].
+    pub(crate) setgroups_denied: bool,
+    pub(crate) cgroup: Option<CgroupSetup>,
+}
+
+impl InsideSetup {
+    /// How many processes its start has at once in its group.
+    pub(crate) fn processes(&self) -> u64 {
+        1 + u64::from(self.namespaces & NamespaceKind::Pid.flag() != 0)
+    }
 }
 
 impl JoinSetup {

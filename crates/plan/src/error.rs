@@ -268,16 +268,20 @@ pub struct LaunchError {
     pub record_kept: bool,
 }
 
+impl LaunchError {
+    /// What is to be said of the undoing, behind the failure; nothing if that went well.
+    #[must_use]
+    pub fn taken_back(&self) -> String {
+        let errors = self.undo_errors.iter().map(|(name, error)| format!("; undo: {name}: {error}"));
+        let kept =
+            self.record_kept.then(|| "; the record is kept: destroy takes away what is left".to_owned());
+        errors.chain(kept).collect()
+    }
+}
+
 impl fmt::Display for LaunchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.failure.fmt(f)?;
-        for (name, error) in &self.undo_errors {
-            write!(f, "; undo: {name}: {error}")?;
-        }
-        if self.record_kept {
-            f.write_str("; the record is kept: destroy takes away what is left")?;
-        }
-        Ok(())
+        write!(f, "{}{}", self.failure, self.taken_back())
     }
 }
 

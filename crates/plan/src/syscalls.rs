@@ -146,4 +146,5 @@ table! {
     RT_SIGTIMEDWAIT = "rt_sigtimedwait" SYS_rt_sigtimedwait Plain [Memory, Int, Int, Int];
     SOCKET = "socket" SYS_socket Plain [Int, Int, Int];
     EXECVE = "execve" SYS_execve Exec [Memory, Memory, Memory];
+    EXECVEAT = "execveat" SYS_execveat Exec [At, Memory, Memory, Memory, Flags(f::AT)];
 }

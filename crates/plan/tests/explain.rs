@@ -53,6 +53,7 @@ const PLANS: [(&str, Build); 16] = [
         let (master, terminal) = plan.open_terminal(pts);
         plan.send_fd(master, "terminal master");
         plan.own_terminal(terminal, 1000).controlling_terminal(terminal);
+        plan.resize_terminal(terminal, 24, 80);
     }),
     ("recv_fd", |plan| {
         let source = FdSource::new("map ids of /srv", |_| Err(std::io::Error::other("never run")));
@@ -128,8 +129,21 @@ fn reaper() -> Plan {
     plan.seal().unwrap()
 }
 
+fn opened() -> Plan {
+    let mut plan = Builder::new();
+    let program = plan.preset("program");
+    plan.start_init();
+    plan.purpose("become the program");
+    plan.exec_open(program, &[b"true".to_vec()], &[b"A=b".to_vec()]);
+    plan.await_exec();
+    plan.seal().unwrap()
+}
+
 fn all() -> impl Iterator<Item = (&'static str, Plan)> {
-    PLANS.into_iter().map(|(name, build)| (name, built(build))).chain([("reap", reaper())])
+    PLANS
+        .into_iter()
+        .map(|(name, build)| (name, built(build)))
+        .chain([("reap", reaper()), ("exec_open", opened())])
 }
 
 fn golden(name: &str) -> PathBuf {

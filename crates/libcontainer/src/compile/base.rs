@@ -15,6 +15,8 @@ pub(super) const BEFORE: &str = "before the init";
 pub(super) const BORN: &str = "when the init is born";
 /// While the init builds the container.
 pub(super) const MEANWHILE: &str = "while the init builds";
+/// When all mounts are made and the root is not entered.
+pub(super) const HOOKS: &str = "before the root is entered";
 
 /// A compiled first part, and the slots in it that the facade fills at launch.
 #[derive(Debug)]
@@ -60,6 +62,12 @@ pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     let tree = setup.mounts.as_ref().map(|mounts| tree::build(plan, mounts, setup.terminal, &setup.cwd));
     // Kernel settings before /proc/sys becomes read-only.
     sysctls(plan, &setup.sysctls);
+    if setup.hooked {
+        // ORDER: in front of masks and of a read-only root, so that hooks can add to the tree, and with the host's root still in place.
+        plan.purpose("wait for hooks").notify_host("mounts are made");
+        plan.place(HOOKS);
+        plan.await_host("hooks have run");
+    }
     // Masks last: they must lie over everything.
     if let (Some(mounts), Some(tree)) = (&setup.mounts, &tree) {
         tree::protect_and_enter(plan, mounts, tree);

@@ -3,7 +3,7 @@
 use libcontainer_plan::{At, Builder, Dir, HostStep, How, SealError, Slot};
 use libcontainer_security::plan as security;
 
-use super::base::{BEFORE, BORN, Foundation, MEANWHILE};
+use super::base::{BEFORE, BORN, Foundation, HOOKS, MEANWHILE};
 use super::given::{Compiled, Given, HostSteps};
 use super::process;
 use crate::setup::{Instance, StartSetup};
@@ -16,7 +16,8 @@ pub(crate) fn create(
 ) -> Result<Compiled, SealError> {
     let plan = &mut foundation.base.builder();
     let given = presets(plan, foundation, instance);
-    for (place, steps) in [(BEFORE, host.before), (BORN, host.born), (MEANWHILE, host.meanwhile)] {
+    let places = [(BEFORE, host.before), (BORN, host.born), (MEANWHILE, host.meanwhile), (HOOKS, host.hooks)];
+    for (place, steps) in places {
         plan.put(place, steps);
     }
     for step in host.first {

@@ -11,6 +11,8 @@ pub(crate) struct HostSteps {
     pub(crate) born: Vec<HostStep>,
     /// While the init builds the container.
     pub(crate) meanwhile: Vec<HostStep>,
+    /// While the init waits before it enters its root.
+    pub(crate) hooks: Vec<HostStep>,
     /// While the init goes from the first part of the plan to the second.
     pub(crate) first: Vec<HostStep>,
     /// When the init is ready: read back, commit.
@@ -31,6 +33,8 @@ pub(crate) struct Given {
     pub(crate) tasks: Option<Slot<Sock>>,
     pub(crate) start: Option<Slot<Sock>>,
     pub(crate) target: Option<Slot<Ns>>,
+    /// The program of a hook.
+    pub(crate) program: Option<Slot<File>>,
 }
 
 /// A compiled container and what to fill in.

@@ -50,7 +50,7 @@ pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealE
         // The session was that of the process before it, and a terminal wants the leader.
         plan.setsid();
     }
-    become_root(plan, setup);
+    become_root(plan, setup.namespaces, setup.setgroups_denied);
     if let Some(name) = &setup.keyring {
         libcontainer_security::plan::session_keyring(plan, name);
     }
@@ -74,12 +74,13 @@ pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealE
     Ok(Compiled { plan: std::mem::take(plan).seal()?, given })
 }
 
-fn become_root(plan: &mut Builder, setup: &JoinSetup) {
-    if setup.namespaces & NamespaceKind::User.flag() == 0 {
+/// In a user namespace that was joined.
+pub(super) fn become_root(plan: &mut Builder, namespaces: u32, setgroups_denied: bool) {
+    if namespaces & NamespaceKind::User.flag() == 0 {
         return;
     }
     plan.purpose("become root of the user namespace");
-    if !setup.setgroups_denied {
+    if !setgroups_denied {
         plan.setgroups(&[]);
     }
     plan.setresgid(0).setresuid(0);

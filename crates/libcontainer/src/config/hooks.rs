@@ -39,6 +39,11 @@ impl Hooks {
         self.lists().iter().all(|(_, hooks)| hooks.is_empty())
     }
 
+    /// Those that run before the container's root is entered.
+    pub(crate) fn before_root(&self) -> impl Iterator<Item = &Hook> {
+        self.prestart.iter().chain(&self.create_runtime).chain(&self.create_container)
+    }
+
     /// The lists with their keys, in the order in which they run.
     pub(crate) fn lists(&self) -> [(&'static str, &[Hook]); 6] {
         [

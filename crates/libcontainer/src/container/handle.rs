@@ -165,10 +165,9 @@ impl Container {
     /// # Errors
     /// As [`Container::destroy`].
     pub fn destroy_now(&self) -> Result<()> {
-        let environment = self.host().environment();
         // ORDER: first, so that the mounts are gone when this returns.
         drop(self.inner.mounts.lock().unwrap_or_else(PoisonError::into_inner).take());
-        lifecycle::destroy(self.store(), &self.id(), Some(self.known()), &environment)
+        lifecycle::destroy(self.store(), &self.id(), Some(self.known()), self.host())
     }
 
     /// A path below the container's directory, for files of the caller's own that destroy removes too.

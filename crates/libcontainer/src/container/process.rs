@@ -11,7 +11,7 @@ use super::handle::Container;
 use crate::config::NamespaceKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::let_die;
-use crate::lifecycle::{self, condition};
+use crate::lifecycle::{self, Joined, condition};
 use crate::process::{Process, ProcessConfig};
 use crate::record::{Init, RunState, State};
 
@@ -21,7 +21,7 @@ impl Container {
     /// # Errors
     /// [`ErrorKind::WrongState`] if it was started before; else the step that failed, such as the exec.
     pub fn run(&self) -> Result<()> {
-        self.learn(lifecycle::release(self.store(), &self.id())?);
+        self.learn(lifecycle::release(self.host(), self.store(), &self.id())?);
         Ok(())
     }
 
@@ -38,7 +38,8 @@ impl Container {
             let text = format!("start a process in {:?}: the container is {found:?}, not Running", self.id());
             return Err(Error::new(ErrorKind::WrongState, text));
         };
-        lifecycle::join(self.host(), &state, (&self.id(), self.path()), init, process)
+        let joined = Joined { id: &self.id(), dir: self.path(), init };
+        lifecycle::join(self.host(), &state, joined, process)
     }
 
     /// The pids of its processes in the caller's pid namespace: those in its control group, or without one those in the pid

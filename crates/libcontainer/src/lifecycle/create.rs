@@ -7,17 +7,20 @@ use std::sync::Arc;
 use libcontainer_plan::{Launch, Launched, OpenStdio, Plan};
 
 use super::descriptors::{links, open_namespaces};
-use super::draft::{self, Aim, Draft};
+use super::draft::{Aim, Draft};
+use super::hooked::{self, with_hooks};
+use super::hooks;
 use super::host::Host;
 use super::listen::{self, Of};
+use super::poststart::poststart;
 use super::prepared::{Own, Part, Prepared, check};
 use super::readback::Expected;
-use crate::compile::{self, Compiled};
+use crate::compile::{self, Compiled, HostSteps};
 use crate::config::{Config, Facts, Namespace, NamespaceKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{self, GroupSteps, Planned};
 use crate::process::{Process, ProcessConfig, reap_ended};
-use crate::record::{State, Status, Store};
+use crate::record::{Init, State, Status, Store};
 use crate::resolve;
 use crate::setup::{ProcessSetup, Setup, StartSetup};
 
@@ -53,9 +56,8 @@ pub(crate) fn create(
     let joined = open_namespaces(&own.config).map_err(failed)?;
     draft.expect(expected(prepared, &part, &instance.process, &joined).map_err(failed)?);
     let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
-    let mut steps =
-        compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::of(start), group));
-    steps.listen = listen::step(&instance.process, &Of::new(own));
+    let steps = host_steps(prepared, &part, &draft, Aim::of(start), (group, network));
+    let steps = HostSteps { listen: listen::step(&instance.process, &Of::new(own)), ..steps };
     let compiled = compile::create(&part.foundation, &instance, steps)
         .map_err(|error| Error::seal(what.clone(), error))?;
     if start == StartSetup::Wait {
@@ -67,10 +69,36 @@ pub(crate) fn create(
     let opened = give_program(&mut launch, given, opened, preserved, &draft);
     let launched = launch.run().map_err(|error| {
         let error = group::explain(error, || draft.group.full());
-        half_made(&own.path, Error::launch(what, error))
+        let error = half_made(&own.path, Error::launch(what.clone(), error));
+        ended(&prepared.host, &draft, error)
     })?;
     reap_ended();
-    finish(&draft, launched, opened, start)
+    let made = finish(&draft, launched, opened, start)?;
+    if Aim::of(start) == Aim::Run {
+        poststart(&prepared.host, &made.store, &made.state, &what)?;
+    }
+    Ok(made)
+}
+
+/// Tells hooks of the end of a container that was not made, if any was told of it before. What was not taken back is not at its end.
+fn ended(host: &Host, draft: &Draft, error: Error) -> Error {
+    if draft.is_hooked() && error.undo_errors().next().is_none() {
+        let state = draft.state();
+        hooks::after_end(host, hooks::Of { config: &state.config, id: &state.id, dir: draft.path() });
+    }
+    error
+}
+
+/// The steps of the host.
+fn host_steps(
+    prepared: &Prepared,
+    part: &Part,
+    draft: &Arc<Draft>,
+    aim: Aim,
+    (group, network): (GroupSteps, libcontainer_network::Plan),
+) -> HostSteps {
+    let steps = compile::place_network(network, &part.setup, draft.steps(&part.setup, aim, group));
+    with_hooks(steps, draft, &prepared.host, aim)
 }
 
 /// Says of a path that is taken if nobody is going to use what is there: its maker is gone and had not come to its end.
@@ -82,7 +110,9 @@ fn half_made(path: &std::path::Path, error: Error) -> Error {
     let look = || -> Result<bool> {
         let store = Store::open(path)?;
         let lock = store.try_lock()?;
-        Ok(lock.is_some() && store.read()?.status == Status::Creating)
+        let state = store.read()?;
+        // While hooks run its maker lets the lock go.
+        Ok(lock.is_some() && state.status == Status::Creating && Init::open(&state)?.is_none())
     };
     if !matches!(look(), Ok(true)) {
         return error;
@@ -126,7 +156,7 @@ pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConf
     let known = host.known(setup.setgroups_denied);
     let given = process.map(|process| (process, &accounts));
     let instance = resolve::instance(config, given, start, known, "ID")?;
-    let steps = draft::shown(&setup, Aim::of(start), group);
+    let steps = hooked::shown(host, &config.hooks, &setup, Aim::of(start), group);
     let steps = compile::place_network(resolve::network(config)?.shown(), &setup, steps);
     let failed = |error| Error::seal("explain", error);
     let foundation = compile::base(&setup).map_err(failed)?;
@@ -146,9 +176,8 @@ pub(crate) fn explain_prepared(
     let instance = prepared.instance(&part, own, process, start)?;
     let (draft, network) = draft(&part, own)?;
     let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
-    let mut steps =
-        compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::of(start), group));
-    steps.listen = listen::step(&instance.process, &Of::new(own));
+    let steps = host_steps(prepared, &part, &draft, Aim::of(start), (group, network));
+    let steps = HostSteps { listen: listen::step(&instance.process, &Of::new(own)), ..steps };
     let compiled = compile::create(&part.foundation, &instance, steps);
     Ok(compiled.map_err(|error| Error::seal("explain", error))?.plan)
 }

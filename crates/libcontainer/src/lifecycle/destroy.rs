@@ -11,6 +11,8 @@ use libcontainer_network::Going;
 use libcontainer_plan::{signal_pidfd, wait_readable};
 
 use super::again::again;
+use super::hooks::{Of, after_end};
+use super::host::Host;
 use super::recover::{end_marked, recover};
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{self, PATIENCE};
@@ -24,12 +26,7 @@ const YOUNG: Duration = Duration::from_secs(2);
 /// Kills every process and removes everything. `handle` is the record as it was read or written last; a container that is gone is no error.
 ///
 /// Goes on past errors. After one the record stays, and a second call ends what is left.
-pub(crate) fn destroy(
-    store: &Store,
-    id: &str,
-    handle: Option<Arc<State>>,
-    environment: &Environment,
-) -> Result<()> {
+pub(crate) fn destroy(store: &Store, id: &str, handle: Option<Arc<State>>, host: &Host) -> Result<()> {
     let what = format!("destroy {id:?}");
     let _lock = match again(|| store.lock(true)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -43,6 +40,7 @@ pub(crate) fn destroy(
         return Ok(());
     }
     let known = recover(store, handle)?;
+    let environment = &host.environment();
     let mut errors = Teardown { state: &known.state, environment, what: &what, errors: Vec::new() }.run();
     if known.by_marks {
         match end_marked(store.path(), &what) {
@@ -54,7 +52,9 @@ pub(crate) fn destroy(
     if !errors.is_empty() {
         return Err(Error::several(what, errors));
     }
-    again(|| store.remove().map_err(io("remove")))
+    again(|| store.remove().map_err(io("remove")))?;
+    after_end(host, Of { config: &known.state.config, id, dir: store.path() });
+    Ok(())
 }
 
 /// What is being ended, and what could not be.

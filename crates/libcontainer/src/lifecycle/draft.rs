@@ -15,7 +15,7 @@ use super::readback::Expected;
 use super::relabel::relabel_steps;
 use super::under;
 use crate::compile::HostSteps;
-use crate::config::Config;
+use crate::config::{Config, Hooks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{Entry, GroupSteps, Planned};
 use crate::record::{BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time};
@@ -40,6 +40,8 @@ struct Inner {
     /// The directory was there before.
     is_anothers: bool,
     look: Option<ReadBack>,
+    /// A hook was run.
+    hooked: bool,
 }
 
 /// What a container is made for.
@@ -58,12 +60,22 @@ impl Aim {
         if start == StartSetup::Wait { Self::Wait } else { Self::Run }
     }
 
-    /// What the record says at the end, and the word for it.
-    fn status(self) -> (Status, &'static str) {
+    /// Whether `startContainer` hooks run while it is made.
+    pub(super) fn runs_hooks_at_start(self, hooks: &Hooks) -> bool {
+        self == Self::Run && !hooks.start_container.is_empty()
+    }
+
+    /// Whether hooks run while it is made.
+    fn waits_for_hooks(self, hooks: &Hooks) -> bool {
+        self.runs_hooks_at_start(hooks) || hooks.before_root().next().is_some()
+    }
+
+    /// What the record says at the end.
+    pub(super) fn status(self) -> Status {
         match self {
-            Self::Run => (Status::Running, "running"),
-            Self::Wait => (Status::Created, "created"),
-            Self::StandBy => (Status::Warm, "warm"),
+            Self::Run => Status::Running,
+            Self::Wait => Status::Created,
+            Self::StandBy => Status::Warm,
         }
     }
 }
@@ -90,6 +102,26 @@ impl Draft {
     /// What is to be read back of the init.
     pub(super) fn expect(&self, expected: Expected) {
         self.inner().expected = expected;
+    }
+
+    /// The record as it stands.
+    pub(super) fn state(&self) -> State {
+        self.inner().state.clone()
+    }
+
+    /// Notes that a hook is run.
+    pub(super) fn note_hook(&self) {
+        self.inner().hooked = true;
+    }
+
+    /// Whether a hook was run.
+    pub(super) fn is_hooked(&self) -> bool {
+        self.inner().hooked
+    }
+
+    /// Its directory.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Lets others look at the container while it stands by.
@@ -155,11 +187,14 @@ impl Draft {
                 files.make_files().map(|()| None)
             }));
         }
+        // Hooks, which can take any time, let others see the record.
+        let late = aim.waits_for_hooks(&self.inner().state.config.hooks);
+        let status = if late { Status::Creating } else { aim.status() };
         let look = Arc::clone(self);
         // ORDER: while the init builds the container, the host does what needs not wait for that. Nobody sees the record before the
         // lock is let go; if this process is killed before it releases the init, that leaves, and the record says who it was.
         let meanwhile = vec![
-            self.note_step(aim),
+            self.note_step(status),
             HostStep::new("look at the own namespaces", "", move |context| {
                 let mut inner = look.inner();
                 inner.look = Some(ReadBack::prepare(context.pid()?, &inner.expected)?);
@@ -175,11 +210,16 @@ impl Draft {
 
     /// The host steps by which one that stands by gets its program: while the init takes it, and when it is ready.
     pub(super) fn hand_over_steps(self: &Arc<Self>) -> (Vec<HostStep>, Vec<HostStep>) {
-        (vec![self.note_step(Aim::Run)], vec![self.read_back_step()])
+        (vec![self.note_step(Status::Running)], vec![self.read_back_step()])
     }
 
-    fn note_step(self: &Arc<Self>, aim: Aim) -> HostStep {
-        let (status, name) = aim.status();
+    pub(super) fn note_step(self: &Arc<Self>, status: Status) -> HostStep {
+        let name = match status {
+            Status::Creating => "creating, with the init",
+            Status::Created => "created",
+            Status::Running => "running",
+            Status::Warm => "warm",
+        };
         let next = Arc::clone(self);
         HostStep::new(format!("write state.json ({name})"), "", move |context| {
             next.note_init(context, status).map(|()| None)
@@ -309,10 +349,4 @@ fn describe(maps: &IdMaps) -> String {
         lines.iter().map(|line| format!("{}:{}:{}", line[0], line[1], line[2])).collect::<Vec<_>>().join(",")
     };
     format!("users {} groups {}", lines(&maps.uids), lines(&maps.gids))
-}
-
-/// The same steps for a plan that is only shown.
-pub(super) fn shown(setup: &Setup, aim: Aim, group: GroupSteps) -> HostSteps {
-    let draft = Draft::new(Path::new("DIR"), &Config::default(), setup.processes(), "ID");
-    draft.steps(setup, aim, group)
 }

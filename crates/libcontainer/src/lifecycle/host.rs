@@ -12,6 +12,7 @@ use crate::resolve::{Filters, Known};
 
 type Observer = Arc<dyn Fn(usize) + Send + Sync>;
 type Tamper = Arc<dyn Fn(&mut Expected) + Send + Sync>;
+type Warnings = Arc<dyn Fn(&Error) + Send + Sync>;
 
 /// The kernel, where things are looked for, and what every launch is told. Plain data; cheap to clone.
 #[derive(Clone)]
@@ -21,6 +22,7 @@ pub(crate) struct Host {
     pub(crate) fault: Option<Fault>,
     pub(crate) observer: Option<Observer>,
     pub(crate) tamper: Option<Tamper>,
+    pub(crate) warnings: Option<Warnings>,
     pub(crate) layout: Option<Arc<Layout>>,
     pub(crate) environment: Option<Arc<Environment>>,
     pub(crate) filters: Arc<Filters>,
@@ -40,6 +42,7 @@ impl Host {
             fault: None,
             observer: None,
             tamper: None,
+            warnings: None,
             layout: None,
             environment: None,
             filters: Arc::default(),
@@ -49,6 +52,18 @@ impl Host {
     /// What has to be known of it for a program.
     pub(super) fn known(&self, setgroups_denied: bool) -> Known<'_> {
         Known { probe: &self.probe, filters: &self.filters, setgroups_denied }
+    }
+
+    /// The same without what a test does to one launch: for a launch in the midst of it.
+    pub(super) fn plain(&self) -> Self {
+        Self { trace: false, fault: None, observer: None, tamper: None, ..self.clone() }
+    }
+
+    /// Tells what has failed and changes nothing.
+    pub(super) fn warn(&self, error: &Error) {
+        if let Some(tell) = &self.warnings {
+            tell(error);
+        }
     }
 
     /// Where systemd is looked for.

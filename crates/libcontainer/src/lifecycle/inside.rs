@@ -36,6 +36,14 @@ pub(super) fn look(pid: Pid) -> Result<Inside> {
     Ok(Inside { namespaces, links, accounts: read_accounts(&root)?, setgroups_denied })
 }
 
+/// What a hook that enters the namespaces of an init alone needs to know: how they differ, and whether nobody can set groups there.
+pub(super) fn way_in(pid: Pid) -> Result<(u32, bool)> {
+    let failed = |error| Error::io(format!("read namespaces of process {pid}"), error);
+    let (namespaces, _) = different(pid).map_err(failed)?;
+    let setgroups = std::fs::read(format!("/proc/{pid}/setgroups")).map_err(failed)?;
+    Ok((namespaces, setgroups.starts_with(b"deny")))
+}
+
 /// The kinds of namespaces in which a process differs from the caller, as `CLONE_NEW…` bits, and all that it is in.
 fn different(pid: Pid) -> io::Result<(u32, Vec<String>)> {
     let dir = |path: &Path| -> io::Result<OwnedFd> {

@@ -20,15 +20,33 @@ use crate::group::{self, WayIn};
 use crate::process::{OutOfMemory, Process, ProcessConfig};
 use crate::record::{Init, State, UnitRecord};
 use crate::resolve;
-use crate::setup::{CgroupSetup, JoinSetup};
+use crate::setup::{CgroupSetup, JoinSetup, ProcessSetup};
+
+/// Which container is joined.
+pub(crate) struct Joined<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) dir: &'a Path,
+    /// Its first process.
+    pub(crate) init: Init,
+}
 
 /// Starts it.
 pub(crate) fn join(
     host: &Host,
     state: &State,
-    (id, dir): (&str, &Path),
-    init: Init,
+    joined: Joined<'_>,
     process: ProcessConfig,
+) -> Result<Process> {
+    join_as(host, state, joined, process, |_| ())
+}
+
+/// Starts it, with another program.
+pub(super) fn join_as(
+    host: &Host,
+    state: &State,
+    Joined { id, dir, init }: Joined<'_>,
+    process: ProcessConfig,
+    change: impl FnOnce(&mut ProcessSetup),
 ) -> Result<Process> {
     let what = format!("start a process in {id:?}");
     let Inside { namespaces, links, accounts, setgroups_denied } = look(init.pid).map_err(|error| {
@@ -39,6 +57,7 @@ pub(crate) fn join(
     let config = &*resolve::over(&state.config, &process)?;
     let (known, labels) = (host.known(setgroups_denied), resolve::Labels::of_process(config)?);
     let mut setup = resolve::join(config, &process, &accounts, namespaces, (known, &labels))?;
+    change(&mut setup.process);
     let group = open_group(state, process.subgroup.as_deref(), &what)?;
     let places = group.as_ref().map(|group| group.places().to_vec()).unwrap_or_default();
     setup.cgroup = group_setup(state);
@@ -113,7 +132,7 @@ fn read_back_step(expected: Expected, groups: Vec<Place>) -> HostStep {
 }
 
 /// Opens what the new process needs to be born in the container's control group.
-fn enter(
+pub(super) fn enter(
     launch: &mut Launch,
     (queue, hierarchies): (Option<Slot<Sock>>, &[PathBuf]),
     (state, group): (&State, Group),
@@ -133,7 +152,7 @@ fn enter(
 }
 
 /// The control group that it is going to be in, if the container has one.
-fn open_group(state: &State, below: Option<&Path>, what: &str) -> Result<Option<Group>> {
+pub(super) fn open_group(state: &State, below: Option<&Path>, what: &str) -> Result<Option<Group>> {
     let failed = |error| Error::cgroup(what, error);
     let refused = |why: &str| Err(Error::new(ErrorKind::InvalidConfig, format!("{what}: /subgroup: {why}")));
     if below.is_some() && state.unit().is_some_and(|unit| unit.user) {
@@ -148,7 +167,7 @@ fn open_group(state: &State, below: Option<&Path>, what: &str) -> Result<Option<
 }
 
 /// A user may write to the group, but not to that above it and to the own one, as moving takes: that is for systemd to do.
-fn group_setup(state: &State) -> Option<CgroupSetup> {
+pub(super) fn group_setup(state: &State) -> Option<CgroupSetup> {
     let by_systemd = state.unit().is_some_and(|unit| unit.user);
     let setup = || if by_systemd { CgroupSetup::default() } else { group::setup(state.places()) };
     (!state.places().is_empty()).then(setup)

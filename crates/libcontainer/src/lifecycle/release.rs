@@ -12,35 +12,84 @@ use nix::sys::stat::Mode;
 
 use super::again::again;
 use super::condition::condition;
-use super::listen::Waiting;
+use super::hooks::{Of, Waiting};
+use super::host::Host;
+use super::listen::Waiting as Listened;
+use super::poststart::{end, poststart};
 use super::under;
 use crate::error::{Error, ErrorKind, Result, named};
-use crate::record::{BOARD, Init, KILL, RunState, START, State, Status, Store};
+use crate::hooks::Moment;
+use crate::record::{BOARD, Init, KILL, Lock, RunState, START, State, Status, Store};
 
 /// How long an init that has let its pipe go may take to end.
 const MOMENT: Duration = Duration::from_millis(100);
 
 /// Lets the first process go. Returns the record with which it runs.
-pub(crate) fn release(store: &Store, id: &str) -> Result<Arc<State>> {
+pub(crate) fn release(host: &Host, store: &Store, id: &str) -> Result<Arc<State>> {
     let what = format!("start {id:?}");
-    let _lock = store.lock(true)?;
-    let mut state = State::clone(&*store.read()?);
+    let mut created = created(store, &what)?;
+    let mut starting = None;
+    if !created.state.config.hooks.start_container.is_empty() {
+        starting = Some(run_hooks(host, store, created, &what)?);
+        created = self::created(store, &what)?;
+    }
+    let state = let_go(store, created, &what)?;
+    drop(starting);
+    poststart(host, store, &state, &what)?;
+    Ok(state)
+}
+
+/// A container whose first process waits, locked.
+struct Created {
+    lock: Lock,
+    state: Arc<State>,
+    init: Init,
+}
+
+fn created(store: &Store, what: &str) -> Result<Created> {
+    let lock = store.lock(true)?;
+    let state = store.read()?;
     let init = Init::open(&state)?;
     let found = condition(&state, init.as_ref())?;
-    let Some(init) = init.filter(|_| found == RunState::Created) else {
-        return Err(not_created(store, &state, found, &what));
+    match init.filter(|_| found == RunState::Created) {
+        Some(init) => Ok(Created { lock, state, init }),
+        None => Err(not_created(store, &state, found, what)),
+    }
+}
+
+/// Runs the hooks in the container before its program. Others may look at it meanwhile, but not start it too: that is held off by what is returned.
+fn run_hooks(host: &Host, store: &Store, created: Created, what: &str) -> Result<Lock> {
+    let Created { lock, state, init } = created;
+    let Some(starting) = store.lock_start()? else {
+        let text = format!("{what}: another process runs its startContainer hooks");
+        return Err(Error::new(ErrorKind::WrongState, text));
     };
-    let failed = |error| Error::io(what.clone(), error);
+    drop(lock);
+    let of = Of { config: &state.config, id: &state.id, dir: store.path() };
+    for index in 0..state.config.hooks.start_container.len() {
+        let pidfd = init.pidfd.try_clone().map_err(|error| Error::io(what, error))?;
+        let waiting = Waiting { host, state: &state, init: Init { pid: init.pid, pidfd } };
+        of.within(Moment::StartContainer, index, waiting)
+            .map_err(|failed| end(host, store, &state, (what, failed)))?;
+    }
+    Ok(starting)
+}
+
+fn let_go(store: &Store, created: Created, what: &str) -> Result<Arc<State>> {
+    let Created { lock: _lock, state, init } = created;
+    let mut state = State::clone(&state);
+    let failed = |error| Error::io(what, error);
     // ORDER: before it is let go, so that its descriptors are those that it had.
-    let listener = Waiting::new(&state, &init, store.path()).map_err(failed)?;
-    let pipe = write_start(store).map_err(failed)?;
+    let listener = Listened::new(&state, &init, store.path()).map_err(failed)?;
+    // RACE: an init that fails while it waits lets the pipe go before it has ended.
+    let pipe = write_start(store).map_err(|error| not_heard(store, &state, error, what))?;
     if let Some(error) = listener.and_then(|listener| listener.hand_over(&init).err()) {
-        return Err(not_heard(store, &state, error, &what));
+        return Err(not_heard(store, &state, error, what));
     }
     wait_for_exec(&pipe, &init.pidfd).map_err(failed)?;
     drop(pipe);
-    let executed = again(|| executed(store, &state, &init, &what));
-    let executed = executed.map(|failed| failed.or_else(|| elsewhere(&state, &init, &what)));
+    let executed = again(|| executed(store, &state, &init, what));
+    let executed = executed.map(|failed| failed.or_else(|| elsewhere(&state, &init, what)));
     if let Ok(Some(error)) = executed {
         // It is on its way out; afterwards the state is Stopped. If that takes too long the error is told all the same.
         let _ = wait_readable(init.pidfd.as_fd(), Some(KILL));
@@ -52,7 +101,7 @@ pub(crate) fn release(store: &Store, id: &str) -> Result<Arc<State>> {
     executed.and(written)
 }
 
-/// Why the listener could not be given away: by itself, or because the init has failed before.
+/// Why the init could not be let go, or its listener not be given away: by itself, or because the init has failed before.
 fn not_heard(store: &Store, state: &State, error: io::Error, what: &str) -> Error {
     // What the board does not tell, the error does.
     let own = board(store, what).ok().and_then(|board| told(&board, state, what));

@@ -42,7 +42,7 @@ fn sweep_one(host: &Host, path: &Path) -> Result<bool> {
     }
     drop(lock);
     let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    destroy(&store, &id, Some(state), &host.environment()).map(|()| true)
+    destroy(&store, &id, Some(state), host).map(|()| true)
 }
 
 /// It is gone, another's, damaged, or no directory.

@@ -14,6 +14,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 
 use super::state::{Intent, State};
+use crate::config::{Config, Hooks};
 use crate::error::ErrorKind;
 
 /// Name of the record.
@@ -89,6 +90,18 @@ struct Ending<'a> {
     init_start_time: &'a str,
     intent: &'a [Intent],
     network_state: &'a NetworkState,
+    /// What `poststop` hooks are and are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config: Option<Config>,
+}
+
+/// The part of the config that ending the container takes.
+fn ending_config(config: &Config) -> Option<Config> {
+    if config.hooks.poststop.is_empty() {
+        return None;
+    }
+    let hooks = Hooks { poststop: config.hooks.poststop.clone(), ..Hooks::default() };
+    Some(Config { hooks, labels: config.labels.clone(), bundle: config.bundle.clone(), ..Config::default() })
 }
 
 /// What ending the container takes, as bytes.
@@ -101,6 +114,7 @@ pub(super) fn encode_ending(state: &State) -> Result<Vec<u8>, StateError> {
         init_start_time: &state.init_start_time,
         intent: &state.intent,
         network_state: &state.network_state,
+        config: ending_config(&state.config),
     };
     Ok(sum_up(serde_json::to_vec(&ending)?))
 }
@@ -110,6 +124,7 @@ pub(super) fn ends_alike(one: &State, other: &State) -> bool {
     (one.init_pid, &one.init_start_time) == (other.init_pid, &other.init_start_time)
         && (&one.id, &one.boot_id) == (&other.id, &other.boot_id)
         && (&one.intent, &one.network_state) == (&other.intent, &other.network_state)
+        && ending_config(&one.config) == ending_config(&other.config)
 }
 
 /// Adds the checksum, which takes the place of the closing brace.

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FlockArg, openat};
+use nix::fcntl::{FlockArg, OFlag, openat};
 use nix::sys::stat::Mode;
 
 use super::dir::dir_flags;
@@ -26,6 +26,13 @@ impl Lock {
         // A descriptor of its own: flock belongs to the open file, and threads must exclude each other too.
         let lock = Self { fd: openat(dir, ".", dir_flags(), Mode::empty())? };
         Ok(lock.attempt(exclusive)?.then_some(lock))
+    }
+
+    /// That on a file in the directory, alone; `None` if somebody else has it.
+    pub(super) fn try_take_file(dir: &OwnedFd, name: &str) -> io::Result<Option<Self>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let lock = Self { fd: openat(dir, name, flags, Mode::empty())? };
+        Ok(lock.attempt(true)?.then_some(lock))
     }
 
     /// Waits for it for at most 10 s, then fails with `ETIMEDOUT`.

@@ -93,6 +93,12 @@ impl Store {
         })
     }
 
+    /// Keeps others from starting it, who can look at it all the same; `None` if somebody has that lock.
+    pub(crate) fn lock_start(&self) -> Result<Option<Lock>> {
+        Lock::try_take_file(&self.dir, BOARD)
+            .map_err(|error| Error::io(format!("lock {}/{BOARD}", self.path.display()), error))
+    }
+
     /// Locks it to change it; `None` if somebody has the lock.
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
         Lock::try_take(&self.dir, true)

@@ -58,6 +58,7 @@ pub(crate) fn base(
         label: labels.setup(config),
         apparmor: labels.apparmor.clone(),
         relabels,
+        hooked: config.hooks.before_root().next().is_some(),
     })
 }
 

@@ -37,9 +37,31 @@ pub(crate) fn over_first<'a>(config: &'a Config, process: &ProcessConfig) -> Res
         ("/no_new_privileges", changed && !config.apparmor_profile.is_empty()),
     ];
     let given = given.into_iter().filter(|(_, given)| *given);
-    let problems: Vec<_> =
+    let mut problems: Vec<_> =
         given.map(|(pointer, _)| problem(pointer, "the first process has that of the config")).collect();
+    if !config.hooks.start_container.is_empty() {
+        problems.extend(unlike_hooks(process));
+    }
     if problems.is_empty() { over(config, process) } else { Err(Error::problems("process", problems)) }
+}
+
+/// `startContainer` hooks have the rights of the program, and another process may run them, which knows the config alone.
+fn unlike_hooks(process: &ProcessConfig) -> impl Iterator<Item = Problem> {
+    let given = [
+        ("/user", process.user.is_some()),
+        ("/capabilities", process.capabilities.is_some()),
+        ("/capability_sets", process.capability_sets.is_some()),
+        ("/additional_groups", process.additional_groups.is_some()),
+        ("/no_new_privileges", process.no_new_privileges.is_some()),
+        ("/rlimits", process.rlimits.is_some()),
+        ("/umask", process.umask.is_some()),
+        ("/scheduler", process.scheduler.is_some()),
+        ("/io_priority", process.io_priority.is_some()),
+    ];
+    let given = given.into_iter().filter(|(_, given)| *given);
+    given.map(|(pointer, _)| {
+        problem(pointer, "with startContainer hooks the first process has that of the config")
+    })
 }
 
 fn problem(pointer: &str, message: &str) -> Problem {

@@ -123,8 +123,12 @@ impl Template {
     /// Each costs its namespaces, mounts and control group in the kernel, and less than 64 KiB of memory that is its own.
     ///
     /// # Errors
-    /// If the thread can't be made. What keeps a container from being made is in [`Template::stats`], and tried again.
+    /// [`ErrorKind::Unsupported`] for a config with hooks; if the thread can't be made. What keeps a container from being made is in [`Template::stats`], and tried again.
     pub fn keep_ready(&self, count: usize) -> Result<()> {
+        if count > 0 && self.shared.has_hooks() {
+            let text = "/hooks: a container is not kept ready, as hooks would be told of one that may never have a program";
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
         self.shared.keep_ready(count);
         self.worker.wake()
     }

@@ -39,6 +39,11 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Shared {
+    /// Whether programs are run on the way.
+    pub(super) fn has_hooks(&self) -> bool {
+        !self.prepared.config.hooks.is_empty()
+    }
+
     pub(super) fn new(prepared: Prepared, dir: &Path, swept: Option<Error>) -> Result<Self> {
         let mut pool = Pool::default();
         if let Some(error) = swept {

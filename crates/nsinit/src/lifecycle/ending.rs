@@ -1,9 +1,9 @@
 //! kill and delete.
 
-use libcontainer::{Container, Factory, RunState};
+use libcontainer::{Container, RunState};
 use nix::sys::signal::Signal;
 
-use super::{load, there};
+use super::{factory, load, there};
 use crate::failure::{Failure, Outcome};
 use crate::root::State;
 use crate::trial;
@@ -34,7 +34,7 @@ fn signal_number(text: &str) -> Option<i32> {
 pub(crate) fn delete(root: &State, id: &str, force: bool) -> Outcome {
     let path = root.container(id)?;
     if force {
-        Factory::new()?.destroy(&path)?;
+        factory()?.destroy(&path)?;
     } else {
         match load(root, id) {
             // A trial that was killed at its very beginning has no container yet.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use libcontainer::{Config, Container, ErrorKind, Factory, Process, ProcessConfig};
 
-use super::{hand_over, load, there};
+use super::{factory, hand_over, load, there};
 use crate::arguments::{CreateArgs, RunArgs};
 use crate::bundle::{self, Bundle};
 use crate::console::Sockets;
@@ -57,7 +57,7 @@ fn make(root: &State, args: CreateArgs, detached: bool, make: Make) -> Result<(C
         ..ProcessConfig::new(program).inherited()
     };
     root.ready()?;
-    let factory = Factory::new()?;
+    let factory = factory()?;
     bundle::warn(&config, factory.probe());
     let made = make(&factory, path.clone(), &config, process);
     let (container, mut process) = made.map_err(|error| not_made(&path, &args.id, error))?;

@@ -13,6 +13,7 @@ use nix::sys::signal::Signal;
 
 use crate::console::Sockets;
 use crate::failure::{Failure, Named, Outcome};
+use crate::log::{Level, tell};
 use crate::pid_file::PidFile;
 use crate::root::State;
 
@@ -20,9 +21,14 @@ pub(crate) use ending::{delete, kill};
 pub(crate) use exec::exec;
 pub(crate) use make::{create, run, start};
 
+/// A factory that tells its warnings where errors go.
+pub(crate) fn factory() -> Result<Factory, Failure> {
+    Ok(Factory::new()?.warnings(|error| tell(Level::Warning, &error.to_string())))
+}
+
 pub(crate) fn load(root: &State, id: &str) -> Result<Container, Failure> {
     let path = root.container(id)?;
-    Factory::new()?.load(&path).map_err(|error| match there(&path) {
+    factory()?.load(&path).map_err(|error| match there(&path) {
         Ok(false) if error.kind() == ErrorKind::NotFound => {
             let path = path.display();
             Failure::new(format!(

@@ -220,6 +220,16 @@ impl Builder {
         self
     }
 
+    /// Replaces the init by a program that is open already: `execveat(program, "", argv, envp, AT_EMPTY_PATH)`. Of a slot that exec closes it can't be a
+    /// script, which its interpreter opens once more.
+    pub fn exec_open(&mut self, program: Slot<File>, args: &[Vec<u8>], env: &[Vec<u8>]) -> &mut Self {
+        let argv = Arg::Memory(self.arena.strings(args.iter().map(Vec::as_slice)), Memory::Strings);
+        let envp = Arg::Memory(self.arena.strings(env.iter().map(Vec::as_slice)), Memory::Environment);
+        let path = self.text("");
+        self.step(&sys::EXECVEAT, [program.into(), path, argv, envp, 0x1000_u32.into()]);
+        self
+    }
+
     /// Makes the init the reaper: it reaps every orphan and leaves on SIGTERM. Never returns.
     pub fn reap(&mut self) -> &mut Self {
         const SIGCHLD_AND_SIGTERM: u64 = 1 << 16 | 1 << 14;

@@ -81,7 +81,7 @@ fn seal() -> io::Result<OwnedFd> {
 ///
 /// # Errors
 /// That of memfd_create(2).
-pub(super) fn memory(name: &std::ffi::CStr) -> io::Result<OwnedFd> {
+pub fn memory_file(name: &std::ffi::CStr) -> io::Result<OwnedFd> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     match memfd_create(name, flags | MFdFlags::from_bits_retain(MFD_NOEXEC_SEAL)) {
         // KERNEL(6.3): older ones do not know the flag, nor a sysctl that asks for it.

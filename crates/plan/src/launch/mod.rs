@@ -19,7 +19,7 @@ mod stand_by;
 mod timeline;
 
 pub use executed::has_init_name;
-pub use image::{INIT_SIZE, init_image};
+pub use image::{INIT_SIZE, init_image, memory_file};
 pub use left::reap_left;
 pub use queue::queue;
 pub use raw::{

@@ -120,7 +120,7 @@ fn arguments(fd: i32, board: usize, plan: usize) -> [CString; 3] {
 
 /// A memfd with an empty board and the plan. It can't shrink, so no process can make a reader fault.
 pub(super) fn sealed_memory(room: usize, encoded: &[u8]) -> io::Result<OwnedFd> {
-    let fd = write(image::memory(c"libcontainer-plan")?, room, encoded)?;
+    let fd = write(image::memory_file(c"libcontainer-plan")?, room, encoded)?;
     fcntl(
         &fd,
         FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL),

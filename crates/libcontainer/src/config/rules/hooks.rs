@@ -15,9 +15,6 @@ impl Config {
                 one(hook, &format!("/hooks/{key}/{index}"), all);
             }
         }
-        if !self.hooks.is_empty() {
-            all.add("/hooks", "not supported yet");
-        }
         if !self.bundle.as_os_str().is_empty() {
             absolute(&self.bundle, "/bundle", all);
         }

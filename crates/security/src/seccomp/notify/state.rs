@@ -35,8 +35,8 @@ pub struct ContainerState {
     pub id: String,
     /// `creating` while the first process is not running, else `running`.
     pub status: String,
-    /// The first process, in the sender's pid namespace.
-    #[serde(default)]
+    /// The first process, in the sender's pid namespace; 0 if there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub pid: i32,
     /// Where the container was made from.
     pub bundle: PathBuf,
@@ -46,6 +46,19 @@ pub struct ContainerState {
 }
 
 const VERSION: &str = "1.3.0";
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(pid: &i32) -> bool {
+    *pid == 0
+}
+
+impl ContainerState {
+    /// Of the version of the specification that this crate knows, and else empty.
+    #[must_use]
+    pub fn current() -> Self {
+        Self { oci_version: VERSION.to_owned(), ..Self::default() }
+    }
+}
 
 impl ProcessState {
     /// For the listener of process `pid` in this container.

@@ -1,0 +1,34 @@
+//! What follows when a program was started: its hooks, and the end of the container if one of them fails.
+
+use std::io;
+use std::sync::Arc;
+
+use super::destroy::destroy;
+use super::hooks::Of;
+use super::host::Host;
+use crate::error::{Error, FailedHook, Result};
+use crate::hooks::Moment;
+use crate::record::{State, Store};
+
+/// Runs the `poststart` hooks.
+pub(super) fn poststart(host: &Host, store: &Store, state: &Arc<State>, what: &str) -> Result<()> {
+    let of = Of { config: &state.config, id: &state.id, dir: store.path() };
+    let ran = of.all_on_host(Moment::Poststart, state.init_pid);
+    ran.map_err(|failed| end(host, store, state, (what, failed)))
+}
+
+/// Ends a container whose hook has failed at its start: runtime-spec, runtime.md, "Lifecycle", steps 7 and 9, which go on with 12.
+pub(super) fn end(
+    host: &Host,
+    store: &Store,
+    state: &Arc<State>,
+    (what, failed): (&str, FailedHook),
+) -> Error {
+    let error = Error::hook(what, failed);
+    match destroy(store, &state.id, Some(Arc::clone(state)), host) {
+        Ok(()) => error,
+        Err(left) => {
+            error.with_undo(vec![("end the container".to_owned(), io::Error::other(left.to_string()))])
+        }
+    }
+}
