@@ -24,7 +24,7 @@ pub fn from_config(config: &Config) -> (Spec, Vec<Problem>) {
     }
     let spec = Spec {
         oci_version: VERSION.to_owned(),
-        process: Some(process::convert(config, &mut left)),
+        process: Some(process::convert(config, &mut left)).filter(|process| !process.args.is_empty()),
         root: Some(Root {
             path: config.rootfs.clone(),
             readonly: config.mount_config.as_ref().is_some_and(|mounts| mounts.readonly_fs),

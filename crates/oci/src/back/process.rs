@@ -15,7 +15,11 @@ pub(super) fn convert(config: &Config, left: &mut Left) -> Process {
     left.check(config.parent_death_signal != 0, "/parent_death_signal", NO_PLACE);
     left.check(config.no_new_keyring, "/no_new_keyring", "an option of the runtime, not of the config");
     left.check(config.landlock.is_some(), "/landlock", NO_PLACE);
-    left.check(config.args.is_empty(), "/args", "missing: the specification wants a program");
+    left.check(
+        config.args.is_empty(),
+        "/args",
+        "missing: without a program the specification has no process",
+    );
     let affinity = &config.cpu_affinity;
     Process {
         terminal: config.tty,

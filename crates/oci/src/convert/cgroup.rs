@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use libcontainer::{Cgroup, Config};
 
 use super::devices;
-use super::found::{Found, of_group};
+use super::found::Found;
 use super::options::Options;
+use super::pointers::of_group;
 use crate::PROPERTY;
 use crate::spec::{Resources, Spec, escaped};
 

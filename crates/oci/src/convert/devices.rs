@@ -8,19 +8,32 @@ use libcontainer::mount::{DeviceKind, DeviceNode, default_simple_devices};
 use super::found::Found;
 use crate::spec::{Device, Spec};
 
-/// The nodes that every container has, and those of the config in their place.
+/// The nodes of the config, and those that every container has unless the config has them.
 pub(super) fn nodes(spec: &Spec, found: &mut Found) -> Vec<DeviceNode> {
-    let devices = spec.linux.as_ref().map_or(&[][..], |linux| &linux.devices);
-    let asked = devices.iter().enumerate();
-    let asked: Vec<_> =
-        asked.filter_map(|(index, device)| node(device, &format!("/linux/devices/{index}"), found)).collect();
-    // Of two on one path the last counts, and `/dev/ptmx` is a link to that of the container's own devpts.
-    let mut all: Vec<DeviceNode> = Vec::new();
-    for node in default_simple_devices().into_iter().chain(asked) {
-        all.retain(|other| other.path != node.path);
-        all.extend(Some(node).filter(|node| node.path != Path::new("/dev/ptmx")));
+    let devices = devices(spec);
+    let mut all = Vec::new();
+    for index in kept(spec) {
+        all.extend(
+            devices.get(index).and_then(|device| node(device, &format!("/linux/devices/{index}"), found)),
+        );
     }
+    let is_usual = |usual: &DeviceNode| devices.iter().all(|device| device.path != usual.path);
+    all.extend(default_simple_devices().into_iter().filter(is_usual));
     all
+}
+
+/// Which of the config's nodes are made: of two on one path the last, and never `/dev/ptmx`, which is a link to that of the container's own devpts.
+pub(super) fn kept(spec: &Spec) -> Vec<usize> {
+    let devices = devices(spec);
+    let again =
+        |index: usize, device: &Device| devices.iter().skip(index + 1).any(|other| other.path == device.path);
+    let all = devices.iter().enumerate();
+    let all = all.filter(|(index, device)| !again(*index, device) && device.path != Path::new("/dev/ptmx"));
+    all.map(|(index, _)| index).collect()
+}
+
+fn devices(spec: &Spec) -> &[Device] {
+    spec.linux.as_ref().map_or(&[], |linux| &linux.devices)
 }
 
 fn node(device: &Device, at: &str, found: &mut Found) -> Option<DeviceNode> {

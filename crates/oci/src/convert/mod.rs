@@ -9,16 +9,17 @@ mod linux;
 mod mounts;
 mod namespaces;
 mod options;
+mod pointers;
 mod process;
 
 use found::Found;
-pub use found::pointer;
 use libcontainer::mount::MountConfig;
 use libcontainer::{Config, Facts, Problem};
 pub use options::Options;
+pub use pointers::pointer;
 pub use process::{ProcessParts, process};
 
-use crate::spec::{Resources, Spec};
+use crate::spec::{Linux, Resources, Spec};
 
 /// A container as the library has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,7 +62,7 @@ pub fn convert(spec: &Spec, options: &Options) -> Result<Converted, Vec<Problem>
     let facts = Facts { euid: 0 };
     if found.problems.is_empty() {
         found.problems =
-            config.problems(&facts).into_iter().map(|problem| found::translated(problem, spec)).collect();
+            config.problems(&facts).into_iter().map(|problem| pointers::translated(problem, spec)).collect();
     }
     match found.problems {
         problems if problems.is_empty() => Ok(Converted { config, process, warnings: found.warnings }),
@@ -76,7 +77,7 @@ pub fn convert(spec: &Spec, options: &Options) -> Result<Converted, Vec<Problem>
 pub fn resources(resources: &Resources) -> Result<Resources, Vec<Problem>> {
     match resources.validate() {
         Ok(()) => Ok(resources.clone()),
-        Err(error) => Err(vec![found::of_group(&error, "")]),
+        Err(error) => Err(vec![pointers::of_group(&error, "")]),
     }
 }
 
@@ -115,17 +116,18 @@ fn root(spec: &Spec, options: &Options, config: &mut Config, found: &mut Found) 
     if root.path.as_os_str().is_empty() {
         return found.problem("/root/path", "missing");
     }
-    let linux = spec.linux.clone().unwrap_or_default();
+    let absent = Linux::default();
+    let linux = spec.linux.as_ref().unwrap_or(&absent);
     config.rootfs = options.bundle.join(&root.path);
     config.mount_config = Some(MountConfig {
         no_pivot_root: options.no_pivot,
         readonly_fs: root.readonly,
         bare: true,
         fill_dev: true,
-        mount_label: linux.mount_label,
-        masked_paths: linux.masked_paths,
-        readonly_paths: linux.readonly_paths,
-        rootfs_propagation: linux.rootfs_propagation,
+        mount_label: linux.mount_label.clone(),
+        masked_paths: linux.masked_paths.clone(),
+        readonly_paths: linux.readonly_paths.clone(),
+        rootfs_propagation: linux.rootfs_propagation.clone(),
         ..MountConfig::default()
     });
 }
