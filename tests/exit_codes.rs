@@ -73,9 +73,7 @@ fn a_program_that_cant_be_executed() {
         operator.check(&["run", "-d", "x", program], code, text);
         operator.check(&["exec", "web", program], code, text);
         operator.check(&["exec", "-d", "web", program], code, text);
-        operator.check(&["create", "y", program], 0, "");
-        operator.check(&["start", "y"], code, text);
-        operator.check(&["delete", "--force", "y"], 0, "");
+        refused_later(&operator, program, code, text);
     }
     for (program, code, text) in [REFUSED[0], REFUSED[1], REFUSED[2], REFUSED[3], REFUSED[4]] {
         operator.check(&["try", "--", program], code, text);
@@ -85,6 +83,19 @@ fn a_program_that_cant_be_executed() {
     operator.check(&["exec", "--user", "nobody-here", "web", "true"], 1, "nobody-here");
     operator.check(&["delete", "--force", "web"], 0, "");
     assert_eq!(fs::read_dir(operator.place.join("state")).unwrap().count(), 0, "nothing is left");
+}
+
+/// Its creation says so already, and leaves nothing, but for what only execve(2) finds out.
+fn refused_later(operator: &Operator, program: &str, code: i32, text: &str) {
+    if text.starts_with("ENOEXEC") {
+        operator.check(&["create", "y", program], 0, "");
+        operator.check(&["start", "y"], code, text);
+        operator.check(&["delete", "--force", "y"], 0, "");
+        return;
+    }
+    let text = if text.starts_with("execve") { "(looked for at /shut/shut, " } else { text };
+    operator.check(&["create", "y", program], code, text);
+    operator.check(&["state", "y"], 1, "does not exist");
 }
 
 /// Every command that takes a name: 1 if there is no such container, 2 if it is no name.

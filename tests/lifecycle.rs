@@ -9,6 +9,7 @@
     reason = "a test ends by panicking"
 )]
 
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use libcontainer::{Container, ErrorKind, Factory, Namespace, NamespaceKind, ProcessConfig, RunState};
@@ -94,11 +95,19 @@ fn a_start_that_fails_is_told_by_its_step() {
     let place = Place::new("fails");
     let config = config(&place.rootfs().unwrap());
     let factory = Factory::new().unwrap();
-    let (container, _process) =
-        factory.create_with(place.join("c"), &config, ProcessConfig::new(["nope"])).unwrap();
-    let error = container.run().unwrap_err();
+    let error = factory.create_with(place.join("c"), &config, ProcessConfig::new(["nope"])).unwrap_err();
     assert_eq!(error.errno(), Some(libc::ENOENT), "{error}");
-    assert!(error.to_string().contains("execve(\"/bin/nope\""), "{error}");
+    assert!(error.to_string().contains("program \"nope\" (looked for at /bin/nope"), "{error}");
+    assert!(!place.join("c").exists());
+    // What is there and can't be executed is found out by execve(2).
+    let text = config.rootfs.join("bin/text");
+    std::fs::write(&text, "no program\n").unwrap();
+    std::fs::set_permissions(&text, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (container, _process) =
+        factory.create_with(place.join("c"), &config, ProcessConfig::new(["text"])).unwrap();
+    let error = container.run().unwrap_err();
+    assert_eq!(error.errno(), Some(libc::ENOEXEC), "{error}");
+    assert!(error.to_string().contains("execve(\"/bin/text\""), "{error}");
     container.destroy().unwrap();
     let error = factory.run(place.join("d"), &config, ProcessConfig::new(["/etc/passwd"])).unwrap_err();
     assert_eq!(error.errno(), Some(libc::EACCES), "{error}");
@@ -238,7 +247,6 @@ fn a_user_namespace_is_mapped_and_joined() {
 
 /// The mapped root must be able to reach the rootfs.
 fn open_up(path: &std::path::Path) {
-    use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 

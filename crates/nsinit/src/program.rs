@@ -7,21 +7,27 @@ use crate::failure::{Failure, NOT_EXECUTABLE, NOT_FOUND};
 
 /// The failure of a start. Its code is 127 if the program is not there, 126 if it can't be executed, else our own.
 ///
-/// The text begins with `exec: "NAME": executable file not found in $PATH` if no directory of `PATH` has the program.
+/// The text begins as callers look for it, letter by letter: `exec: "NAME": executable file not found in $PATH` if no directory of `PATH` has the program,
+/// `no such file or directory` if its own path does not lead to one, `permission denied` if it can't be executed.
 pub(crate) fn failure(error: &Error) -> Failure {
     of(error.errno().map(Errno::from_raw), error.to_string())
 }
 
 fn of(errno: Option<Errno>, text: String) -> Failure {
-    let Some(name) = executed(&text) else { return Failure::new(text) };
-    match errno {
-        Some(Errno::ENOENT) if !name.contains('/') => {
-            let text = format!("exec: {name:?}: executable file not found in $PATH: {text}");
-            Failure::coded(NOT_FOUND, text)
-        }
-        Some(Errno::ENOENT | Errno::ENOTDIR) => Failure::coded(NOT_FOUND, text),
-        _ => Failure::coded(NOT_EXECUTABLE, text),
-    }
+    let Some(name) = executed(&text).or_else(|| looked_for(&text)) else { return Failure::new(text) };
+    let (code, words) = match errno {
+        Some(Errno::ENOENT) if !name.contains('/') => (NOT_FOUND, "executable file not found in $PATH"),
+        Some(Errno::ENOENT | Errno::ENOTDIR) => (NOT_FOUND, "no such file or directory"),
+        Some(Errno::EACCES) => (NOT_EXECUTABLE, "permission denied"),
+        _ => return Failure::coded(NOT_EXECUTABLE, text),
+    };
+    Failure::coded(code, format!("exec: {name:?}: {words}: {text}"))
+}
+
+/// The name of the program, if it was missed before its start: `…: program "NAME" (looked for at /bin/NAME): …`.
+fn looked_for(text: &str) -> Option<&str> {
+    let (before, _) = text.split_once("\" (looked for at ")?;
+    Some(before.split_once(": program \"")?.1)
 }
 
 /// The name of the program, if the step that failed is its execution. The start of a created container tells its step as text only,
@@ -39,25 +45,36 @@ mod tests {
         format!("create \"web\": step 9/10: run {name}: execve(\"/bin/x\", [..]): ENOENT")
     }
 
+    fn missed(name: &str) -> String {
+        format!("create \"web\": step 9/10: read back: program {name:?} (looked for at /bin/x): ENOENT")
+    }
+
     #[test]
     fn the_program_is_named_behind_run() {
         for name in ["foo", "a b: run c", "./foo"] {
             assert_eq!(executed(&step(name)), Some(name));
         }
         assert_eq!(executed("open rootfs /x: ENOENT"), None);
+        assert_eq!(looked_for(&missed("foo")), Some("foo"));
+        assert_eq!(looked_for("open rootfs /x: ENOENT"), None);
     }
 
     #[test]
     fn codes_are_those_of_shells() {
         let code = |errno, text: String| match of(Some(errno), text) {
-            Failure::Told { code, text } => (code, text.starts_with("exec: \"foo\"")),
+            Failure::Told { code, text } => {
+                let begin = text.strip_prefix("exec: ").and_then(|rest| rest.split(": ").nth(1));
+                (code, begin.unwrap_or_default().to_owned())
+            }
             Failure::Unread => panic!("nothing was written"),
         };
-        assert_eq!(code(Errno::ENOENT, step("foo")), (127, true));
-        assert_eq!(code(Errno::ENOENT, step("./foo")), (127, false));
-        assert_eq!(code(Errno::ENOTDIR, step("/etc/passwd/foo")), (127, false));
-        assert_eq!(code(Errno::EACCES, step("foo")), (126, false));
-        assert_eq!(code(Errno::ENOEXEC, step("foo")), (126, false));
-        assert_eq!(code(Errno::ENOENT, "open rootfs /x".to_owned()), (1, false));
+        let told = |code, words: &str| (code, words.to_owned());
+        assert_eq!(code(Errno::ENOENT, step("foo")), told(127, "executable file not found in $PATH"));
+        assert_eq!(code(Errno::ENOENT, missed("foo")), told(127, "executable file not found in $PATH"));
+        assert_eq!(code(Errno::ENOENT, step("./foo")), told(127, "no such file or directory"));
+        assert_eq!(code(Errno::ENOTDIR, step("/etc/passwd/foo")), told(127, "no such file or directory"));
+        assert_eq!(code(Errno::EACCES, step("foo")), told(126, "permission denied"));
+        assert_eq!(code(Errno::ENOEXEC, step("foo")), told(126, ""));
+        assert_eq!(code(Errno::ENOENT, "open rootfs /x".to_owned()), told(1, ""));
     }
 }

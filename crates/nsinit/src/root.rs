@@ -22,17 +22,10 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(global: &Global) -> Self {
-        let dir = global.root.clone().unwrap_or_else(|| {
-            let uid = nix::unistd::geteuid();
-            match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !uid.is_root() && !dir.is_empty()) {
-                Some(dir) => PathBuf::from(dir).join("nsinit"),
-                None if uid.is_root() => PathBuf::from("/run/nsinit"),
-                None => PathBuf::from(format!("/tmp/nsinit-{uid}")),
-            }
-        });
+        let dir = global.root.clone().unwrap_or_else(default_dir);
         let by = |groups| global.cgroup_manager == Some(groups);
         let rootless = match global.rootless.as_str() {
-            "auto" => !nix::unistd::geteuid().is_root(),
+            "auto" => !nix::unistd::geteuid().is_root() || mapped(),
             text => text == "true",
         };
         let systemd = global.systemd_cgroup || by(Groups::Systemd);
@@ -93,4 +86,21 @@ impl State {
             "container name {id:?}: letters, digits and _ + - . only, not beginning with - or ., at most 255 bytes"
         )))
     }
+}
+
+/// The directory of who names none, as runc has it: root of a user namespace is an ordinary user unless its environment says that it is root.
+fn default_dir() -> PathBuf {
+    let uid = nix::unistd::geteuid();
+    let ordinary = !uid.is_root() || (mapped() && std::env::var_os("USER").is_none_or(|user| user != "root"));
+    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| ordinary && !dir.is_empty()) {
+        Some(dir) => PathBuf::from(dir).join("nsinit"),
+        None if uid.is_root() => PathBuf::from("/run/nsinit"),
+        None => PathBuf::from(format!("/tmp/nsinit-{uid}")),
+    }
+}
+
+/// Whether this is another user namespace than the first, in which each id is mapped to itself.
+fn mapped() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    !map.is_empty() && map.split_ascii_whitespace().ne(["0", "0", "4294967295"])
 }

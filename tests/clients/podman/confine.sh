@@ -106,6 +106,7 @@ privileged() {
     is "$(run --privileged box grep CapEff /proc/self/status | cut -f 2)" "$(grep CapEff /proc/self/status | cut -f 2)"
     code 0 run --privileged box mount -t tmpfs tmpfs /tmp
     has "$(run --privileged box ls /dev)" kmsg
+    has "$(run --privileged -t box tty)" /dev/pts/0
 }
 
 devices() {

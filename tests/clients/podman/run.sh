@@ -79,7 +79,7 @@ terminal_size() {
 
 missing_program() {
     local out
-    out=$(code 127 run box no-such-program 2>&1)
+    out=$(code 127 run box no-such-program 2>&1) || fail "$out"
     has "$out" no-such-program
     code 127 run box /no/such/program
 }

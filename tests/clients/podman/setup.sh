@@ -20,7 +20,7 @@ runtime = "${RUNTIME##*/}"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 runtime_supports_json = ["crun", "runc", "${RUNTIME##*/}"]
-runtime_supports_nocgroups = ["crun", "${RUNTIME##*/}"]
+runtime_supports_nocgroup = ["crun", "${RUNTIME##*/}"]
 network_cmd_path = "/usr/bin/slirp4netns"
 [engine.runtimes]
 ${RUNTIME##*/} = ["$RUNTIME"]

@@ -14,6 +14,7 @@ use super::host::Host;
 use super::listen::{self, Of};
 use super::poststart::poststart;
 use super::prepared::{Own, Part, Prepared, check};
+use super::program::Program;
 use super::readback::Expected;
 use crate::compile::{self, Compiled, HostSteps};
 use crate::config::{Config, Facts, Namespace, NamespaceKind};
@@ -54,7 +55,8 @@ pub(crate) fn create(
     let (opened, preserved) =
         process.map_or_else(|| Ok(Default::default()), ProcessConfig::open).map_err(failed)?;
     let joined = open_namespaces(&own.config).map_err(failed)?;
-    draft.expect(expected(prepared, &part, &instance.process, &joined).map_err(failed)?);
+    let wanted = expected(prepared, &part, &instance.process, &joined).map_err(failed)?;
+    draft.expect(Expected { program: program(&instance.process, start), ..wanted });
     let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
     let steps = host_steps(prepared, &part, &draft, Aim::of(start), (group, network));
     let steps = HostSteps { listen: listen::step(&instance.process, &Of::new(own)), ..steps };
@@ -198,6 +200,11 @@ pub(super) fn expected(
     }
     host.tamper(&mut expected);
     Ok(expected)
+}
+
+/// What has to be there if the program is started later.
+pub(super) fn program(process: &ProcessSetup, start: StartSetup) -> Option<Program> {
+    (start == StartSetup::Wait).then(|| Program::of(process))
 }
 
 /// Gives the launch what the first part of the plan wants.

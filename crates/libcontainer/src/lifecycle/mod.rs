@@ -15,6 +15,7 @@ mod join;
 mod listen;
 mod poststart;
 mod prepared;
+mod program;
 mod readback;
 mod recover;
 mod relabel;

@@ -7,6 +7,7 @@ use libcontainer_cgroups::{NotMember, Place, check_member};
 use libcontainer_security::plan::Confinement;
 use libcontainer_security::{Expected as ExpectedProcess, ReadBack};
 
+use super::program::Program;
 use crate::config::{Config, NamespaceKind};
 use crate::setup::{JoinSetup, ProcessSetup, Setup};
 
@@ -17,6 +18,8 @@ pub struct Expected {
     pub process: ExpectedProcess,
     /// The control group in each hierarchy; `None` for what the container's record says.
     pub cgroup: Option<Vec<Place>>,
+    /// The program, if it is to be there by now.
+    pub program: Option<Program>,
 }
 
 impl Deref for Expected {
@@ -58,7 +61,7 @@ impl Expected {
             exec_label: setup.label.as_ref().map(|label| label.process.to_string()),
             ..confined(&process.confinement)
         };
-        Self { process, cgroup: None }
+        Self { process, cgroup: None, program: None }
     }
 
     /// Of one that joins.
@@ -72,7 +75,7 @@ impl Expected {
             exec_label: setup.label.as_ref().map(|label| label.process.to_string()),
             ..confined(&setup.process.confinement)
         };
-        Self { process, cgroup: None }
+        Self { process, cgroup: None, program: None }
     }
 
     /// Compares with a ready init, which is to be in the group at `places` if nothing else is expected.
@@ -81,6 +84,7 @@ impl Expected {
     /// Names the first item that differs, with both values.
     pub(super) fn compare(&self, init: &ReadBack, places: &[Place]) -> io::Result<()> {
         init.compare(&self.process)?;
+        self.program.as_ref().map_or(Ok(()), |program| program.look(init.dir()))?;
         let places = self.cgroup.as_deref().unwrap_or(places);
         if places.is_empty() {
             return Ok(());
