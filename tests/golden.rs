@@ -139,3 +139,18 @@ fn landlock() {
     config.rootfs = "/srv/rootfs".into();
     check("landlock.txt", &plan(&config, Some(&ProcessConfig::new(["sh"]))).explain().to_string());
 }
+
+/// Beside the same without them: nothing but their wait is another step of the init.
+#[test]
+fn hooks() {
+    let text = r#"{"namespaces":{"NEWNS":true},"mount_config":{"bare":true},"hooks":{"prestart":[{"path":"/a"}],"create_runtime":[{"path":"/b"},{"path":"/c"}],
+        "create_container":[{"path":"/d"}],"start_container":[{"path":"/e"}],"poststart":[{"path":"/f"}],"poststop":[{"path":"/g"}]}}"#;
+    let (mut config, _) = Config::from_json(text.as_bytes()).unwrap();
+    config.rootfs = "/srv/rootfs".into();
+    let with = [plan(&config, Some(&ProcessConfig::new(["sh"]))), plan(&config, None)];
+    check("hooks-created.txt", &with[0].explain().to_string());
+    check("hooks-reaper.txt", &with[1].explain().to_string());
+    config.hooks = libcontainer::Hooks { poststop: config.hooks.poststop, ..libcontainer::Hooks::default() };
+    let without = plan(&config, None);
+    assert_eq!(without.counts().child_steps + 2, with[1].counts().child_steps);
+}

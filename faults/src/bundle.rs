@@ -39,10 +39,12 @@ pub(crate) enum Bundle {
     Listened,
     /// Without a network, under rules for files and a filter that refuses what it does not know; with a scheduler, priorities, CPUs and memory of its own.
     Guarded,
+    /// Without a network, with a hook in each list.
+    Hooked,
 }
 
 impl Bundle {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Full,
         Self::Terminal,
         Self::Many,
@@ -54,6 +56,7 @@ impl Bundle {
         Self::Joined,
         Self::Listened,
         Self::Guarded,
+        Self::Hooked,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -69,6 +72,7 @@ impl Bundle {
             Self::Joined => "joined",
             Self::Listened => "listened",
             Self::Guarded => "guarded",
+            Self::Hooked => "hooked",
         }
     }
 
@@ -132,6 +136,7 @@ pub(crate) fn config(bundle: Bundle, dir: &Path, tag: &str) -> Value {
         Bundle::Joined => vec![privileged(), group, joined(dir)],
         Bundle::Listened => vec![privileged(), group, confined::listened(&dir.join(AGENT))],
         Bundle::Guarded => vec![privileged(), group, confined::guarded()],
+        Bundle::Hooked => vec![privileged(), group, hooks()],
     };
     parts.into_iter().for_each(|part| merge(&mut config, part));
     config
@@ -210,6 +215,16 @@ fn joined(dir: &Path) -> Value {
         "namespaces": namespaces,
         "networks": [{"type": "host-device", "device": "fx1", "name": "dev0", "address": "10.78.0.2/24", "gateway": "10.78.0.1"}]
     })
+}
+
+/// Last argument of a program that is no program of the container.
+pub(crate) const HOOK: &str = "faults-hook";
+
+fn hooks() -> Value {
+    let one = json!([{"path": "/bin/true", "args": ["true", HOOK], "timeout": 60}]);
+    let lists =
+        ["prestart", "create_runtime", "create_container", "start_container", "poststart", "poststop"];
+    json!({"hooks": lists.into_iter().map(|list| (list.to_owned(), one.clone())).collect::<serde_json::Map<_, _>>()})
 }
 
 fn network() -> Value {

@@ -156,6 +156,10 @@ pub(crate) const SCENES: &[Scene] = &[
     of(Bundle::Systemd, scene("pause+systemd", RUNNING, "pause ID")),
     of(Bundle::Systemd, scene("update+systemd", RUNNING, UPDATE)),
     of(Bundle::Systemd, scene("delete+systemd", RUNNING, "delete --force ID")),
+    of(Bundle::Hooked, beginning(scene("run+hooks", &[], RUN))),
+    of(Bundle::Hooked, scene("create+hooks", &[], "create --bundle BUNDLE ID sleep 1000")),
+    of(Bundle::Hooked, beginning(scene("start+hooks", CREATED, "start ID"))),
+    of(Bundle::Hooked, scene("delete+hooks", RUNNING, "delete --force ID")),
 ];
 
 /// A container of the full config: one with a terminal can't be left alone.

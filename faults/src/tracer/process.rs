@@ -4,6 +4,8 @@ use std::fs;
 
 use nix::unistd::Pid;
 
+use crate::bundle::HOOK;
+
 /// A field of `/proc/PID/status`.
 fn field(thread: Pid, name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{thread}/status")).ok()?;
@@ -25,6 +27,12 @@ pub(crate) fn is_stopped(thread: Pid) -> bool {
 pub(super) fn executes_init(thread: Pid) -> bool {
     let link = fs::read_link(format!("/proc/{thread}/exe"));
     link.is_ok_and(|link| link.to_string_lossy().contains("memfd:libcontainer-init"))
+}
+
+/// Whether it executes a hook, which is no program of the container.
+pub(super) fn is_hook(thread: Pid) -> bool {
+    let line = fs::read(format!("/proc/{thread}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).any(|word| word == HOOK.as_bytes())
 }
 
 /// What the descriptors lead to, without the numbers of what has no name. Those of processes that have ended are left out: a child that is traced can't be

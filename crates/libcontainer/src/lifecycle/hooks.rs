@@ -48,8 +48,7 @@ impl Of<'_> {
 
     /// Runs one with the host.
     pub(super) fn on_host(&self, moment: Moment, index: usize, pid: i32) -> Ran {
-        let cwd =
-            if self.config.bundle.as_os_str().is_empty() { Path::new("/") } else { &self.config.bundle };
+        let cwd = self.config.bundle_or(Path::new("/"));
         self.run(moment, index, pid, |hook, stdin, output| {
             let setup = HookSetup { cwd: cwd.to_owned(), ..setup(hook) };
             launch(&setup, (stdin, output), |_, _| Ok(())).map_err(|error| not_run(&error))
@@ -116,12 +115,12 @@ impl Of<'_> {
 
     /// OCI's state of the container, as JSON.
     fn state(&self, moment: Moment, pid: i32) -> Result<Vec<u8>> {
-        let bundle = if self.config.bundle.as_os_str().is_empty() { self.dir } else { &self.config.bundle };
         let state = ContainerState {
             id: self.id.to_owned(),
             status: moment.status().to_owned(),
             pid,
-            bundle: std::path::absolute(bundle).map_err(|error| Error::io("path of the bundle", error))?,
+            bundle: std::path::absolute(self.config.bundle_or(self.dir))
+                .map_err(|error| Error::io("path of the bundle", error))?,
             annotations: self.config.labels.clone(),
             ..ContainerState::current()
         };

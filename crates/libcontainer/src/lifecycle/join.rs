@@ -62,7 +62,7 @@ pub(super) fn join_as(
     let places = group.as_ref().map(|group| group.places().to_vec()).unwrap_or_default();
     setup.cgroup = group_setup(state);
     listen::check(&setup.process)?;
-    let listen = listen::step(&setup.process, &Of { id, dir, first: state.init_pid, agent: None });
+    let listen = listen::step(&setup.process, &Of { id, dir, config, first: state.init_pid, agent: None });
     let ready = read_back_step(expected(host, &setup, links), places);
     let executed = under::step(setup.apparmor.as_ref()).into_iter().collect();
     let born = born(host, state, config.oom_score_adj);

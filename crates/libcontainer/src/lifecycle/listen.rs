@@ -12,7 +12,7 @@ use libcontainer_security::seccomp::notify::{
 };
 
 use super::prepared::Own;
-use crate::config::Seccomp;
+use crate::config::{Config, Seccomp};
 use crate::error::{Error, ErrorKind, Result, named};
 use crate::record::{Init, KILL, State};
 use crate::setup::{ListenerSetup, ProcessSetup};
@@ -25,6 +25,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct Of<'a> {
     pub(super) id: &'a str,
     pub(super) dir: &'a Path,
+    pub(super) config: &'a Config,
     /// The first process; 0 if that is the one.
     pub(super) first: i32,
     /// Who gets the listener, if not who is at the socket of the profile.
@@ -34,7 +35,7 @@ pub(super) struct Of<'a> {
 impl<'a> Of<'a> {
     /// A container that is being made.
     pub(super) fn new(own: &'a Own) -> Self {
-        Self { id: &own.id, dir: &own.path, first: 0, agent: own.agent.clone() }
+        Self { id: &own.id, dir: &own.path, config: &own.config, first: 0, agent: own.agent.clone() }
     }
 }
 
@@ -61,9 +62,10 @@ pub(super) fn step(process: &ProcessSetup, of: &Of<'_>) -> Option<HostStep> {
 }
 
 fn container(of: &Of<'_>, status: &str) -> ContainerState {
-    let bundle = std::path::absolute(of.dir).unwrap_or_else(|_| of.dir.to_owned());
-    let (id, status) = (of.id.to_owned(), status.to_owned());
-    ContainerState { id, status, pid: of.first, bundle, ..ContainerState::default() }
+    let bundle = of.config.bundle_or(of.dir);
+    let bundle = std::path::absolute(bundle).unwrap_or_else(|_| bundle.to_owned());
+    let (id, status, annotations) = (of.id.to_owned(), status.to_owned(), of.config.labels.clone());
+    ContainerState { id, status, pid: of.first, bundle, annotations, ..ContainerState::default() }
 }
 
 fn message(pid: i32, metadata: Option<String>, mut state: ContainerState) -> io::Result<String> {
@@ -104,7 +106,7 @@ impl<'a> Waiting<'a> {
         let Some(path) = profile.listener_path.as_deref().filter(|_| profile.notifies()) else {
             return Ok(None);
         };
-        let of = Of { id: &state.id, dir, first: 0, agent: None };
+        let of = Of { id: &state.id, dir, config: &state.config, first: 0, agent: None };
         let text = message(init.pid.as_raw(), profile.listener_metadata.clone(), container(&of, "created"))?;
         Ok(Some(Self { path, text, least: first_free(init.pid)? }))
     }

@@ -9,6 +9,11 @@ use crate::config::container::Config;
 use crate::config::hooks::Hook;
 
 impl Config {
+    /// The bundle's directory, or another one without a bundle.
+    pub(crate) fn bundle_or<'a>(&'a self, other: &'a Path) -> &'a Path {
+        if self.bundle.as_os_str().is_empty() { other } else { &self.bundle }
+    }
+
     pub(super) fn hook_problems(&self, all: &mut Problems) {
         for (key, hooks) in self.hooks.lists() {
             for (index, hook) in hooks.iter().enumerate() {
