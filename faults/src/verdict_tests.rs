@@ -91,6 +91,20 @@ fn a_program_that_began_is_confined_whatever_is_said() {
 }
 
 #[test]
+fn an_init_that_waits_may_end_later() {
+    let host = lines("group a processes 1\nprocess (libcontainer) S x1\ngroup a/pids.max 64");
+    let waiting =
+        |begins| Baseline { begins, confined: Vec::new(), host: Normal::of(&host, &host), ..baseline() };
+    let gone = |text: &str| Said { host: lines(text), confined: Vec::new(), ..said(0, "") };
+    let of = |who: &str, said: &Said, begins| {
+        judge(&point(&format!("create:{who}:4:read:ENOMEM")), said, &waiting(begins)).len()
+    };
+    let ended = gone("group a processes 0\ngroup a/pids.max 64");
+    assert_eq!((of("init", &ended, false), of("tool", &ended, false), of("init", &ended, true)), (0, 3, 3));
+    assert_eq!(of("init", &gone("group a processes 0"), false), 1);
+}
+
+#[test]
 fn what_changes_by_itself_is_neither_wanted_nor_refused() {
     let normal = Normal::of(&lines("a\nb"), &lines("a\nc"));
     for (found, wanted) in [("a", 0), ("a\nb", 0), ("a\nc", 0), ("b", 1), ("a\nd", 1)] {
@@ -108,6 +122,9 @@ fn a_library_program_must_have_closed_what_it_had() {
     assert_eq!(of("library:tool:1:read:EIO"), 1);
     assert_eq!(of("library:tool:1:openat:LOST-EIO"), 0);
     assert_eq!(kinds(FAULT, &open), []);
+    let living = |code| Said { descriptors: vec![LIVING.to_owned()], ..said(code, "EIO") };
+    let of = |said: &Said| judge(&point("library:tool:1:read:EIO"), said, &library).len();
+    assert_eq!((of(&living(1)), of(&living(0))), (0, 1));
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod inject;
 mod process;
 mod state;
 
-pub(crate) use process::is_stopped;
+pub(crate) use process::{LIVING, is_stopped};
 pub(crate) use state::{End, Job, Outcome, Seen};
 
 use anyhow::{Context, Result, bail};

@@ -42,13 +42,19 @@ pub(super) fn descriptors(process: Pid) -> Vec<String> {
     let link = |entry: fs::DirEntry| {
         let link = fs::read_link(entry.path()).ok()?.display().to_string();
         let name = entry.file_name();
-        let ended = link.contains("pidfd") && is_of_ended(process, &name.to_string_lossy());
-        (!ended).then(|| unnumbered(&link))
+        if !link.contains("pidfd") {
+            return Some(unnumbered(&link));
+        }
+        let ended = is_of_ended(process, &name.to_string_lossy());
+        (!ended).then(|| LIVING.to_owned())
     };
     let mut all: Vec<_> = entries.filter_map(link).collect();
     all.sort();
     all
 }
+
+/// The pidfd of a process that lives.
+pub(crate) const LIVING: &str = "the pidfd of a process that lives";
 
 /// Whether a pidfd is that of a process that has ended.
 fn is_of_ended(process: Pid, number: &str) -> bool {

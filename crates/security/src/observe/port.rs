@@ -6,6 +6,7 @@ use std::path::Path;
 
 use nix::sys::socket::sockopt::SockType as Type;
 use nix::sys::socket::{SockType, getsockopt};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::file::Root;
@@ -59,7 +60,11 @@ fn named(rest: &[u8], root: &Root, seen: &mut Observation) {
 fn is_stream(socket: u64, root: &Root) -> bool {
     let look = || {
         let pidfd = root.seen(pidfd_open(Pid::from_raw(root.leader()?)?, PidfdFlags::empty()))?;
-        let copy = root.seen(pidfd_getfd(pidfd, descriptor(socket), PidfdGetfdFlags::empty()))?;
+        let copy = match pidfd_getfd(pidfd, descriptor(socket), PidfdGetfdFlags::empty()) {
+            // Its tracer may not be this process.
+            Err(Errno::PERM | Errno::BADF) => return None,
+            copy => root.seen(copy)?,
+        };
         Some(root.seen(getsockopt(&copy, Type))? == SockType::Stream)
     };
     look().unwrap_or(true)

@@ -14,8 +14,8 @@ use crate::seccomp::notify::{Answer, Event, Listener, Memory, Notification, Noti
 
 /// How often it is asked whether to stop.
 const TICK: Duration = Duration::from_millis(50);
-/// What does not let itself be looked at: by whom it is, or as nothing is at that address.
-const REFUSED: [i32; 3] = [libc::EACCES, libc::EPERM, libc::EIO];
+/// What does not let itself be looked at, by whom it is.
+const REFUSED: i32 = libc::EACCES;
 
 /// Receives the calls of a program under [`super::watching`], and has each of them made. Returns what was seen when the last process of it has ended, or
 /// `stop` says so: then further calls fail with ENOSYS as soon as the listener is closed.
@@ -98,8 +98,9 @@ fn looked_at(
         return Ok(None);
     }
     seen.refused = root.failed();
-    seen.refused.extend(memory.failed());
-    match seen.refused.iter().find(|errno| !REFUSED.contains(errno)) {
+    // An address where nothing is makes the call fail, too.
+    seen.refused.extend(memory.failed().filter(|errno| *errno != libc::EIO));
+    match seen.refused.iter().find(|errno| **errno != REFUSED) {
         Some(errno) => {
             let call = format!("look at what process {} names", call.pid);
             Err(NotifyError::Call { call, errno: *errno })
@@ -111,8 +112,8 @@ fn looked_at(
 /// What is noted of a process that may not be looked into. After another error nobody knows what would be missing.
 fn unread(error: NotifyError) -> Result<Option<Observation>, NotifyError> {
     match error.errno() {
-        Some(errno) if REFUSED.contains(&errno) => {
-            let refused = BTreeSet::from([errno]);
+        Some(REFUSED) => {
+            let refused = BTreeSet::from([REFUSED]);
             Ok(Some(Observation { unread: 1, refused, ..Observation::default() }))
         }
         _ => Err(error),

@@ -38,8 +38,11 @@ impl Memory {
     /// Reads up to `into.len()` bytes at that address; fewer at the end of what is mapped. `None` if nothing is there.
     #[must_use]
     pub fn read(&self, address: u64, into: &mut [u8]) -> Option<usize> {
+        let mut again = true;
         loop {
             match self.file.read_at(into, address) {
+                // The kernel's word for an address where nothing is, and for a read that has failed by itself.
+                Err(error) if error.raw_os_error() == Some(libc::EIO) && again => again = false,
                 Ok(len) => return Some(len).filter(|len| *len > 0),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
