@@ -205,8 +205,8 @@ fn success(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Finding> {
         let bad = if line.starts_with("with: ") { Bad::Untrue } else { Bad::FailOpen };
         all.push(Finding::new(bad, format!("after success {line}")));
     }
-    // Output that says what could not be found out is true.
-    if !point.how.errno().is_some_and(|errno| tells(errno, &said.stdout)) {
+    // Output that says what could not be found out is true, there or beside it.
+    if !point.how.errno().is_some_and(|errno| tells(errno, &said.stdout) || tells(errno, &said.stderr)) {
         let differences = baseline.stdout.compare(&shape(&said.stdout));
         let printed = differences.into_iter().map(|line| format!("success, but it prints {line}"));
         all.extend(printed.map(|text| Finding::new(Bad::Untrue, text)));

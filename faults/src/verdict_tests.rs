@@ -73,6 +73,7 @@ fn a_success_must_be_as_strong_as_without_the_fault() {
     assert_eq!(kinds(FAULT, &Said { host: lines("process sleep"), ..said(0, "") }), [Bad::FailOpen]);
     assert_eq!(kinds(FAULT, &Said { stdout: "web stopped\n".to_owned(), ..said(0, "") }), [Bad::Untrue; 2]);
     assert_eq!(kinds(FAULT, &Said { stdout: String::new(), ..said(1, "EIO") }), []);
+    assert_eq!(kinds(FAULT, &Said { stdout: "web\n".to_owned(), ..said(0, "nsinit: the name: EIO") }), []);
     assert_eq!(kinds(FAULT, &Said { stdout: "web ? open /x: EIO\n".to_owned(), ..said(0, "") }), []);
 }
 

@@ -15,6 +15,7 @@ use crate::failure::{Failure, Named, Outcome, shown};
 use crate::lifecycle::load;
 use crate::output::{say, table};
 use crate::root::State;
+use crate::streams::note;
 use crate::trial;
 
 pub(crate) fn state(root: &State, id: &str) -> Outcome {
@@ -71,8 +72,14 @@ fn describe(container: &Container) -> libcontainer::Result<Item> {
 fn owner(dir: &Path) -> String {
     let Ok(data) = dir.symlink_metadata() else { return String::new() };
     let uid = Uid::from_raw(data.uid());
-    // Who has no name, or one that can't be looked up, has a number.
-    User::from_uid(uid).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
+    // Who has no name has a number, which is true of all others too.
+    match User::from_uid(uid) {
+        Ok(user) => user.map_or_else(|| uid.to_string(), |user| user.name),
+        Err(errno) => {
+            note(format_args!("{}: the name of user {uid}: {errno}", dir.display()));
+            uid.to_string()
+        }
+    }
 }
 
 pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {

@@ -16,17 +16,19 @@ use crate::undo::Undone;
 
 /// How long an init that is on its way out may take.
 const MOMENT: Duration = Duration::from_millis(50);
+/// How long one may take whose namespaces are gone.
+const LONG: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_micros(200);
 
 /// The status of a child that ends within `limit`, left for the real wait.
 fn status(pidfd: &OwnedFd, limit: Duration) -> io::Result<WaitStatus> {
     raw::wait_dead(pidfd, limit);
-    told(&mut || raw::peek(pidfd))
+    told(&mut || raw::peek(pidfd), limit)
 }
 
 /// RACE: who traces the init hears of its end first, and until then its parent is told of none.
-fn told(peek: &mut dyn FnMut() -> io::Result<WaitStatus>) -> io::Result<WaitStatus> {
-    let end = Instant::now() + MOMENT;
+fn told(peek: &mut dyn FnMut() -> io::Result<WaitStatus>, limit: Duration) -> io::Result<WaitStatus> {
+    let end = Instant::now() + limit;
     loop {
         match peek()? {
             WaitStatus::StillAlive if Instant::now() < end => crate::rest::rest(PAUSE),
@@ -85,13 +87,20 @@ impl Run {
 
     /// Whether the init, which had not begun, has left by itself; what can't be known is not told.
     fn has_ended(&self) -> bool {
-        // RACE: its files in /proc go a moment before it is known to have ended.
-        match self.state.context.pidfd.as_ref().map(|pidfd| status(pidfd, MOMENT)) {
+        let limit = if self.is_ending() { LONG } else { MOMENT };
+        match self.state.context.pidfd.as_ref().map(|pidfd| status(pidfd, limit)) {
             // With 0 leaves one that has respawned.
             Some(Ok(WaitStatus::Exited(_, code))) => code != 0,
             Some(Ok(WaitStatus::Signaled(..))) => true,
             _ => false,
         }
+    }
+
+    /// RACE: the namespaces of a process go before it is known to have ended, on a busy machine long before.
+    fn is_ending(&self) -> bool {
+        let look = |pid| std::fs::read_link(format!("/proc/{pid}/ns/net"));
+        let look = self.state.context.pid.map(look);
+        look.is_some_and(|link| link.is_err_and(|error| error.kind() == io::ErrorKind::NotFound))
     }
 
     fn host_failure(&self, index: usize, call: String, error: io::Error) -> StepFailure {
@@ -136,10 +145,10 @@ mod tests {
     fn an_end_that_somebody_else_hears_of_first_is_waited_for() {
         let mut answers =
             vec![WaitStatus::Exited(Pid::from_raw(1), 7), WaitStatus::StillAlive, WaitStatus::StillAlive];
-        let status = told(&mut || Ok(answers.pop().unwrap_or(WaitStatus::StillAlive))).unwrap();
+        let status = told(&mut || Ok(answers.pop().unwrap_or(WaitStatus::StillAlive)), MOMENT).unwrap();
         assert_eq!(status, WaitStatus::Exited(Pid::from_raw(1), 7));
-        assert_eq!(told(&mut || Ok(WaitStatus::StillAlive)).unwrap(), WaitStatus::StillAlive);
-        let error = told(&mut || Err(Errno::ECHILD.into())).unwrap_err();
+        assert_eq!(told(&mut || Ok(WaitStatus::StillAlive), MOMENT).unwrap(), WaitStatus::StillAlive);
+        let error = told(&mut || Err(Errno::ECHILD.into()), MOMENT).unwrap_err();
         assert_eq!(
             Cause::Unknown(error).to_string(),
             "how the init ended is not known: ECHILD: No child processes"
