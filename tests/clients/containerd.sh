@@ -236,14 +236,24 @@ tasks_delete_force() {
     c container rm forced
 }
 
+# The program stays a moment: ctr cancels the copying of what one wrote that ended at once.
+execute() {
+    local name=$1
+    shift
+    c task exec --exec-id "$name" "${OPTIONS[@]}" execed sh -c '"$@"; code=$?; sleep 0.5; exit $code' - "$@"
+}
+
 execs() {
+    local OPTIONS=()
     sleeper execed
-    is "$(c task exec --exec-id e1 execed echo inside)" inside
-    code 44 c task exec --exec-id e2 execed sh -c 'exit 44'
-    is "$( (echo in; sleep 0.5) | c task exec --exec-id e3 execed head -n 1)" in
-    is "$(c task exec --exec-id e4 --cwd /tmp execed pwd)" /tmp
-    is "$(c task exec --exec-id e5 --user 55:66 execed id -u)" 55
-    is "$(c task exec --exec-id e6 execed cat /proc/self/cgroup)" "$(c task exec --exec-id e7 execed cat /proc/1/cgroup)"
+    is "$(execute e1 echo inside)" inside
+    code 44 execute e2 sh -c 'exit 44'
+    is "$( (echo in; sleep 0.5) | execute e3 head -n 1)" in
+    is "$(execute e6 cat /proc/self/cgroup)" "$(execute e7 cat /proc/1/cgroup)"
+    OPTIONS=(--cwd /tmp)
+    is "$(execute e4 pwd)" /tmp
+    OPTIONS=(--user 55:66)
+    is "$(execute e5 id -u)" 55
 }
 
 exec_terminal() { has "$(script -qec "timeout 30 ctr task exec -t --exec-id t1 execed sh -c 'tty; sleep 0.3'" /dev/null)" /dev/pts/; }
