@@ -95,3 +95,39 @@ fn events_have_the_keys_of_runc() {
     assert!(event["data"]["cpu"]["usage"]["total"].is_u64(), "{event}");
     oci.ok(&["delete", "--force", "web"]);
 }
+
+#[test]
+fn a_spec_to_begin_with_is_not_written_over() {
+    let Some(oci) = Oci::new("a_spec_to_begin_with_is_not_written_over", &["true"]) else { return };
+    assert!(oci.fails(&["spec"]).contains("config.json: create"));
+    fs::remove_file(oci.operator.place.join("config.json")).unwrap();
+    oci.ok(&["spec"]);
+    let text = fs::read_to_string(oci.operator.place.join("config.json")).unwrap();
+    let mut spec: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(spec["root"]["path"], "rootfs");
+    spec["process"]["terminal"] = Value::Bool(false);
+    spec["process"]["args"] = serde_json::json!(["echo", "begun"]);
+    spec["root"]["path"] = serde_json::json!(oci.operator.config.rootfs);
+    fs::write(oci.operator.place.join("config.json"), spec.to_string()).unwrap();
+    assert_eq!(oci.ok(&["--cgroup-manager", "disabled", "run", "web"]), "begun\n");
+    fs::remove_file(oci.operator.place.join("config.json")).unwrap();
+    oci.ok(&["spec", "--rootless"]);
+    assert!(fs::read_to_string(oci.operator.place.join("config.json")).unwrap().contains("uidMappings"));
+}
+
+#[test]
+fn features_are_those_of_the_specification() {
+    let Some(oci) = Oci::new("features_are_those_of_the_specification", &["true"]) else { return };
+    let features: Value = serde_json::from_str(&oci.ok(&["features"])).unwrap();
+    assert!(features["ociVersionMin"].is_string() && features["ociVersionMax"].is_string(), "{features}");
+    let names = |key: &str| {
+        features[key]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|name| name.as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert!(names("mountOptions").contains(&"rro".to_owned()));
+    assert!(features["linux"]["namespaces"].as_array().unwrap().iter().any(|name| name == "time"));
+}

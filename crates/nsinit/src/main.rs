@@ -8,6 +8,7 @@ mod check;
 mod clock;
 mod completion;
 mod console;
+mod documents;
 mod failure;
 mod foreground;
 mod handed;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Outcome {
     log::open(&cli.global)?;
     let root = root::State::new(&cli.global);
+    let rootless = cli.global.rootless == "true";
     match cli.command {
         Command::Try(args) => trial::run(&root, &args),
         Command::Run(args) => lifecycle::run(&root, args),
@@ -75,6 +77,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Update(args) => limits::update(&root, args),
         Command::Events(args) => measure::events(&root, &args),
         Command::Delete { force, id } => lifecycle::delete(&root, &id, force),
+        Command::Spec(args) => documents::spec(&args, rootless),
+        Command::Features => documents::features(),
         Command::Config(args) => bundle::print(&root, &args),
         Command::Explain(args) => bundle::explain(&root, &args),
         Command::Apparmor { command } => apparmor::run(command.unwrap_or(arguments::Apparmor::List)),

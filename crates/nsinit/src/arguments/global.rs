@@ -28,7 +28,7 @@ pub(crate) struct Global {
     /// Who makes control groups; `disabled` leaves containers in the caller's
     #[arg(long, global = true, value_enum, value_name = "WHO", conflicts_with = "systemd_cgroup")]
     pub(crate) cgroup_manager: Option<Groups>,
-    /// Whether a control group that can't be made may be missing: `auto` is so without root
+    /// Whether a control group that can't be made may be missing: `auto` is so without root. With `spec`: write a config for an ordinary user
     #[arg(long, global = true, value_name = "WHETHER", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           default_value = "auto", action = ArgAction::Set, value_parser = ["auto", "true", "false"])]
     pub(crate) rootless: String,

@@ -90,3 +90,11 @@ pub(crate) struct ExplainArgs {
     #[arg(long)]
     pub(crate) reaper: bool,
 }
+
+/// Arguments of `spec`.
+#[derive(Debug, Args)]
+pub(crate) struct SpecArgs {
+    /// Directory to write it to
+    #[arg(short, long, default_value = ".", value_name = "DIR")]
+    pub(crate) bundle: PathBuf,
+}

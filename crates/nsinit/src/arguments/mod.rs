@@ -13,7 +13,7 @@ use crate::seccomp::SeccompCommand;
 
 pub(crate) use global::{Global, Groups, LogFormat};
 pub(crate) use limits::UpdateArgs;
-pub(crate) use look::{EventsArgs, ExplainArgs, FileArgs, ListArgs, NetArgs, PsArgs, StatsArgs};
+pub(crate) use look::{EventsArgs, ExplainArgs, FileArgs, ListArgs, NetArgs, PsArgs, SpecArgs, StatsArgs};
 pub(crate) use process::{CreateArgs, ExecArgs, ProcessArgs, RunArgs, TryArgs};
 
 /// As callers of OCI runtimes read it: three lines.
@@ -94,6 +94,10 @@ pub(crate) enum Command {
         /// Name of the container
         id: String,
     },
+    /// Write a config.json to begin with
+    Spec(SpecArgs),
+    /// Print what this program can do, as the OCI runtime specification has it
+    Features,
     /// Check a config.json or container.json, and print what is understood as container.json
     Config(FileArgs),
     /// Print the plan of a config without running it; needs no root
