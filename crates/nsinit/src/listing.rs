@@ -70,7 +70,15 @@ fn describe(container: &Container) -> libcontainer::Result<Item> {
 
 /// The name of the user who has made a container, or the number; nothing if the directory has gone meanwhile.
 fn owner(dir: &Path) -> String {
-    let Ok(data) = dir.symlink_metadata() else { return String::new() };
+    let data = match dir.symlink_metadata() {
+        Ok(data) => data,
+        Err(error) => {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                note(format_args!("whose {} is: {error}", dir.display()));
+            }
+            return String::new();
+        }
+    };
     let uid = Uid::from_raw(data.uid());
     // Who has no name has a number, which is true of all others too.
     match User::from_uid(uid) {
