@@ -65,6 +65,8 @@ const CASES: &[Case] = &[
     silent(&["update", "--memory", "300m", "web"], 0),
     prints(&["events", "--stats", "web"]),
     Case { before: &["create", "made"], ..silent(&["delete", "--force", "made"], 0) },
+    silent(&["spec", "--bundle", "/nope"], 1),
+    prints(&["features"]),
     prints(&["config"]),
     prints(&["explain"]),
     prints(&["check"]),

@@ -147,6 +147,10 @@ impl<'a> Runtime<'a> {
         args.extend(words.iter().map(OsString::from));
         if words.contains(&"run") {
             args.extend(["--bundle".into(), dir.as_os_str().to_owned()]);
+            // It has both, and is to be told.
+            if self.name == OWN && !words.contains(&"--config") {
+                args.extend(["--config".into(), "container.json".into()]);
+            }
         }
         args.push(id.into());
         args.extend(behind.iter().map(OsString::from));
@@ -176,7 +180,14 @@ impl<'a> Runtime<'a> {
 
 /// A run of each.
 pub(crate) fn starts(place: &Place) -> Result<Vec<Row<'_>>, Failure> {
-    Runtime::all(place).map(|(name, runtime)| start(name, runtime)).collect()
+    let mut rows: Vec<_> =
+        Runtime::all(place).map(|(name, runtime)| start(name, runtime)).collect::<Result<_, _>>()?;
+    // What the others are given, too.
+    let own = Runtime::all(place).find(|(name, _)| *name == OWN);
+    if let Some((_, Ok(own))) = own.filter(|_| place.join("config.json").is_file()) {
+        rows.push(own.row(&["run", "--config", "config.json"], &[]));
+    }
+    Ok(rows)
 }
 
 fn start<'a>(name: &str, runtime: Result<Runtime<'a>, String>) -> Result<Row<'a>, Failure> {

@@ -75,7 +75,7 @@ fn terminal(config: &Config, detached: bool, sockets: &Sockets) -> Result<(), Fa
     let wrong = |text: &str| Err(Failure::new(text));
     match (config.tty, sockets.console()) {
         (true, false) if detached => wrong(
-            "the config asks for a terminal, and nobody would hold that of a container that is left alone: give --console-socket, \
+            "the config asks for a terminal, and nobody would hold the terminal of a container that is left alone: give --console-socket, \
              use run without --detach, or exec --tty",
         ),
         (false, true) => wrong("--console-socket: the config asks for no terminal"),
