@@ -62,7 +62,8 @@ fn describe(container: &Container) -> libcontainer::Result<Item> {
         rootfs: config.rootfs,
         created: clock::shown(container.created()),
         annotations: config.labels,
-        owner: owner(container.path()),
+        // Only a list tells it, as in runc: to look a name up loads what /etc/nsswitch.conf names, which takes longer than all else here.
+        owner: String::new(),
         oci_version: libcontainer_oci::VERSION.to_owned(),
     };
     Ok(Item { state, error: None })
@@ -130,7 +131,10 @@ fn item(factory: &Factory, path: &Path) -> Option<Item> {
     }
     let described = factory.load(path).and_then(|container| describe(&container));
     match described {
-        Ok(item) => Some(item),
+        Ok(mut item) => {
+            item.state.owner = owner(path);
+            Some(item)
+        }
         Err(error) if error.kind() == ErrorKind::Corrupt => failed("broken", error.to_string()),
         // Another process has destroyed it meanwhile.
         Err(error) if error.kind() == ErrorKind::NotFound => None,
