@@ -50,7 +50,7 @@ pub(crate) fn load(root: &State, args: &CreateArgs) -> Result<Bundle, Failure> {
     let options = Options {
         no_pivot: args.no_pivot,
         no_new_keyring: args.no_new_keyring,
-        ..root.options(&dir, &args.id)
+        ..root.options(&dir, &args.id)?
     };
     let mut bundle = in_bundle(
         &dir,
@@ -67,7 +67,7 @@ pub(crate) fn load(root: &State, args: &CreateArgs) -> Result<Bundle, Failure> {
 /// Reads the config of a bundle that nothing else is said about.
 pub(crate) fn config(root: &State, dir: &Path) -> Result<Config, Failure> {
     let dir = absolute(dir)?;
-    let options = root.options(&dir, "container");
+    let options = root.options(&dir, "container")?;
     Ok(in_bundle(&dir, None, &Reading { strict: false, tell: true, options })?.config)
 }
 
@@ -76,7 +76,7 @@ fn load_file(root: &State, args: &FileArgs) -> Result<Config, Failure> {
     let path = absolute(&args.path)?;
     let kind = fs::metadata(&path).named(Shown("stat", &path))?;
     let dir = if kind.is_dir() { &path } else { path.parent().unwrap_or(Path::new("/")) };
-    let reading = Reading { strict: args.strict, tell: true, options: root.options(dir, "container") };
+    let reading = Reading { strict: args.strict, tell: true, options: root.options(dir, "container")? };
     let bundle =
         if kind.is_dir() { in_bundle(&path, None, &reading) } else { read(&path, form(&path)?, &reading) };
     Ok(bundle?.config)

@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Outcome {
     log::open(&cli.global)?;
-    let root = root::State::new(&cli.global);
+    let root = root::State::new(&cli.global)?;
     let rootless = cli.global.rootless == "true";
     match cli.command {
         Command::Try(args) => trial::run(&root, &args),

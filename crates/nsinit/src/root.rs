@@ -16,20 +16,21 @@ pub(crate) struct State {
     dir: PathBuf,
     systemd: bool,
     groups: bool,
-    rootless: bool,
+    /// None if nobody has said so.
+    rootless: Option<bool>,
     debug: bool,
 }
 
 impl State {
-    pub(crate) fn new(global: &Global) -> Self {
-        let dir = global.root.clone().unwrap_or_else(default_dir);
+    pub(crate) fn new(global: &Global) -> Result<Self, Failure> {
+        let dir = global.root.clone().map_or_else(default_dir, Ok)?;
         let by = |groups| global.cgroup_manager == Some(groups);
         let rootless = match global.rootless.as_str() {
-            "auto" => !nix::unistd::geteuid().is_root() || mapped(),
-            text => text == "true",
+            "auto" => None,
+            text => Some(text == "true"),
         };
         let systemd = global.systemd_cgroup || by(Groups::Systemd);
-        Self { dir, systemd, groups: !by(Groups::Disabled), rootless, debug: global.debug }
+        Ok(Self { dir, systemd, groups: !by(Groups::Disabled), rootless, debug: global.debug })
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -42,15 +43,15 @@ impl State {
     }
 
     /// What `convert` has to know of the command line.
-    pub(crate) fn options(&self, bundle: &Path, id: &str) -> Options {
-        Options {
+    pub(crate) fn options(&self, bundle: &Path, id: &str) -> Result<Options, Failure> {
+        Ok(Options {
             bundle: bundle.to_owned(),
             id: id.to_owned(),
             systemd_cgroup: self.systemd,
             cgroups: self.groups,
-            rootless: self.rootless,
+            rootless: self.rootless.map_or_else(is_ordinary, Ok)?,
             ..Options::default()
-        }
+        })
     }
 
     /// Makes the directory if it is missing, and makes sure that it is ours alone.
@@ -89,18 +90,60 @@ impl State {
 }
 
 /// The directory of who names none, as runc has it: root of a user namespace is an ordinary user unless its environment says that it is root.
-fn default_dir() -> PathBuf {
+///
+/// # Errors
+/// If it can't be told which it is: in the other's directory a container would be taken for one that does not exist.
+fn default_dir() -> Result<PathBuf, Failure> {
     let uid = nix::unistd::geteuid();
-    let ordinary = !uid.is_root() || (mapped() && std::env::var_os("USER").is_none_or(|user| user != "root"));
-    match std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| ordinary && !dir.is_empty()) {
-        Some(dir) => PathBuf::from(dir).join("nsinit"),
-        None if uid.is_root() => PathBuf::from("/run/nsinit"),
-        None => PathBuf::from(format!("/tmp/nsinit-{uid}")),
+    // Who has no directory at run time, or says that it is root, needs not be asked.
+    let is_root = || uid.is_root() && std::env::var_os("USER").is_some_and(|user| user == "root");
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty() && !is_root());
+    Ok(match runtime {
+        Some(dir) if is_ordinary()? => PathBuf::from(dir).join("nsinit"),
+        _ if uid.is_root() => PathBuf::from("/run/nsinit"),
+        _ => PathBuf::from(format!("/tmp/nsinit-{uid}")),
+    })
+}
+
+/// Whether this is no root, or that of another user namespace than the first, in which each id is mapped to itself.
+fn is_ordinary() -> Result<bool, Failure> {
+    if !nix::unistd::geteuid().is_root() {
+        return Ok(true);
+    }
+    let map = std::fs::read_to_string("/proc/self/uid_map");
+    is_mapped(
+        &map.named("read /proc/self/uid_map, to know whose root this is (--root and --rootless say it too)")?,
+    )
+    .map_err(Failure::new)
+}
+
+/// Whether a map is not the machine's own. The kernel shows none for a namespace whose ids are not mapped yet.
+fn is_mapped(map: &str) -> Result<bool, String> {
+    let mut numbers = map.split_ascii_whitespace().map(str::parse::<u32>);
+    match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
+        (None, ..) => Ok(true),
+        (Some(Ok(inside)), Some(Ok(outside)), Some(Ok(count)), more) => {
+            Ok((inside, outside, count) != (0, 0, u32::MAX) || more.is_some())
+        }
+        _ => Err(format!("/proc/self/uid_map: {map:?} is no map of ids")),
     }
 }
 
-/// Whether this is another user namespace than the first, in which each id is mapped to itself.
-fn mapped() -> bool {
-    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
-    !map.is_empty() && map.split_ascii_whitespace().ne(["0", "0", "4294967295"])
+#[cfg(test)]
+mod tests {
+    use super::is_mapped;
+
+    #[test]
+    fn only_the_machines_own_map_is_of_its_root() {
+        for (map, wanted) in [
+            ("         0          0 4294967295\n", Ok(false)),
+            ("         0       1000          1\n", Ok(true)),
+            ("0 1000 1\n1 100000 65536\n", Ok(true)),
+            ("0 0 4294967294\n", Ok(true)),
+            ("", Ok(true)),
+        ] {
+            assert_eq!(is_mapped(map), wanted, "{map:?}");
+        }
+        assert!(is_mapped("0 0").is_err() && is_mapped("x 0 1").is_err());
+    }
 }

@@ -53,7 +53,7 @@ pub(super) fn step(process: &ProcessSetup, of: &Of<'_>) -> Option<HostStep> {
     };
     Some(HostStep::new(text, "", move |context| {
         let pid = context.pid()?;
-        let text = message(pid.as_raw(), metadata, state)?;
+        let text = message(pid.as_raw(), metadata, state?)?;
         let agent = own.as_ref().map_or(Agent::Socket(&path), |own| Agent::Connected(own.as_fd()));
         let handover = Handover { agent, text: &text, knock: Some(&knock), least, limit: LIMIT };
         hand_over(pid, context.pidfd()?, &handover)?;
@@ -61,11 +61,11 @@ pub(super) fn step(process: &ProcessSetup, of: &Of<'_>) -> Option<HostStep> {
     }))
 }
 
-fn container(of: &Of<'_>, status: &str) -> ContainerState {
-    let bundle = of.config.bundle_or(of.dir);
-    let bundle = std::path::absolute(bundle).unwrap_or_else(|_| bundle.to_owned());
+fn container(of: &Of<'_>, status: &str) -> io::Result<ContainerState> {
+    let bundle = std::path::absolute(of.config.bundle_or(of.dir));
+    let bundle = bundle.map_err(|error| named("path of the bundle: getcwd", error))?;
     let (id, status, annotations) = (of.id.to_owned(), status.to_owned(), of.config.labels.clone());
-    ContainerState { id, status, pid: of.first, bundle, annotations, ..ContainerState::default() }
+    Ok(ContainerState { id, status, pid: of.first, bundle, annotations, ..ContainerState::default() })
 }
 
 fn message(pid: i32, metadata: Option<String>, mut state: ContainerState) -> io::Result<String> {
@@ -107,7 +107,7 @@ impl<'a> Waiting<'a> {
             return Ok(None);
         };
         let of = Of { id: &state.id, dir, config: &state.config, first: 0, agent: None };
-        let text = message(init.pid.as_raw(), profile.listener_metadata.clone(), container(&of, "created"))?;
+        let text = message(init.pid.as_raw(), profile.listener_metadata.clone(), container(&of, "created")?)?;
         Ok(Some(Self { path, text, least: first_free(init.pid)? }))
     }
 

@@ -57,13 +57,19 @@ pub(crate) fn read_accounts(root: &Path) -> Result<Accounts> {
     Ok(Accounts { passwd: read("etc/passwd")?, group: read("etc/group")? })
 }
 
-/// The mode of a directory of the tree at `root`, links followed inside of it only; `None` if there is none that can be seen.
-pub(super) fn directory_mode(root: &Path, path: &Path) -> Option<u32> {
+/// The mode of a directory of the tree at `root`, links followed inside of it only; `None` if there is none, or none that this user can see.
+///
+/// # Errors
+/// Anything else: a mode that can't be found out is not taken for one that nobody has set.
+pub(super) fn directory_mode(root: &Path, path: &Path) -> io::Result<Option<u32>> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let root = nix::fcntl::open(root, flags, Mode::empty()).ok()?;
     let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    let directory = open_again(&root, path, OpenHow::new().flags(flags).resolve(resolve)).ok()?;
-    Some(fstat(directory).ok()?.st_mode & 0o7777)
+    let open = |root: OwnedFd| open_again(&root, path, OpenHow::new().flags(flags).resolve(resolve));
+    match nix::fcntl::open(root, flags, Mode::empty()).and_then(open) {
+        // What is in the way is told by the plan, which makes the place.
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EACCES) => Ok(None),
+        found => Ok(Some(fstat(found?)?.st_mode & 0o7777)),
+    }
 }
 
 /// Asks again while the kernel can't tell whether a `..` stays inside: any rename or mount of the whole system is a reason.
@@ -94,4 +100,19 @@ fn read_below(root: &OwnedFd, name: &str) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or(0) + 1);
     file.take(LIMIT).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in a test a panic is a failure")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_that_can_not_be_known_is_an_error() {
+        let mode = |path: &str| directory_mode(Path::new("/"), Path::new(path));
+        assert_eq!(mode("/no-such/directory").unwrap(), None);
+        assert_eq!(mode("/proc/version").unwrap(), None);
+        assert_eq!(mode("/proc").unwrap(), Some(0o555));
+        assert_eq!(mode(&"x".repeat(300)).unwrap_err().raw_os_error(), Some(libc::ENAMETOOLONG));
+    }
 }

@@ -239,7 +239,7 @@ fn item(config: &Config, mount: &Mount, label: Option<&str>) -> io::Result<Mount
     if mount.private {
         options.propagation = Some((Propagation::Private, false));
     }
-    if is_bind { bind(config, mount, &options) } else { Ok(new_filesystem(config, mount, options, label)) }
+    if is_bind { bind(config, mount, &options) } else { new_filesystem(config, mount, options, label) }
 }
 
 /// Places of hierarchies in which nothing may be written, the directory above those of version 1 included.
@@ -257,7 +257,7 @@ fn hierarchies<'a>(mount: &'a Mount, namespaces: &'a NamespaceSetup, probe: &Pro
     let set = (options.set | options.recursive_set) & !(options.clear | options.recursive_clear);
     Ok(Shown {
         to: &mount.destination,
-        attributes: u32::try_from(set).unwrap_or(0),
+        attributes: u32::try_from(set).map_err(io::Error::other)?,
         propagation: options.propagation,
         namespaces,
         user: namespaces.has(NamespaceKind::User) || probe.nested.is_some(),
@@ -311,29 +311,30 @@ fn id_map(config: &Config, mount: &Mount, options: &Options) -> Option<IdMap> {
 }
 
 /// The mode of the directory of the rootfs that a tmpfs covers, unless another mount lies there.
-fn covered(config: &Config, all: &MountConfig, mount: &Mount) -> Option<u32> {
+fn covered(config: &Config, all: &MountConfig, mount: &Mount) -> io::Result<Option<u32>> {
     let place = components(&mount.destination);
     let mut before = all.mounts.iter().take_while(|other| !std::ptr::eq(*other, mount));
     if before.any(|other| place.starts_with(&components(&other.destination))) {
-        return None;
+        return Ok(None);
     }
-    // What is not there, or no directory, is made or refused by the plan.
     directory_mode(&config.rootfs, &mount.destination)
 }
 
-fn new_filesystem(config: &Config, mount: &Mount, options: Options, label: Option<&str>) -> MountItem {
+fn new_filesystem(
+    config: &Config,
+    mount: &Mount,
+    options: Options,
+    label: Option<&str>,
+) -> io::Result<MountItem> {
     // 2014 mounted tmpfs with these and took no options but its data, which may speak of them.
     let plain = mount.kind == "tmpfs" && mount.options.is_empty();
     let base = if plain { u64::from(NOSUID | NODEV | NOEXEC) } else { 0 };
     let set = base & !(options.clear | options.recursive_clear) | options.set | options.recursive_set;
-    // All that options can name fits.
-    let set = u32::try_from(set).unwrap_or(0);
+    let set = u32::try_from(set).map_err(io::Error::other)?;
     let mut data = options.data;
     let covers = config.mount_config.as_ref().filter(|all| all.fill_dev && mount.kind == "tmpfs");
-    if let Some(mode) = covers
-        .filter(|_| !data.iter().any(|(key, _)| key == "mode"))
-        .and_then(|all| covered(config, all, mount))
-    {
+    let covers = covers.filter(|_| !data.iter().any(|(key, _)| key == "mode"));
+    if let Some(mode) = covers.map(|all| covered(config, all, mount)).transpose()?.flatten() {
         data.push(("mode".to_owned(), Some(format!("{mode:o}"))));
     }
     let says = |keys: &[&str]| data.iter().any(|(key, _)| keys.contains(&key.as_str()));
@@ -351,10 +352,6 @@ fn new_filesystem(config: &Config, mount: &Mount, options: Options, label: Optio
         copy_up,
     };
     let strict = mount.kind == "proc" || mount.kind == "sysfs" || options.destination_nofollow;
-    MountItem::Filesystem {
-        filesystem,
-        to: mount.destination.clone(),
-        strict,
-        propagation: options.propagation,
-    }
+    let (to, propagation) = (mount.destination.clone(), options.propagation);
+    Ok(MountItem::Filesystem { filesystem, to, strict, propagation })
 }
