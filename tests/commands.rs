@@ -8,66 +8,19 @@
 )]
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use libcontainer_tests::{Place, able, config};
+use libcontainer_tests::able;
+use libcontainer_tests::operator::Operator;
 use serde_json::Value;
-
-struct Tool<'a> {
-    place: &'a Place,
-}
-
-impl Tool<'_> {
-    fn command(&self, args: &[&str]) -> Command {
-        // The program is built beside this test.
-        let own = std::env::current_exe().unwrap();
-        let program = own.ancestors().nth(2).unwrap().join("nsinit");
-        let mut command = Command::new(program);
-        command.arg("--root").arg(self.place.join("state")).args(args).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, args: &[&str]) -> Output {
-        self.command(args).output().unwrap()
-    }
-
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// The error of a command that fails: one line.
-    fn fails(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert!(!output.status.success(), "{args:?}");
-        String::from_utf8(output.stderr).unwrap()
-    }
-
-    fn json(&self, args: &[&str]) -> Value {
-        serde_json::from_str(&self.ok(args)).unwrap()
-    }
-}
 
 #[test]
 fn a_container_is_measured_paused_and_limited() {
-    if !able("a_container_is_measured_paused_and_limited") {
-        return;
-    }
-    let place = Place::new("commands");
-    let mut config = config(&place.rootfs().unwrap());
-    config.cgroups = Some(place.cgroup());
-    config.args = ["sh", "-c", "sleep 300 & sleep 300"].map(str::to_owned).to_vec();
-    std::fs::write(place.join("container.json"), config.to_json().unwrap()).unwrap();
-    let tool = Tool { place: &place };
-    let bundle = place.path().to_str().unwrap();
-    // Its standard descriptors must not be this test's pipes, which it would keep open.
-    let started = tool
-        .command(&["run", "--detach", "--bundle", bundle, "web"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(started.unwrap().success());
+    let Some(mut tool) = Operator::new("commands") else { return };
+    tool.config.cgroups = Some(tool.place.cgroup());
+    tool.config.args = ["sh", "-c", "sleep 300 & sleep 300"].map(str::to_owned).to_vec();
+    tool.write();
+    tool.ok(&["run", "--detach", "--bundle", tool.place.path().to_str().unwrap(), "web"]);
 
     let table = tool.ok(&["stats", "web"]);
     assert!(table.starts_with("ID") && table.contains("256.0 MiB"), "{table}");
@@ -105,7 +58,7 @@ fn a_container_is_measured_paused_and_limited() {
 }
 
 /// Events go on until the container ends.
-fn events(tool: &Tool<'_>) {
+fn events(tool: &Operator) {
     let mut child =
         tool.command(&["events", "--interval", "1", "web"]).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -119,13 +72,8 @@ fn events(tool: &Tool<'_>) {
 /// What an operator asks of a config and of a host, in words and as JSON.
 #[test]
 fn configs_and_hosts_are_described() {
-    if !able("configs_and_hosts_are_described") {
-        return;
-    }
-    let place = Place::new("described");
-    let config = config(&place.rootfs().unwrap());
-    std::fs::write(place.join("container.json"), config.to_json().unwrap()).unwrap();
-    let tool = Tool { place: &place };
+    let Some(tool) = Operator::new("described") else { return };
+    let (place, config) = (&tool.place, &tool.config);
     let bundle = place.path().to_str().unwrap();
     let plan = tool.json(&["explain", "--json", bundle]);
     assert_eq!(
@@ -146,15 +94,10 @@ fn configs_and_hosts_are_described() {
 
 #[test]
 fn pids_are_written_and_ended_containers_kept() {
-    if !able("pids_are_written_and_ended_containers_kept") {
-        return;
-    }
-    let place = Place::new("kept");
-    let mut config = config(&place.rootfs().unwrap());
-    config.args = ["sh", "-c", "exit 3"].map(str::to_owned).to_vec();
-    std::fs::write(place.join("container.json"), config.to_json().unwrap()).unwrap();
-    let tool = Tool { place: &place };
-    let (bundle, pid) = (place.path().to_str().unwrap(), place.join("pid"));
+    let Some(mut tool) = Operator::new("kept") else { return };
+    tool.config.args = ["sh", "-c", "exit 3"].map(str::to_owned).to_vec();
+    tool.write();
+    let (bundle, pid) = (tool.place.path().to_str().unwrap(), tool.place.join("pid"));
     let pid = pid.to_str().unwrap();
     let kept = tool.run(&["run", "--keep", "--pid-file", pid, "--bundle", bundle, "web"]);
     assert_eq!(kept.status.code(), Some(3));

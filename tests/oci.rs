@@ -15,7 +15,7 @@ mod handing;
 mod printed;
 
 use std::fs;
-use std::process::Output;
+use std::ops::Deref;
 
 use libcontainer_tests::operator::Operator;
 use serde_json::{Value, json};
@@ -65,25 +65,15 @@ impl Oci {
         fs::write(self.operator.place.join("config.json"), self.spec.to_string()).unwrap();
     }
 
-    fn run(&self, args: &[&str]) -> Output {
-        self.operator.run(args)
-    }
-
-    /// Standard output of a command that does it.
-    fn ok(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Standard error of one that doesn't.
-    fn fails(&self, args: &[&str]) -> String {
-        let output = self.run(args);
-        assert!(!output.status.success(), "{args:?}");
-        String::from_utf8(output.stderr).unwrap()
-    }
-
     fn state(&self, id: &str) -> Value {
-        serde_json::from_str(&self.ok(&["state", id])).unwrap()
+        self.json(&["state", id])
+    }
+}
+
+impl Deref for Oci {
+    type Target = Operator;
+
+    fn deref(&self) -> &Operator {
+        &self.operator
     }
 }

@@ -22,8 +22,8 @@ fn a_bundle_with_config_json_runs() {
 #[test]
 fn the_way_of_a_caller_is_gone() {
     let Some(oci) = Oci::new("the_way_of_a_caller_is_gone", &["sleep", "300"]) else { return };
-    let pid_file = oci.operator.place.join("pid");
-    let bundle = oci.operator.place.path().to_str().unwrap();
+    let pid_file = oci.place.join("pid");
+    let bundle = oci.place.path().to_str().unwrap();
     oci.ok(&["create", "--bundle", bundle, "--pid-file", pid_file.to_str().unwrap(), "web"]);
     let created = oci.state("web");
     let pid = fs::read_to_string(pid_file).unwrap();
@@ -53,9 +53,9 @@ fn a_bundle_with_both_has_to_say_which() {
     let Some(oci) = Oci::new("a_bundle_with_both_has_to_say_which", &["echo", "of config.json"]) else {
         return;
     };
-    let mut own = oci.operator.config.clone();
+    let mut own = oci.config.clone();
     own.args = ["echo", "of container.json"].map(str::to_owned).to_vec();
-    fs::write(oci.operator.place.join("container.json"), own.to_json().unwrap()).unwrap();
+    fs::write(oci.place.join("container.json"), own.to_json().unwrap()).unwrap();
     let told = oci.fails(&["run", "web"]);
     assert!(
         told.contains("config.json") && told.contains("container.json") && told.contains("--config"),
@@ -65,7 +65,7 @@ fn a_bundle_with_both_has_to_say_which() {
         assert_eq!(oci.ok(&["run", "--config", name, "web"]), format!("of {name}\n"));
     }
     // A third name is known by what is in it.
-    fs::rename(oci.operator.place.join("config.json"), oci.operator.place.join("other")).unwrap();
+    fs::rename(oci.place.join("config.json"), oci.place.join("other")).unwrap();
     assert_eq!(oci.ok(&["run", "--config", "other", "web"]), "of config.json\n");
 }
 
@@ -92,7 +92,7 @@ fn exec_takes_a_process_from_a_file() {
         "capabilities": {"bounding": ["CAP_CHOWN"]},
         "noNewPrivileges": true,
     });
-    let file = oci.operator.place.join("process.json");
+    let file = oci.place.join("process.json");
     fs::write(&file, process.to_string()).unwrap();
     let text = oci.ok(&["exec", "--process", file.to_str().unwrap(), "web"]);
     let lines: Vec<_> = text.lines().collect();
@@ -113,18 +113,21 @@ fn exec_takes_a_process_from_a_file() {
     oci.ok(&["delete", "--force", "web"]);
 }
 
+/// The first process goes on: who reaches that alone ends nobody.
 #[test]
 fn a_signal_reaches_all_processes() {
-    let Some(oci) = Oci::new(
-        "a_signal_reaches_all_processes",
-        &["sh", "-c", "trap '' TERM; sleep 300 & echo $! >/tmp/child; sleep 300 & wait; sleep 300"],
-    ) else {
-        return;
-    };
+    let script = "trap : TERM; sleep 301 & sleep 302 & while :; do wait; sleep 0.1; done";
+    let Some(oci) = Oci::new("a_signal_reaches_all_processes", &["sh", "-c", script]) else { return };
     oci.ok(&["run", "--detach", "web"]);
-    let count = || oci.ok(&["ps", "--format", "json", "web"]).matches(',').count() + 1;
-    until("its children run", || count() == 3);
+    let table = || oci.ok(&["ps", "web"]);
+    until("its children run", || table().contains("sleep 301\n") && table().contains("sleep 302\n"));
+    oci.ok(&["kill", "web", "TERM"]);
+    assert!(table().contains("sleep 301\n") && table().contains("sleep 302\n"));
+    oci.ok(&["kill", "--all", "web", "TERM"]);
+    until("they have ended", || !table().contains("sleep 301\n") && !table().contains("sleep 302\n"));
+    assert_eq!(oci.state("web")["status"], "running");
     oci.ok(&["kill", "--all", "web", "KILL"]);
     until("all have ended", || oci.state("web")["status"] == "stopped");
+    assert!(oci.fails(&["kill", "--all", "web", "TERM"]).contains("container not running"));
     oci.ok(&["delete", "web"]);
 }

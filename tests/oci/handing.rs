@@ -42,7 +42,7 @@ fn a_terminal_goes_to_the_console_socket() {
     oci.spec["process"]["terminal"] = json!(true);
     oci.spec["process"]["consoleSize"] = json!({"height": 12, "width": 34});
     oci.write();
-    let path = oci.operator.place.join("console");
+    let path = oci.place.join("console");
     let listener = UnixListener::bind(&path).unwrap();
     let told = oci.fails(&["create", "web"]);
     assert!(told.contains("--console-socket"), "{told}");
@@ -64,7 +64,7 @@ fn a_terminal_goes_to_the_console_socket() {
 fn a_terminal_of_exec_goes_there_too() {
     let Some(oci) = Oci::new("a_terminal_of_exec_goes_there_too", &["sleep", "300"]) else { return };
     oci.ok(&["run", "--detach", "web"]);
-    let path = oci.operator.place.join("console");
+    let path = oci.place.join("console");
     let listener = UnixListener::bind(&path).unwrap();
     let socket = path.to_str().unwrap();
     oci.ok(&[
@@ -98,7 +98,7 @@ fn sockets_that_are_not_there_are_told_first() {
 #[test]
 fn a_pidfd_tells_the_end() {
     let Some(oci) = Oci::new("a_pidfd_tells_the_end", &["sleep", "300"]) else { return };
-    let path = oci.operator.place.join("pidfd");
+    let path = oci.place.join("pidfd");
     let listener = UnixListener::bind(&path).unwrap();
     oci.ok(&["run", "--detach", "--pidfd-socket", path.to_str().unwrap(), "web"]);
     let pidfd = received(&listener);
@@ -118,13 +118,13 @@ fn a_pidfd_tells_the_end() {
 
 /// Through a shell, which opens descriptors by number.
 fn by_shell(oci: &Oci, before: &str, options: &str) -> String {
-    let program = oci.operator.program.display();
-    let state = oci.operator.place.join("state");
+    let program = oci.program.display();
+    let state = oci.place.join("state");
     let script =
         format!("{before} exec {program} --root {} run {options} web 3<config.json 4<pass", state.display());
     let output = Command::new("sh")
         .args(["-c", &script])
-        .current_dir(oci.operator.place.path())
+        .current_dir(oci.place.path())
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -136,7 +136,7 @@ fn descriptors_are_handed_on() {
     let script =
         "{ cat <&4; } 2>/dev/null; echo $LISTEN_FDS,$LISTEN_PID; ls /proc/self/fd | grep -c '^[345]'";
     let Some(oci) = Oci::new("descriptors_are_handed_on", &["sh", "-c", script]) else { return };
-    std::fs::write(oci.operator.place.join("pass"), "passed\n").unwrap();
+    std::fs::write(oci.place.join("pass"), "passed\n").unwrap();
     // ls has opened one more.
     assert_eq!(by_shell(&oci, "", "--preserve-fds 2"), "passed\n,\n3\n");
     assert_eq!(by_shell(&oci, "", ""), ",\n1\n");

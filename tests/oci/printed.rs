@@ -9,7 +9,7 @@ use super::Oci;
 #[test]
 fn errors_go_to_the_log() {
     let Some(oci) = Oci::new("errors_go_to_the_log", &["true"]) else { return };
-    let path = oci.operator.place.join("log");
+    let path = oci.place.join("log");
     let log = path.to_str().unwrap();
     for id in ["one", "two"] {
         let told = oci.fails(&["--log", log, "--log-format", "json", "state", id]);
@@ -40,8 +40,11 @@ fn versions_are_lines() {
 
 #[test]
 fn options_of_other_runtimes_are_taken() {
-    let Some(oci) = Oci::new("options_of_other_runtimes_are_taken", &["true"]) else { return };
-    oci.ok(&[
+    let Some(oci) = Oci::new("options_of_other_runtimes_are_taken", &["cat", "/proc/self/cgroup"]) else {
+        return;
+    };
+    let own = oci.place.cgroup().path.file_name().unwrap().to_str().unwrap().to_owned();
+    let run = [
         "--debug",
         "--rootless=auto",
         "--cgroup-manager",
@@ -50,9 +53,11 @@ fn options_of_other_runtimes_are_taken() {
         "--no-subreaper",
         "--no-new-keyring",
         "web",
-    ]);
+    ];
+    assert!(oci.ok(&run).contains(&own));
     oci.ok(&["--rootless", "list"]);
-    oci.ok(&["--cgroup-manager", "disabled", "run", "web"]);
+    let disabled = oci.ok(&["--cgroup-manager", "disabled", "run", "web"]);
+    assert!(!disabled.is_empty() && !disabled.contains(&own), "{disabled}");
 }
 
 #[test]
@@ -100,19 +105,19 @@ fn events_have_the_keys_of_runc() {
 fn a_spec_to_begin_with_is_not_written_over() {
     let Some(oci) = Oci::new("a_spec_to_begin_with_is_not_written_over", &["true"]) else { return };
     assert!(oci.fails(&["spec"]).contains("config.json: create"));
-    fs::remove_file(oci.operator.place.join("config.json")).unwrap();
+    fs::remove_file(oci.place.join("config.json")).unwrap();
     oci.ok(&["spec"]);
-    let text = fs::read_to_string(oci.operator.place.join("config.json")).unwrap();
+    let text = fs::read_to_string(oci.place.join("config.json")).unwrap();
     let mut spec: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(spec["root"]["path"], "rootfs");
     spec["process"]["terminal"] = Value::Bool(false);
     spec["process"]["args"] = serde_json::json!(["echo", "begun"]);
-    spec["root"]["path"] = serde_json::json!(oci.operator.config.rootfs);
-    fs::write(oci.operator.place.join("config.json"), spec.to_string()).unwrap();
+    spec["root"]["path"] = serde_json::json!(oci.config.rootfs);
+    fs::write(oci.place.join("config.json"), spec.to_string()).unwrap();
     assert_eq!(oci.ok(&["--cgroup-manager", "disabled", "run", "web"]), "begun\n");
-    fs::remove_file(oci.operator.place.join("config.json")).unwrap();
+    fs::remove_file(oci.place.join("config.json")).unwrap();
     oci.ok(&["spec", "--rootless"]);
-    assert!(fs::read_to_string(oci.operator.place.join("config.json")).unwrap().contains("uidMappings"));
+    assert!(fs::read_to_string(oci.place.join("config.json")).unwrap().contains("uidMappings"));
 }
 
 #[test]

@@ -75,6 +75,28 @@ impl Operator {
         assert!(text.contains(wanted), "{args:?}: wanted {wanted:?}, found {text}");
     }
 
+    /// Standard output of a command that does it.
+    #[allow(clippy::must_use_candidate, reason = "what a step prints is not always wanted")]
+    pub fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The same as JSON.
+    #[must_use]
+    pub fn json(&self, args: &[&str]) -> serde_json::Value {
+        serde_json::from_str(&self.ok(args)).unwrap()
+    }
+
+    /// Standard error of one that doesn't.
+    #[allow(clippy::must_use_candidate, reason = "what a step prints is not always wanted")]
+    pub fn fails(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert!(!output.status.success(), "{args:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+
     /// Starts one that stays in the foreground, and waits until what it runs has made the file `tmp/ready`.
     #[must_use]
     pub fn started(&self, args: &[&str]) -> Child {

@@ -86,14 +86,14 @@ impl Container {
         };
         let sent = signal_pidfd(pidfd.as_fd(), signal);
         sent.map_err(|error| Error::io(format!("send signal {signal} to process {pid}"), error))?;
-        if signal == libc::SIGKILL { let_die(&state) } else { Ok(()) }
+        killed(&state, signal)
     }
 
     /// Sends a signal to all processes of the container's control group, those that they start meanwhile too; without a group, to the first process.
     /// Also once the first process has ended: others may live on where the pid namespace is shared.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongState`] if none is left.
+    /// [`ErrorKind::WrongState`] if none is left; [`ErrorKind::Timeout`] if new ones come faster than they are reached.
     pub fn signal_all(&self, signal: i32) -> Result<()> {
         let state = self.refresh()?;
         if state.places().is_empty() {
@@ -104,20 +104,26 @@ impl Container {
             let new: Vec<Pid> =
                 self.in_group(&state)?.into_iter().filter(|pid| !reached.contains(pid)).collect();
             if new.is_empty() {
-                break;
+                return if reached.is_empty() {
+                    Err(not_running(&self.id()))
+                } else {
+                    killed(&state, signal)
+                };
             }
-            let held = new.iter().map(|pid| Ok((*pid, hold(*pid)?))).collect::<Result<Vec<_>>>()?;
-            // RACE: a number may be another process's since it was read. Those that are members now, while they are held, are ours.
-            let members: BTreeSet<Pid> = self.in_group(&state)?.into_iter().collect();
-            for (pid, held) in held.iter().filter(|(pid, _)| members.contains(pid)) {
-                held.as_ref().map_or(Ok(()), |held| send(*pid, held, signal))?;
-            }
+            self.reach(&state, &new, signal)?;
             reached.extend(new);
         }
-        if reached.is_empty() {
-            return Err(not_running(&self.id()));
-        }
-        if signal == libc::SIGKILL { let_die(&state) } else { Ok(()) }
+        let text = "new processes come faster than they can be reached: pause it, or kill all";
+        Err(Error::new(ErrorKind::Timeout, format!("signal {:?}: {text}", self.id())))
+    }
+
+    /// Sends a signal to those of these that are members of the group.
+    fn reach(&self, state: &State, pids: &[Pid], signal: i32) -> Result<()> {
+        let held = pids.iter().map(|pid| Ok((*pid, hold(*pid)?))).collect::<Result<Vec<_>>>()?;
+        // RACE: a number may be another process's since it was read. Those that are members now, while they are held, are ours.
+        let members: BTreeSet<Pid> = self.in_group(state)?.into_iter().collect();
+        let mut held = held.iter().filter(|(pid, _)| members.contains(pid));
+        held.try_for_each(|(pid, held)| held.as_ref().map_or(Ok(()), |held| send(*pid, held, signal)))
     }
 
     /// The plan by which a further process would be started.
@@ -152,6 +158,11 @@ impl Container {
 
 /// How often the group is looked at again: who starts processes faster than they can be signalled is stopped by SIGKILL to the group, or by pausing it.
 const ROUNDS: usize = 64;
+
+/// What is frozen dies when it goes on.
+fn killed(state: &State, signal: i32) -> Result<()> {
+    if signal == libc::SIGKILL { let_die(state) } else { Ok(()) }
+}
 
 fn not_running(id: &str) -> Error {
     Error::new(ErrorKind::WrongState, format!("signal {id:?}: container not running"))
