@@ -88,7 +88,8 @@ impl Bundle {
                 Some("systemd does not run this machine")
             }
             Self::Ids if !Path::new("/usr/bin/newuidmap").exists() => Some("newuidmap is not installed"),
-            Self::Guarded if !libcontainer::Probe::current().is_ok_and(|probe| probe.landlock.is_ok()) => {
+            // Where that can't be known the trials go on, and fail.
+            Self::Guarded if libcontainer::Probe::current().is_ok_and(|probe| probe.landlock.is_err()) => {
                 Some("this kernel has no Landlock")
             }
             _ => None,

@@ -176,7 +176,9 @@ impl Place {
 
     /// What `seccomp record` wrote, line by line.
     pub(crate) fn recorded(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.path(RECORD).join(RECORDED)).unwrap_or_default();
+        let text = fs::read_to_string(self.path(RECORD).join(RECORDED));
+        // What can't be read is like no other recording.
+        let text = text.unwrap_or_else(|error| format!("nothing can be known of: {error}"));
         text.lines().map(|line| format!("recorded {}", line.trim())).collect()
     }
 
