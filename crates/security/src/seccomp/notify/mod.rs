@@ -2,8 +2,8 @@
 //!
 //! ```no_run
 //! use libcontainer_security::seccomp::notify::{Answer, Event, Listener};
-//! # fn listener() -> std::os::fd::OwnedFd { unimplemented!() }
-//! let listener = Listener::from(listener());
+//! # fn answer(listener: std::os::fd::OwnedFd) -> Result<(), libcontainer_security::seccomp::notify::NotifyError> {
+//! let listener = Listener::from(listener);
 //! while let Event::Call(call) = listener.receive(None)? {
 //!     println!("{} asks for call {}", call.pid, call.data.number);
 //!     match listener.respond(call.id, Answer::Errno(libc::EPERM)) {
@@ -11,7 +11,8 @@
 //!         _ => {}
 //!     }
 //! }
-//! # Ok::<(), libcontainer_security::seccomp::notify::NotifyError>(())
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # What it can't do
