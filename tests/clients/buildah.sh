@@ -2,11 +2,7 @@
 # buildah with a runtime: buildah.sh RUNTIME. As root; CLIENTS_ONLY="NAME…" chooses cases.
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$HERE/world.sh"
-. "$HERE/report.sh"
-. "$HERE/images.sh"
-enter_world "$@"
-SUBJECT="buildah ${1##*/}"
+. "$HERE/begin.sh" buildah "$@"
 
 RUN=(runs codes missing_program not_executable output input terminal environment user workdir volumes mounts capabilities confined host_name namespaces
     network_none network_private run_twice large_output signalled)

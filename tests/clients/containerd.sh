@@ -2,11 +2,7 @@
 # containerd with its shim for runc, and ctr: containerd.sh RUNTIME. As root; CLIENTS_ONLY="NAME…" chooses cases.
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$HERE/world.sh"
-. "$HERE/report.sh"
-. "$HERE/images.sh"
-enter_world "$@"
-SUBJECT="containerd ${1##*/}"
+. "$HERE/begin.sh" containerd "$@"
 
 CASES=(runs codes output input large_output arguments environment workdir terminal user read_only binds tmpfs_mount net_host namespaces privileged
     capabilities seccomp_default no_new_privileges devices memory_limit cpu_limits group_by_path rootfs_directory missing_program not_executable

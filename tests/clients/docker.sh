@@ -2,11 +2,7 @@
 # dockerd and docker with a runtime: docker.sh RUNTIME. As root; CLIENTS_ONLY="NAME…" chooses cases.
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$HERE/world.sh"
-. "$HERE/report.sh"
-. "$HERE/images.sh"
-enter_world "$@"
-SUBJECT="docker ${1##*/}"
+. "$HERE/begin.sh" docker "$@"
 
 CASES=(runs codes output input large_output arguments environment workdir user terminal terminal_size init missing_program not_executable missing_source signal_as_code
     detached_wait_inspect attach logs stops kills restarts pauses top_lists statistics update_limits execs exec_codes exec_terminal exec_user exec_detached exec_missing

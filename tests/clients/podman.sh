@@ -2,11 +2,7 @@
 # podman with a runtime: podman.sh RUNTIME. As root; CLIENTS_ONLY="NAME…" chooses cases.
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-. "$HERE/world.sh"
-. "$HERE/report.sh"
-. "$HERE/images.sh"
-enter_world "$@"
-SUBJECT="podman ${1##*/}"
+. "$HERE/begin.sh" podman "$@"
 for part in setup run exec life confine limits share pods userns rootless checkpoint; do
     . "$HERE/podman/$part.sh"
 done
