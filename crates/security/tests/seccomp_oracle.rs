@@ -126,6 +126,17 @@ fn the_default_profile_is_the_same_by_libseccomp() {
     }
 }
 
+/// Starts at the same time do not take each other's program away.
+#[test]
+fn several_are_started_at_once() {
+    let starts: Vec<_> = (0..4).map(|_| std::thread::spawn(Library::start)).collect();
+    for start in starts {
+        if let Err(reason) = start.join().unwrap() {
+            return skip("several_are_started_at_once", &reason);
+        }
+    }
+}
+
 const SINCE_2_5_4: &str = "cachestat fchmodat2 futex_requeue futex_wait futex_wake getxattrat listmount listxattrat map_shadow_stack mseal \
     removexattrat riscv_hwprobe setxattrat statmount uretprobe";
 

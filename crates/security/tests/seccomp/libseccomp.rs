@@ -1,9 +1,10 @@
 //! Filters by the system's libseccomp, made as runc makes them.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use libcontainer_security::seccomp::{Arch, Arg, Instruction, Operator, Profile};
 
@@ -24,26 +25,28 @@ impl Drop for Library {
 }
 
 impl Library {
-    /// Builds and starts it; why not, where there is no compiler or no library.
+    /// Builds and starts it; the reason to skip where there is no compiler or no library. Anything else fails the test.
     pub(crate) fn start() -> Result<Self, String> {
-        let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        let program = dir.join(format!("oracle-{}", std::process::id()));
-        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/seccomp/oracle.c");
-        let built =
-            Command::new("cc").args(["-O1", "-w", "-o"]).arg(&program).arg(source).arg("-ldl").status();
-        if !built.map_err(|error| format!("cc: {error}"))?.success() {
-            return Err("cc can't build the program that asks libseccomp".to_owned());
-        }
+        let program = build()?;
         let started = Command::new(&program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = started.map_err(|error| error.to_string())?;
+        let mut child = started.unwrap_or_else(|error| panic!("{}: execve: {error}", program.display()));
         let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         let mut library = Self { child, input, output };
-        let there = library.ask("init 0x7fff0000\narch 0xc000003e\nexport\n");
-        std::fs::remove_file(program).map_err(|error| error.to_string())?;
-        match there {
+        let answer = library.ask("init 0x7fff0000\narch 0xc000003e\nexport\n");
+        std::fs::remove_file(&program)
+            .unwrap_or_else(|error| panic!("{}: unlink: {error}", program.display()));
+        match answer {
             Some((0, bytes)) if !bytes.is_empty() => Ok(library),
-            _ => Err("libseccomp.so.2 is not installed".to_owned()),
+            Some((status, bytes)) => panic!("libseccomp: a filter of {} bytes, status {status}", bytes.len()),
+            None => Err(library.absence()),
         }
+    }
+
+    /// What a program that ended without an answer says: only that there is no library is a reason to skip.
+    fn absence(&mut self) -> String {
+        let status = self.child.wait().unwrap();
+        assert_eq!(status.code(), Some(NO_LIBRARY), "the program that asks libseccomp: {status}");
+        "libseccomp.so.2 is not installed".to_owned()
     }
 
     /// The program for a profile; the number of an error.
@@ -79,6 +82,24 @@ impl Library {
         self.output.read_exact(&mut bytes).ok()?;
         Some((status.parse().ok()?, bytes))
     }
+}
+
+/// Status of `oracle.c` where the library can't be found.
+const NO_LIBRARY: i32 = 2;
+
+/// The program, under a name that no other start has: tests are threads of one process, and each removes its own.
+fn build() -> Result<PathBuf, String> {
+    static STARTS: AtomicU32 = AtomicU32::new(0);
+    let name = format!("oracle-{}-{}", std::process::id(), STARTS.fetch_add(1, Ordering::Relaxed));
+    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/seccomp/oracle.c");
+    let built = Command::new("cc").args(["-O1", "-w", "-o"]).arg(&program).arg(&source).arg("-ldl").status();
+    match built {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err("there is no cc".to_owned()),
+        Err(error) => panic!("cc: execve: {error}"),
+        Ok(status) => assert!(status.success(), "cc {}: {status}", source.display()),
+    }
+    Ok(program)
 }
 
 fn instruction(bytes: [u8; 8], swapped: bool) -> Instruction {

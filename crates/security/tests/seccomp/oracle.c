@@ -32,8 +32,11 @@ int main(void)
 	void *ctx = NULL;
 	int error = 0;
 	library = dlopen("libseccomp.so.2", RTLD_NOW);
-	if (!library)
-		return 2;
+	if (!library) {
+		const char *why = dlerror();
+		fprintf(stderr, "%s\n", why);
+		return strstr(why, "No such file") ? 2 : 4;
+	}
 	void *(*init)(uint32_t) = get("seccomp_init");
 	void (*release)(void *) = get("seccomp_release");
 	int (*arch_add)(void *, uint32_t) = get("seccomp_arch_add");
