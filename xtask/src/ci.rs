@@ -1,15 +1,68 @@
 //! `ci`: everything that must hold before a change lands. Goes on after a failure and ends with a summary.
 
-use std::time::Instant;
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::digest::Digest;
 use crate::run::{cargo, check};
 use crate::{bench, faults, profiles, source, test, tidy, tools, vm};
 
 type Step = (String, Box<dyn Fn() -> Result<()>>);
 
+/// Runs the steps in a process of its own, and repeats at the end what those said that failed.
 pub(crate) fn run() -> Result<()> {
+    let (status, failures) = follow(Command::new(std::env::current_exe()?).arg("ci-steps"))?;
+    print!("{failures}");
+    if !status.success() {
+        bail!("steps failed: {status}");
+    }
+    Ok(())
+}
+
+/// Prints what a command does, and returns its status and what its failed steps said.
+fn follow(command: &mut Command) -> Result<(ExitStatus, String)> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (send, lines) = mpsc::channel();
+    let streams: [Option<Box<dyn Read + Send>>; 2] =
+        [child.stdout.take().map(|s| Box::new(s) as _), child.stderr.take().map(|s| Box::new(s) as _)];
+    for (stream, send) in streams.into_iter().flatten().zip([send.clone(), send]) {
+        std::thread::spawn(move || read(stream, &send));
+    }
+    let mut digest = Digest::default();
+    let status = loop {
+        // RACE: a process that a test left may hold the pipe for ever: the steps' end is the end, once nothing comes any more.
+        match lines.recv_timeout(Duration::from_secs(1)) {
+            Ok(line) => {
+                println!("{line}");
+                digest.add(&line);
+            }
+            Err(RecvTimeoutError::Disconnected) => break child.wait()?,
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(status) = child.try_wait()? {
+                    break status;
+                }
+            }
+        }
+    };
+    Ok((status, digest.text()))
+}
+
+/// Hands each line on as it comes, until there are none or nobody wants them.
+fn read(stream: impl Read, send: &mpsc::Sender<String>) {
+    for line in BufReader::new(stream).split(b'\n') {
+        let Ok(line) = line else { return };
+        if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
+            return;
+        }
+    }
+}
+
+/// All steps, one after the other.
+pub(crate) fn steps_in_turn() -> Result<()> {
     let mut failed = Vec::new();
     for (name, step) in steps()? {
         println!("== {name}");
@@ -83,4 +136,17 @@ fn short_faults() -> Result<()> {
 fn docs() -> Result<()> {
     let args = ["doc", "--quiet", "--workspace", "--no-deps", "--exclude", "xtask"];
     check(cargo(&args).env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_left_over_does_not_hold_the_end() -> Result<()> {
+        let script = "echo '== a'; echo x; echo '== a: FAILED in 1 s'; exec 3>&1; sleep 5 & exit 1";
+        let (status, failures) = follow(Command::new("sh").args(["-c", script]))?;
+        assert_eq!((status.code(), failures.as_str()), (Some(1), "== a said:\n   x\n"));
+        Ok(())
+    }
 }

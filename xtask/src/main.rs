@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod circles;
 mod clients;
+mod digest;
 mod escapes;
 mod faults;
 mod profiles;
@@ -29,7 +30,8 @@ const USAGE: &str = "cargo xtask COMMAND
                   real clients of runtimes, with each of these; docs/clients.md
   tidy [--circles]
                   check the invariants of ARCHITECTURE.md; or only show all circles of imports
-  ci              fmt, clippy, docs, tidy, each crate alone, test, bench --short, test --vm
+  ci              fmt, clippy, docs, tidy, each crate alone, test, bench --short, faults, test --vm;
+                  ends with what failed
   bench [COUNT]   measure starts, side by side with crun and runc
   bench --short   see that this works, on what the tests were run with
   bench memory    peak memory only
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         }
         "tidy" => tidy::run(rest),
         "ci" => ci::run(),
+        "ci-steps" => ci::steps_in_turn(),
         "bench" => bench::run(rest),
         "faults" => faults::run(rest),
         "escapes" => escapes::run(rest),
