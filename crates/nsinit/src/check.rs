@@ -6,6 +6,7 @@ use std::path::Path;
 
 use libcontainer::cgroups::Layout;
 use libcontainer::cgroups::discovery::Mode;
+use libcontainer::security::user_name;
 use serde_json::json;
 
 use crate::failure::{Outcome, shown};
@@ -149,24 +150,18 @@ fn subordinate() -> Item {
     let uid = nix::unistd::geteuid();
     let look = || {
         // No file is one without lines.
-        let name = account(&setting("/etc/passwd")?.unwrap_or_default(), uid.as_raw());
+        let passwd = setting("/etc/passwd")?.unwrap_or_default();
+        let name = user_name(passwd.as_bytes(), uid.as_raw()).and_then(|name| name.to_str());
         let text = setting("/etc/subuid")?.unwrap_or_default();
         let own = |line: &&str| {
             let owner = line.split(':').next();
-            owner.is_some_and(|owner| Some(owner) == name.as_deref() || owner == uid.to_string())
+            owner.is_some_and(|owner| Some(owner) == name || owner == uid.to_string())
         };
         let found = text.lines().find(own).map(str::to_owned);
         Ok((found.is_some() || uid.is_root(), found.unwrap_or_else(|| "none".to_owned())))
     };
     let remedy = "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER; only for more than one id without root";
     item("subordinate ids", look(), remedy)
-}
-
-/// The name of a user. From the file only: the C library would load more libraries to ask other sources, which a static program can't.
-fn account(passwd: &str, uid: u32) -> Option<String> {
-    let mut lines = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let own = |fields: &Vec<&str>| fields.get(2).is_some_and(|field| *field == uid.to_string());
-    lines.find(own)?.first().map(|name| (*name).to_owned())
 }
 
 fn overlay() -> Item {

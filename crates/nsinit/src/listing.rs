@@ -5,8 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use libcontainer::plan::names;
+use libcontainer::security::user_name;
 use libcontainer::{Container, ErrorKind, Factory, RunState};
-use nix::unistd::{Uid, User};
 use serde::Serialize;
 
 use crate::arguments::ListArgs;
@@ -62,15 +62,15 @@ fn describe(container: &Container) -> libcontainer::Result<Item> {
         rootfs: config.rootfs,
         created: clock::shown(container.created()),
         annotations: config.labels,
-        // Only a list tells it, as in runc: to look a name up loads what /etc/nsswitch.conf names, which takes longer than all else here.
+        // Only a list tells it, as in runc.
         owner: String::new(),
         oci_version: libcontainer_oci::VERSION.to_owned(),
     };
     Ok(Item { state, error: None })
 }
 
-/// The name of the user who has made a container, or the number; nothing if the directory has gone meanwhile.
-fn owner(dir: &Path) -> String {
+/// The name of the user who has made a container, or `#` and the number, as runc shows it; nothing if the directory has gone meanwhile.
+fn owner(dir: &Path, passwd: &[u8]) -> String {
     let data = match dir.symlink_metadata() {
         Ok(data) => data,
         Err(error) => {
@@ -80,15 +80,19 @@ fn owner(dir: &Path) -> String {
             return String::new();
         }
     };
-    let uid = Uid::from_raw(data.uid());
-    // Who has no name has a number, which is true of all others too.
-    match User::from_uid(uid) {
-        Ok(user) => user.map_or_else(|| uid.to_string(), |user| user.name),
-        Err(errno) => {
-            note(format_args!("{}: the name of user {uid}: {errno}", dir.display()));
-            uid.to_string()
+    let name = user_name(passwd, data.uid());
+    name.map_or_else(|| format!("#{}", data.uid()), |name| name.to_string_lossy().into_owned())
+}
+
+/// The names of users; without them there are numbers, and a word why.
+fn passwd() -> Vec<u8> {
+    const FILE: &str = "/etc/passwd";
+    std::fs::read(FILE).unwrap_or_else(|error| {
+        if error.kind() != std::io::ErrorKind::NotFound {
+            note(format_args!("names of owners: {FILE}: {}", shown(&error)));
         }
-    }
+        Vec::new()
+    })
 }
 
 pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
@@ -98,8 +102,9 @@ pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         names => names.named(called("read"))?,
     };
-    let factory = Factory::new()?;
-    let mut all: Vec<_> = names.iter().filter_map(|name| item(&factory, &root.dir().join(name))).collect();
+    let (factory, passwd) = (Factory::new()?, passwd());
+    let mut all: Vec<_> =
+        names.iter().filter_map(|name| item(&factory, &root.dir().join(name), &passwd)).collect();
     all.sort_by(|one, other| one.state.id.cmp(&other.state.id));
     print(&all, args)?;
     // A damaged record is a fact, and is listed as one. What could not be found out is not.
@@ -113,7 +118,7 @@ pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
 const UNKNOWN: &str = "unknown";
 
 /// What is shown of an entry; nothing of a file. One damaged entry must not hide the others.
-fn item(factory: &Factory, path: &Path) -> Option<Item> {
+fn item(factory: &Factory, path: &Path, passwd: &[u8]) -> Option<Item> {
     let id = path.file_name()?.to_string_lossy().into_owned();
     let failed = |status: &str, error: String| Some(Item::failed(id.clone(), status, error));
     match path.symlink_metadata() {
@@ -132,7 +137,7 @@ fn item(factory: &Factory, path: &Path) -> Option<Item> {
     let described = factory.load(path).and_then(|container| describe(&container));
     match described {
         Ok(mut item) => {
-            item.state.owner = owner(path);
+            item.state.owner = owner(path, passwd);
             Some(item)
         }
         Err(error) if error.kind() == ErrorKind::Corrupt => failed("broken", error.to_string()),
@@ -166,4 +171,19 @@ fn print(all: &[Item], args: &ListArgs) -> Result<(), Failure> {
         cells.map(|cell| if cell.is_empty() { "-".to_owned() } else { cell.clone() }).to_vec()
     }));
     table(&lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_without_a_name_have_a_number() {
+        let root = Path::new("/");
+        assert_eq!(owner(root, b"x:x:7:7::/:\nroot:x:0:0::/root:/bin/sh\n"), "root");
+        assert_eq!(
+            (owner(root, b""), owner(Path::new("/no-such/record"), b"")),
+            ("#0".to_owned(), String::new())
+        );
+    }
 }

@@ -91,6 +91,14 @@ fn id(text: &str) -> Option<Result<u32, UserError>> {
     numeric.then(|| number(text.as_bytes()).ok_or_else(wrong))
 }
 
+/// The name of the user with an id, by the first line of a passwd file that has it; `None` if no line has.
+///
+/// The file alone is asked, as a static program can't load what nsswitch.conf(5) names. [passwd(5)](https://man7.org/linux/man-pages/man5/passwd.5.html).
+#[must_use]
+pub fn user_name(passwd: &[u8], uid: u32) -> Option<&OsStr> {
+    users(passwd).find(|entry| entry.uid == uid).map(|entry| OsStr::from_bytes(entry.name))
+}
+
 /// Resolves a user string: `""`, `user`, `uid`, `user:group`, `uid:gid`, `:group` …
 ///
 /// A named or known user brings its group, home and supplementary groups; a group given explicitly replaces the group and takes
@@ -176,6 +184,16 @@ mod tests {
         check(":staff", "0:50 [] /root");
         check("4242", "4242:0 [] /");
         check("4242:4343", "4242:4343 [] /");
+    }
+
+    #[test]
+    fn names_of_ids() {
+        let name = |uid| user_name(PASSWD, uid).map(OsStrExt::as_bytes);
+        assert_eq!(
+            (name(0), name(1000), name(7)),
+            (Some(&b"root"[..]), Some(&b"u"[..]), Some(&b"\xff\xfe"[..]))
+        );
+        assert_eq!((name(2), name(u32::MAX), user_name(b"", 0)), (None, None, None));
     }
 
     #[test]

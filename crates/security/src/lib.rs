@@ -24,7 +24,7 @@ pub mod selinux;
 mod status;
 pub mod thread;
 
-pub use accounts::{ResolvedUser, UserError, resolve as resolve_user};
+pub use accounts::{ResolvedUser, UserError, resolve as resolve_user, user_name};
 pub use capability::{CapSet, Capabilities, Capability, UnknownCapability};
 pub use error::ThreadError;
 pub use file_capability::{FileCapabilities, FileCapabilityError};
