@@ -11,6 +11,8 @@
 mod bundles;
 #[path = "oci/handing.rs"]
 mod handing;
+#[path = "oci/notify.rs"]
+mod notify;
 #[path = "oci/printed.rs"]
 mod printed;
 

@@ -56,7 +56,7 @@ impl Failure {
     }
 
     /// The same with another error behind it.
-    fn with(self, other: &Self) -> Self {
+    pub(crate) fn with(self, other: &Self) -> Self {
         match (self, other) {
             (Self::Told { code, text }, Self::Told { text: more, .. }) => {
                 Self::Told { code, text: format!("{text}; {more}") }

@@ -1,7 +1,7 @@
 //! Waiting for a process in the foreground: signals forwarded, the terminal in raw mode and restored.
 
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use libcontainer::{ExitStatus, Process, Terminal};
 use nix::errno::Errno;
@@ -11,6 +11,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
 use crate::failure::{Failure, Named, Outcome, both};
+use crate::notify::Proxy;
 use crate::streams::{self, note};
 
 /// Signals that are taken and forwarded. Block them before the process is started, so that none is lost.
@@ -40,6 +41,12 @@ impl Signals {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let fd = SignalFd::with_flags(&set, flags).named("take signals: signalfd")?;
         Ok(Self { fd })
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }
 
@@ -76,8 +83,13 @@ const END_OF_FILE: u8 = 4;
 
 /// Waits for the process, forwarding signals, and copying its terminal if it has one. Returns the exit code that tells its end.
 pub(crate) fn wait(signals: &Signals, process: &mut Process) -> Outcome {
+    wait_notified(signals, process, None)
+}
+
+/// As [`wait`]; that the program is ready is handed on meanwhile, with this process as the one to watch.
+pub(crate) fn wait_notified(signals: &Signals, process: &mut Process, mut proxy: Option<Proxy>) -> Outcome {
     let mut copied = Copied::new(process.terminal.take());
-    if let Err((call, errno)) = attend(signals, process, &mut copied) {
+    if let Err((call, errno)) = attend(signals, process, &mut copied, &mut proxy) {
         // What goes on is the wait. Nobody reads the terminal any more: its end tells the program.
         note(format_args!("{call}: {errno}: signals are not forwarded any more"));
         copied.hang_up();
@@ -170,9 +182,20 @@ impl Copied {
 }
 
 /// Until the process has ended and its output is read.
-fn attend(signals: &Signals, process: &Process, copied: &mut Copied) -> Result<(), (&'static str, Errno)> {
+fn attend(
+    signals: &Signals,
+    process: &Process,
+    copied: &mut Copied,
+    proxy: &mut Option<Proxy>,
+) -> Result<(), (&'static str, Errno)> {
     loop {
-        let ready = ready(signals, process, copied).map_err(|errno| ("poll", errno))?;
+        let ready = ready(signals, process, copied, proxy.as_ref()).map_err(|errno| ("poll", errno))?;
+        if let Some(Err(failure)) =
+            proxy.as_ref().filter(|_| ready.notified).map(|proxy| proxy.forward(std::process::id()))
+        {
+            note(format_args!("{failure}"));
+            *proxy = None;
+        }
         if ready.signal {
             forward(signals, process, copied).map_err(|errno| ("read a signal", errno))?;
         }
@@ -194,9 +217,10 @@ struct Ready {
     ended: bool,
     input: bool,
     output: bool,
+    notified: bool,
 }
 
-fn ready(signals: &Signals, process: &Process, copied: &Copied) -> nix::Result<Ready> {
+fn ready(signals: &Signals, process: &Process, copied: &Copied, proxy: Option<&Proxy>) -> nix::Result<Ready> {
     let stdin = io::stdin();
     let readable = |fd| PollFd::new(fd, PollFlags::POLLIN);
     let mut polled = vec![readable(signals.fd.as_fd()), readable(process.as_fd())];
@@ -205,6 +229,8 @@ fn ready(signals: &Signals, process: &Process, copied: &Copied) -> nix::Result<R
     polled.extend(input.map(|_| readable(stdin.as_fd())));
     let output = copied.terminal.as_ref().filter(|_| copied.output).map(|terminal| (polled.len(), terminal));
     polled.extend(output.map(|(_, terminal)| readable(terminal.as_fd())));
+    let notified = proxy.map(|proxy| (polled.len(), proxy));
+    polled.extend(notified.map(|(_, proxy)| readable(proxy.as_fd())));
     while let Err(errno) = poll(&mut polled, PollTimeout::NONE) {
         if errno != Errno::EINTR {
             return Err(errno);
@@ -213,7 +239,8 @@ fn ready(signals: &Signals, process: &Process, copied: &Copied) -> nix::Result<R
     // An event that nix does not know is one.
     let any = |index: usize| polled.get(index).is_some_and(|polled| polled.any().unwrap_or(true));
     let (input, output) = (input.is_some_and(any), output.is_some_and(|(index, _)| any(index)));
-    Ok(Ready { signal: any(0), ended: any(1), input, output })
+    let notified = notified.is_some_and(|(index, _)| any(index));
+    Ok(Ready { signal: any(0), ended: any(1), input, output, notified })
 }
 
 fn forward(signals: &Signals, process: &Process, copied: &Copied) -> nix::Result<()> {

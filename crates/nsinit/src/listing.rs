@@ -103,8 +103,9 @@ pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
         names => names.named(called("read"))?,
     };
     let (factory, passwd) = (Factory::new()?, passwd());
-    let mut all: Vec<_> =
-        names.iter().filter_map(|name| item(&factory, &root.dir().join(name), &passwd)).collect();
+    // What begins with a dot lies beside a container, and is no container's name.
+    let names = names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b"."));
+    let mut all: Vec<_> = names.filter_map(|name| item(&factory, &root.dir().join(name), &passwd)).collect();
     all.sort_by(|one, other| one.state.id.cmp(&other.state.id));
     print(&all, args)?;
     // A damaged record is a fact, and is listed as one. What could not be found out is not.

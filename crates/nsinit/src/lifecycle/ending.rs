@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use super::{factory, load, there};
 use crate::failure::{Failure, Outcome};
 use crate::root::State;
-use crate::trial;
+use crate::{notify, trial};
 
 pub(crate) fn kill(root: &State, id: &str, signal: &str, all: bool) -> Outcome {
     let unknown =
@@ -37,12 +37,14 @@ pub(crate) fn delete(root: &State, id: &str, force: bool) -> Outcome {
         factory()?.destroy(&path)?;
     } else {
         match load(root, id) {
-            // A trial that was killed at its very beginning has no container yet.
-            Err(_) if !there(&path)? && trial::has_left(&path)? => {}
+            // A trial, or a creation, that was killed at its very beginning has no container yet.
+            Err(_) if !there(&path)? && (trial::has_left(&path)? || notify::has_left(&path)?) => {}
             container => delete_ended(&container?)?,
         }
     }
+    // ORDER: behind the container, which is found by its name as long as anything is left.
     trial::remove_left(&path)?;
+    notify::remove_left(&path)?;
     Ok(0)
 }
 

@@ -1,8 +1,11 @@
 //! run, create and start.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
 
-use libcontainer::{Config, Container, ErrorKind, Factory, Process, ProcessConfig};
+use libcontainer::{Config, Container, ErrorKind, Factory, Process, ProcessConfig, RunState};
 
 use super::{factory, hand_over, load, there};
 use crate::arguments::{CreateArgs, RunArgs};
@@ -11,34 +14,83 @@ use crate::console::Sockets;
 use crate::failure::{Failure, Outcome, both};
 use crate::foreground;
 use crate::handed::Handed;
+use crate::notify::{self, Address, Place, Proxy};
 use crate::pid_file::PidFile;
 use crate::program;
 use crate::root::State;
 
+/// How far it is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aim {
+    Create,
+    Run,
+    /// To run on alone.
+    Leave,
+}
+
+impl Aim {
+    fn make(
+        self,
+        factory: &Factory,
+        path: &Path,
+        config: &Config,
+        process: ProcessConfig,
+    ) -> Result<(Container, Process), libcontainer::Error> {
+        match self {
+            Self::Create => factory.create_with(path, config, process),
+            Self::Run | Self::Leave => factory.run(path, config, process),
+        }
+    }
+}
+
 pub(crate) fn run(root: &State, args: RunArgs) -> Outcome {
     let signals = foreground::Signals::take()?;
     let RunArgs { detach, keep, create } = args;
-    let (container, mut process) = make(root, create, detach, Factory::run)?;
+    let Made { container, mut process, proxy } =
+        make(root, create, if detach { Aim::Leave } else { Aim::Run })?;
     if detach {
-        return Ok(0);
+        let main = process.pid().as_raw().unsigned_abs();
+        return proxy.map_or(Ok(()), |proxy| proxy.wait(&process, main, Some(signals.as_fd()))).map(|()| 0);
     }
-    let outcome = foreground::wait(&signals, &mut process);
-    both(outcome, if keep { Ok(()) } else { container.destroy().map_err(Failure::from) })
+    let outcome = foreground::wait_notified(&signals, &mut process, proxy);
+    both(outcome, if keep { Ok(()) } else { destroy(&container) })
 }
 
 pub(crate) fn create(root: &State, args: CreateArgs) -> Outcome {
-    make(root, args, true, Factory::create_with)?;
+    make(root, args, Aim::Create)?;
     Ok(0)
 }
 
 pub(crate) fn start(root: &State, id: &str) -> Outcome {
-    load(root, id)?.run().map_err(|error| program::failure(&error))?;
+    let container = load(root, id)?;
+    let run = || container.run().map_err(|error| program::failure(&error));
+    let Some((proxy, process)) = notified(&container)? else { return run().map(|()| 0) };
+    run()?;
+    proxy.wait(&process, process.pid().as_raw().unsigned_abs(), None)?;
     Ok(0)
 }
 
-type Make = fn(&Factory, PathBuf, &Config, ProcessConfig) -> libcontainer::Result<(Container, Process)>;
+/// What hands on that the program is ready, if the caller of `create` and that of `start` want it, and the first process.
+fn notified(container: &Container) -> Result<Option<(Proxy, Process)>, Failure> {
+    let Some(address) = Address::asked(&[])? else { return Ok(None) };
+    let Some(place) = Place::of(container.path())? else { return Ok(None) };
+    // Of one that runs the socket is somebody's; the start tells what is wrong.
+    if container.run_state()? != RunState::Created {
+        return Ok(None);
+    }
+    let host = address.connect()?;
+    let process = container.init_process()?;
+    Ok(Some((place.listen(host)?, process)))
+}
 
-fn make(root: &State, args: CreateArgs, detached: bool, make: Make) -> Result<(Container, Process), Failure> {
+/// A container that was made.
+struct Made {
+    container: Container,
+    process: Process,
+    proxy: Option<Proxy>,
+}
+
+fn make(root: &State, args: CreateArgs, aim: Aim) -> Result<Made, Failure> {
     let path = root.container(&args.id)?;
     let Bundle { mut config, terminal_size, .. } = bundle::load(root, &args)?;
     let program = if args.args.is_empty() { config.args.iter().map(Into::into).collect() } else { args.args };
@@ -46,28 +98,67 @@ fn make(root: &State, args: CreateArgs, detached: bool, make: Make) -> Result<(C
         return Err(Failure::new("no program: give one behind the name, or as \"args\" in the config"));
     }
     let sockets = Sockets::connect(&args.process)?;
-    terminal(&config, detached, &sockets)?;
+    terminal(&config, aim != Aim::Run, &sockets)?;
     let handed = Handed::take(args.process.preserve_fds)?;
-    config.environment.extend(handed.environment);
     let pid_file = args.process.pid_file.as_deref().map(PidFile::prepare).transpose()?;
+    let address = Address::asked(&config.environment)?;
+    let host = address.as_ref().filter(|_| aim != Aim::Create).map(Address::connect).transpose()?;
+    root.ready()?;
+    let place = address.map(|_| place(&path, &args.id, &mut config)).transpose()?;
+    // Of the first process alone: who joins later is handed nothing.
+    let mut env: Vec<OsString> =
+        config.environment.iter().chain(&handed.environment).map(Into::into).collect();
+    env.extend(place.as_ref().map(|_| Place::variable()));
     let process = ProcessConfig {
+        env: Some(env),
         terminal: config.tty,
         terminal_size,
         preserved: handed.descriptors,
         ..ProcessConfig::new(program).inherited()
     };
-    root.ready()?;
-    let factory = factory()?;
-    bundle::warn(&config, factory.probe());
-    let made = make(&factory, path.clone(), &config, process);
-    let (container, mut process) = made.map_err(|error| not_made(&path, &args.id, error))?;
-    match hand_over(&mut process, &sockets, pid_file) {
-        Ok(()) => Ok((container, process)),
-        Err(failure) => {
-            let undone = container.destroy().map_err(Failure::from);
-            both(Err(failure), undone).map(|_| (container, process))
-        }
+    let made = listen(place.as_ref(), host).and_then(|proxy| {
+        let factory = factory()?;
+        bundle::warn(&config, factory.probe());
+        let made = aim.make(&factory, &path, &config, process);
+        let (container, process) = made.map_err(|error| not_made(&path, &args.id, error))?;
+        handed_over(Made { container, process, proxy }, &sockets, pid_file)
+    });
+    // What can't be taken away is told behind what has failed.
+    made.map_err(|failure| match place.map_or(Ok(()), |place| place.remove()) {
+        Ok(()) => failure,
+        Err(left) => failure.with(&left),
+    })
+}
+
+/// The directory of a new container's socket; the container has it as a mount.
+fn place(path: &Path, id: &str, config: &mut Config) -> Result<Place, Failure> {
+    if there(path)? {
+        return Err(exists(path, id));
     }
+    let place = Place::make(path)?;
+    config.mount_config.get_or_insert_default().mounts.push(place.mount());
+    Ok(place)
+}
+
+fn listen(place: Option<&Place>, host: Option<UnixDatagram>) -> Result<Option<Proxy>, Failure> {
+    place.zip(host).map(|(place, host)| place.listen(host)).transpose()
+}
+
+/// Gives the caller what it wants, or takes the container back.
+fn handed_over(mut made: Made, sockets: &Sockets, pid_file: Option<PidFile>) -> Result<Made, Failure> {
+    match hand_over(&mut made.process, sockets, pid_file) {
+        Ok(()) => Ok(made),
+        Err(failure) => match destroy(&made.container) {
+            Ok(()) => Err(failure),
+            Err(left) => Err(failure.with(&left)),
+        },
+    }
+}
+
+/// Destroys a container, and what lies beside it.
+fn destroy(container: &Container) -> Result<(), Failure> {
+    container.destroy()?;
+    notify::remove_left(container.path())
 }
 
 /// Somebody has to hold the terminal, and nobody waits for one that doesn't come.
@@ -86,13 +177,15 @@ fn terminal(config: &Config, detached: bool, sockets: &Sockets) -> Result<(), Fa
 fn not_made(path: &Path, id: &str, error: libcontainer::Error) -> Failure {
     match error.kind() {
         ErrorKind::AlreadyExists => match there(path) {
-            Ok(true) => {
-                let path = path.display();
-                Failure::new(format!("container {id:?} already exists ({path}; nsinit delete removes it)"))
-            }
+            Ok(true) => exists(path, id),
             // Something else exists that the container was to have, or it can't be told.
             _ => error.into(),
         },
         _ => program::failure(&error),
     }
+}
+
+fn exists(path: &Path, id: &str) -> Failure {
+    let path = path.display();
+    Failure::new(format!("container {id:?} already exists ({path}; nsinit delete removes it)"))
 }

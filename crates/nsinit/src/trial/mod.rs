@@ -2,7 +2,6 @@
 
 mod made_of;
 mod network;
-mod removal;
 mod scratch;
 mod warm;
 

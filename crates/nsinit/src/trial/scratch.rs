@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use super::removal::remove_tree;
 use crate::failure::{Failure, Named, both};
+use crate::removal::remove_tree;
 use crate::root::State;
 
 /// Directories that live as long as the trial.

@@ -18,7 +18,7 @@ const FLAGS: OFlag =
 const LEVELS: u32 = 500;
 
 /// Removes what lies at `path`, whatever it is. What is not there is no error.
-pub(super) fn remove_tree(path: &Path) -> Result<(), Failure> {
+pub(crate) fn remove_tree(path: &Path) -> Result<(), Failure> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
     let parent_fd = open(parent, FLAGS, Mode::empty()).named(format_args!("open {}", parent.display()))?;
     remove(parent_fd.as_fd(), name, path, LEVELS)
@@ -100,7 +100,7 @@ mod tests {
         fs::create_dir_all(tree.join("bound")).unwrap();
         fs::create_dir_all(&kept).unwrap();
         fs::write(kept.join("file"), "x").unwrap();
-        let script = "mount --bind \"$1\" \"$2\" && exec \"$0\" --exact trial::removal::tests::what_is_mounted_in_the_tree_is_left_alone";
+        let script = "mount --bind \"$1\" \"$2\" && exec \"$0\" --exact removal::tests::what_is_mounted_in_the_tree_is_left_alone";
         let status = std::process::Command::new("unshare")
             .args(["--mount", "--propagation", "private", "sh", "-c", script])
             .arg(std::env::current_exe().unwrap())
