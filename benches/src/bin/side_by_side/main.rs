@@ -14,6 +14,7 @@ mod confinement;
 mod failure;
 mod library;
 mod memory;
+mod operators;
 mod private;
 mod programs;
 mod rows;
@@ -97,6 +98,7 @@ fn measure(options: &Options) -> Result<(), Failure> {
     let (rows, standing) = programs::running(&place)?;
     table("in a running container", "nsinit state", rows, options.count, Duration::from_millis(20))?;
     standing.delete()?;
+    operators::measure(&place, &config, options.count, if options.short { 8 } else { 200 })?;
     memory::measure(&place, &config)?;
     ballast(&place, &config, options)
 }

@@ -133,6 +133,20 @@ impl<'a> Runtime<'a> {
         self.run_of(self.place.path(), id, words, behind)
     }
 
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) fn is_own(&self) -> bool {
+        self.name == OWN
+    }
+
+    /// Creates a container of the bundle's `config.json`, which all of them take.
+    pub(crate) fn create(&self, id: &str) -> Result<Duration, Failure> {
+        let words: &[&str] = if self.is_own() { &["create", "--config", "config.json"] } else { &["create"] };
+        self.run_as(id, words, &[])
+    }
+
     /// Runs the program of a bundle to its end.
     pub(crate) fn run_bundle(&self, dir: &Path) -> Result<Duration, Failure> {
         self.run_of(dir, &id(self.name), &["run"], &[])
@@ -143,9 +157,9 @@ impl<'a> Runtime<'a> {
     }
 
     fn args(&self, dir: &Path, id: &str, words: &[&str], behind: &[&str]) -> Vec<OsString> {
-        let mut args = vec!["--root".into(), self.place.join("run").join(self.name).into_os_string()];
+        let mut args = vec!["--root".into(), self.root().into_os_string()];
         args.extend(words.iter().map(OsString::from));
-        if words.contains(&"run") {
+        if words.contains(&"run") || words.contains(&"create") {
             args.extend(["--bundle".into(), dir.as_os_str().to_owned()]);
             // It has both, and is to be told.
             if self.name == OWN && !words.contains(&"--config") {
@@ -168,6 +182,11 @@ impl<'a> Runtime<'a> {
     /// Lists the containers below a directory.
     pub(crate) fn list(&self, dir: &Path) -> Result<Duration, Failure> {
         timed(self.place, Command::new(&self.program).arg("--root").arg(dir).arg("list"))
+    }
+
+    /// Its own.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.place.join("run").join(self.name)
     }
 
     fn row(self, words: &'static [&'static str], behind: &'static [&'static str]) -> Row<'a> {
