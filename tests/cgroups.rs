@@ -11,6 +11,8 @@
 mod descriptors;
 #[path = "cgroups/refused.rs"]
 mod refused;
+#[path = "cgroups/resctrl.rs"]
+mod resctrl;
 #[path = "cgroups/room.rs"]
 mod room;
 

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{self, Expected, Host, Made, Own, Prepared};
 use crate::process::{Process, ProcessConfig, reap_ended};
 use crate::record::Store;
+use crate::resctrl::ResctrlMount;
 use crate::setup::StartSetup;
 use crate::template::Template;
 
@@ -59,6 +60,12 @@ impl Factory {
     #[must_use]
     pub fn systemd(self, environment: Environment) -> Self {
         Self { host: Host { environment: Some(Arc::new(environment)), ..self.host } }
+    }
+
+    /// Takes this for the resctrl filesystem, instead of looking at `/proc/self/mountinfo`.
+    #[must_use]
+    pub fn resctrl(self, mount: ResctrlMount) -> Self {
+        Self { host: Host { resctrl: Some(Arc::new(mount)), ..self.host } }
     }
 
     /// What is known of the kernel.

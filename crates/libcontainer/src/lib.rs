@@ -12,13 +12,14 @@ mod lifecycle;
 pub mod observe;
 mod process;
 mod record;
+mod resctrl;
 mod resolve;
 mod setup;
 mod template;
 
 pub use config::{
     CapabilitySets, Cgroup, Config, Facts, Hook, Hooks, Mode, Namespace, NamespaceKind, Namespaces, Network,
-    Port, Route, Seccomp, TimeOffset,
+    Port, Resctrl, Route, Seccomp, TimeOffset,
 };
 pub use container::{Container, ContainerStats, Events};
 pub use error::{Error, ErrorKind, Problem, Result};
@@ -33,7 +34,8 @@ pub use libcontainer_security as security;
 pub use libcontainer_security::{ResolvedUser, UserError, resolve_user};
 pub use lifecycle::Expected;
 pub use process::{ExitStatus, Output, Process, ProcessConfig, Stdio, Terminal, Usage};
-pub use record::{Intent, RunState, State, StateError, Status, UnitRecord};
+pub use record::{Intent, ResctrlGroup, RunState, State, StateError, Status, UnitRecord};
+pub use resctrl::ResctrlMount;
 pub use template::{Details, Template, TemplateStats};
 
 /// Whether bytes are a record of a container's state.

@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     /// Nobody can set groups in the container.
     pub(crate) setgroups_denied: bool,
     pub(crate) oom_score_adj: Option<i32>,
+    /// Moved into a class of resctrl by the host.
+    pub(crate) resctrl: bool,
     pub(crate) loopback: bool,
     pub(crate) cgroup: Option<CgroupSetup>,
     pub(crate) mounts: Option<MountSetup>,
@@ -92,7 +94,7 @@ impl Setup {
     /// Whether the host has something to do when the init is born, for which that waits.
     pub(crate) fn waits_for_host(&self) -> bool {
         let moved = self.cgroup.as_ref().is_some_and(|cgroup| cgroup.moved);
-        self.id_maps.is_some() || self.oom_score_adj.is_some() || moved
+        self.id_maps.is_some() || self.oom_score_adj.is_some() || moved || self.resctrl
     }
 }
 

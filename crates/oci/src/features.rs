@@ -47,7 +47,7 @@ object! {
         /// SELinux.
         selinux: Enabled = "selinux",
         /// resctrl.
-        intel_rdt: Enabled = "intelRdt",
+        intel_rdt: IntelRdtFeatures = "intelRdt",
         /// Memory policies.
         memory_policy: MemoryPolicyFeatures = "memoryPolicy",
         /// What mounts can do beside.
@@ -62,6 +62,18 @@ object! {
     Enabled {
         /// There is.
         always enabled: bool = "enabled",
+    }
+}
+
+object! {
+    /// `linux.intelRdt`.
+    IntelRdtFeatures {
+        /// There is.
+        always enabled: bool = "enabled",
+        /// The key `schemata` is understood.
+        always schemata: bool = "schemata",
+        /// The key `enableMonitoring` is.
+        always monitoring: bool = "monitoring",
     }
 }
 
@@ -150,7 +162,7 @@ fn linux(probe: &Probe) -> LinuxFeatures {
         seccomp: seccomp(probe),
         apparmor: yes(),
         selinux: yes(),
-        intel_rdt: Enabled { enabled: false },
+        intel_rdt: IntelRdtFeatures { enabled: true, schemata: true, monitoring: true },
         memory_policy: MemoryPolicyFeatures { modes: words(MODES), flags: words(MEMORY_FLAGS) },
         mount_extensions: MountExtensions { idmap: yes() },
         net_devices: yes(),

@@ -14,8 +14,8 @@ pub use back::from_config;
 pub use convert::{Converted, Options, ProcessParts, convert, pointer, process, resources};
 pub use example::{default_spec, rootless_spec};
 pub use features::{
-    CgroupFeatures, Enabled, Features, LinuxFeatures, MemoryPolicyFeatures, MountExtensions, SeccompFeatures,
-    features,
+    CgroupFeatures, Enabled, Features, IntelRdtFeatures, LinuxFeatures, MemoryPolicyFeatures,
+    MountExtensions, SeccompFeatures, features,
 };
 pub use libcontainer::Problem;
 pub use spec::{Error, Spec};

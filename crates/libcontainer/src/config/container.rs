@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::cgroup::Cgroup;
 use super::hooks::Hooks;
 use super::namespaces::Namespaces;
+use super::resctrl::Resctrl;
 use super::seccomp::Seccomp;
 use super::unset::unset;
 
@@ -117,6 +118,9 @@ pub struct Config {
     /// Control group and limits.
     #[serde(skip_serializing_if = "unset")]
     pub cgroups: Option<Cgroup>,
+    /// Shares of caches and of memory bandwidth.
+    #[serde(skip_serializing_if = "unset")]
+    pub resctrl: Option<Resctrl>,
     /// AppArmor profile of the program and of each that joins; `&NAME` adds it to that of the caller.
     #[serde(skip_serializing_if = "unset")]
     pub apparmor_profile: String,

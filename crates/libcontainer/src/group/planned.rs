@@ -15,6 +15,7 @@ use super::unit::{self, Scope};
 use crate::config::Cgroup;
 use crate::error::{Error, Result, as_io};
 use crate::record::UnitRecord;
+use crate::resctrl::ResctrlSteps;
 use crate::setup::CgroupSetup;
 
 /// What a config asks for.
@@ -138,6 +139,13 @@ impl Planned {
 }
 
 impl GroupSteps {
+    /// With the steps for a class of resctrl behind them.
+    pub(crate) fn and(mut self, other: ResctrlSteps) -> Self {
+        self.before.extend(other.before);
+        self.born.extend(other.born);
+        self
+    }
+
     pub(super) fn new(scoped: bool, steps: Vec<HostStep>) -> Self {
         let (before, born) = if scoped { (Vec::new(), steps) } else { (steps, Vec::new()) };
         Self { before, born }

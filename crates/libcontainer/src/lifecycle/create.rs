@@ -22,6 +22,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::group::{self, GroupSteps, Planned};
 use crate::process::{Process, ProcessConfig, reap_ended};
 use crate::record::{Init, State, Status, Store};
+use crate::resctrl;
 use crate::resolve;
 use crate::setup::{ProcessSetup, Setup, StartSetup};
 
@@ -57,7 +58,7 @@ pub(crate) fn create(
     let joined = open_namespaces(&own.config).map_err(failed)?;
     let wanted = expected(prepared, &part, &instance.process, &joined).map_err(failed)?;
     draft.expect(Expected { program: program(&instance.process, start), ..wanted });
-    let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
+    let group = group_steps(prepared, own, &draft, planned)?;
     let steps = host_steps(prepared, &part, &draft, Aim::of(start), (group, network));
     let steps = HostSteps { listen: listen::step(&instance.process, &Of::new(own)), ..steps };
     let compiled = compile::create(&part.foundation, &instance, steps)
@@ -89,6 +90,18 @@ fn ended(host: &Host, draft: &Draft, error: Error) -> Error {
         hooks::after_end(host, hooks::Of { config: &state.config, id: &state.id, dir: draft.path() });
     }
     error
+}
+
+/// The steps for the control group and the class of resctrl, which are in the record.
+pub(super) fn group_steps(
+    prepared: &Prepared,
+    own: &Own,
+    draft: &Arc<Draft>,
+    planned: Option<Planned>,
+) -> Result<GroupSteps> {
+    let shares = prepared.resctrl(own)?.map(|planned| draft.resctrl_steps(planned));
+    let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
+    Ok(group.and(shares.unwrap_or_default()))
 }
 
 /// The steps of the host.
@@ -151,6 +164,8 @@ pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConf
         let (own, steps) = group::shown(block, "ID", layout, host.probe.euid != 0)?;
         (cgroup, group) = (Some(own), steps);
     }
+    let shares = config.resctrl.as_ref().map(|config| resctrl::shown(config, "ID"));
+    let group = group.and(shares.unwrap_or_default());
     let groups = resolve::Groups { layout: layout.as_deref(), own: cgroup.as_ref() };
     let labels = resolve::Labels::to_show(config);
     let setup =
@@ -177,7 +192,7 @@ pub(crate) fn explain_prepared(
     let part = prepared.part(terminal, planned.as_ref().map(Planned::setup))?;
     let instance = prepared.instance(&part, own, process, start)?;
     let (draft, network) = draft(&part, own)?;
-    let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
+    let group = group_steps(prepared, own, &draft, planned)?;
     let steps = host_steps(prepared, &part, &draft, Aim::of(start), (group, network));
     let steps = HostSteps { listen: listen::step(&instance.process, &Of::new(own)), ..steps };
     let compiled = compile::create(&part.foundation, &instance, steps);

@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::group::{self, PATIENCE};
 use crate::process::reap_ended;
 use crate::record::{Init, KILL, State, Store, is_of_this_boot};
+use crate::resctrl;
 
 const TICK: Duration = Duration::from_millis(1);
 /// A container that was made less than that ago; records count in seconds.
@@ -81,6 +82,9 @@ impl Teardown<'_> {
         let going = self.network(init.as_ref());
         if this_boot {
             self.processes(init);
+            // ORDER: behind those that are in it: else they would be in another class.
+            let left = resctrl::remove(self.state.resctrl());
+            self.errors.extend(left.into_iter().map(|error| Error::io(self.what, error)));
         }
         // ORDER: behind the processes, with which their network namespace ends, and links that go with it.
         if let Some(going) = going.filter(|going| !self.goes_unseen(going)) {

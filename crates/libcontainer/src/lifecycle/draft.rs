@@ -19,6 +19,7 @@ use crate::config::{Config, Hooks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{Entry, GroupSteps, Planned};
 use crate::record::{BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time};
+use crate::resctrl::{self, ResctrlSteps};
 use crate::resolve;
 use crate::setup::{Setup, StartSetup};
 
@@ -155,6 +156,15 @@ impl Draft {
         drop(inner);
         let draft = Arc::clone(self);
         planned.steps(&self.group, move |group| draft.inner().state.set_places(group.places().to_vec()))
+    }
+
+    /// The steps for a class of resctrl.
+    pub(super) fn resctrl_steps(self: &Arc<Self>, planned: resctrl::Planned) -> ResctrlSteps {
+        self.inner().state.intent.push(Intent::Resctrl(planned.groups()));
+        let draft = Arc::clone(self);
+        planned.steps(
+            &(Arc::new(move |index, inode| draft.inner().state.note_resctrl(index, inode)) as resctrl::Made),
+        )
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

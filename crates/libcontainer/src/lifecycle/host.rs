@@ -8,6 +8,7 @@ use libcontainer_plan::{Fault, Launch, Plan, Probe};
 
 use super::readback::Expected;
 use crate::error::{Error, Result};
+use crate::resctrl::ResctrlMount;
 use crate::resolve::{Filters, Known};
 
 type Observer = Arc<dyn Fn(usize) + Send + Sync>;
@@ -25,6 +26,7 @@ pub(crate) struct Host {
     pub(crate) warnings: Option<Warnings>,
     pub(crate) layout: Option<Arc<Layout>>,
     pub(crate) environment: Option<Arc<Environment>>,
+    pub(crate) resctrl: Option<Arc<ResctrlMount>>,
     pub(crate) filters: Arc<Filters>,
 }
 
@@ -45,6 +47,7 @@ impl Host {
             warnings: None,
             layout: None,
             environment: None,
+            resctrl: None,
             filters: Arc::default(),
         }
     }

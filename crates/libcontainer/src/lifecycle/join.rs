@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result, as_io};
 use crate::group::{self, WayIn};
 use crate::process::{OutOfMemory, Process, ProcessConfig};
 use crate::record::{Init, State, UnitRecord};
+use crate::resctrl;
 use crate::resolve;
 use crate::setup::{CgroupSetup, JoinSetup, ProcessSetup};
 
@@ -121,7 +122,8 @@ fn expected(host: &Host, setup: &JoinSetup, links: Vec<String>) -> Expected {
 /// Steps for an init that was just born.
 fn born(host: &Host, state: &State, oom_score_adj: Option<i32>) -> Vec<HostStep> {
     let enters = state.unit().filter(|unit| unit.user).map(|unit| attach_step(unit.clone(), host));
-    enters.into_iter().chain(oom_score_adj.map(oom_step)).collect()
+    let shares = resctrl::enter(state.resctrl());
+    enters.into_iter().chain(shares).chain(oom_score_adj.map(oom_step)).collect()
 }
 
 fn read_back_step(expected: Expected, groups: Vec<Place>) -> HostStep {

@@ -12,6 +12,7 @@ use crate::config::{Config, Facts};
 use crate::error::{Error, Result};
 use crate::group::Planned;
 use crate::process::ProcessConfig;
+use crate::resctrl;
 use crate::resolve::{self, Accounts, Labels};
 use crate::setup::{CgroupSetup, Instance, Setup, StartSetup};
 
@@ -107,6 +108,12 @@ impl Prepared {
         let (environment, probe) = (self.host.environment(), &self.host.probe);
         let planned = Planned::new(block, (&own.id, &own.path), layout, environment, probe)?;
         Ok(Some(planned.showing(resolve::shows_groups(&own.config))))
+    }
+
+    /// The class of resctrl that a container is going to be in.
+    pub(super) fn resctrl(&self, own: &Own) -> Result<Option<resctrl::Planned>> {
+        let planned = |config| resctrl::Planned::new(config, &own.id, self.host.resctrl.as_deref());
+        self.config.resctrl.as_ref().map(planned).transpose()
     }
 
     /// The first part of the plan, compiled when it is wanted first.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use libcontainer_plan::{Launch, OpenStdio, StandBy, wait_readable};
 use libcontainer_security::ProcessDir;
 
-use super::create::{Made, draft, expected, finish, give_first, give_program};
+use super::create::{Made, draft, expected, finish, give_first, give_program, group_steps};
 use super::descriptors::open_namespaces;
 use super::draft::{Aim, Draft};
 use super::listen::{self, Of};
@@ -43,7 +43,7 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
     let kept: std::io::Result<Vec<_>> = joined.iter().map(OwnedFd::try_clone).collect();
     let kept = kept.map_err(failed)?;
     draft.expect(expected(prepared, &part, &ProcessSetup::default(), &joined).map_err(failed)?);
-    let group = planned.map(|planned| draft.group_steps(planned)).unwrap_or_default();
+    let group = group_steps(prepared, &own, &draft, planned)?;
     let steps = compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::StandBy, group));
     let Compiled { plan, given } = compile::stand_by(&part.foundation, steps);
     let mut launch = prepared.host.launch(plan);

@@ -1,6 +1,7 @@
 //! `state.json`: the record of a container. 2014's keys, and what a later process needs to find and to destroy it.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use libcontainer_cgroups::Place;
 use libcontainer_network::NetworkState;
@@ -58,6 +59,23 @@ pub enum Intent {
     Cgroup(Vec<Place>),
     /// The unit by which systemd makes the control group.
     Unit(UnitRecord),
+    /// A class of resctrl, and a group in it that measures.
+    Resctrl(Vec<ResctrlGroup>),
+}
+
+/// A directory of the resctrl filesystem.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResctrlGroup {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Name of the file with its members.
+    pub tasks: String,
+    /// By which it is known, once it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inode: Option<u64>,
+    /// Whether it is made for the container, and goes with it.
+    pub made: bool,
 }
 
 /// The unit of a container, as its record has it before it is started.
@@ -130,6 +148,24 @@ impl State {
             Intent::Unit(unit) => Some(unit),
             _ => None,
         })
+    }
+
+    /// The class of resctrl, and the group that measures.
+    pub(crate) fn resctrl(&self) -> &[ResctrlGroup] {
+        let groups = self.intent.iter().find_map(|intent| match intent {
+            Intent::Resctrl(groups) => Some(groups.as_slice()),
+            _ => None,
+        });
+        groups.unwrap_or_default()
+    }
+
+    /// Notes that one of them was made.
+    pub(crate) fn note_resctrl(&mut self, index: usize, inode: u64) {
+        for intent in &mut self.intent {
+            if let Intent::Resctrl(groups) = intent {
+                groups.iter_mut().skip(index).take(1).for_each(|group| group.inode = Some(inode));
+            }
+        }
     }
 
     /// Notes where the control group is, under 2014's key too.

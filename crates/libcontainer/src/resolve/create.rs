@@ -49,6 +49,7 @@ pub(crate) fn base(
         id_maps,
         cgroup: None,
         oom_score_adj: config.oom_score_adj,
+        resctrl: config.resctrl.is_some(),
         mounts,
         sysctls: config.sysctl.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         time_offsets: config.time_offsets.iter().map(line).collect(),

@@ -8,7 +8,7 @@ use libcontainer::security::seccomp::{Arch, Profile, default_profile};
 use libcontainer::{Cgroup, Config, Namespace, NamespaceKind, Network, Seccomp, TimeOffset};
 
 use super::left::Left;
-use crate::spec::{self, Linux, NetDevice};
+use crate::spec::{self, IntelRdt, Linux, NetDevice};
 
 pub(super) fn convert(config: &Config, linux: &mut Linux, left: &mut Left) {
     linux.namespaces = config.namespaces.iter().map(namespace).collect();
@@ -24,6 +24,12 @@ pub(super) fn convert(config: &Config, linux: &mut Linux, left: &mut Left) {
         interface(network, &format!("/networks/{index}"), linux, left);
     }
     left.check(!config.routes.is_empty(), "/routes", "the specification has no routes");
+    linux.intel_rdt = config.resctrl.as_ref().map(|own| IntelRdt {
+        clos_id: own.class.clone(),
+        schemata: own.schemata.clone(),
+        enable_monitoring: own.monitoring,
+        ..IntelRdt::default()
+    });
     seccomp(config, linux, left);
     if let Some(group) = &config.cgroups {
         cgroup(group, linux, left);

@@ -49,6 +49,8 @@ const PLACES: &[(&str, &str)] = &[
     ("/umask", "/process/user/umask"),
     ("/sysctl", "/linux/sysctl"),
     ("/networks", "/linux/netDevices"),
+    ("/resctrl/class", "/linux/intelRdt/closID"),
+    ("/resctrl", "/linux/intelRdt"),
     ("/cgroups/resources", "/linux/resources"),
     ("/cgroups", "/linux/cgroupsPath"),
     ("/apparmor_profile", "/process/apparmorProfile"),

@@ -23,6 +23,7 @@ impl Config {
         self.sysctl_problems(&mut all);
         self.network_problems(facts, &mut all);
         self.hook_problems(&mut all);
+        self.resctrl_problems(facts, &mut all);
         all.0
     }
 

@@ -7,8 +7,10 @@ mod labels;
 mod namespaces;
 mod problems;
 mod process;
+mod resctrl;
 mod tree;
 mod warnings;
 
 pub use problems::Facts;
 pub(crate) use process::process_problems;
+pub(crate) use resctrl::is_class;
