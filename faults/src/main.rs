@@ -77,7 +77,12 @@ fn coordinate(args: &[String]) -> Result<bool> {
         println!("{} trials would be made of these", points.len());
         return Ok(true);
     }
-    tried(&points, &options, &mut report);
+    report.trials = tried(&points, &options);
+    let doubtful = report.doubtful();
+    if !doubtful.is_empty() && options.again > 0 {
+        let again: Vec<_> = std::iter::repeat_n(doubtful, options.again).flatten().collect();
+        report.repeated(&tried(&again, &options));
+    }
     let text = report.text();
     print!("{text}");
     if let Some(path) = &options.report {
@@ -125,10 +130,10 @@ fn counted(options: &Options, report: &mut Report) -> Result<Vec<Point>> {
     Ok(all.iter().zip(shares).flat_map(|(points, count)| sample::some(points, count, options.seed)).collect())
 }
 
-fn tried(points: &[Point], options: &Options, report: &mut Report) {
+fn tried(points: &[Point], options: &Options) -> Vec<Trial> {
     let requests: Vec<_> = points.iter().map(Point::to_string).collect();
     let (total, begin) = (requests.len(), std::time::Instant::now());
-    let mut bad = 0;
+    let (mut trials, mut bad) = (Vec::with_capacity(total), 0);
     pool::run(requests, options.jobs, |request, answer| {
         let Ok(point) = Point::parse(request) else { return };
         let trial = Trial::read(point, answer);
@@ -136,11 +141,12 @@ fn tried(points: &[Point], options: &Options, report: &mut Report) {
         if options.verbose {
             print!("{}", trial.describe());
         }
-        report.trials.push(trial);
-        let done = report.trials.len();
+        trials.push(trial);
+        let done = trials.len();
         if done % 100 == 0 || done == total {
             eprintln!("{done} of {total} trials, {bad} bad, {:.0} s", begin.elapsed().as_secs_f64());
         }
     });
-    report.trials.sort_by_cached_key(|trial| trial.point.place());
+    trials.sort_by_cached_key(|trial| trial.point.place());
+    trials
 }

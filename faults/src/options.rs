@@ -19,6 +19,7 @@ pub(crate) const USAGE: &str = "cargo xtask faults [OPTION...]
   --call NAME      this system call only
   --rootless       the commands of an ordinary user only
   --only TRIAL     COMMAND:WHO:NUMBER:CALL:ERRNO, as the report tells; may be given more than once
+  --again NUMBER   a trial that ended wrongly is repeated so often, and bad if it does so again; not one that leaked, was fail-open or panicked
   --jobs NUMBER    workers at once [default: one per processor]
   --report FILE    writes the report there too
   --verbose        tells of each trial, not only of the bad ones
@@ -37,6 +38,7 @@ pub(crate) struct Options {
     pub(crate) call: Option<String>,
     pub(crate) rootless: bool,
     pub(crate) only: Vec<Point>,
+    pub(crate) again: usize,
     pub(crate) jobs: usize,
     pub(crate) report: Option<String>,
     pub(crate) calls: bool,
@@ -60,6 +62,7 @@ impl Options {
                 "--calls" => options.calls = true,
                 "--count" => options.count = value()?.parse().context("--count wants a number")?,
                 "--seed" => options.seed = value()?.parse().context("--seed wants a number")?,
+                "--again" => options.again = value()?.parse().context("--again wants a number")?,
                 "--jobs" => options.jobs = value()?.parse().context("--jobs wants a number")?,
                 "--command" => options.commands.push(value()?.clone()),
                 "--who" => {

@@ -21,6 +21,8 @@ pub(crate) struct Trial {
     /// The trial itself failed.
     error: Option<String>,
     pub(crate) findings: Vec<Finding>,
+    /// It was bad, and was not when it was repeated.
+    once: bool,
 }
 
 impl Trial {
@@ -39,12 +41,24 @@ impl Trial {
             hit: answer.get("hit").and_then(Value::as_bool).unwrap_or(false),
             error: answer.get("error").and_then(Value::as_str).map(str::to_owned),
             findings: findings.filter_map(finding).collect(),
+            once: false,
         }
+    }
+
+    fn is_wrong(&self) -> bool {
+        self.error.is_some() || !self.findings.is_empty()
+    }
+
+    /// Whether it may have been a busy machine's doing: what is left, weaker or aborted is bad however seldom it is.
+    pub(crate) fn may_be_chance(&self) -> bool {
+        self.is_wrong() && self.findings.iter().all(|finding| matches!(finding.bad, Bad::Hang | Bad::Untrue))
     }
 
     /// What happened, and how to see it again.
     pub(crate) fn describe(&self) -> String {
-        let mut out = format!("cargo xtask faults --only {}  ({}) {}\n", self.point, self.object, self.end);
+        let once = if self.once { " (not when it was repeated)" } else { "" };
+        let mut out =
+            format!("cargo xtask faults --only {}  ({}) {}{once}\n", self.point, self.object, self.end);
         let said = self.message.lines().map(|line| format!("    | {line}\n"));
         let findings = self.findings.iter().map(|finding| format!("    {finding}\n"));
         let error = self.error.iter().map(|error| format!("    the trial failed: {error}\n"));
@@ -105,7 +119,20 @@ impl Report {
     pub(crate) fn is_good(&self) -> bool {
         !self.trials.is_empty()
             && self.broken.is_empty()
-            && self.trials.iter().all(|trial| trial.error.is_none() && trial.findings.is_empty())
+            && self.trials.iter().all(|trial| trial.once || !trial.is_wrong())
+    }
+
+    /// Those that are worth a repetition.
+    pub(crate) fn doubtful(&self) -> Vec<Point> {
+        self.trials.iter().filter(|trial| trial.may_be_chance()).map(|trial| trial.point.clone()).collect()
+    }
+
+    /// Takes the results of repetitions: what was good each time was bad once.
+    pub(crate) fn repeated(&mut self, again: &[Trial]) {
+        for trial in self.trials.iter_mut().filter(|trial| trial.may_be_chance()) {
+            let mut same = again.iter().filter(|other| other.point == trial.point).peekable();
+            trial.once = same.peek().is_some() && same.all(|other| !other.is_wrong());
+        }
     }
 
     /// The table and, below, a line for each bad trial.
@@ -146,7 +173,7 @@ impl Report {
         for line in &self.broken {
             let _ = writeln!(out, "not tried, as it fails without a fault: {line}");
         }
-        for trial in self.trials.iter().filter(|trial| trial.error.is_some() || !trial.findings.is_empty()) {
+        for trial in self.trials.iter().filter(|trial| trial.is_wrong()) {
             out.push_str(&trial.describe());
         }
         out
@@ -244,6 +271,24 @@ mod tests {
         let kinds = report().kinds();
         assert!(kinds.contains("2  leaked: left: group /x/# [tool]"), "{kinds}");
         assert!(kinds.contains("1  trial failed: a worker died"), "{kinds}");
+    }
+
+    #[test]
+    fn what_is_wrong_once_is_told_and_passes() {
+        let wrong = |bad: &str| json!({"hit": true, "bad": [[bad, "no errno"]]});
+        let good = || trial("run:tool:1:openat:EIO", &json!({"hit": true, "bad": []}));
+        let report = |bad: &str, again: &[Trial]| {
+            let trials = vec![trial("run:tool:1:openat:EIO", &wrong(bad))];
+            let mut report = Report { trials, ..Report::default() };
+            report.repeated(again);
+            report
+        };
+        let told = report("untrue", &[good(), good()]);
+        assert!(told.is_good() && told.text().contains("not when it was repeated"), "{}", told.text());
+        for again in [&[][..], &[good(), trial("run:tool:1:openat:EIO", &wrong("untrue"))]] {
+            assert!(!report("untrue", again).is_good());
+        }
+        assert!(report("leaked", &[]).doubtful().is_empty() && !report("leaked", &[good()]).is_good());
     }
 
     #[test]
