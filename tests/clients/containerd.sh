@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# containerd with its shim for runc, and ctr: containerd.sh RUNTIME. As root; CLIENTS_ONLY="NAME…" chooses cases.
+# containerd and ctr with its shim for runc, which calls RUNTIME, or with a shim: containerd.sh RUNTIME, or containerd.sh DIR/containerd-shim-NAME-V.
+# As root; CLIENTS_ONLY="NAME…" chooses cases.
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/begin.sh" containerd "$@"
@@ -12,12 +13,22 @@ CASES=(runs codes output input large_output arguments environment workdir termin
 set_up() {
     RUNTIME=$W/bin/${1##*/}
     cp -L "$1" "$RUNTIME" && chmod 755 "$RUNTIME" && make_rootfs && make_archive docker.io/library/box:latest && configure || return 1
+    call_it
     # With a user namespace ctr forgets what --runc-binary says, and the shim looks for the name.
     [ -e "$W/bin/runc" ] || ln -s "$RUNTIME" "$W/bin/runc" || return 1
     PATH=$W/bin:$PATH containerd -c "$W/containerd.toml" >"$W/containerd.log" 2>&1 &
     DAEMON=$!
     export CONTAINERD_ADDRESS=/run/containerd.sock CONTAINERD_SNAPSHOTTER=overlayfs
     soon ctr version && c image import "$W/image.tar" >/dev/null
+}
+
+# BY: what ctr is told of it. A shim that is named is found in the PATH of containerd.
+call_it() {
+    local name=${RUNTIME##*/}
+    case $name in
+        containerd-shim-*) name=${name#containerd-shim-}; BY=(--runtime "io.containerd.${name%-*}.${name##*-}") ;;
+        *) BY=(--runc-binary "$RUNTIME") ;;
+    esac
 }
 
 configure() {
@@ -41,14 +52,14 @@ run() {
     local options=()
     while [ "$1" != -- ]; do options+=("$1"); shift; done
     shift
-    c run --rm --runc-binary "$RUNTIME" "${options[@]}" $BOX "run-$BASHPID-$RANDOM" "$@"
+    c run --rm "${BY[@]}" "${options[@]}" $BOX "run-$BASHPID-$RANDOM" "$@"
 }
 
 # One that runs on, named $1.
 sleeper() {
     local name=$1
     shift
-    c run -d --null-io --runc-binary "$RUNTIME" "$@" $BOX "$name" sh -c 'trap "exit 7" TERM; while :; do sleep 0.1; done'
+    c run -d --null-io "${BY[@]}" "$@" $BOX "$name" sh -c 'trap "exit 7" TERM; while :; do sleep 0.1; done'
 }
 
 gone() {
@@ -84,7 +95,7 @@ environment() { is "$(run --env A='two words' -- sh -c 'echo "$A"')" 'two words'
 
 workdir() { is "$(run --cwd /tmp -- pwd)" /tmp; }
 
-terminal() { has "$(script -qec "timeout 30 ctr run --rm -t --runc-binary $RUNTIME $BOX term sh -c 'tty; sleep 0.3'" /dev/null)" /dev/pts/0; }
+terminal() { has "$(script -qec "timeout 30 ctr run --rm -t ${BY[*]} $BOX term sh -c 'tty; sleep 0.3'" /dev/null)" /dev/pts/0; }
 
 # By its spec, since ctr has no option for it.
 user() {
@@ -94,12 +105,12 @@ user() {
 
 # Writes the spec that ctr makes by itself, changed by a filter of jq.
 spec() {
-    c container create --runc-binary "$RUNTIME" $BOX spec true 2>/dev/null || c container create $BOX spec true
+    c container create "${BY[@]}" $BOX spec true 2>/dev/null || c container create $BOX spec true
     c container info spec | jq ".Spec | $1 | .root.path = \"$W/rootfs\"" >"$W/spec.json"
     c container rm spec
 }
 
-by_spec() { c run --rm --runc-binary "$RUNTIME" --config "$W/spec.json" "spec-$BASHPID-$RANDOM"; }
+by_spec() { c run --rm "${BY[@]}" --config "$W/spec.json" "spec-$BASHPID-$RANDOM"; }
 
 own_spec() {
     spec '.process.args = ["sh", "-c", "hostname; ulimit -n; cat /proc/self/oom_score_adj"] | .hostname = "inside" | .process.oomScoreAdj = 111
@@ -186,16 +197,16 @@ group_by_path() {
     gone grouped
 }
 
-rootfs_directory() { is "$(c run --rm --runc-binary "$RUNTIME" --rootfs "$W/rootfs" fromdir /bin/echo yes)" yes; }
+rootfs_directory() { is "$(c run --rm "${BY[@]}" --rootfs "$W/rootfs" fromdir /bin/echo yes)" yes; }
 
 # What can't be started leaves the name free.
 refused() {
     local got=0 out
-    out=$(c run --rm --runc-binary "$RUNTIME" $BOX refused "$1" 2>&1) || got=$?
+    out=$(c run --rm "${BY[@]}" $BOX refused "$1" 2>&1) || got=$?
     [ $got != 0 ]
     has "$out" "$1"
     c container rm refused 2>/dev/null || true
-    is "$(c run --rm --runc-binary "$RUNTIME" $BOX refused echo again)" again
+    is "$(c run --rm "${BY[@]}" $BOX refused echo again)" again
 }
 
 missing_program() { refused /no/such/program; }
@@ -204,7 +215,7 @@ not_executable() { refused /etc/text; }
 
 missing_source() {
     local got=0 out
-    out=$(c run --rm --runc-binary "$RUNTIME" --mount type=bind,src=/no/such/source,dst=/x,options=rbind $BOX refused true 2>&1) || got=$?
+    out=$(c run --rm "${BY[@]}" --mount type=bind,src=/no/such/source,dst=/x,options=rbind $BOX refused true 2>&1) || got=$?
     [ $got != 0 ]
     has "$out" /no/such/source
     c container rm refused 2>/dev/null || true
@@ -302,7 +313,7 @@ updates_pid_file() {
 parallel() {
     local n pids=() bad=0
     for n in $(seq 10); do
-        c run --rm --runc-binary "$RUNTIME" $BOX "parallel-$n" sh -c "exit $n" & pids+=($!)
+        c run --rm "${BY[@]}" $BOX "parallel-$n" sh -c "exit $n" & pids+=($!)
     done
     for n in $(seq 10); do
         wait "${pids[n - 1]}" || [ $? = "$n" ] || { echo "run $n"; bad=1; }
@@ -328,7 +339,7 @@ checkpoints() {
 nothing_is_left() {
     is "$(c task ls -q)" ''
     is "$(c container ls -q)" ''
-    is "$(find /run/containerd/runc /run/containerd/io.containerd.runtime.v2.task -mindepth 2 2>/dev/null | head -n 5)" ''
+    is "$(find /run/containerd/runc /run/containerd/nsinit /run/containerd/s /run/containerd/io.containerd.runtime.v2.task -mindepth 2 2>/dev/null | head -n 5)" ''
     is "$(find /sys/fs/cgroup/ -mindepth 3 -type d -path '*/default/*' | head -n 5)" ''
 }
 

@@ -10,7 +10,10 @@ use crate::run::{cargo, check, find, root};
 use crate::tools::{self, BUSYBOX, Tool, tool};
 
 const CLIENTS: [&str; 4] = ["podman", "buildah", "containerd", "docker"];
-const RUNTIMES: [&str; 3] = ["nsinit", "crun", "runc"];
+const RUNTIMES: [&str; 4] = ["nsinit", "crun", "runc", SHIM];
+/// Our shim is no runtime of commands: containerd alone calls it.
+const SHIM: &str = "shim";
+const SHIM_PROGRAM: &str = "containerd-shim-nsinit-v2";
 
 const TOOLS: [Tool; 17] = [
     tool("podman", "podman", "is a client"),
@@ -60,7 +63,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let mut failed = false;
     for runtime in &options.runtimes {
         let path = program(runtime)?;
-        for client in &options.clients {
+        for client in options.clients.iter().filter(|client| fits(client, runtime)) {
             println!("== {client} with {}", path.display());
             let counts = script(client, &path)?;
             failed |= counts.is_none_or(|counts| counts.failed > 0);
@@ -127,13 +130,21 @@ fn elsewhere(program: &str) -> bool {
     ELSEWHERE.contains(&program) && Path::new("/usr/lib/podman").join(program).exists()
 }
 
-/// A runtime by its name or path; ours is built.
+/// Whether a client can do with a runtime.
+fn fits(client: &str, runtime: &str) -> bool {
+    let is_shim = runtime == SHIM
+        || runtime.rsplit('/').next().is_some_and(|name| name.starts_with("containerd-shim-"));
+    !is_shim || client == "containerd"
+}
+
+/// A runtime by its name or path; ours are built.
 fn program(runtime: &str) -> Result<PathBuf> {
-    if runtime == "nsinit" {
-        check(&mut cargo(&["build", "--quiet", "-p", "nsinit"]))?;
+    let ours = [("nsinit", "nsinit", "nsinit"), (SHIM, "containerd-shim-nsinit", SHIM_PROGRAM)];
+    if let Some((_, package, program)) = ours.iter().find(|(name, ..)| *name == runtime) {
+        check(&mut cargo(&["build", "--quiet", "-p", package]))?;
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-        return Ok(target.join("debug/nsinit"));
+        return Ok(target.join("debug").join(program));
     }
     if runtime.contains('/') {
         return Ok(PathBuf::from(runtime));
@@ -176,11 +187,15 @@ fn show(options: &Options, table: &[(String, String, Option<Counts>)]) {
     println!();
     for client in &options.clients {
         print!("{client:12}");
-        for (_, _, counts) in table.iter().filter(|(name, _, _)| name == client) {
-            let cell = counts.map_or_else(
-                || "did not end".to_owned(),
-                |Counts { ok, failed, skipped }| format!("{ok} ok, {failed} failed, {skipped} skipped"),
-            );
+        for runtime in &options.runtimes {
+            let row = table.iter().find(|(name, of, _)| name == client && of == runtime);
+            let cell = match row.map(|(.., counts)| counts) {
+                None => "-".to_owned(),
+                Some(None) => "did not end".to_owned(),
+                Some(Some(Counts { ok, failed, skipped })) => {
+                    format!("{ok} ok, {failed} failed, {skipped} skipped")
+                }
+            };
             print!(" {cell:>32}");
         }
         println!();

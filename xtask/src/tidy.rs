@@ -9,7 +9,7 @@ use crate::source::{self, Source};
 use crate::traps;
 
 /// The only files with `unsafe` code, and why.
-const UNSAFE: [(&str, &str); 12] = [
+const UNSAFE: [(&str, &str); 13] = [
     ("crates/plan/init/main.rs", "the freestanding init"),
     ("crates/plan/init/arch.rs", "entry and system calls of the init"),
     ("crates/plan/src/launch/clone.rs", "clone3 with a shared address space"),
@@ -18,6 +18,7 @@ const UNSAFE: [(&str, &str); 12] = [
     ("crates/security/src/seccomp/notify/raw.rs", "seccomp(2) and the ioctls of its listener"),
     ("crates/netlink/src/tun.rs", "ioctl of a tun device"),
     ("crates/cgroups/src/devices/bpf.rs", "bpf(2)"),
+    ("crates/shim/src/ready.rs", "registering a descriptor with tokio"),
     ("crates/cgroups/tests/allocations.rs", "an allocator that counts"),
     ("tests/src/bin/inside.rs", "raw calls of an attacker"),
     ("vmguest/src/port.rs", "writes to the port that ends the machine"),
@@ -25,7 +26,7 @@ const UNSAFE: [(&str, &str); 12] = [
 ];
 
 /// Package and what it may depend on within the workspace.
-const DIRECTIONS: [(&str, &[&str]); 10] = [
+const DIRECTIONS: [(&str, &[&str]); 11] = [
     ("libcontainer-thread", &[]),
     ("libcontainer-plan", &["libcontainer-thread"]),
     ("libcontainer-mount", &["libcontainer-plan", "libcontainer-thread"]),
@@ -46,6 +47,7 @@ const DIRECTIONS: [(&str, &[&str]); 10] = [
     ),
     ("libcontainer-oci", &["libcontainer"]),
     ("nsinit", &["libcontainer", "libcontainer-oci"]),
+    ("containerd-shim-nsinit", &["libcontainer", "libcontainer-oci"]),
 ];
 
 const FILE_LINES: usize = 400;

@@ -1,0 +1,88 @@
+//! Processes that join.
+
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, PoisonError};
+
+use containerd_shim_protos::api::ExecProcessRequest;
+use containerd_shim_protos::events::task::{TaskExecAdded, TaskExecStarted};
+use libcontainer_oci::spec;
+use nix::sys::signal::Signal;
+
+use crate::detached::blocking;
+use crate::process::{Made, Process};
+use crate::streams::Wanted;
+use crate::task::Task;
+use crate::trouble::Trouble;
+
+impl Task {
+    /// Notes a process that is to be started later.
+    ///
+    /// # Errors
+    /// Everything that is wrong with what it is to be; a name that is taken.
+    pub(crate) fn add(&self, request: &ExecProcessRequest) -> Result<(), Trouble> {
+        let exec_id = &request.exec_id;
+        let wrong = |text: String| Trouble::invalid(format!("exec {exec_id:?} in {:?}: {text}", self.id));
+        let spec = request.spec.as_ref().map(|any| any.value.as_slice()).unwrap_or_default();
+        let spec = spec::Process::from_json(spec).map_err(|error| wrong(error.to_string()))?;
+        let config = libcontainer_oci::process(&spec).map_err(|problems| {
+            let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            wrong(all.join("; "))
+        })?;
+        let wanted = Wanted {
+            terminal: request.terminal,
+            stdin: request.stdin.clone(),
+            stdout: request.stdout.clone(),
+            stderr: request.stderr.clone(),
+        };
+        let mut execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);
+        match execs.entry(exec_id.clone()) {
+            Entry::Occupied(_) => {
+                return Err(Trouble::exists(format!("exec {exec_id:?} of {:?} exists", self.id)));
+            }
+            Entry::Vacant(free) => free.insert(Arc::new(Process::new(exec_id.clone(), wanted, Some(config)))),
+        };
+        let mut event = TaskExecAdded::new();
+        event.container_id.clone_from(&self.id);
+        event.exec_id.clone_from(exec_id);
+        self.publisher.publish(&event);
+        Ok(())
+    }
+
+    /// Starts one that was added.
+    pub(crate) async fn start_exec(self: Arc<Self>, exec_id: String) -> Result<u32, Trouble> {
+        let process = self.process(&exec_id)?;
+        let turn = process.turn.lock().await;
+        let config = process.take_config();
+        let mut config = config
+            .ok_or_else(|| Trouble::state(format!("exec {exec_id:?} of {:?} has been started", self.id)))?;
+        let mut streams = process.wanted.open(&mut config)?;
+        let container = self.container.clone();
+        let handle = blocking(move || Ok(container.start(config)?)).await?;
+        let attached = streams.attach(handle.terminal.as_ref());
+        process.set_made(Made { handle, streams });
+        if let Err(trouble) = attached.and_then(|()| self.watch(&process)) {
+            return Err(trouble.and(process.signal(Signal::SIGKILL as i32)));
+        }
+        process.set_started();
+        let mut event = TaskExecStarted::new();
+        event.container_id.clone_from(&self.id);
+        event.exec_id.clone_from(&exec_id);
+        event.pid = process.pid();
+        self.publisher.publish(&event);
+        drop(turn);
+        Ok(event.pid)
+    }
+
+    /// Forgets one that has ended, or was never started.
+    pub(crate) async fn forget(&self, exec_id: &str) -> Result<Arc<Process>, Trouble> {
+        let process = self.process(exec_id)?;
+        if let Some(made) = process.made() {
+            if process.exit().is_none() {
+                return Err(Trouble::state(format!("exec {exec_id:?} of {:?} has not ended", self.id)));
+            }
+            made.streams.finish().await;
+        }
+        self.execs.lock().unwrap_or_else(PoisonError::into_inner).remove(exec_id);
+        Ok(process)
+    }
+}
