@@ -15,6 +15,8 @@ mod handing;
 mod notify;
 #[path = "oci/printed.rs"]
 mod printed;
+#[path = "oci/validated.rs"]
+mod validated;
 
 use std::fs;
 use std::ops::Deref;

@@ -30,7 +30,7 @@ pub(crate) struct Bundle {
 
 /// How a file is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Oci,
     Own,
 }
@@ -71,6 +71,17 @@ pub(crate) fn config(root: &State, dir: &Path) -> Result<Config, Failure> {
     Ok(in_bundle(&dir, None, &Reading { strict: false, tell: true, options })?.config)
 }
 
+/// The file that counts of a path, which may be a bundle's, and how it is written.
+pub(crate) fn file_of(path: &Path) -> Result<(PathBuf, Form), Failure> {
+    let path = absolute(path)?;
+    if !fs::metadata(&path).named(Shown("stat", &path))?.is_dir() {
+        let form = form(&path)?;
+        return Ok((path, form));
+    }
+    let form = only(&path)?;
+    Ok((path.join(if form == Form::Oci { OCI } else { OWN }), form))
+}
+
 /// Reads a config file, or that of a bundle.
 fn load_file(root: &State, args: &FileArgs) -> Result<Config, Failure> {
     let path = absolute(&args.path)?;
@@ -91,13 +102,21 @@ fn in_bundle(dir: &Path, named: Option<&Path>, reading: &Reading) -> Result<Bund
         let file = dir.join(name);
         return read(&file, form(&file)?, reading);
     }
+    match only(dir)? {
+        Form::Own => read(&dir.join(OWN), Form::Own, reading),
+        Form::Oci => read(&dir.join(OCI), Form::Oci, reading),
+    }
+}
+
+/// The form of the one config that a bundle has.
+fn only(dir: &Path) -> Result<Form, Failure> {
     match (there(dir, OCI)?, there(dir, OWN)?) {
         (true, true) => Err(Failure::new(format!(
             "bundle {}: it has both {OCI} and {OWN}: say by --config which counts",
             dir.display()
         ))),
-        (false, true) => read(&dir.join(OWN), Form::Own, reading),
-        (true, false) => read(&dir.join(OCI), Form::Oci, reading),
+        (false, true) => Ok(Form::Own),
+        (true, false) => Ok(Form::Oci),
         (false, false) => Err(Failure::new(format!(
             "bundle {} ({MADE_OF}): stat {OCI}, {OWN}: ENOENT: No such file or directory",
             dir.display()
@@ -170,7 +189,7 @@ fn read_own(file: &Path, reading: &Reading) -> Result<Bundle, Failure> {
     Ok(Bundle { config, terminal_size: None })
 }
 
-fn bytes(file: &Path) -> Result<Vec<u8>, Failure> {
+pub(crate) fn bytes(file: &Path) -> Result<Vec<u8>, Failure> {
     let name = file.display();
     let mut text = Vec::new();
     let count = File::open(file).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut text)).named(&name)?;

@@ -33,6 +33,7 @@ mod streams;
 mod timeline;
 mod trial;
 mod usage;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -81,6 +82,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Delete { force, id } => lifecycle::delete(&root, &id, force),
         Command::Spec(args) => documents::spec(&args, rootless),
         Command::Features => documents::features(),
+        Command::Validate(args) => validate::run(&root, &args),
         Command::Config(args) => bundle::print(&root, &args),
         Command::Explain(args) => bundle::explain(&root, &args),
         Command::Apparmor { command } => apparmor::run(command.unwrap_or(arguments::Apparmor::List)),

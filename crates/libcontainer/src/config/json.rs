@@ -64,8 +64,9 @@ impl Config {
                 |pointer: String| Problem { pointer, message: "unknown key".to_owned(), remedy: None };
             return Err(Error::problems(name, unknown.into_iter().map(problem).collect()));
         }
-        let config =
-            serde_path(&value).map_err(|(pointer, message)| invalid(format!(": {pointer}: {message}")))?;
+        let config = serde_path(&value).map_err(|(pointer, message)| {
+            Error::problems(name, vec![Problem { pointer, message, remedy: None }])
+        })?;
         Ok((config, unknown))
     }
 

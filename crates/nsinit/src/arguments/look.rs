@@ -78,6 +78,16 @@ pub(crate) struct FileArgs {
     pub(crate) strict: bool,
 }
 
+/// Arguments of `validate`.
+#[derive(Debug, Args)]
+pub(crate) struct ValidateArgs {
+    #[command(flatten)]
+    pub(crate) file: FileArgs,
+    /// `text`, or `json` for a list of objects
+    #[arg(short, long, default_value = "text", value_parser = ["text", "json"])]
+    pub(crate) format: String,
+}
+
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {

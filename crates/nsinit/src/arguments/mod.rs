@@ -13,7 +13,9 @@ use crate::seccomp::SeccompCommand;
 
 pub(crate) use global::{Global, Groups, LogFormat};
 pub(crate) use limits::UpdateArgs;
-pub(crate) use look::{EventsArgs, ExplainArgs, FileArgs, ListArgs, NetArgs, PsArgs, SpecArgs, StatsArgs};
+pub(crate) use look::{
+    EventsArgs, ExplainArgs, FileArgs, ListArgs, NetArgs, PsArgs, SpecArgs, StatsArgs, ValidateArgs,
+};
 pub(crate) use process::{CreateArgs, ExecArgs, ProcessArgs, RunArgs, TryArgs};
 
 /// As callers of OCI runtimes read it: three lines.
@@ -98,6 +100,8 @@ pub(crate) enum Command {
     Spec(SpecArgs),
     /// Print what this program can do, as the OCI runtime specification has it
     Features,
+    /// Tell everything that is wrong with a config.json or container.json, each with its JSON pointer; exit code 1 if anything is
+    Validate(ValidateArgs),
     /// Check a config.json or container.json, and print what is understood as container.json
     Config(FileArgs),
     /// Print the plan of a config without running it; needs no root

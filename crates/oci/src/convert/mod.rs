@@ -60,14 +60,25 @@ pub fn convert(spec: &Spec, options: &Options) -> Result<Converted, Vec<Problem>
     }
     // What depends on the caller is told by the start.
     let facts = Facts { euid: 0 };
-    if found.problems.is_empty() {
-        found.problems =
-            config.problems(&facts).into_iter().map(|problem| pointers::translated(problem, spec)).collect();
+    for problem in config.problems(&facts) {
+        let problem = pointers::translated(problem, spec);
+        // What has a problem already is there by halves only.
+        if !found.problems.iter().any(|known| overlap(&known.pointer, &problem.pointer)) {
+            found.problems.push(problem);
+        }
     }
     match found.problems {
         problems if problems.is_empty() => Ok(Converted { config, process, warnings: found.warnings }),
         problems => Err(problems),
     }
+}
+
+/// Whether one of two pointers leads to where the other does, or into it.
+fn overlap(one: &str, other: &str) -> bool {
+    let into = |short: &str, long: &str| {
+        long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    into(one, other) || into(other, one)
 }
 
 /// Converts limits, as `update` is given them.
