@@ -32,9 +32,9 @@ pub use libcontainer_plan as plan;
 pub use libcontainer_plan::{Pid, Plan, Probe, terminal_size};
 pub use libcontainer_security as security;
 pub use libcontainer_security::{ResolvedUser, UserError, resolve_user};
-pub use lifecycle::Expected;
+pub use lifecycle::{Expected, MountEntry};
 pub use process::{ExitStatus, Output, Process, ProcessConfig, Stdio, Terminal, Usage};
-pub use record::{Intent, ResctrlGroup, RunState, State, StateError, Status, UnitRecord};
+pub use record::{AddedMount, Intent, ResctrlGroup, RunState, State, StateError, Status, UnitRecord};
 pub use resctrl::ResctrlMount;
 pub use template::{Details, Template, TemplateStats};
 

@@ -18,6 +18,7 @@ mod limits;
 mod listing;
 mod log;
 mod measure;
+mod mounts;
 mod net;
 mod notify;
 mod output;
@@ -77,6 +78,7 @@ fn run(cli: Cli) -> Outcome {
         Command::Stats(args) => measure::stats(&root, &args),
         Command::Ps(args) => processes::ps(&root, &args),
         Command::Net(args) => net::net(&root, &args),
+        Command::Mounts(command) => mounts::run(&root, command),
         Command::Update(args) => limits::update(&root, args),
         Command::Events(args) => measure::events(&root, &args),
         Command::Delete { force, id } => lifecycle::delete(&root, &id, force),

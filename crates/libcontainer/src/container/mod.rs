@@ -3,6 +3,7 @@
 mod freeze;
 mod handle;
 mod measure;
+mod mounts;
 mod network;
 mod process;
 mod stats;

@@ -13,5 +13,5 @@ pub use bytes::StateError;
 pub(crate) use bytes::decode;
 pub(crate) use init::{Init, KILL, boot_id, is_of_this_boot, start_time};
 pub(crate) use lock::Lock;
-pub use state::{Intent, ResctrlGroup, RunState, State, Status, UnitRecord};
+pub use state::{AddedMount, Intent, ResctrlGroup, RunState, State, Status, UnitRecord};
 pub(crate) use store::{BOARD, START, Store};

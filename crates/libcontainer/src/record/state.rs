@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use libcontainer_cgroups::Place;
+use libcontainer_mount::Mount;
 use libcontainer_network::NetworkState;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +91,19 @@ pub struct UnitRecord {
     pub user: bool,
 }
 
+/// A mount that was added while the container ran.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AddedMount {
+    /// What was asked for.
+    pub mount: Mount,
+    /// Where it lies, behind all links.
+    pub place: PathBuf,
+    /// The kernel's number, once it is mounted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<u32>,
+}
+
 /// The record.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -114,6 +128,9 @@ pub struct State {
     pub created: u64,
     /// What was or is to be made.
     pub intent: Vec<Intent>,
+    /// Mounts that were added while it ran.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub added_mounts: Vec<AddedMount>,
     /// The config. Its environment is kept: a loaded container starts processes with it.
     pub config: Config,
     /// Steps that the init still has to take when it is started, with their indices: for the error of a start.

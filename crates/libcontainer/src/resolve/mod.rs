@@ -21,6 +21,7 @@ pub(crate) use cgroup_mount::{Groups, shows_groups};
 pub(crate) use create::{base, instance, keyring};
 pub(crate) use join::join;
 pub(crate) use labels::Labels;
+pub(crate) use mounts::mount;
 pub(crate) use network::{network, with_joined_network};
 pub(crate) use over::over;
 pub(crate) use seccomp::Filters;

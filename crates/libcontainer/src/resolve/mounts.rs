@@ -231,6 +231,13 @@ fn owned((key, value): (&str, &str)) -> (String, Option<String>) {
     (key.to_owned(), Some(value.to_owned()))
 }
 
+/// A mount that comes while the container runs.
+pub(crate) fn mount(config: &Config, mount: &Mount) -> io::Result<MountItem> {
+    let label =
+        config.mount_config.as_ref().map(|all| all.mount_label.as_str()).filter(|label| !label.is_empty());
+    item(config, mount, label)
+}
+
 /// One mount of the config. Looks at the source of a bind: directory, file, or link.
 fn item(config: &Config, mount: &Mount, label: Option<&str>) -> io::Result<MountItem> {
     let is_bind = mount.is_bind();

@@ -84,6 +84,9 @@ pub(crate) enum Command {
     Ps(PsArgs),
     /// Print interfaces, addresses, routes and counters of a running container
     Net(NetArgs),
+    /// List the mounts of a running container, add some, take them away
+    #[command(subcommand)]
+    Mounts(Mounts),
     /// Change the limits of a running container
     Update(UpdateArgs),
     /// Print what happens to a container, a JSON object per line
@@ -128,6 +131,41 @@ pub(crate) enum Command {
     /// What `try` runs inside
     #[command(hide = true)]
     Inside,
+}
+
+/// Subcommands of `mounts`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mounts {
+    /// List all that its first process sees
+    List {
+        /// `table` or `json`
+        #[arg(short, long, default_value = "table", value_parser = ["table", "json"])]
+        format: String,
+        /// Name of the container
+        id: String,
+    },
+    /// Mount a file or directory of the host, or a tmpfs
+    Add {
+        /// `bind` or `tmpfs`
+        #[arg(short = 't', long = "type", default_value = "bind", value_name = "TYPE")]
+        kind: String,
+        /// Options as in config.json, separated by commas
+        #[arg(short, long, default_value = "", value_name = "OPTIONS")]
+        options: String,
+        /// Name of the container
+        id: String,
+        /// Path on the host; of a tmpfs any word
+        source: PathBuf,
+        /// Path inside, made if it is missing
+        destination: PathBuf,
+    },
+    /// Unmount what was added
+    Remove {
+        /// Name of the container
+        id: String,
+        /// Path inside
+        destination: PathBuf,
+    },
 }
 
 /// Subcommands of `apparmor`.

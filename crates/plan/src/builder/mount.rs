@@ -156,6 +156,13 @@ impl Builder {
         self
     }
 
+    /// `umount2(name, MNT_DETACH | UMOUNT_NOFOLLOW)`: a name in the working directory.
+    pub fn unmount(&mut self, name: impl AsRef<Path>) -> &mut Self {
+        let name = self.path(name.as_ref());
+        self.step(&sys::UMOUNT2, [name, (2_u32 | 8).into()]);
+        self
+    }
+
     /// Treats a slot as a directory that the caller knows to be one, such as a preset descriptor.
     #[must_use]
     pub fn as_dir<K: Kind>(&self, slot: Slot<K>) -> Slot<Dir> {
