@@ -78,19 +78,58 @@ fn place(binary: &str) -> [&str; 2] {
 }
 
 /// The machine's own directories are read-only for what runs without a defence, and so is every bind of them: tests clean up behind themselves.
+/// The shell stays, as the first process of its namespace, which reaps orphans.
 const GUARDED: &str = "for dir in /boot /etc /home /opt /srv /usr /var/lib; do
     [ -d $dir ] || continue
     mount --bind $dir $dir && mount -o remount,bind,ro $dir || exit 1
 done
-exec \"$@\"";
+\"$@\"
+exit $?";
 
-/// What the tests say, in a mount namespace of their own: without a defence mounts may travel.
-fn output(package: &str, binary: &str, tests: &[String]) -> Result<String> {
+/// Begins a command in namespaces of its own: without a defence mounts may travel, and inits may be left waiting, which end with theirs.
+fn guarded() -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--propagation", "private", "sh", "-c", GUARDED, "guarded"]);
+    command.args(["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    command.args(["sh", "-c", GUARDED, "guarded"]).current_dir(root()).stdin(Stdio::null());
+    command
+}
+
+/// What the tests say.
+fn output(package: &str, binary: &str, tests: &[String]) -> Result<String> {
+    let mut command = guarded();
     command.args(["timeout", "--kill-after", "5", SECONDS]);
     command.args(["cargo", "test", "-p", package, "--test", binary, "--"]).args(tests);
-    let output = command.current_dir(root()).stdin(Stdio::null()).output().context("unshare")?;
+    let output = command.output().context("unshare")?;
     let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     Ok(text.concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::guarded;
+
+    fn skip(name: &str, reason: &str) {
+        let line = format!("{name}: {}\n", reason.trim());
+        eprint!("SKIP: {line}");
+        if let Some(path) = std::env::var_os("LIBCONTAINER_SKIP_FILE") {
+            let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+            file.and_then(|mut file| file.write_all(line.as_bytes())).unwrap();
+        }
+    }
+
+    /// `output` waits for all who have the pipe.
+    #[test]
+    fn what_a_trial_leaves_running_ends_with_it() {
+        let able = guarded().arg("true").output().unwrap();
+        if !able.status.success() {
+            let reason = String::from_utf8_lossy(&able.stderr);
+            return skip("what_a_trial_leaves_running_ends_with_it", &reason);
+        }
+        let script = "echo begun; setsid sh -c 'sleep 20; echo outlived it' & exit 7";
+        let output = guarded().args(["sh", "-c", script]).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!((output.status.code(), text.as_ref()), (Some(7), "begun\n"));
+    }
 }
