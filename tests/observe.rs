@@ -96,9 +96,11 @@ fn a_server_has_its_port_and_its_family() {
     }
     let place = Place::new("observe-server");
     let config = base(&place);
+    // The client is a second process: it asks until the port is open, or the server has failed.
     let server = |port: u16, to: &str| {
         format!(
-            "(echo from | busybox nc -l -p {port} > /tmp/got) & sleep 1; echo to | busybox nc {to} {port}; wait; cat /tmp/got"
+            "(echo from | busybox nc -l -p {port} > /tmp/got; echo > /tmp/over) & \
+            until test -e /tmp/over || echo to | busybox nc {to} {port}; do busybox usleep 10000; done; wait; cat /tmp/got"
         )
     };
     let script = server(8080, "127.0.0.1");

@@ -92,12 +92,11 @@ fn rule(path: &Path, access: Access) -> PathRule {
     PathRule { path: path.to_owned(), access: rights.map(|(_, right)| *right).collect(), if_exists: true }
 }
 
-/// Numbers in /proc are others the next time.
+/// Numbers in /proc are others the next time; `net` and `mounts` are links to what a process has.
 fn of_any_process(path: &Path) -> PathBuf {
     let mut parts = path.components().skip(1).filter_map(|part| part.as_os_str().to_str());
     let is_process = |name: &str| {
-        name == "self"
-            || name == "thread-self"
+        ["self", "thread-self", "net", "mounts"].contains(&name)
             || (!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()))
     };
     match (parts.next(), parts.next()) {
@@ -162,5 +161,9 @@ mod tests {
             ("/proc/sys/kernel".to_owned(), "read_dir".to_owned()),
         ];
         assert_eq!(found, wanted);
+        // These are links to what a process has.
+        for link in ["/proc/net/tcp", "/proc/mounts"] {
+            assert_eq!(made(&[(link, Access::READ)]), [wanted[0].clone()], "{link}");
+        }
     }
 }
