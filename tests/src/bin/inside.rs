@@ -44,17 +44,22 @@ fn main() -> ExitCode {
 fn watch() -> io::Result<i64> {
     let (mut seen, mut held) = (BTreeSet::new(), Vec::new());
     let own = [fs::metadata("/")?.dev(), fs::metadata("/proc")?.dev(), fs::metadata("/dev")?.dev()];
+    let name = |file: &File| format!("/proc/self/fd/{}", file.as_raw_fd());
     while !Path::new("/tmp/stop").exists() {
         for entry in fs::read_dir("/proc")?.flatten() {
             let process = entry.path();
             let Ok(program) = fs::read_link(process.join("exe")) else { continue };
             if !program.starts_with("/bin") {
-                held.extend(File::open(process.join("exe")).ok().filter(|_| held.len() < 200));
+                // By then it may run a program of /bin, which is the image's own.
+                let alien =
+                    |file: &File| fs::read_link(name(file)).is_ok_and(|path| !path.starts_with("/bin"));
+                held.extend(
+                    File::open(process.join("exe")).ok().filter(|file| held.len() < 200 && alien(file)),
+                );
                 seen.insert(format!("exe {}", program.display()));
                 look_into(&process, own, &mut seen);
             }
         }
-        let name = |file: &File| format!("/proc/self/fd/{}", file.as_raw_fd());
         let opened = held.iter().filter_map(|file| File::options().write(true).open(name(file)).ok());
         let wrote = opened.filter(|file| (&*file).write_all(b"overwritten").is_ok()).count();
         seen.extend((wrote > 0).then(|| "WROTE".to_owned()));
