@@ -3,6 +3,8 @@
 
 #[path = "selinux/made.rs"]
 mod made;
+#[path = "selinux/over.rs"]
+mod over;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a place to work in, a rootfs, configs, and a look at what remains.
 #![forbid(unsafe_code)]
 
+pub mod decoys;
 pub mod operator;
 
 use std::collections::BTreeSet;
