@@ -91,6 +91,43 @@ fn killed_after_every_host_step() {
     }
 }
 
+/// Who ends what was left half-made runs the hooks of its end, once, whichever hooks have run.
+#[test]
+fn killed_after_every_host_step_with_hooks() {
+    if !able("killed_after_every_host_step_with_hooks") {
+        return;
+    }
+    let place = Place::new("crash-hooks");
+    let told = place.rootfs().unwrap().join("told");
+    let lines = || -> Vec<String> {
+        let text = std::fs::read_to_string(&told).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    };
+    let names = ["prestart", "createRuntime", "createContainer", "poststart"];
+    let mut reached = std::collections::BTreeSet::new();
+    for step in 0..24 {
+        let status = victim(&place, "hooked", &step.to_string()).wait().unwrap();
+        let before = lines();
+        assert_eq!(before, names[..before.len()], "{step}");
+        if !status.success() {
+            reached.insert(before.len());
+        }
+        clean_up(&place, "0");
+        // Before any hook has run there may be no record yet.
+        let ended = &lines()[before.len()..];
+        assert!(
+            ended == ["poststop"] || before.is_empty() && ended.is_empty(),
+            "{step}: {before:?}, then {ended:?}"
+        );
+        let _ = std::fs::remove_file(&told);
+    }
+    assert_eq!(
+        reached.into_iter().collect::<Vec<_>>(),
+        [0, 1, 2, 3],
+        "hooks that had run when it was killed"
+    );
+}
+
 #[test]
 fn killed_at_fifty_moments() {
     if !able("killed_at_fifty_moments") {
@@ -99,9 +136,11 @@ fn killed_at_fifty_moments() {
     let place = Place::new("moments");
     place.rootfs().unwrap();
     for round in 0..50_u64 {
-        let mut child =
-            victim(&place, ["reaper", "created", "run"][usize::try_from(round % 3).unwrap()], "-");
-        std::thread::sleep(Duration::from_micros(3000 + round * 733 % 20_000));
+        let mode = ["reaper", "created", "run", "hooked"][usize::try_from(round % 4).unwrap()];
+        let mut child = victim(&place, mode, "-");
+        // Each hook takes some milliseconds.
+        let span = if mode == "hooked" { 100_000 } else { 20_000 };
+        std::thread::sleep(Duration::from_micros(3000 + round * 7333 % span));
         child.kill().unwrap();
         child.wait().unwrap();
         let names: Vec<_> = std::fs::read_dir(place.path())

@@ -11,6 +11,8 @@
 mod failing;
 #[path = "hooks/running.rs"]
 mod running;
+#[path = "hooks/sources.rs"]
+mod sources;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,7 @@
 //! Makes a container and kills itself on the way: `victim DIR ROOTFS MODE STEP`, where a step of `-` means never.
 #![forbid(unsafe_code)]
 
-use libcontainer::{Factory, ProcessConfig};
+use libcontainer::{Factory, Hook, Hooks, ProcessConfig};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -11,6 +11,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => libcontainer_tests::config(rootfs.as_ref()),
     };
     config.cgroups = Some(libcontainer_tests::group_of(dir.as_ref()));
+    if mode == "hooked" {
+        config.hooks = hooks(rootfs);
+    }
     if let Ok(bridge) = std::env::var("VICTIM_BRIDGE") {
         let nat = std::env::var_os("VICTIM_NAT").is_some();
         let port = libcontainer::Port { host_port: 8080, port: 80, ..libcontainer::Port::default() };
@@ -60,6 +63,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         container.destroy()?;
     }
     Ok(())
+}
+
+/// All six lists, each of which takes some milliseconds and says that it ran. The rootfs has that shell too.
+fn hooks(rootfs: &str) -> Hooks {
+    let one = |name: &str, script: &str| {
+        let script = format!("sleep 0.003; {script}");
+        let args = ["sh", "-c", &script, name].map(str::to_owned).to_vec();
+        vec![Hook {
+            path: "/bin/sh".into(),
+            args,
+            env: vec!["PATH=/bin:/usr/bin".to_owned()],
+            timeout: Some(20),
+        }]
+    };
+    let told = |name: &str| one(name, &format!("echo {name} >> {rootfs}/told"));
+    Hooks {
+        prestart: told("prestart"),
+        create_runtime: told("createRuntime"),
+        create_container: told("createContainer"),
+        start_container: one("startContainer", "true"),
+        poststart: told("poststart"),
+        poststop: told("poststop"),
+    }
 }
 
 /// One start, or a container and a join of it, and its end.
