@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | escapes | golden | syscalls`.
+//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | escapes | miri | golden | syscalls`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
@@ -9,6 +9,7 @@ mod clients;
 mod digest;
 mod escapes;
 mod faults;
+mod miri;
 mod profiles;
 mod run;
 mod source;
@@ -42,6 +43,7 @@ const USAGE: &str = "cargo xtask COMMAND
   faults [--all]  make each system call of nsinit, its children and a library program fail; --help tells how to choose
   escapes [TRIAL…]
                   take each defence out and see that the tests of tests/escapes/ which stand for it fail
+  miri [PACKAGE…] the tests of pure code in Miri, which needs a nightly compiler and takes its time; what is left out is told
   golden          write the golden files of explain anew and show what changed
   syscalls        write the table of system call numbers anew, from Debian's newest kernel headers";
 
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "faults" => faults::run(rest),
         "escapes" => escapes::run(rest),
+        "miri" => miri::run(rest),
         "golden" => test::golden(),
         "syscalls" => syscalls::run(),
         _ => {

@@ -218,6 +218,7 @@ mod tests {
 
     /// Without the right to it the kernel leaves the filesystem ids as they are, and says nothing.
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn ids_that_can_not_be_taken_are_an_error() {
         use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
         let found = std::thread::spawn(|| {

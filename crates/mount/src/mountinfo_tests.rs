@@ -51,7 +51,7 @@ fn every_cut_of_a_table_is_a_table_or_an_error() {
     let text = std::fs::read("/proc/self/mountinfo").unwrap();
     let whole = MountTable::parse(&text).unwrap();
     assert!(whole.roots().count() >= 1);
-    for end in 0..text.len().min(3000) {
+    for end in 0..text.len().min(if cfg!(miri) { 150 } else { 3000 }) {
         let mut damaged = text[..end].to_vec();
         let _ = MountTable::parse(&damaged);
         damaged.iter_mut().step_by(7).for_each(|byte| *byte ^= 0x55);
@@ -61,10 +61,11 @@ fn every_cut_of_a_table_is_a_table_or_an_error() {
 
 #[test]
 fn ten_thousand_lines_and_the_topmost() {
+    let half = if cfg!(miri) { 100 } else { 5000 };
     let text: String =
-        (2..10_002).map(|id| format!("{id} 1 0:{id} / /m{} rw - tmpfs x rw\n", id % 5000)).collect();
+        (2..2 * half + 2).map(|id| format!("{id} 1 0:{id} / /m{} rw - tmpfs x rw\n", id % half)).collect();
     let table = MountTable::parse(text.as_bytes()).unwrap();
-    assert_eq!((table.entries().len(), table.children(1).count()), (10_000, 10_000));
-    assert_eq!(table.at(b"/m7").unwrap().id, 5007);
+    assert_eq!((table.entries().len(), table.children(1).count()), (2 * half, 2 * half));
+    assert_eq!(table.at(b"/m7").unwrap().id, u32::try_from(half).unwrap() + 7);
     assert!(table.at(b"/none").is_none());
 }

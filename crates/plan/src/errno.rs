@@ -54,6 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn want_of_descriptors_is_told_with_the_limit_once() {
         for errno in [libc::EMFILE, libc::ENFILE] {
             for said in

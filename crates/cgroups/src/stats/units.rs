@@ -31,6 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn this_machine_has_both() {
         let units = Units::of_this_machine();
         assert!(units.page.is_power_of_two() && units.page >= 4096, "{units:?}");

@@ -25,7 +25,7 @@ fn the_captures_as_they_are_can_be_read() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4096, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 8 } else { 4096 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn mangled_captures_never_panic(

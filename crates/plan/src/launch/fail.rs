@@ -142,6 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn an_end_that_somebody_else_hears_of_first_is_waited_for() {
         let mut answers =
             vec![WaitStatus::Exited(Pid::from_raw(1), 7), WaitStatus::StillAlive, WaitStatus::StillAlive];

@@ -32,6 +32,7 @@ mod tests {
     const MANY: usize = 40;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn all_come_in_their_order_and_then_the_end() {
         let open =
             |_| nix::fcntl::open("/dev/zero", nix::fcntl::OFlag::O_RDONLY, nix::sys::stat::Mode::empty());
@@ -59,6 +60,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn an_error_of_a_file_is_the_queue_s() {
         let error = queue([Err(io::Error::from_raw_os_error(libc::EMFILE))]).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EMFILE));

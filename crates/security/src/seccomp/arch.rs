@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn every_architecture_has_a_table_and_a_name() {
-        for arch in Arch::ALL {
+        for arch in Arch::ALL.into_iter().step_by(if cfg!(miri) { 12 } else { 1 }) {
             assert_eq!(Arch::from_name(arch.name()), Some(arch));
             assert_eq!(serde_json::to_value(arch).unwrap(), arch.name());
             let all: Vec<_> = arch.syscalls().collect();

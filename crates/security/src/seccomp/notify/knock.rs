@@ -100,7 +100,8 @@ mod tests {
 
     #[test]
     fn only_the_knock_passes_by_the_filter() {
-        for native in [Arch::X86_64, Arch::Aarch64, Arch::S390X] {
+        let step = if cfg!(miri) { 16 } else { 1 };
+        for native in [Arch::X86_64, Arch::Aarch64, Arch::S390X].into_iter().step_by(step) {
             let mut profile = Profile::new(Action::Errno);
             profile.syscalls.push(Rule::new(&["execve"], Action::Allow));
             let filter = compile(&profile, &Options::new(native)).unwrap();
@@ -117,7 +118,7 @@ mod tests {
             assert_eq!(outcome("prctl", args), (Action::Notify, false));
             assert!(knock.is(&Data::new(native, 0, args)));
             assert!(outcome("execve", args).1);
-            for (index, bit) in (0..3).flat_map(|index| (0..64).map(move |bit| (index, bit))) {
+            for (index, bit) in (0..3).flat_map(|index| (0..64).map(move |bit| (index, bit))).step_by(step) {
                 let mut other = args;
                 other[index] ^= 1 << bit;
                 assert!(outcome("prctl", other).1, "{index} {bit}");
