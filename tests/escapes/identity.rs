@@ -124,7 +124,10 @@ fn every_choice_of_namespaces_is_confined() {
     attack.config.cgroups = Some(attack.place.cgroup());
     let name = attack.place.path().file_name().unwrap().to_string_lossy().into_owned();
     let kinds = [User, Pid, Ipc, Uts, Network, Cgroup];
-    for choice in 0..1 << kinds.len() {
+    // An emulated machine takes seconds for each: none, each alone, all but each, all.
+    let few = |choice: &u32| choice.count_ones() <= 1 || choice.count_ones() + 1 >= kinds.len() as u32;
+    let emulated = std::env::var_os("LIBCONTAINER_EMULATED").is_some();
+    for choice in (0_u32..1 << kinds.len()).filter(|choice| !emulated || few(choice)) {
         let chosen =
             kinds.iter().enumerate().filter(|(bit, _)| choice >> bit & 1 == 1).map(|(_, kind)| *kind);
         attack.config.namespaces = libcontainer::Namespaces::new(chosen.chain([Mount]));
