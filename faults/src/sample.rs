@@ -35,7 +35,9 @@ impl Counted {
     /// What can happen to it, or by `any` what no kernel does.
     fn faults(&self, any: bool) -> Vec<How> {
         if any {
-            return [Errno::EIO, Errno::ENOMEM].map(How::Fails).to_vec();
+            // The descriptor has gone whatever close(2) answers: one that stays is the trial's own.
+            let how = if self.call == "close" { How::AnswerLost } else { How::Fails };
+            return [Errno::EIO, Errno::ENOMEM].map(how).to_vec();
         }
         let Some(call) = calls::by_name(&self.call) else {
             return vec![How::Fails(Errno::EIO), How::KilledBefore];
@@ -124,6 +126,10 @@ mod tests {
         assert!(all.contains(&"run:tool:1:getpid:KILL".to_owned()));
         assert!(all.contains(&"run:init:1:mkdirat:ENOSPC".to_owned()));
         assert!(!all.iter().any(|point| point.contains("loader")));
+        let any = Options { any: true, call: Some("close".to_owned()), ..Options::default() };
+        let close = read(&json!({"calls": [["tool", "close", 1, false, "/x"]]})).unwrap();
+        let close: Vec<_> = super::all("run", &close, &any).iter().map(Point::to_string).collect();
+        assert_eq!(close, ["run:tool:1:close:LOST-EIO", "run:tool:1:close:LOST-ENOMEM"]);
         let futex: Vec<_> = all.iter().filter(|point| point.contains("futex")).collect();
         assert_eq!(futex, ["run:tool:1:futex:KILL", "run:tool:2:futex:EINTR", "run:tool:2:futex:KILL"]);
     }
