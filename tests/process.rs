@@ -38,6 +38,23 @@ fn check(name: &str, change: impl FnOnce(&mut Config), script: &str, wanted: &st
 }
 
 #[test]
+fn pipes_are_the_programs_own() {
+    let script = "echo first >/dev/stdout; echo second >/dev/stderr; echo third >/proc/self/fd/1";
+    check("own-pipes", |config| config.user = "u".into(), script, "first\nthird\nsecond\n");
+    if !able("own-pipes-join") {
+        return;
+    }
+    let place = Place::new("own-pipes-join");
+    let container =
+        Factory::new().unwrap().create(place.join("c"), &config(&place.rootfs().unwrap())).unwrap();
+    let process = ProcessConfig::new(["sh", "-c", script]);
+    let process = ProcessConfig { user: Some("1000:100".to_owned()), ..process.piped() };
+    let output = container.start(process).unwrap().output(1 << 20).unwrap();
+    assert_eq!(text(&output), "first\nthird\nsecond\n");
+    container.destroy().unwrap();
+}
+
+#[test]
 fn users_come_from_the_containers_own_files() {
     check(
         "user-name",

@@ -16,6 +16,7 @@ use super::poststart::poststart;
 use super::prepared::{Own, Part, Prepared, check};
 use super::program::Program;
 use super::readback::Expected;
+use super::streams;
 use crate::compile::{self, Compiled, HostSteps};
 use crate::config::{Config, Facts, Namespace, NamespaceKind};
 use crate::error::{Error, ErrorKind, Result};
@@ -55,6 +56,7 @@ pub(crate) fn create(
     let (draft, network) = draft(&part, own)?;
     let (opened, preserved) =
         process.map_or_else(|| Ok(Default::default()), ProcessConfig::open).map_err(failed)?;
+    streams::give_away(&opened, &own.config, instance.process.identity.uid).map_err(failed)?;
     let joined = open_namespaces(&own.config).map_err(failed)?;
     let wanted = expected(prepared, &part, &instance.process, &joined).map_err(failed)?;
     draft.expect(Expected { program: program(&instance.process, start), ..wanted });

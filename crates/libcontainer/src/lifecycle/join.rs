@@ -12,6 +12,7 @@ use super::host::Host;
 use super::inside::{Inside, look};
 use super::listen::{self, Of};
 use super::readback::Expected;
+use super::streams;
 use super::under;
 use crate::compile::{self, Compiled, HostSteps};
 use crate::config::NamespaceKind;
@@ -71,6 +72,8 @@ pub(super) fn join_as(
     let Compiled { plan, given } =
         compile::join(&setup, steps).map_err(|error| Error::seal(what.clone(), error))?;
     let (mut opened, preserved) = process.open().map_err(|error| Error::io(what.clone(), error))?;
+    let owned = streams::give_away(&opened, config, setup.process.identity.uid);
+    owned.map_err(|error| Error::io(format!("{what}: fchown of a pipe"), error))?;
     let mut launch = host.launch(plan);
     for (slot, fd) in given.stdio.into_iter().flatten().zip(opened.theirs.drain(..)) {
         launch.give(slot, fd);

@@ -21,6 +21,7 @@ mod readback;
 mod recover;
 mod relabel;
 mod release;
+mod streams;
 mod sweep;
 mod under;
 mod warm;

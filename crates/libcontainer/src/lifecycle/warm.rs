@@ -13,6 +13,7 @@ use super::descriptors::open_namespaces;
 use super::draft::{Aim, Draft};
 use super::listen::{self, Of};
 use super::prepared::{Own, Part, Prepared};
+use super::streams;
 use super::under;
 use crate::compile::{self, Compiled, HostSteps};
 use crate::config::NamespaceKind;
@@ -132,6 +133,7 @@ fn fill(
     let compiled = compile::create(&part.foundation, instance, steps);
     let Compiled { plan, given } = compiled.map_err(|error| Error::seal(what, error))?;
     let (opened, preserved) = process.open().map_err(failed)?;
+    streams::give_away(&opened, &own.config, instance.process.identity.uid).map_err(failed)?;
     let mut launch = prepared.host.launch(plan);
     let opened = give_program(&mut launch, given, opened, preserved, draft);
     Ok((launch, opened))
