@@ -8,7 +8,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CASES=(runs codes output input large_output arguments environment workdir terminal user read_only binds tmpfs_mount net_host namespaces privileged
     capabilities seccomp_default no_new_privileges devices memory_limit cpu_limits group_by_path rootfs_directory missing_program not_executable
     missing_source detached kills tasks_delete_force execs exec_terminal exec_missing exec_detached exec_killed pauses lists_processes measures metrics_of_ended updates_pid_file
-    parallel user_namespace namespace_by_path annotations checkpoints own_spec)
+    survives_containerd survives_its_shim parallel user_namespace namespace_by_path annotations checkpoints own_spec)
 
 set_up() {
     RUNTIME=$W/bin/${1##*/}
@@ -16,10 +16,15 @@ set_up() {
     call_it
     # With a user namespace ctr forgets what --runc-binary says, and the shim looks for the name.
     [ -e "$W/bin/runc" ] || ln -s "$RUNTIME" "$W/bin/runc" || return 1
-    PATH=$W/bin:$PATH containerd -c "$W/containerd.toml" >"$W/containerd.log" 2>&1 &
-    DAEMON=$!
     export CONTAINERD_ADDRESS=/run/containerd.sock CONTAINERD_SNAPSHOTTER=overlayfs
-    soon ctr version && c image import "$W/image.tar" >/dev/null
+    begin && c image import "$W/image.tar" >/dev/null
+}
+
+# containerd, also once more.
+begin() {
+    PATH=$W/bin:$PATH containerd -c "$W/containerd.toml" >>"$W/containerd.log" 2>&1 &
+    echo $! >"$W/containerd.pid"
+    soon ctr version
 }
 
 # BY: what ctr is told of it. A shim that is named is found in the PATH of containerd.
@@ -310,6 +315,30 @@ updates_pid_file() {
     gone pidded
 }
 
+survives_containerd() {
+    sleeper kept
+    kill -9 "$(cat "$W/containerd.pid")"
+    begin
+    is "$(status kept)" RUNNING
+    code 3 c task exec --exec-id again kept sh -c 'exit 3'
+    c task kill kept
+    soon bash -c 'ctr task ls | grep "kept .*STOPPED"'
+    has "$(c task rm kept 2>&1)" 'exit code 7'
+    c container rm kept
+}
+
+# What is left of it is ended.
+survives_its_shim() {
+    local pid
+    sleeper orphan
+    pid=$(pid_of orphan)
+    kill -9 "$(pgrep -f 'containerd-shim.*-id orphan')"
+    soon bash -c "! ctr task ls | grep 'orphan .*RUNNING'"
+    soon bash -c "[ ! -e /proc/$pid/exe ]"
+    c task rm -f orphan || true
+    soon ctr container rm orphan
+}
+
 parallel() {
     local n pids=() bad=0
     for n in $(seq 10); do
@@ -337,14 +366,16 @@ checkpoints() {
 }
 
 nothing_is_left() {
+    soon bash -c '! pgrep -x containerd-shim'
     is "$(c task ls -q)" ''
     is "$(c container ls -q)" ''
-    is "$(find /run/containerd/runc /run/containerd/nsinit /run/containerd/s /run/containerd/io.containerd.runtime.v2.task -mindepth 2 2>/dev/null | head -n 5)" ''
+    is "$(find /run/containerd/runc /run/containerd/nsinit /run/containerd/io.containerd.runtime.v2.task -mindepth 2 2>/dev/null | head -n 5)" ''
+    # The shim for runc leaves its socket if it is killed.
+    [ "${BY[0]}" != --runtime ] || soon bash -c '[ -z "$(ls /run/containerd/s)" ]'
     is "$(find /sys/fs/cgroup/ -mindepth 3 -type d -path '*/default/*' | head -n 5)" ''
 }
 
 set_up "$1" || { echo "FAILED to set up"; tail -n 5 "$W/containerd.log"; exit 1; }
 run_cases "${CASES[@]}" nothing_is_left
-kill "$DAEMON"
-wait "$DAEMON"
+kill "$(cat "$W/containerd.pid")"
 report

@@ -14,13 +14,13 @@ make_rootfs() {
     tar -C "$root" -cf "$W/rootfs.tar" .
 }
 
-# Makes $W/image.tar from it, as `docker save` writes it, named $1.
+# Makes $W/image.tar from it, as `docker save` writes it, named $1, with the program $2.
 make_archive() {
     local dir=$W/archive layer
     mkdir -p "$dir" && cp "$W/rootfs.tar" "$dir/layer.tar" || return 1
     layer=$(sha256sum <"$dir/layer.tar" | cut -d ' ' -f 1)
-    printf '{"architecture":"%s","os":"linux","config":{"Cmd":["/bin/sh"],"Env":["PATH=/bin"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
-        "$(architecture)" "$layer" >"$dir/config.json"
+    printf '{"architecture":"%s","os":"linux","config":{"Cmd":%s,"Env":["PATH=/bin"]},"rootfs":{"type":"layers","diff_ids":["sha256:%s"]}}' \
+        "$(architecture)" "${2:-[\"/bin/sh\"]}" "$layer" >"$dir/config.json"
     printf '[{"Config":"config.json","RepoTags":["%s"],"Layers":["layer.tar"]}]' "$1" >"$dir/manifest.json"
     tar -C "$dir" -cf "$W/image.tar" manifest.json config.json layer.tar
 }

@@ -9,13 +9,15 @@ use anyhow::{Context, Result, bail};
 use crate::run::{cargo, check, find, root};
 use crate::tools::{self, BUSYBOX, Tool, tool};
 
-const CLIENTS: [&str; 4] = ["podman", "buildah", "containerd", "docker"];
+const CLIENTS: [&str; 5] = ["podman", "buildah", "containerd", "docker", CRI];
+/// Kubernetes' way in.
+const CRI: &str = "cri";
 const RUNTIMES: [&str; 4] = ["nsinit", "crun", "runc", SHIM];
-/// Our shim is no runtime of commands: containerd alone calls it.
+/// Our shim is no runtime of commands: containerd alone calls it, also for `cri`.
 const SHIM: &str = "shim";
 const SHIM_PROGRAM: &str = "containerd-shim-nsinit-v2";
 
-const TOOLS: [Tool; 17] = [
+const TOOLS: [Tool; 19] = [
     tool("podman", "podman", "is a client"),
     tool("buildah", "buildah", "is a client"),
     tool("containerd", "containerd", "is a client"),
@@ -31,12 +33,15 @@ const TOOLS: [Tool; 17] = [
     tool("crun", "crun", "is compared"),
     tool("runc", "runc", "is compared"),
     tool("criu", "criu", "makes checkpoints"),
+    tool("bridge", "containernetworking-plugins", "connects pods"),
+    tool("protoc", "protobuf-compiler", "is needed to build the client of the CRI"),
     tool("jq", "jq", "changes configurations"),
     BUSYBOX,
 ];
 
-/// Programs that no PATH leads to.
-const ELSEWHERE: [&str; 2] = ["netavark", "aardvark-dns"];
+/// Programs that no PATH leads to, and where they are.
+const ELSEWHERE: [(&str, &str); 3] =
+    [("netavark", "/usr/lib/podman"), ("aardvark-dns", "/usr/lib/podman"), ("bridge", "/usr/lib/cni")];
 
 /// What is to be run.
 #[derive(Debug, PartialEq, Eq)]
@@ -127,14 +132,14 @@ fn install() -> Result<()> {
 }
 
 fn elsewhere(program: &str) -> bool {
-    ELSEWHERE.contains(&program) && Path::new("/usr/lib/podman").join(program).exists()
+    ELSEWHERE.iter().any(|(name, dir)| *name == program && Path::new(dir).join(program).exists())
 }
 
 /// Whether a client can do with a runtime.
 fn fits(client: &str, runtime: &str) -> bool {
     let is_shim = runtime == SHIM
         || runtime.rsplit('/').next().is_some_and(|name| name.starts_with("containerd-shim-"));
-    !is_shim || client == "containerd"
+    !is_shim || ["containerd", CRI].contains(&client)
 }
 
 /// A runtime by its name or path; ours are built.
@@ -152,10 +157,21 @@ fn program(runtime: &str) -> Result<PathBuf> {
     find(runtime).with_context(|| format!("no program {runtime} in the PATH"))
 }
 
+/// The client of the CRI, which is built: a workspace of its own.
+fn cri_client() -> Result<PathBuf> {
+    let dir = root().join("tests/cri");
+    check(cargo(&["build", "--quiet", "--manifest-path"]).arg(dir.join("Cargo.toml")))?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| dir.join("target"), PathBuf::from);
+    Ok(target.join("debug/cri"))
+}
+
 /// Shows what a script says. Nothing if it did not come to its last line, or ended badly without telling of a failure.
 fn script(client: &str, runtime: &Path) -> Result<Option<Counts>> {
     let path = root().join(format!("tests/clients/{client}.sh"));
     let mut command = Command::new("bash");
+    if client == CRI {
+        command.env("CRI", cri_client()?);
+    }
     command.arg(&path).arg(runtime).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
     let mut counts = None;

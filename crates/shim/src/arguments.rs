@@ -11,6 +11,8 @@ pub(crate) enum Action {
     Delete,
     /// `-v`.
     Version,
+    /// `-info`: what this runtime can.
+    Info,
     /// Be the shim; standard input is the socket to listen at.
     #[default]
     Serve,
@@ -48,7 +50,8 @@ impl Arguments {
                 flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value)));
             parsed.flag(name, value, &mut words)?;
         }
-        if parsed.action != Action::Version && (parsed.namespace.is_empty() || parsed.id.is_empty()) {
+        let is_asked = matches!(parsed.action, Action::Version | Action::Info);
+        if !is_asked && (parsed.namespace.is_empty() || parsed.id.is_empty()) {
             return Err(Trouble::invalid("-namespace and -id are needed: containerd calls this program"));
         }
         Ok(parsed)
@@ -72,6 +75,7 @@ impl Arguments {
         match name {
             "debug" => self.debug = value != Some("false"),
             "v" | "version" => self.action = Action::Version,
+            "info" => self.action = Action::Info,
             _ => {
                 let place = self.place(name)?;
                 let given = value.map(str::to_owned).or_else(|| words.next());
@@ -120,6 +124,7 @@ mod tests {
             assert_eq!(parse(line).ok().as_ref(), Some(&wanted), "{line}");
         }
         assert_eq!(parse("-v").map(|parsed| parsed.action).ok(), Some(Action::Version));
+        assert_eq!(parse("-info").map(|parsed| parsed.action).ok(), Some(Action::Info));
         assert_eq!(parse("-namespace n -id i").map(|parsed| parsed.action).ok(), Some(Action::Serve));
     }
 

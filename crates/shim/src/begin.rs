@@ -37,14 +37,21 @@ fn listen(path: &Path) -> Result<Option<UnixListener>, Trouble> {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
         bound => return named(bound, format_args!("bind {}", path.display())).map(Some),
     }
+    if !clear(path)? {
+        return Ok(None);
+    }
+    named(UnixListener::bind(path), format_args!("bind {}", path.display())).map(Some)
+}
+
+/// Removes a socket if nobody listens there: it is that of a shim that was killed. Whether there is none now.
+pub(crate) fn clear(path: &Path) -> Result<bool, Trouble> {
     match UnixStream::connect(path) {
-        Ok(_) => return Ok(None),
-        // Nobody listens any more: it is that of a shim that was killed.
+        Ok(_) => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         Err(error) => return named(Err(error), format_args!("connect to {}", path.display())),
     }
-    named(fs::remove_file(path), format_args!("unlink {}", path.display()))?;
-    named(UnixListener::bind(path), format_args!("bind {}", path.display())).map(Some)
+    named(fs::remove_file(path), format_args!("unlink {}", path.display())).map(|()| true)
 }
 
 /// The shim inherits what is not named here: environment, user. The bundle may go before it does.

@@ -11,7 +11,7 @@ use libcontainer::{ErrorKind, Factory};
 use crate::arguments::Arguments;
 use crate::events::timestamp;
 use crate::trouble::{Trouble, named};
-use crate::{place, rootfs};
+use crate::{begin, place, rootfs};
 
 /// 128 and SIGKILL: what is left is killed, and of what has ended by itself nobody knows how.
 const KILLED: u32 = 137;
@@ -24,6 +24,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Trouble> {
         answer.pid = end(&container)?;
     }
     rootfs::unmount(&bundle.join("rootfs"))?;
+    if let Some(socket) = place::socket(&bundle)? {
+        // Others of the pod may listen there.
+        begin::clear(&socket)?;
+    }
     answer.exited_at = MessageField::some(timestamp(SystemTime::now()));
     let bytes =
         answer.write_to_bytes().map_err(|error| Trouble::failed(format!("encode the answer: {error}")))?;

@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+mod about;
 mod arguments;
 mod begin;
 mod create;
@@ -49,9 +50,7 @@ fn run(arguments: &Arguments) -> Result<(), Trouble> {
         Action::Start => begin::run(arguments),
         Action::Delete => end::run(arguments),
         Action::Serve => serve::run(arguments),
-        Action::Version => {
-            let text = format!("containerd-shim-nsinit-v2:\n  Version: {}\n", env!("CARGO_PKG_VERSION"));
-            trouble::named(std::io::stdout().write_all(text.as_bytes()), "write to standard output")
-        }
+        Action::Version => about::version(),
+        Action::Info => about::info(),
     }
 }

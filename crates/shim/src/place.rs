@@ -60,6 +60,15 @@ pub(crate) fn write_address(bundle: &Path, address: &str) -> Result<(), Trouble>
     write(&bundle.join(ADDRESS), address)
 }
 
+/// The path of the socket at which the shim of this bundle listens, or has listened.
+pub(crate) fn socket(bundle: &Path) -> Result<Option<PathBuf>, Trouble> {
+    let text = read(&bundle.join(ADDRESS))?.and_then(|bytes| String::from_utf8(bytes).ok());
+    // What is no such address is not ours.
+    Ok(text
+        .and_then(|text| text.strip_prefix("unix://").map(PathBuf::from))
+        .filter(|path| path.is_absolute()))
+}
+
 /// All of a file, or nothing if there is none.
 pub(crate) fn read(path: &Path) -> Result<Option<Vec<u8>>, Trouble> {
     let what = format!("read {}", path.display());

@@ -12,18 +12,17 @@ use libcontainer::{ProcessConfig, Stdio, Terminal};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 use tokio::io::Interest;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::fifo::{self, Sink, Source};
 use crate::journal;
-use crate::pump;
+use crate::pump::{self, Ended, PATIENCE};
 use crate::ready::{Ready, ready};
 use crate::trouble::{Trouble, named};
 
 /// So long the end of a process is kept back for output that is still on its way.
 const MOMENT: Duration = Duration::from_millis(250);
-/// So long output is waited for that somebody keeps open whose process has ended.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What containerd says of them.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +39,7 @@ pub(crate) struct Streams {
     keeper: Mutex<Option<File>>,
     input: Mutex<Option<JoinHandle<()>>>,
     output: Mutex<Vec<JoinHandle<()>>>,
+    ended: watch::Sender<bool>,
     /// For the terminal that is still to come.
     waiting: Option<(Option<Source>, Sink)>,
 }
@@ -104,12 +104,12 @@ impl Streams {
 
     fn add_output(&mut self, from: Ready, to: Sink) {
         let output = self.output.get_mut().unwrap_or_else(PoisonError::into_inner);
-        output.push(tokio::spawn(told("output", from, to)));
+        output.push(tokio::spawn(told("output", from, to, self.ended.subscribe())));
     }
 
     fn set_input(&mut self, source: Source, to: Sink) {
         *self.keeper.get_mut().unwrap_or_else(PoisonError::into_inner) = source.keeper;
-        let input = tokio::spawn(told("input", source.reader, to));
+        let input = tokio::spawn(told("input", source.reader, to, self.ended.subscribe()));
         *self.input.get_mut().unwrap_or_else(PoisonError::into_inner) = Some(input);
     }
 
@@ -118,8 +118,9 @@ impl Streams {
         drop(self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
-    /// Nobody reads the input any more.
-    pub(crate) fn end_input(&self) {
+    /// The process has ended: nobody reads the input any more.
+    pub(crate) fn end(&self) {
+        self.ended.send_replace(true);
         self.close_input();
         let input = self.input.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(input) = input {
@@ -135,7 +136,7 @@ impl Streams {
 
     /// Waits until all output is passed on, or for as long as that is to be expected. Then nothing is open any more.
     pub(crate) async fn finish(&self) {
-        self.end_input();
+        self.end();
         self.wait(PATIENCE).await.iter().for_each(JoinHandle::abort);
     }
 
@@ -155,14 +156,14 @@ impl Streams {
 
 impl Drop for Streams {
     fn drop(&mut self) {
-        self.end_input();
+        self.end();
         let output = self.output.get_mut().unwrap_or_else(PoisonError::into_inner);
         output.drain(..).for_each(|copying| copying.abort());
     }
 }
 
-async fn told(what: &str, from: Ready, to: Sink) {
-    match pump::copy(from, to).await {
+async fn told(what: &str, from: Ready, to: Sink, ended: Ended) {
+    match pump::copy(from, to, ended).await {
         // A program that reads no more, or has ended.
         Err(error) if what == "input" && error.kind() == io::ErrorKind::BrokenPipe => {}
         Err(error) => journal::warn(format_args!("copy {what}: {error}")),

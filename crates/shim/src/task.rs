@@ -118,7 +118,7 @@ impl Task {
             self.end_others().await;
         }
         if let Some(made) = process.made() {
-            made.streams.end_input();
+            made.streams.end();
             made.streams.settle().await;
         }
         let _turn = process.turn.lock().await;
