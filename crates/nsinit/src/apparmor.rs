@@ -6,6 +6,7 @@ use crate::arguments::Apparmor;
 use crate::failure::{Failure, Named, Outcome};
 use crate::output::{bytes, table};
 
+#[inline(never)]
 pub(crate) fn run(command: Apparmor) -> Outcome {
     match command {
         Apparmor::List => list(),

@@ -220,6 +220,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// `config`: checks and prints.
+#[inline(never)]
 pub(crate) fn print(root: &State, args: &FileArgs) -> Outcome {
     let config = load_file(root, args)?;
     let printed = say!("{}", config.to_json()?);
@@ -238,6 +239,7 @@ pub(crate) fn warn(config: &Config, probe: &libcontainer::Probe) {
 }
 
 /// `explain`: prints the plan.
+#[inline(never)]
 pub(crate) fn explain(root: &State, args: &ExplainArgs) -> Outcome {
     let config = load_file(root, &args.file)?;
     let program = if config.args.is_empty() { vec!["sh".to_owned()] } else { config.args.clone() };

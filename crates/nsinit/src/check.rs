@@ -23,6 +23,7 @@ struct Item {
     remedy: &'static str,
 }
 
+#[inline(never)]
 pub(crate) fn run(as_json: bool) -> Outcome {
     let items = [
         kernel(),

@@ -15,6 +15,7 @@ use crate::output::say;
 const FILE: &str = "config.json";
 
 /// `spec`: writes a config to begin with; `rootless` is one for an ordinary user, with a user namespace.
+#[inline(never)]
 pub(crate) fn spec(args: &SpecArgs, rootless: bool) -> Outcome {
     let layout = Layout::of_this_process().map_err(|error| Failure::new(error.to_string()))?;
     let unified = layout.mode == Mode::Unified;
@@ -50,6 +51,7 @@ fn pretty(value: &impl Serialize) -> Result<String, Failure> {
 }
 
 /// `features`: what this program can, as the specification has it.
+#[inline(never)]
 pub(crate) fn features() -> Outcome {
     let probe = libcontainer::Probe::current().named("look at this kernel")?;
     let features = libcontainer_oci::features(&probe);

@@ -33,6 +33,7 @@ pub(crate) fn namespaces() -> String {
 
 const UNKNOWN: &str = "?";
 
+#[inline(never)]
 pub(crate) fn run() -> Outcome {
     say!("This is a container: this program, its shared libraries, and nothing else.\n")?;
     let host = std::env::var(HOST).unwrap_or_else(|_| [UNKNOWN; KINDS.len()].join(","));

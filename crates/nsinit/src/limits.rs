@@ -15,6 +15,7 @@ use crate::root::State;
 /// Bytes that a file of limits may have.
 const LIMIT: u64 = 1024 * 1024;
 
+#[inline(never)]
 pub(crate) fn update(root: &State, args: UpdateArgs) -> Outcome {
     let id = args.id.clone();
     let given = args.resources.as_deref().map(read).transpose()?.unwrap_or_default();

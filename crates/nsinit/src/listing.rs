@@ -18,6 +18,7 @@ use crate::root::State;
 use crate::streams::note;
 use crate::trial;
 
+#[inline(never)]
 pub(crate) fn state(root: &State, id: &str) -> Outcome {
     let container = load(root, id)?;
     say!("{}", serde_json::to_string_pretty(&describe(&container)?).named("the state as JSON")?)?;
@@ -95,6 +96,7 @@ fn passwd() -> Vec<u8> {
     })
 }
 
+#[inline(never)]
 pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
     let called = |call: &str| format!("state directory {}: {call}", root.dir().display());
     let names = match File::open(root.dir()).and_then(names) {

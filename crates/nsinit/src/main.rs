@@ -40,7 +40,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use arguments::{Cli, Command};
+use arguments::{Cli, Command, Late};
 use failure::{Failure, Outcome};
 use seccomp::SeccompCommand;
 
@@ -60,37 +60,38 @@ fn main() -> ExitCode {
     }
 }
 
+/// What each command calls is not inlined: it would have all commands in one function, and their locals in one frame.
 fn run(cli: Cli) -> Outcome {
     log::open(&cli.global)?;
     let root = root::State::new(&cli.global)?;
     let rootless = cli.global.rootless == "true";
     match cli.command {
-        Command::Try(args) => trial::run(&root, &args),
-        Command::Run(args) => lifecycle::run(&root, args),
-        Command::Create(args) => lifecycle::create(&root, args),
-        Command::Start { id } => lifecycle::start(&root, &id),
-        Command::Exec(args) => lifecycle::exec(&root, args),
-        Command::List(args) => listing::list(&root, &args),
-        Command::State { id } => listing::state(&root, &id),
+        Command::Try(Late(args)) => trial::run(&root, &args),
+        Command::Run(Late(args)) => lifecycle::run(&root, args),
+        Command::Create(Late(args)) => lifecycle::create(&root, args),
+        Command::Start(Late(args)) => lifecycle::start(&root, &args.id),
+        Command::Exec(Late(args)) => lifecycle::exec(&root, args),
+        Command::List(Late(args)) => listing::list(&root, &args),
+        Command::State(Late(args)) => listing::state(&root, &args.id),
         Command::Kill { id, signal, all } => lifecycle::kill(&root, &id, &signal, all),
-        Command::Pause { id } => lifecycle::pause(&root, &id),
-        Command::Resume { id } => lifecycle::resume(&root, &id),
-        Command::Stats(args) => measure::stats(&root, &args),
-        Command::Ps(args) => processes::ps(&root, &args),
-        Command::Net(args) => net::net(&root, &args),
-        Command::Mounts(command) => mounts::run(&root, command),
-        Command::Update(args) => limits::update(&root, args),
-        Command::Events(args) => measure::events(&root, &args),
+        Command::Pause(Late(args)) => lifecycle::pause(&root, &args.id),
+        Command::Resume(Late(args)) => lifecycle::resume(&root, &args.id),
+        Command::Stats(Late(args)) => measure::stats(&root, &args),
+        Command::Ps(Late(args)) => processes::ps(&root, &args),
+        Command::Net(Late(args)) => net::net(&root, &args),
+        Command::Mounts(Late(command)) => mounts::run(&root, command),
+        Command::Update(Late(args)) => limits::update(&root, args),
+        Command::Events(Late(args)) => measure::events(&root, &args),
         Command::Delete { force, id } => lifecycle::delete(&root, &id, force),
-        Command::Spec(args) => documents::spec(&args, rootless),
+        Command::Spec(Late(args)) => documents::spec(&args, rootless),
         Command::Features => documents::features(),
-        Command::Validate(args) => validate::run(&root, &args),
-        Command::Config(args) => bundle::print(&root, &args),
-        Command::Explain(args) => bundle::explain(&root, &args),
+        Command::Validate(Late(args)) => validate::run(&root, &args),
+        Command::Config(Late(args)) => bundle::print(&root, &args),
+        Command::Explain(Late(args)) => bundle::explain(&root, &args),
         Command::Apparmor { command } => apparmor::run(command.unwrap_or(arguments::Apparmor::List)),
         Command::Check { json } => check::run(json),
-        Command::Seccomp(SeccompCommand::Look(command)) => seccomp::seccomp(&command),
-        Command::Seccomp(SeccompCommand::Record(args)) => record::record(&root, &args),
+        Command::Seccomp(Late(SeccompCommand::Look(command))) => seccomp::seccomp(&command),
+        Command::Seccomp(Late(SeccompCommand::Record(args))) => record::record(&root, &args),
         Command::Completion { shell } => completion::run(shell),
         Command::Inside => inside::run(),
     }

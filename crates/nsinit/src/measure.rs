@@ -17,6 +17,7 @@ use crate::output::{say, table};
 use crate::root::State;
 use crate::{size, usage};
 
+#[inline(never)]
 pub(crate) fn stats(root: &State, args: &StatsArgs) -> Outcome {
     let containers: Result<Vec<_>, _> = args.ids.iter().map(|id| load(root, id)).collect();
     let containers = containers?;
@@ -80,6 +81,7 @@ fn seconds(nanoseconds: u64) -> String {
     format!("{}.{:02}s", hundredths / 100, hundredths % 100)
 }
 
+#[inline(never)]
 pub(crate) fn events(root: &State, args: &EventsArgs) -> Outcome {
     let container = load(root, &args.id)?;
     if args.stats {

@@ -12,6 +12,7 @@ use crate::lifecycle::load;
 use crate::output::{say, table};
 use crate::root::State;
 
+#[inline(never)]
 pub(crate) fn run(root: &State, command: Mounts) -> Outcome {
     match command {
         Mounts::List { format, id } => print(&load(root, &id)?.mounts()?, format == "json")?,

@@ -13,6 +13,7 @@ use crate::output::{say, table};
 use crate::root::State;
 use crate::size;
 
+#[inline(never)]
 pub(crate) fn net(root: &State, args: &NetArgs) -> Outcome {
     let container = load(root, &args.id)?;
     // ORDER: the look may enter the container's user namespace, from where nothing else is to be read.

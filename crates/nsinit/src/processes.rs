@@ -16,6 +16,7 @@ use crate::output::{say, table};
 use crate::root::State;
 use crate::streams;
 
+#[inline(never)]
 pub(crate) fn ps(root: &State, args: &PsArgs) -> Outcome {
     let mut pids = load(root, &args.id)?.processes()?;
     pids.sort_unstable();

@@ -22,6 +22,7 @@ const FILE: &str = "confinement.json";
 const LONGER: u32 = 4;
 const ROOM: Duration = Duration::from_secs(10);
 
+#[inline(never)]
 pub(crate) fn record(root: &State, args: &RecordArgs) -> Outcome {
     let Some(dir) = &args.bundle else {
         let ground = Ground::new(root, args.command.clone())?;

@@ -90,6 +90,7 @@ struct Known {
     kernel: Kernel,
 }
 
+#[inline(never)]
 pub(crate) fn seccomp(command: &Look) -> Outcome {
     match command {
         Look::Check { files, target } => check(files, &known(target)?),

@@ -22,6 +22,7 @@ struct Found {
     warnings: Vec<Problem>,
 }
 
+#[inline(never)]
 pub(crate) fn run(root: &State, args: &ValidateArgs) -> Outcome {
     let (file, form) = bundle::file_of(&args.file.path)?;
     let text = bundle::bytes(&file)?;

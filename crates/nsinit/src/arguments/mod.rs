@@ -1,17 +1,19 @@
 //! The command line, as clap reads it.
 
 mod global;
+mod late;
 mod limits;
 mod look;
 mod process;
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::seccomp::SeccompCommand;
 
 pub(crate) use global::{Global, Groups, LogFormat};
+pub(crate) use late::Late;
 pub(crate) use limits::UpdateArgs;
 pub(crate) use look::{
     EventsArgs, ExplainArgs, FileArgs, ListArgs, NetArgs, PsArgs, SpecArgs, StatsArgs, ValidateArgs,
@@ -38,25 +40,19 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a command in a throw-away container made from the host; without one, show what a container is
-    Try(TryArgs),
+    Try(Late<TryArgs>),
     /// Make a container, run its process and wait for it
-    Run(RunArgs),
+    Run(Late<RunArgs>),
     /// Make a container whose process waits for `start`
-    Create(CreateArgs),
+    Create(Late<CreateArgs>),
     /// Let the process of a created container run
-    Start {
-        /// Name of the container
-        id: String,
-    },
+    Start(Late<NameArgs>),
     /// Run one more process in a running container
-    Exec(ExecArgs),
+    Exec(Late<ExecArgs>),
     /// List containers
-    List(ListArgs),
+    List(Late<ListArgs>),
     /// Print the state of a container as JSON
-    State {
-        /// Name of the container
-        id: String,
-    },
+    State(Late<NameArgs>),
     /// Send a signal to the first process of a container
     Kill {
         /// To all its processes
@@ -69,28 +65,22 @@ pub(crate) enum Command {
         signal: String,
     },
     /// Stop all processes of a container where they are
-    Pause {
-        /// Name of the container
-        id: String,
-    },
+    Pause(Late<NameArgs>),
     /// Let the processes of a paused container go on
-    Resume {
-        /// Name of the container
-        id: String,
-    },
+    Resume(Late<NameArgs>),
     /// Print what containers use
-    Stats(StatsArgs),
+    Stats(Late<StatsArgs>),
     /// List the processes of a container
-    Ps(PsArgs),
+    Ps(Late<PsArgs>),
     /// Print interfaces, addresses, routes and counters of a running container
-    Net(NetArgs),
+    Net(Late<NetArgs>),
     /// List the mounts of a running container, add some, take them away
     #[command(subcommand)]
-    Mounts(Mounts),
+    Mounts(Late<Mounts>),
     /// Change the limits of a running container
-    Update(UpdateArgs),
+    Update(Late<UpdateArgs>),
     /// Print what happens to a container, a JSON object per line
-    Events(EventsArgs),
+    Events(Late<EventsArgs>),
     /// Remove a container that has ended
     Delete {
         /// Kill it first if it runs; it is no error if there is none
@@ -100,15 +90,15 @@ pub(crate) enum Command {
         id: String,
     },
     /// Write a config.json to begin with
-    Spec(SpecArgs),
+    Spec(Late<SpecArgs>),
     /// Print what this program can do, as the OCI runtime specification has it
     Features,
     /// Tell everything that is wrong with a config.json or container.json, each with its JSON pointer; exit code 1 if anything is
-    Validate(ValidateArgs),
+    Validate(Late<ValidateArgs>),
     /// Check a config.json or container.json, and print what is understood as container.json
-    Config(FileArgs),
+    Config(Late<FileArgs>),
     /// Print the plan of a config without running it; needs no root
-    Explain(ExplainArgs),
+    Explain(Late<ExplainArgs>),
     /// List, show, load or remove profiles of AppArmor
     Apparmor {
         #[command(subcommand)]
@@ -122,7 +112,7 @@ pub(crate) enum Command {
     },
     /// System call filters: check profiles, say what they do and how they differ
     #[command(subcommand)]
-    Seccomp(SeccompCommand),
+    Seccomp(Late<SeccompCommand>),
     /// Print the completion script of a shell
     Completion {
         /// Whose script
@@ -166,6 +156,13 @@ pub(crate) enum Mounts {
         /// Path inside
         destination: PathBuf,
     },
+}
+
+/// Arguments of commands that take nothing else.
+#[derive(Debug, Args)]
+pub(crate) struct NameArgs {
+    /// Name of the container
+    pub(crate) id: String,
 }
 
 /// Subcommands of `apparmor`.

@@ -8,6 +8,7 @@ use crate::failure::{Failure, Outcome};
 use crate::root::State;
 use crate::{notify, trial};
 
+#[inline(never)]
 pub(crate) fn kill(root: &State, id: &str, signal: &str, all: bool) -> Outcome {
     let unknown =
         || Failure::usage(format!("unknown signal {signal:?}: a name such as TERM or SIGTERM, or 1 to 64"));
@@ -31,6 +32,7 @@ fn signal_number(text: &str) -> Option<i32> {
     Signal::iterator().find(|signal| signal.as_str() == name).map(|signal| signal as i32)
 }
 
+#[inline(never)]
 pub(crate) fn delete(root: &State, id: &str, force: bool) -> Outcome {
     let path = root.container(id)?;
     if force {

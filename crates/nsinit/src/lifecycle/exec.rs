@@ -20,6 +20,7 @@ use crate::{foreground, program};
 /// Bytes that a file with a process may have.
 const LIMIT: u64 = 1024 * 1024;
 
+#[inline(never)]
 pub(crate) fn exec(root: &State, mut args: ExecArgs) -> Outcome {
     let signals = foreground::Signals::take()?;
     let container = load(root, &args.id)?;

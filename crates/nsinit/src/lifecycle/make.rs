@@ -43,6 +43,7 @@ impl Aim {
     }
 }
 
+#[inline(never)]
 pub(crate) fn run(root: &State, args: RunArgs) -> Outcome {
     let signals = foreground::Signals::take()?;
     let RunArgs { detach, keep, create } = args;
@@ -56,11 +57,13 @@ pub(crate) fn run(root: &State, args: RunArgs) -> Outcome {
     both(outcome, if keep { Ok(()) } else { destroy(&container) })
 }
 
+#[inline(never)]
 pub(crate) fn create(root: &State, args: CreateArgs) -> Outcome {
     make(root, args, Aim::Create)?;
     Ok(0)
 }
 
+#[inline(never)]
 pub(crate) fn start(root: &State, id: &str) -> Outcome {
     let container = load(root, id)?;
     let run = || container.run().map_err(|error| program::failure(&error));

@@ -39,11 +39,13 @@ pub(crate) fn load(root: &State, id: &str) -> Result<Container, Failure> {
     })
 }
 
+#[inline(never)]
 pub(crate) fn pause(root: &State, id: &str) -> Outcome {
     load(root, id)?.pause_within(Duration::from_secs(10))?;
     Ok(0)
 }
 
+#[inline(never)]
 pub(crate) fn resume(root: &State, id: &str) -> Outcome {
     load(root, id)?.resume()?;
     Ok(0)

@@ -22,6 +22,7 @@ use scratch::Scratch;
 
 pub(crate) use scratch::{has_left, owner_of, remove_left};
 
+#[inline(never)]
 pub(crate) fn run(root: &State, args: &TryArgs) -> Outcome {
     let signals = foreground::Signals::take()?;
     let drawing = args.timeline.as_deref().map(open).transpose()?;
