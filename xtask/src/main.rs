@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | escapes | miri | golden | syscalls`.
+//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | escapes | miri | golden | order | syscalls`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
@@ -10,6 +10,7 @@ mod digest;
 mod escapes;
 mod faults;
 mod miri;
+mod order;
 mod profiles;
 mod run;
 mod source;
@@ -45,6 +46,7 @@ const USAGE: &str = "cargo xtask COMMAND
                   take each defence out and see that the tests of tests/escapes/ which stand for it fail
   miri [PACKAGE…] the tests of pure code in Miri, which needs a nightly compiler and takes its time; what is left out is told
   golden          write the golden files of explain anew and show what changed
+  order           write anew in which order nsinit's functions are linked (crates/nsinit/order.txt), by what its commands call
   syscalls        write the table of system call numbers anew, from Debian's newest kernel headers";
 
 fn main() -> ExitCode {
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         "escapes" => escapes::run(rest),
         "miri" => miri::run(rest),
         "golden" => test::golden(),
+        "order" => order::run(),
         "syscalls" => syscalls::run(),
         _ => {
             eprintln!("{USAGE}");

@@ -70,7 +70,7 @@ fn measure(options: &Options) -> Result<(), Failure> {
     let config = Config { seccomp: Seccomp::Unconfined, ..config(&place.rootfs()?) };
     std::fs::create_dir(place.join("run"))?;
     if options.memory {
-        return memory::measure(&place, &config);
+        return memory::hold(memory::measure(&place, &config)?);
     }
     library::same_mounts(&place, &config)?;
     // The bridge stays: making it is no part of a start. All this is in a network namespace of its own.

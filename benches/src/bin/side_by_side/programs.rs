@@ -18,7 +18,7 @@ use crate::rows::Row;
 
 /// In place of the other arguments of this program: before a command whose peak memory is to be told.
 pub(crate) const PEAK: &str = "--peak";
-const OWN: &str = "nsinit";
+pub(crate) const OWN: &str = "nsinit";
 const NAMES: [&str; 3] = [OWN, "crun", "runc"];
 
 /// A name of our own: crun and runc use it for control groups too.
