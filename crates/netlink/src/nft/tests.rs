@@ -177,7 +177,7 @@ fn what_was_sent_can_be_read() {
     assert_eq!((rule.table.as_str(), rule.chain.as_str(), rule.handle), ("lc_01234567", "ports", 263));
     assert_eq!(rule.comment.as_deref(), Some("tcp 8080"));
     assert_eq!(listing::table(&capture("table.0")[16..]).unwrap().name, "lc_01234567");
-    for length in 0..answer.len() {
+    for length in (0..answer.len()).step_by(if cfg!(miri) { 16 } else { 1 }) {
         listing::rule(&answer[..length]);
         listing::chain(&answer[..length]);
         listing::table(&answer[..length]);

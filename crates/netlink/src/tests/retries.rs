@@ -95,6 +95,7 @@ fn lost() -> Vec<(&'static str, Vec<Part>)> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn a_lost_attempt_is_followed_by_another() {
     for (what, answer) in lost() {
         let (result, asked) = list(vec![answer, good()]);
@@ -103,6 +104,7 @@ fn a_lost_attempt_is_followed_by_another() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn attempts_end() {
     for (what, answer) in lost() {
         let limit = usize::try_from(ATTEMPTS).unwrap();
@@ -118,6 +120,7 @@ fn attempts_end() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn other_errors_are_told_at_once() {
     let (result, asked) = list(vec![vec![listed(7, 2), done(2, -libc::EIO)], good()]);
     assert_eq!((result.unwrap_err().errno(), asked), (Some(libc::EIO), 1));
