@@ -17,6 +17,8 @@ mod mounts;
 mod notify;
 #[path = "oci/printed.rs"]
 mod printed;
+#[path = "oci/reported.rs"]
+mod reported;
 #[path = "oci/validated.rs"]
 mod validated;
 

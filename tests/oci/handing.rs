@@ -15,7 +15,7 @@ use serde_json::json;
 use super::Oci;
 
 /// The one descriptor that comes with the first message of the first caller.
-fn received(listener: &UnixListener) -> OwnedFd {
+pub(super) fn received(listener: &UnixListener) -> OwnedFd {
     let stream = listener.accept().unwrap().0;
     let (mut text, mut space) = ([0; 64], [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))]);
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);

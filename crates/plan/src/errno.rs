@@ -46,8 +46,15 @@ pub fn remedy(text: &str) -> String {
         let now = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, _)| format!(", now {soft}"));
         return format!("; raise the limit of open files ({LIMIT}{}; ulimit -n)", now.unwrap_or_default());
     }
+    let cleared = text.contains("mount_setattr(") && text.contains("{clear ");
+    if cleared && tells(Errno::EPERM) && !text.contains(LOCKED) {
+        return format!("; what the source is mounted with {LOCKED}: leave that option out (such as rw)");
+    }
     String::new()
 }
+
+/// Of attributes that a user namespace may not clear: mount_namespaces(7).
+const LOCKED: &str = "is locked in a user namespace";
 
 #[cfg(test)]
 mod tests {
@@ -69,5 +76,8 @@ mod tests {
             }
         }
         assert_eq!(remedy("open /x: ENOENT: No such file or directory"), "");
+        let said = "step 1/2: bind /x: mount_setattr(s6, \"\", AT_EMPTY_PATH, {clear RDONLY}, 32): EPERM: Operation not permitted";
+        let whole = format!("{said}{}", remedy(said));
+        assert!(whole.ends_with("(such as rw)") && remedy(&whole).is_empty(), "{whole}");
     }
 }

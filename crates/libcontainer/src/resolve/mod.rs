@@ -4,6 +4,7 @@ mod accounts;
 mod capabilities;
 mod cgroup_mount;
 mod create;
+mod host_tree;
 mod join;
 mod labels;
 mod mounts;

@@ -14,15 +14,16 @@ use libcontainer_plan::{MountAttr, Probe};
 
 use super::accounts::directory_mode;
 use super::cgroup_mount::{CGROUP, Groups, Shown};
+use super::host_tree;
 use super::labels::Labels;
 use crate::config::{Config, Namespace, NamespaceKind};
 use crate::error::{Error, Result};
 use crate::setup::{MountItem, MountSetup, NamespaceSetup};
 
-const RDONLY: u32 = 0x1;
-const NOSUID: u32 = 0x2;
-const NODEV: u32 = 0x4;
-const NOEXEC: u32 = 0x8;
+pub(super) const RDONLY: u32 = 0x1;
+pub(super) const NOSUID: u32 = 0x2;
+pub(super) const NODEV: u32 = 0x4;
+pub(super) const NOEXEC: u32 = 0x8;
 
 /// Kernel filesystems, whose objects the policy labels one by one: they take no `context=`.
 const UNLABELLED: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
@@ -53,7 +54,9 @@ pub(super) fn setup(
                     .map_err(failed)?,
             );
         } else {
-            items.push(item(config, mount, label.as_deref()).map_err(failed)?);
+            let shared = host_tree::instead(mount, namespaces, probe).map_err(failed)?;
+            let own = || item(config, mount, label.as_deref()).map_err(failed);
+            items.push(shared.map_or_else(own, Ok)?);
         }
     }
     let fill = if mounts.fill_dev { own_dev(&mut items) } else { Fill::Nothing };
@@ -174,7 +177,7 @@ fn system_mounts(
     };
     let mut items = vec![if user && !namespaces.has(NamespaceKind::Pid) {
         // The kernel mounts a procfs only for the owner of its pid namespace.
-        host_tree("/proc", 0)
+        host_tree::bind("/proc", 0)
     } else {
         filesystem("proc", "proc", "/proc", strictly, &[])
     }];
@@ -186,7 +189,7 @@ fn system_mounts(
     let read_only = if config.restrict_sys { RDONLY } else { 0 };
     items.push(if user && !namespaces.has(NamespaceKind::Network) {
         // A sysfs belongs to its network namespace, which is the host's here.
-        host_tree("/sys", RDONLY)
+        host_tree::bind("/sys", RDONLY)
     } else {
         filesystem("sysfs", "sysfs", "/sys", strictly | read_only, &[])
     });
@@ -201,22 +204,6 @@ fn mapped(config: &Config, probe: &Probe, gid: u32) -> bool {
         // Nothing tells the map of a user namespace that is only a descriptor.
         Some(Namespace::Join(_)) => false,
     }
-}
-
-fn host_tree(path: &str, extra: u32) -> MountItem {
-    let set = u64::from(NOSUID | NODEV | NOEXEC | extra);
-    let attributes = MountAttr { set, ..MountAttr::default() };
-    let bind = Bind {
-        source: path.into(),
-        source_nofollow: true,
-        seen: None,
-        recursive: true,
-        attributes: MountAttr::default(),
-        recursive_attributes: attributes,
-        propagation: None,
-        id_map: None,
-    };
-    MountItem::Bind { bind, to: path.into(), kind: Kind::Directory }
 }
 
 fn filesystem(fstype: &str, source: &str, to: &str, attributes: u32, options: &[String]) -> MountItem {
