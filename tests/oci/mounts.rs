@@ -123,3 +123,26 @@ fn a_container_with_a_user_namespace_has_them_too() {
     assert!(added(&oci).is_empty());
     oci.ok(&["delete", "--force", "web"]);
 }
+
+#[test]
+fn a_remount_changes_what_is_there() {
+    let script =
+        "touch /x/y/f || echo kept; touch /x/f && echo made; grep -o ' /x[^ ]* r[^ ]*' /proc/self/mountinfo";
+    let Some(mut oci) = Oci::new("a_remount_changes_what_is_there", &["sh", "-c", script]) else { return };
+    let all = oci.spec["mounts"].as_array_mut().unwrap();
+    for (to, options) in [
+        ("/x", json!(["nosuid"])),
+        ("/x/y", json!([])),
+        ("/x/y", json!(["remount", "ro", "noexec"])),
+        ("/x", json!(["remount", "suid", "nodev"])),
+    ] {
+        all.push(json!({"destination": to, "type": "tmpfs", "source": "x", "options": options}));
+    }
+    oci.write();
+    assert_eq!(oci.ok(&["run", "web"]), "kept\nmade\n /x rw,nodev,relatime\n /x/y ro,noexec,relatime\n");
+    let all = oci.spec["mounts"].as_array_mut().unwrap();
+    all.push(json!({"destination": "/bin", "type": "none", "options": ["remount", "ro"]}));
+    oci.write();
+    let told = oci.fails(&["run", "web"]);
+    assert!(told.contains("change the mount on /bin") && told.contains("EINVAL"), "{told}");
+}

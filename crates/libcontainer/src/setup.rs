@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use libcontainer_mount::plan::{Bind, Filesystem, Kind, Node, Propagation};
+use libcontainer_plan::MountAttr;
 use libcontainer_security::apparmor::Transition;
 use libcontainer_security::landlock::Ruleset;
 use libcontainer_security::plan::{Attributes, Confinement, Identity};
@@ -161,6 +162,13 @@ pub(crate) enum MountItem {
     Link {
         target: PathBuf,
         to: PathBuf,
+    },
+    /// Attributes of a mount that is there change.
+    Remount {
+        to: PathBuf,
+        /// Of all that lies in it too, and its own.
+        attributes: [MountAttr; 2],
+        propagation: Option<(Propagation, bool)>,
     },
     /// `/dev` with its nodes.
     Devices {

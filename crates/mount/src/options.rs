@@ -37,6 +37,8 @@ pub struct Options {
     pub destination_nofollow: bool,
     /// Id map of the mount: the container's, and whether for all below too.
     pub idmap: Option<bool>,
+    /// No new mount: the attributes of the one that is there change.
+    pub remount: bool,
     /// Flags and options for the filesystem.
     pub data: Vec<(String, Option<String>)>,
 }
@@ -48,12 +50,6 @@ pub enum OptionError {
     /// A bind takes no options of the filesystem.
     #[error("unknown option {option:?} for a bind mount")]
     Unknown {
-        /// The option.
-        option: String,
-    },
-    /// A remount changes a mount that exists; here every mount is new.
-    #[error("option {option:?} has no meaning for a new mount")]
-    Meaningless {
         /// The option.
         option: String,
     },
@@ -105,7 +101,7 @@ const FLAGS: &[(&str, &str)] =
     &[("sync", "async"), ("dirsync", ""), ("lazytime", "nolazytime"), ("mand", "nomand")];
 
 /// Options that are no attribute, propagation or flag, and can be taken; [`Options::special`] knows them.
-const SPECIAL: [&str; 11] = [
+const SPECIAL: [&str; 12] = [
     "bind",
     "rbind",
     "defaults",
@@ -117,6 +113,7 @@ const SPECIAL: [&str; 11] = [
     "src-nofollow",
     "dest-nofollow",
     "idmap",
+    "remount",
 ];
 
 /// Every option that has a meaning here, in alphabetical order; what else there is belongs to a filesystem.
@@ -193,7 +190,7 @@ impl Options {
             "dest-nofollow" => self.destination_nofollow = true,
             "idmap" => self.idmap = Some(false),
             "ridmap" => self.idmap = Some(true),
-            "remount" => return Err(OptionError::Meaningless { option: option.to_owned() }),
+            "remount" => self.remount = true,
             _ if option.starts_with("idmap=") || option.starts_with("ridmap=") => {
                 return Err(OptionError::InlineMap { option: option.to_owned() });
             }
@@ -294,13 +291,9 @@ mod tests {
 
     #[test]
     fn what_can_not_be_taken_is_named() {
-        for (options, bind) in [
-            ("size=1k", true),
-            ("lazytime", true),
-            ("remount", false),
-            ("idmap=uids=0-1-2", false),
-            ("iversion", false),
-        ] {
+        for (options, bind) in
+            [("size=1k", true), ("lazytime", true), ("idmap=uids=0-1-2", false), ("iversion", false)]
+        {
             let error = parse_options([options], bind).unwrap_err();
             assert!(error.to_string().contains(options), "{error}");
         }

@@ -102,13 +102,13 @@ fn absolute(path: &Path, pointer: &str, all: &mut Problems) {
 fn mount_problems(mount: &Mount, all: &mut Problems) {
     absolute(&mount.destination, "/destination", all);
     destination_problems(mount, all);
-    if mount.kind.is_empty() {
+    if mount.kind.is_empty() && !mount.is_remount() {
         all.add("/type", "missing");
     }
     if mount.kind.contains('\0') || mount.source.as_os_str().as_bytes().contains(&0) {
         all.add("/source", "contains NUL");
     }
-    if mount.is_bind() && mount.source.as_os_str().is_empty() {
+    if mount.is_bind() && !mount.is_remount() && mount.source.as_os_str().is_empty() {
         all.add("/source", "missing: a bind needs a host path");
     }
     let options: usize = mount.options.iter().map(|option| option.len() + 1).sum();
@@ -141,7 +141,24 @@ fn mount_problems(mount: &Mount, all: &mut Problems) {
 }
 
 /// Options that some kinds of mounts can't have.
+/// What changes a mount that is there can't be what only a new one can have.
+fn remount_problems(mount: &Mount, all: &mut Problems) {
+    for (index, option) in mount.options.iter().enumerate() {
+        let Ok(own) = parse_options([option.as_str()], false) else { continue };
+        if !own.data.is_empty() || own.copy_up || own.copy_symlink || own.idmap.is_some() {
+            let text = format!("{option}: not of a remount, which changes attributes such as ro and nosuid");
+            all.add(&format!("/options/{index}"), text);
+        }
+    }
+    if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
+        all.add("/uid_mappings", "an id map: only for a new mount");
+    }
+}
+
 fn option_problems(mount: &Mount, all: &mut Problems) {
+    if mount.is_remount() {
+        return remount_problems(mount, all);
+    }
     const OF_BINDS: [&str; 4] = ["copy-symlink", "src-nofollow", "idmap", "ridmap"];
     for (index, option) in mount.options.iter().enumerate() {
         let pointer = format!("/options/{index}");
@@ -240,5 +257,11 @@ impl Mount {
     #[must_use]
     pub fn is_bind(&self) -> bool {
         self.kind == "bind" || self.options.iter().any(|option| option == "bind" || option == "rbind")
+    }
+
+    /// Whether it changes attributes of a mount that is there, rather than making one.
+    #[must_use]
+    pub fn is_remount(&self) -> bool {
+        self.options.iter().any(|option| option == "remount")
     }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use libcontainer_mount::plan as mount;
 use libcontainer_mount::plan::{Attached, Kind, Links, Node, Propagation, Protected, Rootfs};
-use libcontainer_plan::{Builder, Mount, MountAttr, Slot};
+use libcontainer_plan::{Builder, File, How, Mount, MountAttr, Slot};
 
 use super::process::Terminal;
 use crate::setup::{MountItem, MountSetup};
@@ -124,6 +124,10 @@ fn add<'a>(
             mount::link(plan, rootfs, target, to);
             None
         }
+        MountItem::Remount { to, attributes, propagation } => {
+            change(plan, rootfs, to, attributes, *propagation);
+            None
+        }
         MountItem::Devices { filesystem, propagation } => {
             // The terminal takes the place of a node of that name.
             let console = |node: &&Node| terminal && node.path == Path::new("/dev/console");
@@ -135,6 +139,30 @@ fn add<'a>(
             Some((dev, Path::new(DEV)))
         }
     }
+}
+
+/// Changes the mount that lies there: first with all below, then itself.
+fn change(
+    plan: &mut Builder,
+    rootfs: Rootfs,
+    to: &Path,
+    attributes: &[MountAttr; 2],
+    propagation: Option<(Propagation, bool)>,
+) {
+    plan.purpose(format!("change the mount on {}", to.display()));
+    let path: PathBuf = mount::components(to).into_iter().collect();
+    // What is no place of a mount is refused by the kernel.
+    let place: Slot<File> = plan.openat2(rootfs.dir, path, How::IN_ROOT);
+    let there = plan.as_mount(place);
+    for (attributes, recursive) in attributes.iter().zip([true, false]) {
+        if *attributes != MountAttr::default() {
+            plan.mount_setattr(there, recursive, *attributes);
+        }
+    }
+    if let Some((propagation, recursive)) = propagation {
+        mount::set_propagation(plan, there, propagation, recursive);
+    }
+    plan.close(place);
 }
 
 /// Read-only paths, masks, the read-only root; then the new root is entered and the old one let go.

@@ -75,8 +75,9 @@ pub(crate) fn check(config: &Config, mount: &Mount) -> Result<()> {
     if !mount.is_bind() && mount.kind != "tmpfs" {
         refuse("/type", "only a bind or a tmpfs can be added to a container that runs");
     }
-    if mount.options.iter().any(|option| option == "tmpcopyup" || option == "copy-symlink") {
-        refuse("/options", "tmpcopyup and copy-symlink are for a container that is made");
+    if mount.options.iter().any(|option| ["tmpcopyup", "copy-symlink", "remount"].contains(&option.as_str()))
+    {
+        refuse("/options", "tmpcopyup, copy-symlink and remount are for a container that is made");
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::problems("mount", problems)) }
 }

@@ -7,9 +7,12 @@ use libcontainer_mount::plan::{Bind, Kind};
 use libcontainer_mount::{Mount, parse_options};
 use libcontainer_plan::{MountAttr, Probe};
 
-use super::mounts::{NODEV, NOEXEC, NOSUID};
 use crate::config::NamespaceKind;
 use crate::setup::{MountItem, NamespaceSetup};
+
+pub(super) const NOSUID: u32 = 0x2;
+pub(super) const NODEV: u32 = 0x4;
+pub(super) const NOEXEC: u32 = 0x8;
 
 /// The host's tree at its own path, with these attributes beside the usual ones.
 pub(super) fn bind(path: &str, extra: u32) -> MountItem {

@@ -14,16 +14,13 @@ use libcontainer_plan::{MountAttr, Probe};
 
 use super::accounts::directory_mode;
 use super::cgroup_mount::{CGROUP, Groups, Shown};
-use super::host_tree;
+use super::host_tree::{self, NODEV, NOEXEC, NOSUID};
 use super::labels::Labels;
 use crate::config::{Config, Namespace, NamespaceKind};
 use crate::error::{Error, Result};
 use crate::setup::{MountItem, MountSetup, NamespaceSetup};
 
-pub(super) const RDONLY: u32 = 0x1;
-pub(super) const NOSUID: u32 = 0x2;
-pub(super) const NODEV: u32 = 0x4;
-pub(super) const NOEXEC: u32 = 0x8;
+const RDONLY: u32 = 0x1;
 
 /// Kernel filesystems, whose objects the policy labels one by one: they take no `context=`.
 const UNLABELLED: [&str; 5] = ["proc", "sysfs", "mqueue", "cgroup", "cgroup2"];
@@ -40,25 +37,7 @@ pub(super) fn setup(
 ) -> Result<MountSetup> {
     let default = MountConfig::default();
     let mounts = config.mount_config.as_ref().unwrap_or(&default);
-    let label = labels.mount.as_ref().map(ToString::to_string);
-    let mut items =
-        if mounts.bare { Vec::new() } else { system_mounts(config, namespaces, probe, label.as_deref()) };
-    for (index, mount) in mounts.mounts.iter().enumerate() {
-        let failed = |error| {
-            Error::io(format!("/mount_config/mounts/{index}/source: {}", mount.source.display()), error)
-        };
-        if mount.kind == CGROUP && !mount.is_bind() {
-            items.extend(
-                hierarchies(mount, namespaces, probe)
-                    .and_then(|shown| shown.items(groups))
-                    .map_err(failed)?,
-            );
-        } else {
-            let shared = host_tree::instead(mount, namespaces, probe).map_err(failed)?;
-            let own = || item(config, mount, label.as_deref()).map_err(failed);
-            items.push(shared.map_or_else(own, Ok)?);
-        }
-    }
+    let mut items = entries(config, mounts, namespaces, probe, (labels, groups))?;
     let fill = if mounts.fill_dev { own_dev(&mut items) } else { Fill::Nothing };
     let nodes = if mounts.device_nodes.is_empty() {
         default_simple_devices()
@@ -103,6 +82,38 @@ pub(super) fn setup(
     })
 }
 
+/// The system's mounts, and those of the config.
+fn entries(
+    config: &Config,
+    mounts: &MountConfig,
+    namespaces: &NamespaceSetup,
+    probe: &Probe,
+    (labels, groups): (&Labels, Groups<'_>),
+) -> Result<Vec<MountItem>> {
+    let label = labels.mount.as_ref().map(ToString::to_string);
+    let mut items =
+        if mounts.bare { Vec::new() } else { system_mounts(config, namespaces, probe, label.as_deref()) };
+    for (index, mount) in mounts.mounts.iter().enumerate() {
+        let failed = |error| {
+            Error::io(format!("/mount_config/mounts/{index}/source: {}", mount.source.display()), error)
+        };
+        if mount.is_remount() {
+            items.push(remount(mount).map_err(failed)?);
+        } else if mount.kind == CGROUP && !mount.is_bind() {
+            items.extend(
+                hierarchies(mount, namespaces, probe)
+                    .and_then(|shown| shown.items(groups))
+                    .map_err(failed)?,
+            );
+        } else {
+            let shared = host_tree::instead(mount, namespaces, probe).map_err(failed)?;
+            let own = || item(config, mount, label.as_deref()).map_err(failed);
+            items.push(shared.map_or_else(own, Ok)?);
+        }
+    }
+    Ok(items)
+}
+
 /// What becomes of `/dev` if the mounts are the config's alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fill {
@@ -123,7 +134,7 @@ fn own_dev(items: &mut [MountItem]) -> Fill {
         MountItem::Filesystem { to, .. } | MountItem::Bind { to, .. } | MountItem::Link { to, .. } => {
             is_dev(to)
         }
-        MountItem::Devices { .. } => false,
+        MountItem::Devices { .. } | MountItem::Remount { .. } => false,
     });
     match found {
         None => Fill::Directory,
@@ -255,6 +266,19 @@ fn hierarchies<'a>(mount: &'a Mount, namespaces: &'a NamespaceSetup, probe: &Pro
         propagation: options.propagation,
         namespaces,
         user: namespaces.has(NamespaceKind::User) || probe.nested.is_some(),
+    })
+}
+
+fn remount(mount: &Mount) -> io::Result<MountItem> {
+    let options = parse_options(mount.options.iter().map(String::as_str), true).map_err(io::Error::other)?;
+    let attributes = |set, clear| MountAttr { set, clear, propagation: 0 };
+    Ok(MountItem::Remount {
+        to: mount.destination.clone(),
+        attributes: [
+            attributes(options.recursive_set, options.recursive_clear),
+            attributes(options.set, options.clear),
+        ],
+        propagation: options.propagation,
     })
 }
 

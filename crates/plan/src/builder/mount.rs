@@ -163,6 +163,12 @@ impl Builder {
         self
     }
 
+    /// Treats a slot as a mount that is attached: a place at which one lies, to be changed.
+    #[must_use]
+    pub fn as_mount<K: Kind>(&self, slot: Slot<K>) -> Slot<Mount> {
+        Slot::new(slot.id())
+    }
+
     /// Treats a slot as a directory that the caller knows to be one, such as a preset descriptor.
     #[must_use]
     pub fn as_dir<K: Kind>(&self, slot: Slot<K>) -> Slot<Dir> {
