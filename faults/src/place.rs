@@ -189,7 +189,8 @@ impl Place {
 }
 
 fn rootfs(root: &Path) -> Result<()> {
-    for dir in ["bin", "etc", "proc", "sys", "dev", "tmp", "home/u", "mnt/mapped", "mnt/shared"] {
+    for dir in ["bin", "etc", "proc", "sys", "dev", "tmp", "home/u", "mnt/added", "mnt/mapped", "mnt/shared"]
+    {
         fs::create_dir_all(root.join(dir))?;
     }
     fs::copy(BUSYBOX, root.join("bin/busybox")).context(BUSYBOX)?;

@@ -27,6 +27,8 @@ pub(crate) struct Scene {
     pub(crate) watches: bool,
 }
 
+/// Whose answer is what is wrong.
+pub(crate) const VALIDATE: &str = "validate";
 /// The command of all commands.
 pub(crate) const RUN: &str = "run --bundle BUNDLE ID true";
 const RUNNING: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000"];
@@ -36,6 +38,8 @@ const CREATED: &[&str] = &["create --bundle BUNDLE ID sleep 1000"];
 const UPDATE: &str = "update --memory 64m --memory-swap 128m --pids-limit 50 --cpu-quota 20000 ID";
 /// It keeps the parent of the others' groups, and comes last by its name.
 const HOLDER: &[&str] = &["run --detach --bundle BUNDLE zz-holder sleep 1000"];
+const WITH_MOUNT: &[&str] =
+    &["run --detach --bundle BUNDLE ID sleep 1000", "mounts add --options ro ID BUNDLE /mnt/added"];
 const PAUSED: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000", "pause ID"];
 
 const fn scene(name: &'static str, setup: &'static [&'static str], command: &'static str) -> Scene {
@@ -147,6 +151,12 @@ pub(crate) const SCENES: &[Scene] = &[
     reading(scene("stats-table", RUNNING, "stats ID")),
     reading(scene("ps-json", RUNNING, "ps --format json ID")),
     reading(scene("net-json", RUNNING, "net --format json ID")),
+    reading(scene("mounts-list", RUNNING, "mounts list ID")),
+    scene("mounts-add", RUNNING, "mounts add --options ro,nosuid ID BUNDLE /mnt/added"),
+    scene("mounts-add-tmpfs", RUNNING, "mounts add --type tmpfs --options size=1m ID none /mnt/added"),
+    scene("mounts-remove", WITH_MOUNT, "mounts remove ID /mnt/added"),
+    scene("delete-mounts", WITH_MOUNT, "delete --force ID"),
+    reading(scene(VALIDATE, &[], "validate BUNDLE")),
     reading(scene("list-json", RUNNING, "list --format json")),
     beginning(scene("try-net", &[], "try --net -- true")),
     beginning(scene("try-warm", &[], "try --warm -- true")),

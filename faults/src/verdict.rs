@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 
 use crate::call::errno_name;
 use crate::fault::{How, Point, Who};
+use crate::scene;
 use crate::tracer::{End, LIVING};
 use crate::view;
 
@@ -146,7 +147,7 @@ pub(crate) fn judge(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Find
     match said.end {
         End::Code(0) => all.extend(success(point, said, baseline)),
         End::Code(_) if said.mute => {}
-        End::Code(code) => all.extend(failure(point, code, &said.stderr)),
+        End::Code(code) => all.extend(failure(point, code, told(point, said))),
         End::Signal(Signal::SIGKILL) if of_tool && point.how.errno().is_none() => {}
         End::Signal(signal) => all.push(Finding::new(Bad::Panic, format!("ended by {signal}"))),
     }
@@ -224,6 +225,11 @@ fn is_end_of_init(line: &str, point: &Point, baseline: &Baseline) -> bool {
 fn tells(errno: Errno, text: &str) -> bool {
     let ways = [errno_name(errno), errno.desc().to_owned(), format!("os error {}", errno as i32)];
     ways.iter().any(|way| text.contains(way))
+}
+
+/// Where a command says what is wrong: that is what `validate` prints.
+fn told<'a>(point: &Point, said: &'a Said) -> &'a str {
+    if point.scene == scene::VALIDATE && said.stderr.is_empty() { &said.stdout } else { &said.stderr }
 }
 
 fn failure(point: &Point, code: i32, stderr: &str) -> Option<Finding> {
