@@ -270,7 +270,7 @@ fn created_and_killed(place: &Place, config: &Config) {
     let (created, mut process) =
         Factory::new().unwrap().create_with(place.join("d"), &config, process).unwrap();
     created.pause_within(Duration::from_secs(10)).unwrap();
-    assert!(created.run().unwrap_err().to_string().contains("Paused"));
+    assert!(created.run().unwrap_err().to_string().contains("paused"));
     created.resume().unwrap();
     created.run().unwrap();
     created.pause_within(Duration::from_secs(10)).unwrap();

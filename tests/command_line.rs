@@ -66,7 +66,7 @@ fn a_life_by_commands() {
     check(&place, &["create", "--bundle", &bundle, "web"], 1, "", "already exists");
     check(&place, &["state", "web"], 0, "\"status\": \"created\"", "");
     check(&place, &["start", "web"], 0, "", "");
-    check(&place, &["start", "web"], 1, "", "not Created");
+    check(&place, &["start", "web"], 1, "", "the container is running, not created");
     check(&place, &["list"], 0, "running", "");
     check(&place, &["list", "--format", "json"], 0, "\"id\":\"web\"", "");
     check(

@@ -38,7 +38,7 @@ fn a_container_is_measured_paused_and_limited() {
     let state = || tool.json(&["state", "web"])["status"].clone();
     tool.ok(&["pause", "web"]);
     assert_eq!(state(), "paused");
-    assert!(tool.fails(&["exec", "web", "true"]).contains("Paused"));
+    assert!(tool.fails(&["exec", "web", "true"]).contains("paused"));
     tool.ok(&["resume", "web"]);
     assert_eq!(state(), "running");
 

@@ -129,7 +129,7 @@ fn what_needs_rights_is_one_clear_error() {
     ] {
         let (found, text) = ordinary.nsinit(&other, args);
         assert_eq!(found, Some(1), "{args:?}: {text}");
-        let named = text.contains("ermission denied") || text.contains("belongs to the caller");
+        let named = text.contains("ermission denied") || text.contains("it belongs to user");
         assert!(text.lines().count() == 1 && text.starts_with("nsinit: ") && named, "{args:?}: {text}");
     }
     assert_eq!(fs::read_dir(&other).unwrap().count(), 1, "nothing new");

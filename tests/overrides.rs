@@ -116,7 +116,7 @@ fn a_paused_container_takes_a_process_if_that_is_asked_for() {
     let place = Place::new("over-paused");
     let container = container(&place);
     container.pause_within(std::time::Duration::from_secs(10)).unwrap();
-    assert!(container.start(sh("true")).unwrap_err().to_string().contains("Paused"));
+    assert!(container.start(sh("true")).unwrap_err().to_string().contains("paused"));
     std::thread::scope(|scope| {
         let started = scope.spawn(|| {
             let process = ProcessConfig { ignore_paused: true, ..sh("echo in") };

@@ -165,11 +165,8 @@ fn without_rights() {
     let refused = "EACCES: Permission denied";
     check(&mut user(&own, &run), 1, &["/namespaces", "user 4321", "NEWUSER", "or run as root"]);
     for root in [&other, &open] {
-        let words = [
-            "state directory",
-            "--root names another",
-            "belongs to the caller and that others can't write to",
-        ];
+        let words =
+            ["state directory", "--root names another", "it belongs to user 0, and the caller is 4321"];
         check(&mut user(root, &["try", "--", "true"]), 1, &words);
     }
     check(

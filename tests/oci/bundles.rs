@@ -39,7 +39,7 @@ fn the_way_of_a_caller_is_gone() {
     assert!(order.is_sorted(), "{keys}");
     oci.ok(&["start", "web"]);
     assert_eq!(oci.state("web")["status"], "running");
-    assert!(oci.fails(&["delete", "web"]).contains("Running"));
+    assert!(oci.fails(&["delete", "web"]).contains("running"));
     oci.ok(&["kill", "web", "KILL"]);
     until("it has ended", || oci.state("web")["status"] == "stopped");
     assert_eq!(oci.state("web")["pid"], 0);

@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | escapes | miri | golden | order | syscalls`.
+//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | escapes | miri | golden | errors | order | syscalls`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
@@ -46,6 +46,7 @@ const USAGE: &str = "cargo xtask COMMAND
                   take each defence out and see that the tests of tests/escapes/ which stand for it fail
   miri [PACKAGE…] the tests of pure code in Miri, which needs a nightly compiler and takes its time; what is left out is told
   golden          write the golden files of explain anew and show what changed
+  errors          write docs/error-messages.md anew: what nsinit, crun and runc say of mistakes
   order           write anew in which order nsinit's functions are linked (crates/nsinit/order.txt), by what its commands call
   syscalls        write the table of system call numbers anew, from Debian's newest kernel headers";
 
@@ -67,6 +68,7 @@ fn main() -> ExitCode {
         "escapes" => escapes::run(rest),
         "miri" => miri::run(rest),
         "golden" => test::golden(),
+        "errors" => test::errors(),
         "order" => order::run(),
         "syscalls" => syscalls::run(),
         _ => {

@@ -17,6 +17,9 @@ const TOOLS: [Tool; 6] = [
     tool("setpriv", "util-linux", "runs the rootless tests as another user"),
 ];
 
+/// Their messages stand beside ours.
+const OTHERS: [Tool; 2] = [tool("crun", "crun", "is compared"), tool("runc", "runc", "is compared")];
+
 /// Builds everything that is run by its name.
 pub(crate) const PROGRAMS: [&str; 4] = ["build", "--workspace", "--bins", "--examples"];
 
@@ -92,6 +95,17 @@ pub(crate) fn golden() -> Result<()> {
     check(
         Command::new("git").args(["--no-pager", "diff", "--stat", "--", "tests/golden"]).current_dir(root()),
     )
+}
+
+/// `errors`: writes the page of messages.
+pub(crate) fn errors() -> Result<()> {
+    if !tools::is_root()? {
+        bail!("only root can make the mistakes");
+    }
+    tools::install_where_possible(&OTHERS)?;
+    check(&mut cargo(&["build", "--quiet", "-p", "nsinit"]))?;
+    let tests = ["test", "-p", "libcontainer-tests", "--test", "mistakes", "the_page_has"];
+    check(cargo(&tests).env("UPDATE_ERRORS", "1"))
 }
 
 #[cfg(test)]

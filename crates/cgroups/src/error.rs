@@ -15,7 +15,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// A directory couldn't be opened, made, listed or removed.
-    #[error("{call} {}: {source}{}", path.display(), remedy(source))]
+    #[error("{call} {}: {}{}", path.display(), answer(source), remedy(source))]
     Directory {
         /// The system call.
         call: &'static str,
@@ -25,7 +25,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A control file couldn't be read.
-    #[error("read {}: {source}{}", path.display(), remedy(source))]
+    #[error("read {}: {}{}", path.display(), answer(source), remedy(source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A value was refused.
-    #[error("write {value:?} to {}: {source}{hint}{}", path.display(), remedy(source))]
+    #[error("write {value:?} to {}: {}{hint}{}", path.display(), answer(source), remedy(source))]
     Write {
         /// The file.
         path: PathBuf,
@@ -173,6 +173,11 @@ impl Error {
     pub(crate) fn invalid(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), problem: problem.into() }
     }
+}
+
+/// The error number by its name, as `ERANGE: Numerical result out of range`.
+fn answer(source: &io::Error) -> String {
+    source.raw_os_error().map_or_else(|| source.to_string(), |number| Errno::from_raw(number).to_string())
 }
 
 /// What to raise when there are no descriptors left.

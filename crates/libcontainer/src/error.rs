@@ -63,6 +63,8 @@ struct Repr {
     kind: ErrorKind,
     what: String,
     source: Source,
+    /// What the error number does not say.
+    why: Option<String>,
     /// What could not be taken back, of what was done before.
     undo: Vec<(String, io::Error)>,
 }
@@ -80,12 +82,18 @@ enum Source {
 
 impl Error {
     fn make(kind: ErrorKind, what: String, source: Source) -> Self {
-        Self(Box::new(Repr { kind, what, source, undo: Vec::new() }))
+        Self(Box::new(Repr { kind, what, source, why: None, undo: Vec::new() }))
     }
 
     /// The same error, of something that was taken back, but for this.
     pub(crate) fn with_undo(mut self, undo: Vec<(String, io::Error)>) -> Self {
         self.0.undo = undo;
+        self
+    }
+
+    /// The same error, and what is known of its cause beside the error number.
+    pub(crate) fn because(mut self, why: String) -> Self {
+        self.0.why = Some(why);
         self
     }
 
@@ -335,6 +343,7 @@ impl fmt::Display for Plain<'_> {
             Source::Problems(problems) => list(f, problems.iter()),
             Source::Several(errors) => list(f, errors.iter()),
         }?;
+        repr.why.iter().try_for_each(|why| write!(f, "; {why}"))?;
         repr.undo.iter().try_for_each(|(name, error)| write!(f, "; undo: {name}: {error}"))
     }
 }

@@ -4,13 +4,14 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use libcontainer::{Config, Factory, Mode, Problem, ProcessConfig};
+use libcontainer::{Config, Factory, Mode, ProcessConfig};
 use libcontainer_oci::{Options, spec::Spec};
 
 use crate::arguments::{CreateArgs, ExplainArgs, FileArgs};
 use crate::failure::{Failure, Named, Outcome};
 use crate::log::{Level, tell};
 use crate::output::say;
+use crate::pointers::{Words, refused};
 use crate::root::State;
 
 const OCI: &str = "config.json";
@@ -26,6 +27,8 @@ pub(crate) struct Bundle {
     pub(crate) config: Config,
     /// Rows and columns that the terminal is to begin with.
     pub(crate) terminal_size: Option<(u16, u16)>,
+    /// Those of its config.json, if that is what it has.
+    pub(crate) words: Option<Words>,
 }
 
 /// How a file is to be read.
@@ -163,7 +166,7 @@ fn read_oci(file: &Path, reading: &Reading) -> Result<Bundle, Failure> {
         tell(Level::Warning, &format!("{name}: {warning}"));
     }
     let terminal_size = converted.process.and_then(|process| process.terminal_size);
-    Ok(Bundle { config: converted.config, terminal_size })
+    Ok(Bundle { config: converted.config, terminal_size, words: Some(Words::new(name, spec)) })
 }
 
 fn read_own(file: &Path, reading: &Reading) -> Result<Bundle, Failure> {
@@ -186,7 +189,7 @@ fn read_own(file: &Path, reading: &Reading) -> Result<Bundle, Failure> {
         (true, true) => config.cgroups.get_or_insert_default().systemd = true,
         (true, false) => {}
     }
-    Ok(Bundle { config, terminal_size: None })
+    Ok(Bundle { config, terminal_size: None, words: None })
 }
 
 pub(crate) fn bytes(file: &Path) -> Result<Vec<u8>, Failure> {
@@ -197,12 +200,6 @@ pub(crate) fn bytes(file: &Path) -> Result<Vec<u8>, Failure> {
         return Err(Failure::new(format!("{name}: more than {LIMIT} bytes")));
     }
     Ok(text)
-}
-
-/// Everything that is wrong with a file, in one failure.
-pub(crate) fn refused(name: &str, problems: &[Problem]) -> Failure {
-    let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
-    Failure::new(format!("{name}: {}", all.join("; ")))
 }
 
 /// A call on a bundle that fails.

@@ -23,6 +23,7 @@ mod net;
 mod notify;
 mod output;
 mod pid_file;
+mod pointers;
 mod processes;
 mod program;
 mod record;

@@ -1,6 +1,6 @@
 //! The directory that holds the containers' directories.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -67,12 +67,11 @@ impl State {
             result => result.named(called("mkdir"))?,
         }
         let data = self.dir.symlink_metadata().named(called("lstat"))?;
-        let ours = data.uid() == nix::unistd::geteuid().as_raw() && data.mode() & 0o022 == 0;
-        if data.is_dir() && ours {
-            return Ok(&self.dir);
+        let uid = nix::unistd::geteuid().as_raw();
+        match not_ours(&data, uid) {
+            None => Ok(&self.dir),
+            Some(why) => Err(Failure::new(called(&why))),
         }
-        let wanted = "it must be a directory that belongs to the caller and that others can't write to";
-        Err(Failure::new(called(wanted)))
     }
 
     /// The directory of a container, whose name may not be used to leave the root.
@@ -87,6 +86,18 @@ impl State {
             "container name {id:?}: letters, digits and _ + - . only, not beginning with - or ., at most 255 bytes"
         )))
     }
+}
+
+/// Why a directory is not this user's alone.
+fn not_ours(data: &Metadata, uid: u32) -> Option<String> {
+    let mode = data.mode() & 0o7777;
+    if !data.is_dir() {
+        return Some("not a directory".to_owned());
+    }
+    if data.uid() != uid {
+        return Some(format!("it belongs to user {}, and the caller is {uid}", data.uid()));
+    }
+    (mode & 0o022 != 0).then(|| format!("others may write to it (mode {mode:04o}): chmod go-w"))
 }
 
 /// The directory of who names none, as runc has it: root of a user namespace is an ordinary user unless its environment says that it is root.

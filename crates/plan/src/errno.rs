@@ -27,7 +27,8 @@ pub fn text(number: i32) -> String {
 const LIMIT: &str = "RLIMIT_NOFILE";
 const MOST: &str = "fs.file-max";
 
-/// What to put behind the text of an error that tells of want of descriptors (`EMFILE`, `ENFILE`), unless it says so itself: the limit, and how to raise it.
+/// What to put behind the text of an error that tells of want of descriptors (`EMFILE`, `ENFILE`) or of namespaces that this host does not give, unless it says so
+/// itself: the limit, and how to raise it.
 #[must_use]
 pub fn remedy(text: &str) -> String {
     let tells = |errno: Errno| {
@@ -50,7 +51,7 @@ pub fn remedy(text: &str) -> String {
     if cleared && tells(Errno::EPERM) && !text.contains(LOCKED) {
         return format!("; what the source is mounted with {LOCKED}: leave that option out (such as rw)");
     }
-    String::new()
+    crate::namespaces_refused::remedy(text)
 }
 
 /// Of attributes that a user namespace may not clear: mount_namespaces(7).

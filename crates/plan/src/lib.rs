@@ -18,6 +18,7 @@ pub mod interpret;
 mod launch;
 mod listing;
 mod namespace;
+mod namespaces_refused;
 pub mod order;
 mod part;
 mod passed;

@@ -158,12 +158,20 @@ fn explain(mut error: Error) -> Error {
     error
 }
 
+/// Why nothing holds rules of devices: the plan of the group has found that out.
+fn no_devices(group: &Group) -> Error {
+    match group.missing().get("devices") {
+        Some(why) => Error::invalid("devices", format!("no control group of this controller: {why}")),
+        None => Error::NotFound { controller: "devices".to_owned() },
+    }
+}
+
 fn set_devices(group: &Group, rules: &[Rule]) -> Result<()> {
     if rules.is_empty() {
         return Ok(());
     }
     let Some((dir, Version::V1)) = group.controller("devices") else {
-        let dir = group.unified().ok_or_else(|| Error::NotFound { controller: "devices".to_owned() })?;
+        let dir = group.unified().ok_or_else(|| no_devices(group))?;
         return devices::set(dir, rules).map(drop);
     };
     match devices::v1::set(dir, rules, OnGap::Refuse) {

@@ -186,6 +186,14 @@ impl Container {
     }
 
     pub(super) fn not_running(&self, what: &str, found: RunState) -> Error {
-        Error::new(ErrorKind::WrongState, format!("{what} {:?}: the container is {found:?}", self.id()))
+        let why = match found {
+            RunState::Paused | RunState::Pausing => {
+                "the container is paused: resume it, or exec with --ignore-paused (ignore_paused)".to_owned()
+            }
+            RunState::Created => "container not running (it is created, and not started yet)".to_owned(),
+            // Callers of OCI runtimes look for these words.
+            found => format!("container not running (it is {found})"),
+        };
+        Error::new(ErrorKind::WrongState, format!("{what} {:?}: {why}", self.id()))
     }
 }

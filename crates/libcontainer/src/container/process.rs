@@ -35,8 +35,7 @@ impl Container {
         let found = condition(&state, init.as_ref())?;
         let paused = matches!(found, RunState::Paused | RunState::Pausing) && process.ignore_paused;
         let Some(init) = init.filter(|_| found == RunState::Running || paused) else {
-            let text = format!("start a process in {:?}: the container is {found:?}, not Running", self.id());
-            return Err(Error::new(ErrorKind::WrongState, text));
+            return Err(self.not_running("start a process in", found));
         };
         let joined = Joined { id: &self.id(), dir: self.path(), init };
         lifecycle::join(self.host(), &state, joined, process)

@@ -17,6 +17,7 @@ use super::prepared::{Own, Part, Prepared, check};
 use super::program::Program;
 use super::readback::Expected;
 use super::streams;
+use super::unexecuted;
 use crate::compile::{self, Compiled, HostSteps};
 use crate::config::{Config, Facts, Namespace, NamespaceKind};
 use crate::error::{Error, ErrorKind, Result};
@@ -74,7 +75,10 @@ pub(crate) fn create(
     let opened = give_program(&mut launch, given, opened, preserved, &draft);
     let launched = launch.run().map_err(|error| {
         let error = group::explain(error, || draft.group.full());
-        let error = half_made(&own.path, Error::launch(what.clone(), error));
+        let error = half_made(
+            &own.path,
+            unexecuted::explained(&own.config.rootfs, Error::launch(what.clone(), error)),
+        );
         ended(&prepared.host, &draft, error)
     })?;
     reap_ended();

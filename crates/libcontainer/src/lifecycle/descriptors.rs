@@ -13,8 +13,7 @@ pub(super) fn open_namespaces(config: &Config) -> io::Result<Vec<OwnedFd>> {
     for (kind, namespace) in config.namespaces.iter() {
         if let Namespace::Join(path) = namespace {
             let named = |error: io::Error| {
-                let text = format!("/namespaces/{}: {}: {error}", kind.key(), path.display());
-                io::Error::new(error.kind(), text)
+                crate::error::named(format!("/namespaces/{}: {}", kind.key(), path.display()), error)
             };
             all.push(open_namespace(path, kind.flag(), kind.file()).map_err(named)?);
         }

@@ -14,6 +14,7 @@ use super::listen::{self, Of};
 use super::readback::Expected;
 use super::streams;
 use super::under;
+use super::unexecuted;
 use crate::compile::{self, Compiled, HostSteps};
 use crate::config::NamespaceKind;
 use crate::error::{Error, ErrorKind, Result, as_io};
@@ -92,7 +93,7 @@ pub(super) fn join_as(
     let launched = launch.run().map_err(|error| {
         // Only to explain an error that is told anyway.
         let full = || group::limit_of(&Group::open(state.places()).ok()?, setup.processes());
-        Error::launch(what, group::explain(error, full))
+        unexecuted::explained(&config.rootfs, Error::launch(what, group::explain(error, full)))
     })?;
     let process = Process::launched(launched, opened);
     process.watch_memory(memory);

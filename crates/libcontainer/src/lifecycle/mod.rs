@@ -7,6 +7,7 @@ mod create;
 mod descriptors;
 mod destroy;
 mod draft;
+mod elf;
 mod hooked;
 mod hooks;
 mod host;
@@ -24,6 +25,7 @@ mod release;
 mod streams;
 mod sweep;
 mod under;
+mod unexecuted;
 mod warm;
 
 pub(crate) use condition::condition;

@@ -17,6 +17,7 @@ use super::host::Host;
 use super::listen::Waiting as Listened;
 use super::poststart::{end, poststart};
 use super::under;
+use super::unexecuted;
 use crate::error::{Error, ErrorKind, Result, named};
 use crate::hooks::Moment;
 use crate::record::{BOARD, Init, KILL, Lock, RunState, START, State, Status, Store};
@@ -114,7 +115,7 @@ fn not_created(store: &Store, state: &State, found: RunState, what: &str) -> Err
         (Status::Created, RunState::Stopped) => board(store, what).map(|board| told(&board, state, what)),
         _ => Ok(None),
     };
-    let wrong = format!("{what}: the container is {found:?}, not Created");
+    let wrong = format!("{what}: the container is {found}, not created");
     match failure {
         Ok(Some(error)) => error,
         Ok(None) => Error::new(ErrorKind::WrongState, wrong),
@@ -140,7 +141,7 @@ fn board(store: &Store, what: &str) -> Result<BoardFile> {
 /// The failure that the board tells of.
 fn told(board: &BoardFile, state: &State, what: &str) -> Option<Error> {
     let error = io::Error::from_raw_os_error(board.errno?);
-    Some(Error::io(step(board, state, what), error))
+    Some(unexecuted::explained(&state.config.rootfs, Error::io(step(board, state, what), error)))
 }
 
 fn step(board: &BoardFile, state: &State, what: &str) -> String {

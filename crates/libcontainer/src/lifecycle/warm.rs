@@ -15,6 +15,7 @@ use super::listen::{self, Of};
 use super::prepared::{Own, Part, Prepared};
 use super::streams;
 use super::under;
+use super::unexecuted;
 use crate::compile::{self, Compiled, HostSteps};
 use crate::config::NamespaceKind;
 use crate::error::{Error, Result};
@@ -102,7 +103,7 @@ impl Warm {
         };
         let launched = init.hand_over(launch).map_err(|error| {
             let error = group::explain(error, || draft.group.full());
-            Error::launch(what, error)
+            unexecuted::explained(&own.config.rootfs, Error::launch(what, error))
         })?;
         reap_ended();
         Ok(Made { mounts, ..finish(&draft, launched, opened, StartSetup::Run)? })

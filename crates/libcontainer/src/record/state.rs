@@ -1,6 +1,7 @@
 //! `state.json`: the record of a container. 2014's keys, and what a later process needs to find and to destroy it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use libcontainer_cgroups::Place;
@@ -31,6 +32,22 @@ pub enum RunState {
     Stopped = 7,
     /// Made, and kept ready by its template for a program that is not known yet.
     Warm = 8,
+}
+
+/// In one word, as `nsinit state` prints it.
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Pausing => "pausing",
+            Self::Paused => "paused",
+            Self::Destroyed => "destroyed",
+            Self::Creating => "creating",
+            Self::Created => "created",
+            Self::Stopped => "stopped",
+            Self::Warm => "warm",
+        })
+    }
 }
 
 /// How far the record says that the container has come.

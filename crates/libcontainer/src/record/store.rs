@@ -188,12 +188,15 @@ impl Store {
         if old.is_none_or(|old| !bytes::ends_alike(&old, state)) {
             let ending = bytes::encode_ending(state).map_err(io::Error::other)?;
             bytes::write_ending(self.dir.as_fd(), &ending)
-                .map_err(|error| named(format!("write {}", bytes::ENDING), error))?;
+                .map_err(|error| self.unwritten(bytes::ENDING, error))?;
         }
         let bytes = bytes::encode(state).map_err(io::Error::other)?;
-        bytes::write(self.dir.as_fd(), &bytes)
-            .map_err(|error| named(format!("write {}", bytes::FILE), error))?;
+        bytes::write(self.dir.as_fd(), &bytes).map_err(|error| self.unwritten(bytes::FILE, error))?;
         Ok(self.remember(bytes, state))
+    }
+
+    fn unwritten(&self, name: &str, error: io::Error) -> io::Error {
+        named(format!("write {}", self.path.join(name).display()), error)
     }
 
     fn remember(&self, bytes: Vec<u8>, state: &State) -> Arc<State> {

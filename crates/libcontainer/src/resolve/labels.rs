@@ -100,7 +100,11 @@ fn refuse_lost(text: &str, understood: bool, pointer: &str) -> Result<()> {
 /// The policy is asked only if there is one.
 fn known(pointer: &str, label: Context) -> Result<Context> {
     let asked = Standing::current().and_then(Standing::require).and_then(|()| check(&label));
-    Ok(asked.map_err(|error| refused(pointer, &error))?.unwrap_or(label))
+    match asked {
+        Ok(asked) => Ok(asked.unwrap_or(label)),
+        Err(error @ SelinuxError::Off(_)) => Err(refused(&format!("{pointer}: {label}"), &error)),
+        Err(error) => Err(refused(pointer, &error)),
+    }
 }
 
 fn refused(pointer: &str, error: &SelinuxError) -> Error {

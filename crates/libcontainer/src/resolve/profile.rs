@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How the program gets under it; `None` if nothing is to be done for that, as without AppArmor for `unconfined`.
 pub(super) fn known(config: &Config, wanted: Transition) -> Result<Option<Transition>> {
-    possible(config, wanted).map_err(|error| refused(&error))
+    possible(config, wanted).map_err(|error| refused(&config.apparmor_profile, &error))
 }
 
 fn possible(config: &Config, wanted: Transition) -> std::result::Result<Option<Transition>, AppArmorError> {
@@ -25,7 +25,7 @@ fn possible(config: &Config, wanted: Transition) -> std::result::Result<Option<T
     Ok((standing == Standing::On).then_some(wanted))
 }
 
-fn refused(error: &AppArmorError) -> Error {
+fn refused(name: &str, error: &AppArmorError) -> Error {
     let kind = match error {
         AppArmorError::Off(_) => ErrorKind::Unsupported,
         AppArmorError::NotLoaded { .. } | AppArmorError::Name { .. } => ErrorKind::InvalidConfig,
@@ -35,5 +35,7 @@ fn refused(error: &AppArmorError) -> Error {
             _ => ErrorKind::Os,
         },
     };
-    Error::new(kind, format!("/apparmor_profile: {error}"))
+    // The others name it themselves.
+    let name = if matches!(error, AppArmorError::Off(_)) { format!("{name:?}: ") } else { String::new() };
+    Error::new(kind, format!("/apparmor_profile: {name}{error}"))
 }

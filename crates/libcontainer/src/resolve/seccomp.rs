@@ -67,9 +67,9 @@ fn compiled(profile: &Profile) -> Result<Filter> {
     // Its pointers begin with "seccomp/".
     let filter = compile(profile, &Options::new(native)).map_err(|error| invalid(format!("/{error}")))?;
     match always(filter.instructions(), native, "execve") {
-        Some(outcome) if is_the_end(outcome.action()) => Err(invalid(format!(
-            "/seccomp: execve always ends in {outcome}: no program can be run (allow execve)"
-        ))),
+        Some(outcome) if is_the_end(outcome.action()) => {
+            Err(invalid(format!("/seccomp: execve always {outcome}: no program can be run (allow execve)")))
+        }
         _ => Ok(filter),
     }
 }

@@ -55,7 +55,7 @@ fn delete_ended(container: &Container) -> Result<(), Failure> {
         // Whoever makes one holds its lock: what is half-made now was left so.
         RunState::Stopped | RunState::Destroyed | RunState::Creating => Ok(container.destroy()?),
         state => {
-            let text = format!("container {:?} is {state:?}: kill it first, or use --force", container.id());
+            let text = format!("container {:?} is {state}: kill it first, or use --force", container.id());
             Err(Failure::new(text))
         }
     }

@@ -9,11 +9,11 @@ use libcontainer::{CapabilitySets, Config, ProcessConfig, Stdio};
 
 use super::{end, hand_over, load};
 use crate::arguments::ExecArgs;
-use crate::bundle;
 use crate::console::Sockets;
 use crate::failure::{Failure, Named, Outcome, both};
 use crate::handed::Handed;
 use crate::pid_file::PidFile;
+use crate::pointers::refused;
 use crate::root::State;
 use crate::{foreground, program};
 
@@ -87,7 +87,7 @@ fn from_file(path: &Path) -> Result<ProcessConfig, Failure> {
     }
     let process = libcontainer_oci::spec::Process::from_json(&text)
         .map_err(|error| Failure::new(format!("{name}: {error}")))?;
-    libcontainer_oci::process(&process).map_err(|problems| bundle::refused(&name, &problems))
+    libcontainer_oci::process(&process).map_err(|problems| refused(&name, &problems))
 }
 
 /// The container's sets, and these capabilities in those that count for a program that is executed: what is ambient has to be inheritable.

@@ -16,6 +16,7 @@ use crate::foreground;
 use crate::handed::Handed;
 use crate::notify::{self, Address, Place, Proxy};
 use crate::pid_file::PidFile;
+use crate::pointers::Words;
 use crate::program;
 use crate::root::State;
 
@@ -95,13 +96,14 @@ struct Made {
 
 fn make(root: &State, args: CreateArgs, aim: Aim) -> Result<Made, Failure> {
     let path = root.container(&args.id)?;
-    let Bundle { mut config, terminal_size, .. } = bundle::load(root, &args)?;
+    let Bundle { mut config, terminal_size, words } = bundle::load(root, &args)?;
     let program = if args.args.is_empty() { config.args.iter().map(Into::into).collect() } else { args.args };
     if program.is_empty() {
-        return Err(Failure::new("no program: give one behind the name, or as \"args\" in the config"));
+        let text = "no program: the config has none (/process in config.json, /args in container.json), and none stands behind the name";
+        return Err(Failure::new(text));
     }
+    terminal(&config, aim != Aim::Run, args.process.console_socket.is_some())?;
     let sockets = Sockets::connect(&args.process)?;
-    terminal(&config, aim != Aim::Run, &sockets)?;
     let handed = Handed::take(args.process.preserve_fds)?;
     let pid_file = args.process.pid_file.as_deref().map(PidFile::prepare).transpose()?;
     let address = Address::asked(&config.environment)?;
@@ -123,7 +125,7 @@ fn make(root: &State, args: CreateArgs, aim: Aim) -> Result<Made, Failure> {
         let factory = factory()?;
         bundle::warn(&config, factory.probe());
         let made = aim.make(&factory, &path, &config, process);
-        let (container, process) = made.map_err(|error| not_made(&path, &args.id, error))?;
+        let (container, process) = made.map_err(|error| not_made(&path, &args.id, error, words.as_ref()))?;
         handed_over(Made { container, process, proxy }, &sockets, pid_file)
     });
     // What can't be taken away is told behind what has failed.
@@ -165,9 +167,9 @@ fn destroy(container: &Container) -> Result<(), Failure> {
 }
 
 /// Somebody has to hold the terminal, and nobody waits for one that doesn't come.
-fn terminal(config: &Config, detached: bool, sockets: &Sockets) -> Result<(), Failure> {
+fn terminal(config: &Config, detached: bool, socket: bool) -> Result<(), Failure> {
     let wrong = |text: &str| Err(Failure::new(text));
-    match (config.tty, sockets.console()) {
+    match (config.tty, socket) {
         (true, false) if detached => wrong(
             "the config asks for a terminal, and nobody would hold the terminal of a container that is left alone: give --console-socket, \
              use run without --detach, or exec --tty",
@@ -177,14 +179,14 @@ fn terminal(config: &Config, detached: bool, sockets: &Sockets) -> Result<(), Fa
     }
 }
 
-fn not_made(path: &Path, id: &str, error: libcontainer::Error) -> Failure {
+fn not_made(path: &Path, id: &str, error: libcontainer::Error, words: Option<&Words>) -> Failure {
     match error.kind() {
         ErrorKind::AlreadyExists => match there(path) {
             Ok(true) => exists(path, id),
             // Something else exists that the container was to have, or it can't be told.
             _ => error.into(),
         },
-        _ => program::failure(&error),
+        _ => words.and_then(|words| words.of(&error)).unwrap_or_else(|| program::failure(&error)),
     }
 }
 

@@ -16,7 +16,7 @@ use found::Found;
 use libcontainer::mount::MountConfig;
 use libcontainer::{Config, Facts, Problem};
 pub use options::Options;
-pub use pointers::pointer;
+pub use pointers::{pointer, translated};
 pub use process::{ProcessParts, process};
 
 use crate::spec::{Linux, Resources, Spec};

@@ -31,7 +31,9 @@ pub(super) fn convert(spec: &Spec, config: &mut Config, found: &mut Found) {
 
 fn add(namespace: &spec::Namespace, at: &str, config: &mut Config, found: &mut Found) {
     let Some(kind) = kinds::kind(&namespace.kind) else {
-        return found.problem(&format!("{at}/type"), format!("{:?}: unknown namespace", namespace.kind));
+        let known = format!("there are {}", kinds::words().collect::<Vec<_>>().join(", "));
+        let message = format!("{:?}: unknown namespace", namespace.kind);
+        return found.hint(&format!("{at}/type"), message, &known);
     };
     if config.namespaces.contains(kind) {
         return found.problem(at, format!("{:?}: given twice", namespace.kind));

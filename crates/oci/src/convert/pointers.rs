@@ -92,7 +92,8 @@ pub fn pointer(own: &str, spec: &Spec) -> String {
 }
 
 /// A problem of the library's config as one of the config that it was made of.
-pub(super) fn translated(problem: Problem, spec: &Spec) -> Problem {
+#[must_use]
+pub fn translated(problem: Problem, spec: &Spec) -> Problem {
     let spoken = |text: String| {
         let all = NamespaceKind::ALL.into_iter();
         all.fold(text, |text, kind| {

@@ -42,7 +42,7 @@ impl Error {
 
     fn at(text: &[u8], error: &serde_json::Error) -> Self {
         let all = error.to_string();
-        let message = all.split(" at line ").next().unwrap_or_default().to_owned();
+        let message = all.split(" at line ").next().unwrap_or_default().replace("a sequence", "a list");
         let pointer = pointer(before(text, error.line(), error.column()));
         Self { line: error.line(), column: error.column(), pointer, message }
     }
@@ -226,6 +226,7 @@ mod tests {
         check(r#"{"root": ["x"]}"#, "/root/0", "a list where an object");
         check(r#"{"process": 7}"#, "/process", "expected struct Process");
         check(r#"{"process": {"user": {"gid": 1, "uid": -1}, "cwd": "/"}}"#, "/process/user/uid", "u32");
+        check(r#"{"process": {"args": "a"}}"#, "/process/args", "expected a list");
         check(r#"{"process": {"args": ["a", 7]}}"#, "/process/args/1", "expected a string");
         check(r#"{"hostname": "a", "hostname": "b"}"#, "/hostname", "duplicate field");
         check(r#"{"linux": {"seccomp": {"defaultAction": "SCMP"}}}"#, "/linux/seccomp/defaultAction", "SCMP");
