@@ -8,9 +8,8 @@
 )]
 
 use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use libcontainer_tests::able;
 use libcontainer_tests::operator::Operator;
 use serde_json::Value;
 
@@ -111,27 +110,4 @@ fn pids_are_written_and_ended_containers_kept() {
     assert!(tool.fails(&nowhere).contains("--pid-file /no/such/dir/pid"));
     tool.ok(&["delete", "web"]);
     assert_eq!(tool.ok(&["list", "-q"]), "");
-}
-
-/// The examples of the facade do what they say.
-#[test]
-fn examples_run() {
-    if !able("examples_run") {
-        return;
-    }
-    let own = std::env::current_exe().unwrap();
-    let dir = own.ancestors().nth(2).unwrap().join("examples");
-    for (name, wanted) in [("busy_threads", "100"), ("poll_pidfds", "exit")] {
-        let program = dir.join(name);
-        if !program.exists() {
-            return libcontainer_tests::skip(
-                "examples_run",
-                "the examples are not built: cargo build --examples",
-            );
-        }
-        let output = Command::new(program).stdin(Stdio::null()).output().unwrap();
-        let text =
-            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && text.contains(wanted), "{name}: {text}");
-    }
 }

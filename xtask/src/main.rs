@@ -7,6 +7,7 @@ mod ci;
 mod circles;
 mod clients;
 mod digest;
+mod dist;
 mod escapes;
 mod faults;
 mod miri;
@@ -44,6 +45,10 @@ const USAGE: &str = "cargo xtask COMMAND
   faults [--all]  make each system call of nsinit, its children and a library program fail; --help tells how to choose
   escapes [TRIAL…]
                   take each defence out and see that the tests of tests/escapes/ which stand for it fail
+  dist [--out DIR] [--check]
+                  release build, man pages, completions, an archive and a Debian package; or build twice and compare, and install it
+  install [--prefix DIR]
+                  the same files, below /usr/local or DIR
   miri [PACKAGE…] the tests of pure code in Miri, which needs a nightly compiler and takes its time; what is left out is told
   golden          write the golden files of explain anew and show what changed
   errors          write docs/error-messages.md anew: what nsinit, crun and runc say of mistakes
@@ -66,6 +71,8 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "faults" => faults::run(rest),
         "escapes" => escapes::run(rest),
+        "dist" => dist::run(rest),
+        "install" => dist::install(rest),
         "miri" => miri::run(rest),
         "golden" => test::golden(),
         "errors" => test::errors(),

@@ -17,6 +17,8 @@ mod lifecycle;
 mod limits;
 mod listing;
 mod log;
+#[cfg(test)]
+mod manual;
 mod measure;
 mod mounts;
 mod net;
