@@ -46,6 +46,7 @@ codes() {
 
 missing_program() {
     local got=0 out
+    code 0 r box true
     out=$(r box /no/such/program 2>&1) || got=$?
     [ $got != 0 ]
     has "$out" /no/such/program
@@ -53,6 +54,7 @@ missing_program() {
 
 not_executable() {
     local got=0
+    code 0 r box true
     r box /etc/text || got=$?
     [ $got != 0 ]
 }
@@ -111,6 +113,7 @@ large_output() { is "$(r box head -c 3000000 /dev/zero | wc -c)" 3000000; }
 # What it says of a signal differs from release to release; it must not be a success.
 signalled() {
     local got=0
+    code 0 r box true
     r box sh -c '(sleep 0.3; kill -9 1) & kill -9 $$; sleep 5; exit 3' || got=$?
     [ $got != 0 ]
 }
@@ -165,6 +168,7 @@ builds_with_shell_forms() {
 }
 
 nothing_is_left() {
+    much_was_there
     is "$(find /sys/fs/cgroup -type d -name '*buildah*' | head -n 5)" ''
     is "$(find /run -path "$W" -prune -o -path "*/${RUNTIME##*/}/*" -print | head -n 5)" ''
 }

@@ -123,7 +123,10 @@ own_spec() {
     is "$(by_spec)" $'inside\n99\n111'
 }
 
-read_only() { code 1 run --read-only -- touch /file; }
+read_only() {
+    code 0 run --read-only -- true
+    code 1 run --read-only -- touch /file
+}
 
 binds() {
     mkdir -p "$W/bound" && echo host >"$W/bound/file"
@@ -138,9 +141,11 @@ tmpfs_mount() { has "$(run --mount type=tmpfs,src=tmpfs,dst=/t,options=size=64k 
 net_host() { is "$(run --net-host -- readlink /proc/self/ns/net)" "$(readlink /proc/self/ns/net)"; }
 
 namespaces() {
-    local kind
+    local kind own
     for kind in mnt pid ipc uts net; do
-        [ "$(run -- readlink "/proc/self/ns/$kind")" != "$(readlink "/proc/self/ns/$kind")" ]
+        own=$(run -- readlink "/proc/self/ns/$kind")
+        has "$own" "$kind:["
+        [ "$own" != "$(readlink "/proc/self/ns/$kind")" ]
     done
 }
 
@@ -296,7 +301,10 @@ pauses() {
     is "$(status execed)" RUNNING
 }
 
-lists_processes() { has "$(c task ps execed)" "$(pid_of execed)"; }
+lists_processes() {
+    some "$(pid_of execed)"
+    has "$(c task ps execed)" "$(pid_of execed)"
+}
 
 measures() {
     has "$(c task metrics execed)" memory
@@ -305,6 +313,7 @@ measures() {
 
 metrics_of_ended() {
     local got=0
+    code 0 run -- true
     c task metrics no-such-task || got=$?
     [ $got != 0 ]
 }
@@ -367,6 +376,7 @@ checkpoints() {
 
 nothing_is_left() {
     soon bash -c '! pgrep -x containerd-shim'
+    much_was_there
     is "$(c task ls -q)" ''
     is "$(c container ls -q)" ''
     is "$(find /run/containerd/runc /run/containerd/nsinit /run/containerd/io.containerd.runtime.v2.task -mindepth 2 2>/dev/null | head -n 5)" ''

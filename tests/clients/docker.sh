@@ -41,6 +41,7 @@ runs() { is "$(run box echo yes)" yes; }
 runtime_is_ours() {
     is "$(d info -f '{{.DefaultRuntime}}')" tested
     code 125 run --runtime no-such-runtime box true
+    code 0 run box true
 }
 
 codes() {
@@ -85,6 +86,7 @@ terminal_size() {
 init() { code 9 run --init box sh -c 'exit 9'; }
 
 missing_program() {
+    code 0 run box true
     code 127 run box no-such-program
     code 127 run box /no/such/program
 }
@@ -94,7 +96,10 @@ not_executable() {
     code 126 run box /etc
 }
 
-missing_source() { has "$(code 125 run --mount type=bind,source=/no/such/source,target=/x box true 2>&1)" /no/such/source; }
+missing_source() {
+    code 0 run --mount type=bind,source=/etc,target=/x,readonly box true
+    has "$(code 125 run --mount type=bind,source=/no/such/source,target=/x box true 2>&1)" /no/such/source
+}
 
 signal_as_code() { code 143 run --init box sh -c 'kill -15 $$'; }
 
@@ -425,6 +430,7 @@ parallel() {
 }
 
 nothing_is_left() {
+    much_was_there
     d rm -f $(d ps -aq) >/dev/null 2>&1 || true
     is "$(d ps -aq)" ''
     is "$(find /run/docker/runtime-* -mindepth 2 2>/dev/null | head -n 5)" ''

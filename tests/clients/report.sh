@@ -51,6 +51,12 @@ has() { [[ "$1" == *"$2"* ]] || fail "no '$2' in '$1'"; }
 
 has_not() { [[ "$1" != *"$2"* ]] || fail "'$2' in '$1'"; }
 
+# Something is said.
+some() { [ -n "$1" ] || fail 'nothing is said'; }
+
+# Most cases went well: what was never there can't be left.
+much_was_there() { [ -n "${CLIENTS_ONLY:-}" ] || [ "$OK" -gt "$BAD" ] || fail 'most cases have failed: nothing was there that could be left'; }
+
 # A command ends with this code.
 code() {
     local want=$1 got=0

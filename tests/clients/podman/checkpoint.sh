@@ -16,6 +16,7 @@ checkpoint_restore() {
 
 # All is taken back: containers, groups, mounts, files of state.
 nothing_is_left() {
+    much_was_there
     p rm -f -a -t 0 >/dev/null
     p pod rm -f -a -t 0 >/dev/null
     is "$(p ps -aq)" ''

@@ -60,6 +60,7 @@ read_only_binds_below() {
 
 missing_source() {
     local out
+    code 0 run -v /etc:/x:ro box true
     out=$(code 125 run -v /no/such/source:/x box true 2>&1) || out=$(code 126 run -v /no/such/source:/x box true 2>&1)
     has "$out" /no/such/source
 }

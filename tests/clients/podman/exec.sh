@@ -61,6 +61,7 @@ exec_not_executable() { code 126 p exec execed /etc/text; }
 
 exec_is_confined() {
     local what
+    some "$(p exec execed cat /proc/self/cgroup)"
     for what in Seccomp CapBnd NoNewPrivs; do
         is "$(p exec execed grep "^$what:" /proc/self/status)" "$(p exec execed grep "^$what:" /proc/1/status)"
     done

@@ -14,6 +14,7 @@ rootless_user() {
     chmod 700 /run/user/2345
     chmod 644 "$W/rootfs.tar"
     u import -q -c 'CMD ["/bin/sh"]' -c 'ENV PATH=/bin' "$W/rootfs.tar" localhost/box >/dev/null
+    code 0 urun box true
 }
 
 # podman as that user.

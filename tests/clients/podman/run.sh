@@ -84,11 +84,18 @@ missing_program() {
     code 127 run box /no/such/program
 }
 
-not_executable() { code 126 run box /etc/text; }
+not_executable() {
+    code 0 run box true
+    code 126 run box /etc/text
+}
 
-directory_as_program() { code 126 run box /etc; }
+directory_as_program() {
+    code 0 run box true
+    code 126 run box /etc
+}
 
 missing_workdir() {
+    is "$(run -w /etc box pwd)" /etc
     # podman makes the directory itself; below a file it can't be.
     code 126 run -w /etc/passwd/x box true || code 127 run -w /etc/passwd/x box true || code 125 run -w /etc/passwd/x box true
 }

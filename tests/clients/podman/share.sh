@@ -50,9 +50,11 @@ pid_of_container() {
 ipc_host() { is "$(run --ipc host box readlink /proc/self/ns/ipc)" "$(readlink /proc/self/ns/ipc)"; }
 
 namespaces_differ() {
-    local kind
+    local kind own
     for kind in mnt pid ipc uts net; do
-        [ "$(run --network none box readlink "/proc/self/ns/$kind")" != "$(readlink "/proc/self/ns/$kind")" ]
+        own=$(run --network none box readlink "/proc/self/ns/$kind")
+        has "$own" "$kind:["
+        [ "$own" != "$(readlink "/proc/self/ns/$kind")" ]
     done
 }
 
