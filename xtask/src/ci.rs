@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::digest::Digest;
 use crate::run::{cargo, check};
-use crate::{bench, faults, profiles, source, test, tidy, tools, vm};
+use crate::{bench, clients, faults, profiles, source, test, tidy, tools, vm};
 
 type Step = (String, Box<dyn Fn() -> Result<()>>);
 
@@ -110,6 +110,7 @@ fn steps() -> Result<Vec<Step>> {
     };
     steps.push(("test".into(), Box::new(tests)));
     steps.push(("bench --short".into(), Box::new(short_bench)));
+    steps.push(("test --clients, a few".into(), Box::new(short_clients)));
     steps.push(("faults".into(), Box::new(short_faults)));
     steps.push(("test --vm".into(), Box::new(|| vm::run(&["--vm".to_owned()]))));
     Ok(steps)
@@ -121,6 +122,14 @@ fn short_bench() -> Result<()> {
         return bench::run(&["--short".to_owned()]);
     }
     println!("left out: only root can measure");
+    Ok(())
+}
+
+fn short_clients() -> Result<()> {
+    if tools::is_root()? {
+        return clients::short();
+    }
+    println!("left out: only root can make the worlds of the clients");
     Ok(())
 }
 
