@@ -8,7 +8,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CASES=(runs codes output input large_output arguments environment workdir terminal user read_only binds tmpfs_mount net_host namespaces privileged
     capabilities seccomp_default no_new_privileges devices memory_limit cpu_limits group_by_path rootfs_directory missing_program not_executable
     missing_source detached kills tasks_delete_force execs exec_terminal exec_missing exec_detached exec_killed pauses lists_processes measures metrics_of_ended updates_pid_file
-    survives_containerd survives_its_shim parallel user_namespace namespace_by_path annotations checkpoints own_spec)
+    survives_containerd survives_its_shim killed_at_any_time parallel user_namespace namespace_by_path annotations checkpoints own_spec)
 
 set_up() {
     RUNTIME=$W/bin/${1##*/}
@@ -346,6 +346,27 @@ survives_its_shim() {
     soon bash -c "[ ! -e /proc/$pid/exe ]"
     c task rm -f orphan || true
     soon ctr container rm orphan
+}
+
+# Wherever in its start a shim is killed, what it has made is ended with the task.
+killed_at_any_time() {
+    local number
+    [ "${BY[0]}" = --runtime ] || skip 'runc leaves a control group'
+    for number in $(seq 12); do
+        { c run -d --null-io "${BY[@]}" $BOX "swept-$number" sleep 98765 || true; } &
+        sleep "0.$(printf %03d $((number * 25)))"
+        kill -9 $(pgrep -f -- "containerd-shim.*-id swept-$number( |$)") 2>/dev/null || true
+        wait
+        c task rm -f "swept-$number" || true
+        soon ctr container rm "swept-$number" || ! ctr container info "swept-$number"
+    done
+    soon bash -c '! pgrep -x sleep -a | grep 98765'
+    # One that was started and never used goes by itself, which takes half a minute.
+    for number in $(seq 45); do
+        pgrep -x containerd-shim >/dev/null || break
+        sleep 1
+    done
+    soon bash -c '[ -z "$(ctr task ls -q)" ]'
 }
 
 parallel() {

@@ -24,7 +24,7 @@ handlers() {
 timed() {
     local start
     start=$(date +%s%N)
-    "$@" || return 1
+    "$@" >/dev/null || return 1
     echo $((($(date +%s%N) - start) / 1000000))
 }
 

@@ -52,6 +52,10 @@ async fn serve(arguments: &Arguments) -> Result<(), Trouble> {
     let service = Arc::new(Service::new(shim, done));
     let mut server = Server::new().add_listener(listener()?).register_service(services(&service));
     server.start().await.map_err(|error| Trouble::failed(format!("listen: {error}")))?;
+    let unused = tokio::spawn({
+        let service = Arc::clone(&service);
+        async move { service.end_unused().await }
+    });
     // The sender lives as long as the server.
     let _ = is_done.wait_for(|done| *done).await;
     // ORDER: first; who comes from now on makes a shim of its own.
@@ -59,6 +63,7 @@ async fn serve(arguments: &Arguments) -> Result<(), Trouble> {
     // The answer to the call that ends it has to be written.
     tokio::time::sleep(ANSWER).await;
     let _ = server.shutdown().await;
+    unused.abort();
     drop((server, service));
     let _ = tokio::time::timeout(LAST_WORDS, sending).await;
     named(removed, format_args!("unlink {}", arguments.socket))

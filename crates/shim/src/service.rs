@@ -1,6 +1,7 @@
 //! The calls of containerd: containerd.task.v2.Task and v3.Task, which are the same.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -34,6 +35,9 @@ use crate::trouble::Trouble;
 /// So long a pause waits for all processes to stand still.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// So long a first task is waited for.
+const UNUSED: Duration = Duration::from_secs(30);
+
 type Tasks = Arc<Mutex<BTreeMap<String, Option<Arc<Task>>>>>;
 
 /// The tasks of a pod. One that is being made has its name, and nothing else yet.
@@ -41,13 +45,23 @@ type Tasks = Arc<Mutex<BTreeMap<String, Option<Arc<Task>>>>>;
 pub(crate) struct Service {
     shim: Shim,
     tasks: Tasks,
+    /// Whether a task was ever asked for.
+    used: AtomicBool,
     done: watch::Sender<bool>,
 }
 
 impl Service {
     /// `done` becomes true when the shim is no longer wanted.
     pub(crate) fn new(shim: Shim, done: watch::Sender<bool>) -> Self {
-        Self { shim, tasks: Tasks::default(), done }
+        Self { shim, tasks: Tasks::default(), used: AtomicBool::new(false), done }
+    }
+
+    /// Ends the shim if nobody has come: who started it may have been killed before he knew where it is.
+    pub(crate) async fn end_unused(&self) {
+        tokio::time::sleep(UNUSED).await;
+        if !self.used.load(Ordering::Acquire) {
+            self.done.send_replace(true);
+        }
     }
 
     fn task(&self, id: &str) -> Result<Arc<Task>, Trouble> {
@@ -153,6 +167,7 @@ async fn update(task: Arc<Task>, request: UpdateTaskRequest) -> Result<(), Troub
 #[async_trait]
 impl shim_async::Task for Service {
     async fn create(&self, _: &TtrpcContext, request: CreateTaskRequest) -> Answer<CreateTaskResponse> {
+        self.used.store(true, Ordering::Release);
         let made = create(Arc::clone(&self.tasks), self.shim.clone(), request);
         let pid = detached(made).await?;
         Ok(CreateTaskResponse { pid, ..CreateTaskResponse::default() })
