@@ -77,17 +77,17 @@ fn flood(dir: &str, config: &Config, process: &ProcessConfig) -> Result<()> {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     };
-    let once = |size: &str| -> Result<()> {
-        let args = process.args.iter().cloned().chain([size.into()]).collect();
+    let once = |blocks: &str| -> Result<()> {
+        let args = process.args.iter().cloned().chain([blocks.into()]).collect();
         let process = ProcessConfig { args, ..ProcessConfig::default() }.piped();
         let (container, process) = factory.run(format!("{dir}/c"), config, process)?;
         let output = process.output(1 << 16)?;
         writeln!(std::io::stdout(), "{}", output.stdout.len())?;
         Ok(container.destroy()?)
     };
-    once("1048576")?;
+    once("16")?;
     let before = peak()?;
-    once("1073741824")?;
+    once("16384")?;
     writeln!(std::io::stdout(), "grown {}", peak()?.saturating_sub(before))?;
     Ok(())
 }
