@@ -382,6 +382,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn want_of_descriptors_names_the_limit_once() {
         let error = |errno| Error::io("open /x", io::Error::from_raw_os_error(errno));
         let text = Error::several("start", vec![error(libc::EMFILE), error(libc::EMFILE)]).to_string();

@@ -40,6 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "too long")]
     fn output_is_cut_and_made_plain() {
         let mut heard = Heard::default();
         assert_eq!(heard.to_string(), "");

@@ -35,6 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn everything_is_read_and_then_the_end() {
         for length in [0, 1, 4096, 65536, 65537, 3 << 20] {
             let bytes = vec![b'x'; length];

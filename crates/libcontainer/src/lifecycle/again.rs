@@ -36,6 +36,7 @@ mod tests {
     use crate::error::Error;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn what_passes_is_tried_again_and_nothing_else() {
         for (errno, failures, calls, works) in [
             (libc::EIO, 0, 1, true),

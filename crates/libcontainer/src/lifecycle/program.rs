@@ -76,6 +76,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn only_what_is_certain_is_an_error() {
         let dir = std::env::temp_dir().join(format!("libcontainer-program-{}", std::process::id()));
         std::fs::create_dir_all(dir.join("bin")).unwrap();

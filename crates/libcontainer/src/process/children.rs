@@ -143,6 +143,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn of_many_only_those_are_asked_that_have_ended() {
         let mut children = Children { all: BTreeMap::new(), epoll: None };
         let mut few = many(&mut children, FEW - 1);
