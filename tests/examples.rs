@@ -20,7 +20,7 @@ const EXAMPLES: [(&str, &[&str], i32, &str); 13] = [
     ),
     ("busy_threads", &[], 0, "100"),
     // It goes on for ever: timeout(1) ends it.
-    ("cgroup_top", &["/"], 124, "cpu"),
+    ("cgroup_top", &["/"], 124, "MEMORY"),
     ("cpu_quota", &["1"], 0, "quota 50 %"),
     ("drop_caps", &["CHOWN", "--", "grep", "CapEff", "/proc/self/status"], 0, "0000000000000001"),
     ("hello", &[], 0, "\nhello\n"),
