@@ -235,7 +235,8 @@ fn what_a_hook_leaves_running_is_not_waited_for() {
     }
     let place = Place::new("hooks-left");
     let (mut config, log) = logging(&place);
-    let script = format!("(echo $$; sleep 1000) & echo $! >> {}/left", log.display());
+    // Nobody may read by the time that it speaks.
+    let script = format!("(trap '' PIPE; echo $$; sleep 1000) & echo $! >> {}/left", log.display());
     config.hooks.create_runtime = vec![Hook { timeout: None, ..sh(&script) }];
     config.hooks.poststop = config.hooks.create_runtime.clone();
     made("run", &place, &config).destroy().unwrap();
