@@ -86,6 +86,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn it_excludes_and_is_let_go() {
         let (path, dir) = place("let-go");
         let first = Lock::try_take(&dir, true).unwrap().unwrap();
@@ -102,6 +103,7 @@ mod tests {
 
     /// A lock whose unlocking fails does not end the program.
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_failing_unlock_is_no_panic() {
         let (path, dir) = place("unlock");
         // flock(2) of a descriptor that was opened with O_PATH fails: EBADF.

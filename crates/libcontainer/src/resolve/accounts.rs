@@ -108,6 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn a_mode_that_can_not_be_known_is_an_error() {
         let mode = |path: &str| directory_mode(Path::new("/"), Path::new(path));
         assert_eq!(mode("/no-such/directory").unwrap(), None);

@@ -105,6 +105,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "too long")]
     fn the_same_profile_is_compiled_once() {
         let filters = Filters::default();
         let first = filters.get(&refusing("reboot"), 1, KERNEL).unwrap().unwrap();
