@@ -152,6 +152,7 @@ fn every_key_of_every_struct_is_known() {
         ("/io_priority", keys::<security::IoPriority>()),
         ("/cpu_affinity", keys::<security::CpuAffinity>()),
         ("/memory_policy", keys::<security::MemoryPolicy>()),
+        ("/resctrl", keys::<of::Resctrl>()),
         ("/personality", keys::<security::Personality>()),
         ("/hooks", keys::<of::Hooks>()),
         ("/hooks/poststop/0", keys::<of::Hook>()),
