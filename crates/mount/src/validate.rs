@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::config::{IdMapping, Mount, MountConfig};
 use crate::device::{DeviceKind, DeviceNode, WILDCARD};
-use crate::options::parse_options;
+use crate::options::{Options, parse_options};
 use crate::plan::components;
 
 /// One thing that is wrong.
@@ -140,7 +140,6 @@ fn mount_problems(mount: &Mount, all: &mut Problems) {
     }
 }
 
-/// Options that some kinds of mounts can't have.
 /// What changes a mount that is there can't be what only a new one can have.
 fn remount_problems(mount: &Mount, all: &mut Problems) {
     for (index, option) in mount.options.iter().enumerate() {
@@ -153,8 +152,16 @@ fn remount_problems(mount: &Mount, all: &mut Problems) {
     if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
         all.add("/uid_mappings", "an id map: only for a new mount");
     }
+    let changes = |own: Options| {
+        own.set | own.clear | own.recursive_set | own.recursive_clear != 0 || own.propagation.is_some()
+    };
+    // Of options that can't be parsed there is a word already.
+    if parse_options(mount.options.iter().map(String::as_str), false).is_ok_and(|own| !changes(own)) {
+        all.add("/options", "a remount that changes nothing: name an attribute such as ro");
+    }
 }
 
+/// Options that some kinds of mounts can't have.
 fn option_problems(mount: &Mount, all: &mut Problems) {
     if mount.is_remount() {
         return remount_problems(mount, all);
