@@ -355,7 +355,8 @@ fn without_apparmor_a_profile_is_a_clear_error() {
             assert_eq!(error.kind(), ErrorKind::Unsupported);
             let text = error.to_string();
             assert!(
-                text.starts_with("/apparmor_profile: AppArmor is not enabled on this host: the kernel was "),
+                text.starts_with("/apparmor_profile: ")
+                    && text.contains(": AppArmor is not enabled on this host: the kernel was "),
                 "{text}"
             );
         }

@@ -139,7 +139,8 @@ fn another_listener_among_the_descriptors_is_not_mistaken() {
     let config = notifying(&place, &path);
     let factory = Factory::new().unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
-    // A listener of this test's own.
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    // A listener of this test's own, of a thread that lives on.
     let thread = std::thread::spawn(move || {
         use libcontainer::security::seccomp::{Arch, Options, compile, notify};
         let mut profile = Profile::new(Action::Allow);
@@ -147,6 +148,7 @@ fn another_listener_among_the_descriptors_is_not_mistaken() {
         let options = Options { listener: true, ..Options::new(Arch::native().unwrap()) };
         libcontainer::security::thread::set_no_new_privs().unwrap();
         sender.send(notify::load(&compile(&profile, &options).unwrap()).unwrap().unwrap()).unwrap();
+        let _ = ended.recv();
     });
     let other = receiver.recv().unwrap();
     let given = || std::os::fd::AsFd::as_fd(&other).try_clone_to_owned().unwrap();
@@ -159,6 +161,7 @@ fn another_listener_among_the_descriptors_is_not_mistaken() {
     container.run().unwrap();
     assert!(text(&process.output(1 << 20).unwrap()).starts_with("made\n"));
     container.destroy().unwrap();
+    drop(end);
     thread.join().unwrap();
     assert_eq!(agent.join().unwrap().len(), 2);
 }

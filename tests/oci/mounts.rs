@@ -92,8 +92,8 @@ fn what_can_not_be_mounted_changes_nothing() {
     assert_eq!(oci.state("web")["status"], "created");
     oci.ok(&["kill", "web", "KILL"]);
     libcontainer_tests::operator::until("it has ended", || oci.state("web")["status"] == "stopped");
-    fails(&["web", "/etc", "/mnt"], "Stopped");
-    assert!(oci.fails(&["mounts", "list", "web"]).contains("Stopped"));
+    fails(&["web", "/etc", "/mnt"], "it is stopped");
+    assert!(oci.fails(&["mounts", "list", "web"]).contains("it is stopped"));
     oci.ok(&["delete", "web"]);
 }
 

@@ -9,11 +9,13 @@ use super::error::NotifyError;
 use super::give::{Agent, give};
 use super::knock::Knock;
 use super::listener::{Answer, Event, Listener, Notification};
-use super::take::{still_to_come, take};
+use super::take::{listener_in, still_to_come, take};
 use crate::seccomp::Arch;
 
 /// How often it is looked whether the init still can knock.
 const TICK: Duration = Duration::from_millis(20);
+/// How long it is waited for the init's own listener when another one was there.
+const SHORT: Duration = Duration::from_millis(1);
 
 /// What is to be done with the listener of an init.
 #[derive(Clone, Copy, Debug)]
@@ -39,28 +41,43 @@ pub struct Handover<'a> {
 /// takes the message (`ENOENT`, `ECONNREFUSED`, `ECONNRESET`, `ETIMEDOUT`).
 pub fn hand_over(pid: Pid, pidfd: BorrowedFd<'_>, handover: &Handover<'_>) -> Result<(), NotifyError> {
     let end = Instant::now() + handover.limit;
-    let listener = take(pid, pidfd, handover.least, end)?;
     // ORDER: taken before the agent has the listener: it would find a call that it knows nothing of.
-    let call = knocked(&listener, (pid, pidfd), handover.knock, end)?;
+    let (listener, call) = loop {
+        let (number, listener) = take(pid, pidfd, handover.least, end)?;
+        let same = || Ok(listener_in(pid, handover.least)? == Some(number));
+        if let Some(call) = knocked(&listener, (pid, pidfd), handover.knock, end, &same)? {
+            break (listener, call);
+        }
+        std::thread::sleep(SHORT);
+    };
     give(handover.agent, &listener, handover.text.as_bytes(), end)?;
     listener.respond(call.id, Answer::Value(0))
 }
 
-/// The init is the only process that has the filter, so this is the first call of all.
+/// The init is the only process that has the filter, so this is the first call of all. `None` if this is not its listener.
+///
+/// RACE: the init may not have moved the descriptors yet that it was given: one of these that is a listener too stands where its own will be.
 fn knocked(
     listener: &Listener,
     (pid, pidfd): (Pid, BorrowedFd<'_>),
     knock: Option<&Knock>,
     end: Instant,
-) -> Result<Notification, NotifyError> {
+    same: &dyn Fn() -> Result<bool, NotifyError>,
+) -> Result<Option<Notification>, NotifyError> {
     let call = loop {
         match listener.receive(Some(TICK))? {
             Event::Call(call) => break call,
-            Event::TimedOut if Instant::now() < end => still_to_come(pid, pidfd)?,
+            Event::TimedOut if Instant::now() < end => {
+                still_to_come(pid, pidfd)?;
+                if !same()? {
+                    return Ok(None);
+                }
+            }
             Event::TimedOut => {
                 let call = format!("wait for process {pid} to knock at its seccomp listener");
                 return Err(NotifyError::Call { call, errno: libc::ETIMEDOUT });
             }
+            Event::Ended if Instant::now() < end && still_to_come(pid, pidfd).is_ok() => return Ok(None),
             Event::Ended => {
                 return Err(NotifyError::Unexpected(format!("process {pid} has ended under its filter")));
             }
@@ -70,7 +87,7 @@ fn knocked(
     let is_knock = Some(call.data.number) == prctl && call.data.args.first() == Some(&u64::from(KNOCK));
     let is_ours = knock.is_none_or(|knock| knock.is(&call.data));
     if i64::from(call.pid) == i64::from(pid.as_raw()) && is_knock && is_ours {
-        return Ok(call);
+        return Ok(Some(call));
     }
     let (number, from) = (call.data.number, call.pid);
     Err(NotifyError::Unexpected(format!(

@@ -15,13 +15,13 @@ use super::listener::Listener;
 
 const LISTENER: &str = "anon_inode:seccomp notify";
 
-/// Takes a copy of the listener of an init that is about to load its filter, once it is there: a descriptor of `least` or more.
+/// Takes a copy of the listener of an init that is about to load its filter, once it is there: a descriptor of `least` or more, and its number there.
 pub(super) fn take(
     pid: Pid,
     pidfd: BorrowedFd<'_>,
     least: RawFd,
     end: Instant,
-) -> Result<Listener, NotifyError> {
+) -> Result<(RawFd, Listener), NotifyError> {
     let mut found = None;
     let done = until(end, || {
         found = listener_in(pid, least)?;
@@ -35,10 +35,11 @@ pub(super) fn take(
         NotifyError::Call { call, errno: libc::ETIMEDOUT }
     })?;
     // RACE: the process may be another one of the same number by now; a pidfd's never is.
-    pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()).map(Listener::from).map_err(|error| {
+    let taken = pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()).map_err(|error| {
         let call = format!("pidfd_getfd: take descriptor {number}, a seccomp listener, from process {pid}");
         NotifyError::call(call, &error.into())
-    })
+    })?;
+    Ok((number, Listener::from(taken)))
 }
 
 /// Whether the init may still get one: not if it is gone, or a program already.
@@ -58,7 +59,7 @@ pub(super) fn still_to_come(pid: Pid, pidfd: BorrowedFd<'_>) -> Result<(), Notif
 }
 
 /// The number of its listener, the highest if there are several: a listener that was given to it has a lower one.
-fn listener_in(pid: Pid, least: RawFd) -> Result<Option<RawFd>, NotifyError> {
+pub(super) fn listener_in(pid: Pid, least: RawFd) -> Result<Option<RawFd>, NotifyError> {
     let mut numbers = descriptors(pid)?;
     numbers.retain(|(number, link)| *number >= least && link == OsStr::new(LISTENER));
     Ok(numbers.into_iter().map(|(number, _)| number).max())
