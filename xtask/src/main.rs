@@ -27,13 +27,13 @@ use std::process::ExitCode;
 const USAGE: &str = "cargo xtask COMMAND
 
   test [FILTER]   set up what the tests need, run them all, count skips
-  test --vm [FILTER | --all] [--kernel 6.1|newest|5.10|all] [--cg v2|v1|hybrid|systemd] [--keep]
+  test --vm [FILTER | --all] [--few] [--kernel 6.1|newest|5.10|all] [--cg v2|v1|hybrid|systemd] [--keep]
                   run them in machines with stock kernels, under QEMU
   test --clients [podman] [buildah] [containerd] [docker] [--runtime nsinit,crun,runc]
                   real clients of runtimes, with each of these; docs/clients.md
   tidy [--circles]
                   check the invariants of ARCHITECTURE.md; or only show all circles of imports
-  ci              fmt, clippy, docs, tidy, each crate alone, test, bench --short, faults, test --vm;
+  ci              fmt, clippy, docs, tidy, each crate alone, test, bench --short, faults, test --vm --few;
                   ends with what failed
   bench [COUNT]   measure starts, side by side with crun and runc
   bench --short   see that this works, on what the tests were run with

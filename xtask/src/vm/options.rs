@@ -30,6 +30,7 @@ pub(crate) struct Options {
     kernel: Option<String>,
     layout: Option<String>,
     lsm: Option<String>,
+    few: bool,
     pub(crate) keep: bool,
 }
 
@@ -53,6 +54,7 @@ impl Options {
             match arg.as_str() {
                 "--vm" => {}
                 "--all" => options.choose(Wanted::All, arg)?,
+                "--few" => options.few = true,
                 "--keep" => options.keep = true,
                 "--kernel" => options.kernel = Some(value()?),
                 "--cg" => options.layout = Some(one_of(arg, value()?, &LAYOUTS)?),
@@ -87,7 +89,11 @@ impl Options {
         let layout = self.layout.as_deref().unwrap_or("v2");
         let lsm = self.lsm.as_deref().unwrap_or(APPARMOR);
         match (self.kernel.as_deref(), &self.layout, &self.lsm) {
-            (None, None, None) => DEFAULT.into_iter().map(boot).collect(),
+            (None, None, None) => {
+                // A host of ours is often hybrid itself.
+                let wanted = |(_, layout, _): &(&str, &str, &str)| !self.few || *layout != "hybrid";
+                DEFAULT.into_iter().filter(wanted).map(boot).collect()
+            }
             (None, ..) => vec![boot(("6.1", layout, lsm))],
             (Some("all"), ..) => ALL_KERNELS.iter().map(|kernel| boot((kernel, layout, lsm))).collect(),
             (Some(kernel), ..) => vec![boot((kernel, layout, lsm))],
@@ -117,6 +123,7 @@ mod tests {
         let filter = Wanted::Filter("mount".to_owned());
         for (line, expected) in [
             ("--vm", Some((6, Wanted::Layout, false))),
+            ("--vm --few", Some((5, Wanted::Layout, false))),
             ("--vm --all", Some((6, Wanted::All, false))),
             ("--vm --all mount", None),
             ("--vm mount --all", None),
