@@ -3,7 +3,7 @@
 use std::os::fd::{BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use libcontainer_plan::{KNOCK, Pid};
+use libcontainer_plan::{KNOCK, Pid, rest};
 
 use super::error::NotifyError;
 use super::give::{Agent, give};
@@ -48,7 +48,7 @@ pub fn hand_over(pid: Pid, pidfd: BorrowedFd<'_>, handover: &Handover<'_>) -> Re
         if let Some(call) = knocked(&listener, (pid, pidfd), handover.knock, end, &same)? {
             break (listener, call);
         }
-        std::thread::sleep(SHORT);
+        rest(SHORT);
     };
     give(handover.agent, &listener, handover.text.as_bytes(), end)?;
     listener.respond(call.id, Answer::Value(0))
