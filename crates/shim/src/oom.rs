@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use libcontainer::ErrorKind;
 use libcontainer::cgroups::events::{EventSource, Next, OomEvents};
 use nix::poll::PollFlags;
 use tokio::io::Interest;
@@ -15,7 +16,12 @@ use crate::trouble::{Trouble, named};
 /// Watches until it has happened, or the first process has ended, which tells of its own end if it was for that.
 pub(crate) fn watch(task: &Arc<Task>) {
     // A container without a control group, or without the memory controller, can't be out of its memory.
-    let Ok(Some(events)) = task.container.events().map(|events| events.oom) else { return };
+    let events = match task.container.events() {
+        Ok(events) => events.oom,
+        Err(error) if error.kind() == ErrorKind::Unsupported => return,
+        Err(error) => return journal::warn(format_args!("{:?}: memory events: {error}", task.id)),
+    };
+    let Some(events) = events else { return };
     match waited_for(&events) {
         Ok(fd) => {
             tokio::spawn(look(Arc::clone(task), events, fd));

@@ -1,6 +1,8 @@
 //! A task: a container with its first process, and the processes that joined.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::future::pending;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +24,15 @@ use crate::{journal, rootfs};
 
 /// So long a first process is waited for whose start has failed.
 const GOING: Duration = Duration::from_secs(5);
+/// The status of a process that has ended nobody knows how.
+const UNKNOWN: u32 = 255;
+/// When it is asked again after a process of which nothing could be found out.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Whether its pidfd says that it has; what can't be told is no end.
+fn has_ended(handle: &libcontainer::Process) -> bool {
+    libcontainer::plan::wait_readable(handle.as_fd(), Some(Duration::ZERO)).unwrap_or(false)
+}
 
 #[derive(Debug)]
 pub(crate) struct Task {
@@ -89,11 +100,10 @@ impl Task {
     }
 
     async fn ending(&self, process: &Process, fd: Ready) -> Exit {
-        let unknown = |text: String| {
+        let warn = |text: &dyn Display| {
             journal::warn(format_args!("{:?}: the end of a process is not known: {text}", self.id));
-            Exit { status: 255, at: SystemTime::now() }
         };
-        let Some(made) = process.made() else { return unknown("it was never made".to_owned()) };
+        let Some(made) = process.made() else { return pending().await };
         loop {
             let ready = fd.readable().await;
             match made.handle.try_wait() {
@@ -103,10 +113,20 @@ impl Task {
                     }
                     return Exit { status: status.shell_code().into(), at: SystemTime::now() };
                 }
-                Err(error) => return unknown(error.to_string()),
+                Err(error) => {
+                    warn(&error);
+                    // That it has ended is what its pidfd says, and nothing else: how it did is then all that is unknown.
+                    if has_ended(&made.handle) {
+                        return Exit { status: UNKNOWN, at: SystemTime::now() };
+                    }
+                    tokio::time::sleep(AGAIN).await;
+                }
                 Ok(None) => match ready {
                     Ok(mut ready) => ready.clear_ready(),
-                    Err(error) => return unknown(format!("epoll: {error}")),
+                    Err(error) => {
+                        warn(&format_args!("epoll: {error}"));
+                        tokio::time::sleep(AGAIN).await;
+                    }
                 },
             }
         }

@@ -13,9 +13,9 @@ use crate::place;
 use crate::trouble::Trouble;
 
 const NAME: &str = "containerd.runc.v1.Options";
-/// What clients send for a shim that is not named after runc, with the owner of its pipes: they go to the program's user here anyway.
 /// What containerd's CRI service sends of a runtime that it does not know: where a file with options is, or its text.
 const FOREIGN: &str = "runtimeoptions.v1.Options";
+/// What clients send for a shim that is not named after runc, with the owner of its pipes: they go to the program's user here anyway.
 const OLD: &str = "containerd.linux.runc.CreateOptions";
 
 /// The options, as their defaults if none are given.
