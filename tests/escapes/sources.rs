@@ -68,6 +68,32 @@ fn a_source_that_was_replaced_is_not_bound() {
     }
 }
 
+/// A template has looked when it was made, not when its first container is, nor when the first with a terminal is.
+#[test]
+fn a_template_takes_nothing_that_came_after_it() {
+    let Some(shared) = Shared::new("before-first") else { return };
+    let dir = shared.attack.place.join("all");
+    fs::create_dir(&dir).unwrap();
+    for other in &shared.others {
+        let template = Factory::new().unwrap().template(&dir, &shared.attack.config).unwrap();
+        for terminal in [false, true] {
+            let process = || libcontainer::ProcessConfig { terminal, ..sh("cat /shared/f") };
+            crate::races::exchange(&shared.mine, other);
+            let error = template.start(process()).unwrap_err();
+            assert!(shared.differs(&error.to_string()), "{} {terminal}: {error}", other.display());
+            crate::races::exchange(&shared.mine, other);
+            let (container, mut first) = template.start(process()).unwrap();
+            if !terminal {
+                assert_eq!(first.wait().unwrap().code(), Some(0));
+            }
+            container.destroy().unwrap();
+        }
+        assert!(template.settle(std::time::Duration::from_secs(60)));
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
+    }
+    shared.attack.unharmed();
+}
+
 /// The same as a race, thousands of times: a template has looked once.
 #[test]
 fn swapped_sources_are_never_bound() {

@@ -14,6 +14,7 @@ mod host;
 mod inside;
 mod join;
 mod listen;
+mod looked;
 mod mounted;
 mod poststart;
 mod prepared;

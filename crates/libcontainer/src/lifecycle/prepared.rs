@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use libcontainer_cgroups::Layout;
 
 use super::host::Host;
+use super::looked::Looked;
 use crate::compile::{self, Foundation};
 use crate::config::{Config, Facts};
 use crate::error::{Error, Result};
@@ -27,6 +28,7 @@ pub(crate) struct Prepared {
     /// Read when the first program is started.
     accounts: OnceLock<Accounts>,
     parts: Mutex<Vec<Arc<Part>>>,
+    looked: Looked,
 }
 
 /// The first part of the plan, with or without a terminal and for one way into the control group.
@@ -91,11 +93,11 @@ impl Prepared {
         let wanted = config.cgroups.is_some() || resolve::shows_groups(&config);
         let layout = wanted.then(|| host.layout_now()).transpose()?;
         let labels = Labels::of(&config)?;
-        let (accounts, parts) = (OnceLock::new(), Mutex::default());
-        Ok(Self { host: host.clone(), config, labels, layout, accounts, parts })
+        let (accounts, parts, looked) = (OnceLock::new(), Mutex::default(), Looked::default());
+        Ok(Self { host: host.clone(), config, labels, layout, accounts, parts, looked })
     }
 
-    /// Compiles what a container without a terminal needs, so that an error comes now.
+    /// Compiles what a container without a terminal needs, so that an error comes now, and what the sources of binds are is known from now on.
     pub(crate) fn compile(&self) -> Result<()> {
         resolve::network(&self.config)?;
         let setup = self.setup(false, None)?;
@@ -133,6 +135,7 @@ impl Prepared {
     fn setup(&self, terminal: bool, cgroup: Option<CgroupSetup>) -> Result<Setup> {
         let groups = resolve::Groups { layout: self.layout.as_deref(), own: cgroup.as_ref() };
         let setup = resolve::base(&self.config, terminal, &self.host.probe, &self.labels, groups)?;
+        self.looked.hold(&setup)?;
         Ok(Setup { cgroup, ..setup })
     }
 

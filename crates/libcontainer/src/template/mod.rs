@@ -27,7 +27,7 @@ use worker::{Ending, Worker};
 /// thread.
 ///
 /// Only what differs is done for each container: its name, its host name and addresses ([`Template::details`]), its program. The rest is as it was
-/// when the template was made: the layout of control groups, the account files of the rootfs, the kernel's features.
+/// when the template was made: the layout of control groups, the kernel's features; the account files of the rootfs are read for the first program.
 /// A source of a bind that is another file or directory by then, also one that was renamed over the old one, ends a start: make the template again.
 /// [`Factory::create`](crate::Factory::create) is a template used once.
 ///
