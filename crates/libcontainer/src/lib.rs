@@ -4,6 +4,7 @@
 mod compile;
 mod config;
 mod container;
+mod criu;
 mod error;
 mod factory;
 mod group;
@@ -23,6 +24,7 @@ pub use config::{
     Port, Resctrl, Route, Seccomp, TimeOffset,
 };
 pub use container::{Container, ContainerStats, Events};
+pub use criu::{CheckpointOptions, CriuOptions, ManageCgroups, RestoreOptions};
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use factory::Factory;
 pub use libcontainer_cgroups as cgroups;

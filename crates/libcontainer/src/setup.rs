@@ -293,6 +293,30 @@ pub(crate) struct InsideSetup {
     pub(crate) cgroup: Option<CgroupSetup>,
 }
 
+/// What the plan of a criu depends on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CriuSetup {
+    pub(crate) program: PathBuf,
+    pub(crate) env: Vec<Vec<u8>>,
+    /// Descriptors behind the connection, from 4 on.
+    pub(crate) handed: u32,
+    /// It keeps the session and the terminal of this process.
+    pub(crate) shell_job: bool,
+    pub(crate) restore: Option<RestoreSetup>,
+}
+
+/// What is special if it makes processes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RestoreSetup {
+    /// What it makes is where it is.
+    pub(crate) cgroup: Option<CgroupSetup>,
+    pub(crate) keyring: Option<String>,
+    /// In which places are made that are missing.
+    pub(crate) mounts: Option<MountSetup>,
+    /// The working directory, likewise.
+    pub(crate) cwd: PathBuf,
+}
+
 impl InsideSetup {
     /// How many processes its start has at once in its group.
     pub(crate) fn processes(&self) -> u64 {

@@ -5,6 +5,7 @@
 mod about;
 mod arguments;
 mod begin;
+mod checkpoint;
 mod create;
 mod detached;
 mod end;

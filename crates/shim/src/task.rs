@@ -41,6 +41,8 @@ pub(crate) struct Task {
     pub(crate) container: Container,
     /// Whether processes may outlive the first: it has no pid namespace of its own.
     pub(crate) outlived: bool,
+    /// Its program runs since it was made of images: criu lets nobody wait between the two.
+    pub(crate) restored: bool,
     pub(crate) first: Arc<Process>,
     pub(crate) execs: Mutex<BTreeMap<String, Arc<Process>>>,
     pub(crate) publisher: Publisher,
@@ -68,7 +70,8 @@ impl Task {
             return Err(Trouble::state(format!("task {:?} has been started", self.id)));
         }
         let container = self.container.clone();
-        let run = blocking(move || Ok(container.run()?)).await;
+        let restored = self.restored;
+        let run = blocking(move || if restored { Ok(()) } else { Ok(container.run()?) }).await;
         if let Err(trouble) = run {
             drop(turn);
             // ORDER: who is told may delete it at once, which takes one that has ended.

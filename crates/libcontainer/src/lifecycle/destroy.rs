@@ -28,9 +28,22 @@ const YOUNG: Duration = Duration::from_secs(2);
 ///
 /// Goes on past errors. After one the record stays, and a second call ends what is left.
 pub(crate) fn destroy(store: &Store, id: &str, handle: Option<Arc<State>>, host: &Host) -> Result<()> {
+    if let Some(state) = end(store, id, handle, host)? {
+        after_end(host, Of { config: &state.config, id, dir: store.path() });
+    }
+    Ok(())
+}
+
+/// The same, and no hook is told. The record of what was ended, if there was any.
+pub(super) fn end(
+    store: &Store,
+    id: &str,
+    handle: Option<Arc<State>>,
+    host: &Host,
+) -> Result<Option<Arc<State>>> {
     let what = format!("destroy {id:?}");
     let _lock = match again(|| store.lock(true)) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         lock => lock?,
     };
     let io = |text: &str| {
@@ -38,7 +51,7 @@ pub(crate) fn destroy(store: &Store, id: &str, handle: Option<Arc<State>>, host:
         move |error| Error::io(text, error)
     };
     if !again(|| store.stands().map_err(io("fstat")))? {
-        return Ok(());
+        return Ok(None);
     }
     let known = recover(store, handle)?;
     let environment = &host.environment();
@@ -54,8 +67,7 @@ pub(crate) fn destroy(store: &Store, id: &str, handle: Option<Arc<State>>, host:
         return Err(Error::several(what, errors));
     }
     again(|| store.remove().map_err(io("remove")))?;
-    after_end(host, Of { config: &known.state.config, id, dir: store.path() });
-    Ok(())
+    Ok(Some(known.state))
 }
 
 /// What is being ended, and what could not be.

@@ -103,6 +103,12 @@ impl Store {
             .map_err(|error| Error::io(format!("lock {}/{BOARD}", self.path.display()), error))
     }
 
+    /// Keeps others from making a checkpoint of it, who can do everything else; `None` if somebody has that lock.
+    pub(crate) fn lock_checkpoint(&self) -> Result<Option<Lock>> {
+        Lock::try_take_file(&self.dir, bytes::ENDING)
+            .map_err(|error| Error::io(format!("lock {}/{}", self.path.display(), bytes::ENDING), error))
+    }
+
     /// Locks it to change it; `None` if somebody has the lock.
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
         Lock::try_take(&self.dir, true)

@@ -1,0 +1,98 @@
+//! Standard input, output and error of a first process that is dumped: `descriptors.json` in the images, as runc has it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use libcontainer_mount::parse_mountinfo;
+use libcontainer_plan::Pid;
+
+use crate::error::named;
+
+const FILE: &str = "descriptors.json";
+/// Bytes that it may have.
+const LIMIT: u64 = 64 * 1024;
+
+/// What the three are: `pipe:[N]` and its like, `file[MOUNT:INODE]` for what lies outside of the container, else a path.
+pub(super) fn of(pid: Pid) -> io::Result<Vec<String>> {
+    let mounts = mounts(pid)?;
+    (0..3).map(|number| described(pid, number, &mounts)).collect()
+}
+
+fn described(pid: Pid, number: u32, mounts: &[u32]) -> io::Result<String> {
+    let path = format!("/proc/{pid}/fd/{number}");
+    let target = match fs::read_link(&path) {
+        // It has closed it.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        target => target.map_err(|error| named(format!("readlink {path}"), error))?,
+    };
+    let shown = target.to_string_lossy().into_owned();
+    if !target.is_absolute() {
+        return Ok(shown);
+    }
+    let found = fs::metadata(&path).map_err(|error| named(format!("stat {path}"), error))?;
+    let info = format!("/proc/{pid}/fdinfo/{number}");
+    let mount = mount_of(&fs::read_to_string(&info).map_err(|error| named(format!("read {info}"), error))?);
+    match mount {
+        Some(mount) if !mounts.contains(&mount) => Ok(format!("file[{mount:x}:{:x}]", found.ino())),
+        _ => Ok(shown),
+    }
+}
+
+/// The number of the mount in the text of a file in `fdinfo`.
+fn mount_of(text: &str) -> Option<u32> {
+    text.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|number| number.trim().parse().ok())
+}
+
+/// The numbers of the mounts that a process sees.
+fn mounts(pid: Pid) -> io::Result<Vec<u32>> {
+    let path = format!("/proc/{pid}/mountinfo");
+    let text = fs::read(&path).map_err(|error| named(format!("read {path}"), error))?;
+    parse_mountinfo(&text).map(|entry| entry.map(|entry| entry.id).map_err(io::Error::other)).collect()
+}
+
+/// Those that criu is to leave out, by their names for it.
+pub(super) fn outside(all: &[String]) -> impl Iterator<Item = &str> {
+    let mut seen: Vec<&str> = Vec::new();
+    all.iter().map(String::as_str).filter(|text| text.starts_with("file[")).filter(move |text| {
+        let is_new = !seen.contains(text);
+        seen.push(text);
+        is_new
+    })
+}
+
+/// Those in whose place are ours, by their names for criu, and our numbers.
+pub(super) fn inherited(all: &[String]) -> impl Iterator<Item = (&str, i32)> {
+    let ours = |text: &&String| text.contains("pipe:") || text.starts_with("file[");
+    all.iter().zip(0..3).filter(move |(text, _)| ours(text)).map(|(text, number)| (text.as_str(), number))
+}
+
+pub(super) fn write(images: &Path, all: &[String]) -> io::Result<()> {
+    let path = images.join(FILE);
+    let text = serde_json::to_vec(all).map_err(io::Error::other)?;
+    fs::write(&path, text).map_err(|error| named(format!("write {}", path.display()), error))
+}
+
+pub(super) fn read(images: &Path) -> io::Result<Vec<String>> {
+    let path = images.join(FILE);
+    let failed = |error| named(format!("read {} (a checkpoint has it)", path.display()), error);
+    let file = fs::File::open(&path).map_err(failed)?;
+    let mut text = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(file, LIMIT), &mut text).map_err(failed)?;
+    serde_json::from_slice(&text).map_err(|error| failed(io::Error::other(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipes_and_files_of_the_host_are_ours() {
+        let all = ["/dev/null", "pipe:[7]", "file[1a:2b]"].map(str::to_owned);
+        assert_eq!(inherited(&all).collect::<Vec<_>>(), [("pipe:[7]", 1), ("file[1a:2b]", 2)]);
+        let all = ["file[1:2]", "file[1:2]", "pipe:[3]"].map(str::to_owned);
+        assert_eq!(outside(&all).collect::<Vec<_>>(), ["file[1:2]"]);
+        assert_eq!(mount_of("pos:\t0\nflags:\t0100000\nmnt_id:\t29\nino:\t4\n"), Some(29));
+    }
+}
