@@ -11,6 +11,8 @@
 mod bundles;
 #[path = "oci/handing.rs"]
 mod handing;
+#[path = "oci/joined.rs"]
+mod joined;
 #[path = "oci/mounts.rs"]
 mod mounts;
 #[path = "oci/notify.rs"]

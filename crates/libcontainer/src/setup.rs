@@ -28,7 +28,10 @@ pub(crate) struct Setup {
     pub(crate) resctrl: bool,
     pub(crate) loopback: bool,
     pub(crate) cgroup: Option<CgroupSetup>,
+    /// A mount namespace of its own.
     pub(crate) mounts: Option<MountSetup>,
+    /// Else the directory that becomes its root, if that is not the namespace's.
+    pub(crate) root: Option<PathBuf>,
     pub(crate) sysctls: Vec<(String, String)>,
     pub(crate) time_offsets: Vec<String>,
     /// The kernel does not enter a new time namespace at exec by itself.
@@ -261,6 +264,8 @@ pub(crate) struct JoinSetup {
     pub(crate) setgroups_denied: bool,
     /// The host, which is not root, has to write to files of the init in `/proc`: those are root's as long as it is not dumpable.
     pub(crate) dumpable: bool,
+    /// The container's root is not that of its mount namespace, or not known to be.
+    pub(crate) changes_root: bool,
     pub(crate) keyring: Option<String>,
     pub(crate) label: Option<LabelSetup>,
     pub(crate) apparmor: Option<Transition>,

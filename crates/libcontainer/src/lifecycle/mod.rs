@@ -6,7 +6,6 @@ mod checkpoint;
 mod condition;
 mod create;
 mod criu;
-mod descriptors;
 mod destroy;
 mod draft;
 mod elf;

@@ -77,6 +77,16 @@ pub fn enter_by_move(plan: &mut Builder, rootfs: Rootfs) {
     plan.chdir("/");
 }
 
+/// Makes a directory the root of this process and of those that it starts, and of no other: where the mounts are those of others too. That is weaker: who
+/// may chroot(2) gets out of it.
+pub fn enter_directory(plan: &mut Builder, root: Slot<Dir>) {
+    plan.purpose("change the root");
+    plan.fchdir(root);
+    plan.chroot(".");
+    plan.chdir("/");
+    plan.close(root);
+}
+
 /// Makes the rootfs's own mount read-only; mounts in it keep their state.
 pub fn read_only(plan: &mut Builder, rootfs: Rootfs) {
     plan.purpose("make the rootfs read-only");

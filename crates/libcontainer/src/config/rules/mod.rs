@@ -14,3 +14,4 @@ mod warnings;
 pub use problems::Facts;
 pub(crate) use process::process_problems;
 pub(crate) use resctrl::is_class;
+pub(crate) use tree::leaving;
