@@ -9,6 +9,7 @@ mod checkpoint;
 mod create;
 mod detached;
 mod end;
+mod ending;
 mod events;
 mod exec;
 mod fifo;

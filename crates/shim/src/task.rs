@@ -16,6 +16,7 @@ use nix::sys::signal::Signal;
 use tokio::io::Interest;
 
 use crate::detached::blocking;
+use crate::ending::ending;
 use crate::events::{Publisher, timestamp};
 use crate::process::{Exit, Process, ended};
 use crate::ready::{Ready, ready};
@@ -24,15 +25,6 @@ use crate::{journal, rootfs};
 
 /// So long a first process is waited for whose start has failed.
 const GOING: Duration = Duration::from_secs(5);
-/// The status of a process that has ended nobody knows how.
-const UNKNOWN: u32 = 255;
-/// When it is asked again after a process of which nothing could be found out.
-const AGAIN: Duration = Duration::from_secs(1);
-
-/// Whether its pidfd says that it has; what can't be told is no end.
-fn has_ended(handle: &libcontainer::Process) -> bool {
-    libcontainer::plan::wait_readable(handle.as_fd(), Some(Duration::ZERO)).unwrap_or(false)
-}
 
 #[derive(Debug)]
 pub(crate) struct Task {
@@ -107,32 +99,11 @@ impl Task {
             journal::warn(format_args!("{:?}: the end of a process is not known: {text}", self.id));
         };
         let Some(made) = process.made() else { return pending().await };
-        loop {
-            let ready = fd.readable().await;
-            match made.handle.try_wait() {
-                Ok(Some(status)) => {
-                    if status.oom_killed() == Some(true) {
-                        self.tell_out_of_memory();
-                    }
-                    return Exit { status: status.shell_code().into(), at: SystemTime::now() };
-                }
-                Err(error) => {
-                    warn(&error);
-                    // That it has ended is what its pidfd says, and nothing else: how it did is then all that is unknown.
-                    if has_ended(&made.handle) {
-                        return Exit { status: UNKNOWN, at: SystemTime::now() };
-                    }
-                    tokio::time::sleep(AGAIN).await;
-                }
-                Ok(None) => match ready {
-                    Ok(mut ready) => ready.clear_ready(),
-                    Err(error) => {
-                        warn(&format_args!("epoll: {error}"));
-                        tokio::time::sleep(AGAIN).await;
-                    }
-                },
-            }
+        let ended = ending(&made.handle, &fd, warn).await;
+        if ended.out_of_memory {
+            self.tell_out_of_memory();
         }
+        Exit { status: ended.status, at: SystemTime::now() }
     }
 
     async fn ended(&self, process: &Process, exit: Exit) {
