@@ -39,7 +39,7 @@ pub use lifecycle::{Expected, MountEntry};
 pub use listing::{Listing, Summary};
 pub use process::{ExitStatus, Output, Process, ProcessConfig, Stdio, Terminal, Usage};
 pub use record::{AddedMount, Intent, ResctrlGroup, RunState, State, StateError, Status, UnitRecord};
-pub use resctrl::ResctrlMount;
+pub use resctrl::{BandwidthInfo, BandwidthStats, CacheInfo, CacheStats, ResctrlMount, ResctrlStats};
 pub use template::{Details, Template, TemplateStats};
 
 /// Whether bytes are a record of a container's state.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -55,7 +56,8 @@ pub(super) fn end(
     }
     let known = recover(store, handle)?;
     let environment = &host.environment();
-    let mut errors = Teardown { state: &known.state, environment, what: &what, errors: Vec::new() }.run();
+    let (state, dir) = (&known.state, store.path());
+    let mut errors = Teardown { state, dir, environment, what: &what, errors: Vec::new() }.run();
     if known.by_marks {
         match end_marked(store.path(), &what) {
             Ok(true) => {}
@@ -73,6 +75,7 @@ pub(super) fn end(
 /// What is being ended, and what could not be.
 struct Teardown<'a> {
     state: &'a State,
+    dir: &'a Path,
     environment: &'a Environment,
     what: &'a str,
     errors: Vec<Error>,
@@ -95,7 +98,7 @@ impl Teardown<'_> {
         if this_boot {
             self.processes(init);
             // ORDER: behind those that are in it: else they would be in another class.
-            let left = resctrl::remove(self.state.resctrl());
+            let left = resctrl::remove(self.state.resctrl(), || group::token(self.dir));
             self.errors.extend(left.into_iter().map(|error| Error::io(self.what, error)));
         }
         // ORDER: behind the processes, with which their network namespace ends, and links that go with it.

@@ -17,7 +17,7 @@ use super::under;
 use crate::compile::HostSteps;
 use crate::config::{Config, Hooks};
 use crate::error::{Error, ErrorKind, Result};
-use crate::group::{Entry, GroupSteps, Planned};
+use crate::group::{self, Entry, GroupSteps, Planned};
 use crate::record::{BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time};
 use crate::resctrl::{self, ResctrlSteps};
 use crate::resolve;
@@ -162,9 +162,11 @@ impl Draft {
     pub(super) fn resctrl_steps(self: &Arc<Self>, planned: resctrl::Planned) -> ResctrlSteps {
         self.inner().state.intent.push(Intent::Resctrl(planned.groups()));
         let draft = Arc::clone(self);
-        planned.steps(
-            &(Arc::new(move |index, inode| draft.inner().state.note_resctrl(index, inode)) as resctrl::Made),
-        )
+        let path = self.path.clone();
+        planned.steps(&resctrl::Notes {
+            token: Arc::new(move || group::token(&path)),
+            made: Arc::new(move |index, inode| draft.inner().state.note_resctrl(index, inode)),
+        })
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
