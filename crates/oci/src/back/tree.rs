@@ -22,7 +22,11 @@ pub(super) fn convert(config: &Config, linux: &mut Linux, left: &mut Left) -> Ve
         "/mount_config/no_pivot_root",
         "an option of the runtime, not of the config",
     );
-    left.check(own_mounts && own.bare && !own.fill_dev, "/mount_config/bare", "the specification has /dev filled");
+    left.check(
+        own_mounts && own.bare && !own.fill_dev,
+        "/mount_config/bare",
+        "the specification has /dev filled",
+    );
     linux.masked_paths.clone_from(&own.masked_paths);
     linux.readonly_paths.clone_from(&own.readonly_paths);
     linux.rootfs_propagation.clone_from(&own.rootfs_propagation);

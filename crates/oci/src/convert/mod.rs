@@ -13,9 +13,9 @@ mod pointers;
 mod process;
 
 use found::Found;
-pub use linux::schemata;
 use libcontainer::mount::MountConfig;
 use libcontainer::{Config, Facts, Problem};
+pub use linux::schemata;
 pub use options::Options;
 pub use pointers::{pointer, translated};
 pub use process::{ProcessParts, process};
