@@ -7,7 +7,9 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 
 use libcontainer::mount::IdMapping;
-use libcontainer::{Config, Container, ErrorKind, Factory, Namespace, NamespaceKind, ProcessConfig};
+use libcontainer::{
+    CheckpointOptions, Config, Container, ErrorKind, Factory, Namespace, NamespaceKind, ProcessConfig,
+};
 use libcontainer_tests::{BUSYBOX, Place, able, config, copy_program, text};
 
 const MOUNTS: &str = "cat /proc/self/mountinfo";
@@ -68,6 +70,8 @@ fn one_that_is_joined_is_left_as_it_is() {
     let mount = serde_json::from_str(r#"{"type": "tmpfs", "destination": "/tmp"}"#).unwrap();
     let error = container.add_mount(&mount).unwrap_err().to_string();
     assert!(error.contains("no mount namespace of its own"), "{error}");
+    let error = container.checkpoint(CheckpointOptions::default()).unwrap_err().to_string();
+    assert!(error.contains("those of others too, which criu can't restore"), "{error}");
     container.destroy().unwrap();
     assert_eq!(inside(&other, MOUNTS), before);
     other.destroy().unwrap();

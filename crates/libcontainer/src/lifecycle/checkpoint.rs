@@ -27,6 +27,7 @@ pub(crate) fn checkpoint(host: &Host, store: &Store, id: &str, mut options: Chec
     let what = format!("checkpoint {id:?}");
     check(&options, &what)?;
     let (state, init, found) = running(store, &what)?;
+    own_mounts(&state.config, &what)?;
     let _alone = store.lock_checkpoint()?.ok_or_else(|| {
         Error::new(ErrorKind::WrongState, format!("{what}: another process makes a checkpoint of it"))
     })?;
@@ -46,6 +47,18 @@ pub(crate) fn checkpoint(host: &Host, store: &Store, id: &str, mut options: Chec
         return Err(go_on(&state, found, error));
     }
     if options.leave_running || options.pre_dump { Ok(()) } else { ended(&init, &what) }
+}
+
+/// Refuses a container whose root lies among the mounts of others, which criu would take for its own.
+pub(super) fn own_mounts(config: &Config, what: &str) -> Result<()> {
+    let joined = matches!(config.namespaces.get(NamespaceKind::Mount), Some(Namespace::Join(_)));
+    if joined || config.changed_root().is_some() {
+        let text = format!(
+            "{what}: /namespaces/NEWNS: its mounts are those of others too, which criu can't restore"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
+    Ok(())
 }
 
 /// What is wrong with what is asked for, before anything is done.

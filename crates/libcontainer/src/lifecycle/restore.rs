@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use libcontainer_plan::{HostContext, Launch, Pid, open_namespace, open_pidfd};
 
+use super::checkpoint::own_mounts;
 use super::create::{Made, draft, give_first, group_steps};
 use super::criu::{Directories, Start, setup, start};
 use super::destroy;
@@ -37,6 +38,7 @@ pub(crate) fn restore(
 ) -> Result<Made> {
     let what = format!("restore {:?}", own.id);
     let failed = |error: io::Error| Error::io(what.clone(), error);
+    own_mounts(&own.config, &what)?;
     // ORDER: what can be wrong with what is asked for comes before anything is made.
     let criu = setup(&options.criu).map_err(|error| error.within(&what))?;
     let dirs = Directories::open(&options.criu).map_err(|error| error.within(&what))?;
@@ -61,7 +63,7 @@ pub(crate) fn restore(
     };
     let mut session = start(begin, (&options.criu, &what), |plan, given| {
         let mut launch = Launch::new(plan);
-        give_first(&mut launch, given, Vec::new(), &draft, &part);
+        give_first(&mut launch, given, (Vec::new(), None), &draft, &part);
         launch
     })?;
     let network = Cell::new(Some(network));
