@@ -48,6 +48,7 @@ pub(crate) fn restore(
     let (draft, network) = draft(&part, own)?;
     let (mut opened, _) = ProcessConfig { terminal: false, ..process }.open().map_err(failed)?;
     let spaces = Spaces::open(&own.config).map_err(failed)?;
+    standard::keep_null(&standard, &mut opened.theirs).map_err(failed)?;
     let stdio = opened.theirs.drain(..).collect();
     let handed = spaces.given().map_err(failed)?;
     let group = group_steps(prepared, own, &draft, planned)?;

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use libcontainer_mount::parse_mountinfo;
@@ -11,10 +12,11 @@ use libcontainer_plan::Pid;
 use crate::error::named;
 
 const FILE: &str = "descriptors.json";
+const NULL: &str = "/dev/null";
 /// Bytes that it may have.
 const LIMIT: u64 = 64 * 1024;
 
-/// What the three are: `pipe:[N]` and its like, `file[MOUNT:INODE]` for what lies outside of the container, else a path.
+/// What the three are: `pipe:[N]` and its like, `file[MOUNT:INODE]:PATH` for what lies outside of the container, else a path.
 pub(super) fn of(pid: Pid) -> io::Result<Vec<String>> {
     let mounts = mounts(pid)?;
     (0..3).map(|number| described(pid, number, &mounts)).collect()
@@ -35,9 +37,16 @@ fn described(pid: Pid, number: u32, mounts: &[u32]) -> io::Result<String> {
     let info = format!("/proc/{pid}/fdinfo/{number}");
     let mount = mount_of(&fs::read_to_string(&info).map_err(|error| named(format!("read {info}"), error))?);
     match mount {
-        Some(mount) if !mounts.contains(&mount) => Ok(format!("file[{mount:x}:{:x}]", found.ino())),
+        Some(mount) if !mounts.contains(&mount) => {
+            let shown = if is_null(&found) { NULL } else { &shown };
+            Ok(format!("file[{mount:x}:{:x}]:{shown}", found.ino()))
+        }
         _ => Ok(shown),
     }
+}
+
+fn is_null(found: &fs::Metadata) -> bool {
+    found.file_type().is_char_device() && found.rdev() == libc::makedev(1, 3)
 }
 
 /// The number of the mount in the text of a file in `fdinfo`.
@@ -52,10 +61,16 @@ fn mounts(pid: Pid) -> io::Result<Vec<u32>> {
     parse_mountinfo(&text).map(|entry| entry.map(|entry| entry.id).map_err(io::Error::other)).collect()
 }
 
+/// The name that criu has for what lies outside, and its path.
+fn file_of(text: &str) -> Option<(&str, &str)> {
+    let (name, path) = text.strip_prefix("file[").and_then(|rest| rest.split_once("]:"))?;
+    Some((text.get(..name.len() + 6)?, path))
+}
+
 /// Those that criu is to leave out, by their names for it.
 pub(super) fn outside(all: &[String]) -> impl Iterator<Item = &str> {
     let mut seen: Vec<&str> = Vec::new();
-    all.iter().map(String::as_str).filter(|text| text.starts_with("file[")).filter(move |text| {
+    all.iter().filter_map(|text| Some(file_of(text)?.0)).filter(move |text| {
         let is_new = !seen.contains(text);
         seen.push(text);
         is_new
@@ -64,8 +79,22 @@ pub(super) fn outside(all: &[String]) -> impl Iterator<Item = &str> {
 
 /// Those in whose place are ours, by their names for criu, and our numbers.
 pub(super) fn inherited(all: &[String]) -> impl Iterator<Item = (&str, i32)> {
-    let ours = |text: &&String| text.contains("pipe:") || text.starts_with("file[");
-    all.iter().zip(0..3).filter(move |(text, _)| ours(text)).map(|(text, number)| (text.as_str(), number))
+    all.iter().zip(0..3).filter_map(|(text, number)| Some((key(text)?, number)))
+}
+
+fn key(text: &str) -> Option<&str> {
+    if text.contains("pipe:") { Some(text) } else { file_of(text).map(|(name, _)| name) }
+}
+
+/// The null device for those that were it: what the caller has in their place may be a pipe, which criu can't take for it.
+pub(super) fn keep_null(all: &[String], ours: &mut [OwnedFd]) -> io::Result<()> {
+    for (text, ours) in all.iter().zip(ours) {
+        if file_of(text).is_some_and(|(_, path)| path == NULL) {
+            let null = fs::File::options().read(true).write(true).open(NULL);
+            *ours = null.map_err(|error| named(format!("open {NULL}"), error))?.into();
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn write(images: &Path, all: &[String]) -> io::Result<()> {
@@ -89,9 +118,9 @@ mod tests {
 
     #[test]
     fn pipes_and_files_of_the_host_are_ours() {
-        let all = ["/dev/null", "pipe:[7]", "file[1a:2b]"].map(str::to_owned);
+        let all = ["/dev/null", "pipe:[7]", "file[1a:2b]:/x/log"].map(str::to_owned);
         assert_eq!(inherited(&all).collect::<Vec<_>>(), [("pipe:[7]", 1), ("file[1a:2b]", 2)]);
-        let all = ["file[1:2]", "file[1:2]", "pipe:[3]"].map(str::to_owned);
+        let all = ["file[1:2]:/dev/null", "file[1:2]:/dev/null", "pipe:[3]"].map(str::to_owned);
         assert_eq!(outside(&all).collect::<Vec<_>>(), ["file[1:2]"]);
         assert_eq!(mount_of("pos:\t0\nflags:\t0100000\nmnt_id:\t29\nino:\t4\n"), Some(29));
     }

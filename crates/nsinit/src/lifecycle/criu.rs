@@ -41,7 +41,7 @@ fn asked(args: CheckpointArgs) -> Result<CheckpointOptions, Failure> {
     Ok(CheckpointOptions {
         page_server: args.page_server.as_deref().map(page_server).transpose()?,
         status: status.transpose()?,
-        criu: common(args.criu)?,
+        criu: made(common(args.criu)?)?,
         leave_running: args.leave_running,
         tcp_skip_in_flight: args.tcp_skip_in_flight,
         link_remap: args.link_remap,
@@ -50,15 +50,17 @@ fn asked(args: CheckpointArgs) -> Result<CheckpointOptions, Failure> {
     })
 }
 
-/// The directory of the images is made with all above it.
+/// With the directory of the images, which is made with all above it.
+fn made(options: CriuOptions) -> Result<CriuOptions, Failure> {
+    let images = options.images.display();
+    let made = DirBuilder::new().mode(0o700).recursive(true).create(&options.images);
+    made.named(format_args!("directory of images {images} (--image-path names another): mkdir"))?;
+    Ok(options)
+}
+
 fn common(args: CriuArgs) -> Result<CriuOptions, Failure> {
-    let images = images(args.image_path)?;
-    DirBuilder::new().mode(0o700).recursive(true).create(&images).named(format_args!(
-        "directory of images {} (--image-path names another): mkdir",
-        images.display()
-    ))?;
     Ok(CriuOptions {
-        images,
+        images: images(args.image_path)?,
         work: args.work_path,
         program: args.criu,
         silence: args.criu_timeout.map(Duration::from_secs),
