@@ -15,7 +15,8 @@ enter_world() {
     make_groups || exit 2
     trap remove_groups EXIT
     timeout -s KILL "${WORLD_LIMIT:-900}" unshare --mount --net --ipc --uts --pid --fork --kill-child --propagation private \
-        bash -c 'mount -t proc proc /proc && exec bash "$@"' - "$HERE/inside.sh" "$HERE/${0##*/}" "$(realpath "$1")" || code=$?
+        bash -c 'mount -t proc proc /proc && exec bash "$@"' - "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/inside.sh" "$(realpath "$0")" \
+        "$(realpath "$1")" || code=$?
     [ $code != 137 ] || echo "FAILED to end within ${WORLD_LIMIT:-900} s"
     exit $code
 }
@@ -41,6 +42,8 @@ make_groups() {
 # The kernel needs a moment until the last process is gone.
 remove_groups() {
     local top try
+    # What was frozen did not die with the world.
+    find /sys/fs/cgroup/freezer/"$CLIENTS_WORLD" -name freezer.state -exec sh -c 'echo THAWED >"$1"' - {} \; 2>/dev/null
     for try in 1 2 3 4 5 6 7 8 9 10; do
         for top in $(hierarchies); do
             find "$top/$CLIENTS_WORLD" -depth -type d -exec rmdir {} + 2>/dev/null
