@@ -27,6 +27,7 @@ fn sh(script: &str) -> Hook {
         args: vec!["sh".into(), "-c".into(), script.into()],
         env: vec!["PATH=/usr/sbin:/usr/bin:/sbin:/bin".into()],
         timeout: Some(20),
+        ..Hook::default()
     }
 }
 

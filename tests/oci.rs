@@ -7,12 +7,12 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "oci/as_others.rs"]
+mod as_others;
 #[path = "oci/bundles.rs"]
 mod bundles;
 #[path = "oci/handing.rs"]
 mod handing;
-#[path = "oci/joined.rs"]
-mod joined;
 #[path = "oci/mounts.rs"]
 mod mounts;
 #[path = "oci/notify.rs"]

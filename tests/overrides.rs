@@ -1,6 +1,8 @@
 //! What a process that joins says of itself holds over what the container's config says.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
 
+use std::collections::BTreeMap;
+
 use libcontainer::{CapabilitySets, Config, Container, Factory, ProcessConfig, Stdio};
 use libcontainer_tests::{Place, able, config, text};
 
@@ -106,6 +108,41 @@ fn a_subgroup_is_made_and_goes_with_the_container() {
     assert!(container.start(ProcessConfig { subgroup: Some("../a".into()), ..sh("") }).is_err());
     container.destroy().unwrap();
     assert!(groups.iter().all(|group| !group.exists()));
+}
+
+#[test]
+fn a_subgroup_of_a_controller_has_to_be_there() {
+    if !able("a_subgroup_of_a_controller_has_to_be_there") {
+        return;
+    }
+    let place = Place::new("over-groups");
+    let container = container(&place);
+    let places = container.group().unwrap().places().to_vec();
+    let is_memory =
+        |place: &libcontainer::cgroups::Place| place.controllers.iter().any(|name| name == "memory");
+    let there = places.iter().find(|place| is_memory(place)).unwrap().path().join("there");
+    std::fs::create_dir(&there).unwrap();
+    let into = |name: &str, path: &str, script: &str| {
+        let subgroups = BTreeMap::from([(name.to_owned(), path.into())]);
+        ProcessConfig { subgroups, stdin: Stdio::Pipe, ..sh(script) }
+    };
+    let mut process = container.start(into("memory", "there", "read x")).unwrap();
+    for place in &places {
+        let group = if is_memory(place) { there.clone() } else { place.path() };
+        let tasks = std::fs::read_to_string(group.join("cgroup.procs")).unwrap();
+        assert!(tasks.lines().any(|pid| pid == process.pid().to_string()), "{}: {tasks}", group.display());
+    }
+    process.wait().unwrap();
+    for (name, path, why) in [
+        ("", "missing", "/missing/cgroup.procs: no such file or directory"),
+        ("memory", "missing", "/missing/cgroup.procs: no such file or directory"),
+        ("memory", "..", ".. is not a sub cgroup path"),
+        ("whaaat", "", "unknown controller whaaat"),
+    ] {
+        let error = container.start(into(name, path, "")).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+    container.destroy().unwrap();
 }
 
 #[test]

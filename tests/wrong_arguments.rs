@@ -120,9 +120,9 @@ fn values() {
         (
             &["kill", "x", "BOGUS"][..],
             2,
-            &["signal \"BOGUS\"", "a name such as TERM or SIGTERM, or 1 to 64"][..],
+            &["signal \"BOGUS\"", "a name such as TERM or SIGTERM, or a number up to 64"][..],
         ),
-        (&["kill", "x", "0"], 2, &["signal \"0\""]),
+        (&["kill", "x", "65"], 2, &["signal \"65\""]),
         (&["kill", "x", "65"], 2, &["signal \"65\""]),
         (&["update", "x"], 2, &["no limit", "nsinit update --help"]),
         (&["update", "--memory", "3q", "x"], 2, &["--memory", "\"3q\" is no size"]),

@@ -21,7 +21,7 @@ fn hooks_take_nothing_from_the_image() {
     let hook = |name: &str| {
         let args = ["sh", "-c", &script(name)].map(str::to_owned).to_vec();
         let env = vec!["PATH=/usr/bin:/bin".to_owned()];
-        vec![Hook { path: "/bin/sh".into(), args, env, timeout: Some(20) }]
+        vec![Hook { path: "/bin/sh".into(), args, env, timeout: Some(20), ..Hook::default() }]
     };
     attack.config.hooks = Hooks {
         prestart: hook("prestart"),

@@ -123,13 +123,14 @@ fn each_runs_where_it_belongs() {
     let links = |pid: &str| ["mnt", "pid", "net", "uts"].map(|name| link(pid, name));
     let (host, inside) = (links("self"), links(&pid.to_string()));
     container.destroy().unwrap();
+    let rootfs = place.join("rootfs").display().to_string();
     for name in NAMES {
         let found = lines(&log.join(name));
         let is_inside = ["createContainer", "startContainer"].contains(&name);
         assert_eq!(found[..4], if is_inside { inside.clone() } else { host.clone() }, "{name}");
         let (root, cwd, uid) = match name {
             "startContainer" => ("/lct-inside", "/", "1000"),
-            "createContainer" => ("no", "/", "0"),
+            "createContainer" => ("no", rootfs.as_str(), "0"),
             _ => ("no", place.path().to_str().unwrap(), "0"),
         };
         assert_eq!(found[4..7], [root, cwd, "hook"], "{name}");
@@ -159,7 +160,7 @@ fn create_container_can_add_to_the_tree() {
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let env = vec!["PATH=/usr/bin:/bin:/usr/sbin:/sbin".into()];
     let path = script.clone();
-    let hook = Hook { path, args: vec!["other".into(), "one".into()], env, timeout: None };
+    let hook = Hook { path, args: vec!["other".into(), "one".into()], env, ..Hook::default() };
     config.hooks = Hooks { create_container: vec![hook], ..Hooks::default() };
     config.mount_config.as_mut().unwrap().readonly_fs = true;
     let (container, process) = Factory::new()
@@ -247,6 +248,27 @@ fn what_a_hook_leaves_running_is_not_waited_for() {
         let group = nix::unistd::getpgid(Some(pid)).unwrap();
         assert_ne!(group, nix::unistd::getpgrp(), "a session of its own");
         nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).unwrap();
+    }
+}
+
+/// What a hook says of its environment is laid over that of the caller, or of the program.
+#[test]
+fn an_environment_is_inherited_if_asked() {
+    if !able("an_environment_is_inherited_if_asked") {
+        return;
+    }
+    let place = Place::new("hooks-inherit");
+    let (mut config, log) = logging(&place);
+    config.environment = vec!["PATH=/usr/bin:/bin".into(), "A=program".into(), "B=program".into()];
+    for name in NAMES {
+        let hook = sh(&format!("echo \"$PATH,$A,$B\" > {}/{name}", log.display()));
+        *list(&mut config.hooks, name) = vec![Hook { env: vec!["B=hook".into()], inherit_env: true, ..hook }];
+    }
+    made("created", &place, &config).destroy().unwrap();
+    let path = std::env::var("PATH").unwrap();
+    for name in NAMES {
+        let (path, a) = if name == "startContainer" { ("/usr/bin:/bin", "program") } else { (&*path, "") };
+        assert_eq!(lines(&log.join(name)), [format!("{path},{a},hook")], "{name}");
     }
 }
 

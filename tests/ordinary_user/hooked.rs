@@ -18,7 +18,13 @@ fn hooks_run_without_root() {
             "(echo {name}; id -u; readlink /proc/self/ns/mnt) >> {dir}/{name}; echo {name} >> {dir}/order"
         );
         let args = ["sh", "-c", &script].map(str::to_owned).to_vec();
-        vec![Hook { path: "/bin/sh".into(), args, env: vec!["PATH=/usr/bin:/bin".into()], timeout: Some(20) }]
+        vec![Hook {
+            path: "/bin/sh".into(),
+            args,
+            env: vec!["PATH=/usr/bin:/bin".into()],
+            timeout: Some(20),
+            ..Hook::default()
+        }]
     };
     let outside = log.display().to_string();
     ordinary.config.hooks = Hooks {

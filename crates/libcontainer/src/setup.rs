@@ -28,10 +28,7 @@ pub(crate) struct Setup {
     pub(crate) resctrl: bool,
     pub(crate) loopback: bool,
     pub(crate) cgroup: Option<CgroupSetup>,
-    /// A mount namespace of its own.
     pub(crate) mounts: Option<MountSetup>,
-    /// Else the directory that becomes its root, if that is not the namespace's.
-    pub(crate) root: Option<PathBuf>,
     pub(crate) sysctls: Vec<(String, String)>,
     pub(crate) time_offsets: Vec<String>,
     /// The kernel does not enter a new time namespace at exec by itself.
@@ -121,6 +118,8 @@ pub(crate) struct NamespaceSetup {
     pub(crate) new: u32,
     /// Namespaces to be joined, with the path for `explain`.
     pub(crate) joined: Vec<(u32, PathBuf)>,
+    /// The user namespace is joined behind the others.
+    pub(crate) user_last: bool,
 }
 
 impl NamespaceSetup {
@@ -200,6 +199,8 @@ pub(crate) struct MountSetup {
     pub(crate) read_only_paths: Vec<PathBuf>,
     pub(crate) read_only: bool,
     pub(crate) no_pivot: bool,
+    /// Without pivot_root: the host's mounts of proc and sysfs.
+    pub(crate) whole: Vec<PathBuf>,
 }
 
 /// The program.
@@ -224,6 +225,10 @@ pub(crate) struct ProcessSetup {
     pub(crate) terminal: bool,
     /// Its rows and columns.
     pub(crate) terminal_size: Option<(u16, u16)>,
+    /// It writes a newline as it is.
+    pub(crate) plain_newlines: bool,
+    /// May run on all CPUs of its control group, though the caller may not.
+    pub(crate) all_cpus: bool,
     /// Descriptors kept from 3 on.
     pub(crate) preserved: u32,
     /// Rules of Landlock, as this kernel has them.
@@ -264,8 +269,6 @@ pub(crate) struct JoinSetup {
     pub(crate) setgroups_denied: bool,
     /// The host, which is not root, has to write to files of the init in `/proc`: those are root's as long as it is not dumpable.
     pub(crate) dumpable: bool,
-    /// The container's root is not that of its mount namespace, or not known to be.
-    pub(crate) changes_root: bool,
     pub(crate) keyring: Option<String>,
     pub(crate) label: Option<LabelSetup>,
     pub(crate) apparmor: Option<Transition>,
@@ -296,30 +299,6 @@ pub(crate) struct InsideSetup {
     /// See [`JoinSetup::setgroups_denied`].
     pub(crate) setgroups_denied: bool,
     pub(crate) cgroup: Option<CgroupSetup>,
-}
-
-/// What the plan of a criu depends on.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct CriuSetup {
-    pub(crate) program: PathBuf,
-    pub(crate) env: Vec<Vec<u8>>,
-    /// Descriptors behind the connection, from 4 on.
-    pub(crate) handed: u32,
-    /// It keeps the session and the terminal of this process.
-    pub(crate) shell_job: bool,
-    pub(crate) restore: Option<RestoreSetup>,
-}
-
-/// What is special if it makes processes.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RestoreSetup {
-    /// What it makes is where it is.
-    pub(crate) cgroup: Option<CgroupSetup>,
-    pub(crate) keyring: Option<String>,
-    /// In which places are made that are missing.
-    pub(crate) mounts: Option<MountSetup>,
-    /// The working directory, likewise.
-    pub(crate) cwd: PathBuf,
 }
 
 impl InsideSetup {

@@ -8,7 +8,7 @@ use libcontainer::cgroups::stats::{Io, IoDevice, Limit, Op};
 use libcontainer::{Container, ContainerStats};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::arguments::{EventsArgs, StatsArgs};
 use crate::failure::{Failure, Named, Outcome};
@@ -85,7 +85,7 @@ fn seconds(nanoseconds: u64) -> String {
 pub(crate) fn events(root: &State, args: &EventsArgs) -> Outcome {
     let container = load(root, &args.id)?;
     if args.stats {
-        say!("{}", json!({"type": "stats", "id": args.id, "data": usage::data(&container.stats()?)}))?;
+        say!("{}", event("stats", &args.id, Some(&usage::data(&container.stats()?))))?;
         return Ok(0);
     }
     let mut sources = container.events()?;
@@ -98,11 +98,17 @@ pub(crate) fn events(root: &State, args: &EventsArgs) -> Outcome {
         )?;
         report(&args.id, &mut sources.oom, &mut sources.group)?;
         if ended {
-            say!("{}", json!({"type": "exit", "id": args.id}))?;
+            say!("{}", event("exit", &args.id, None))?;
             return Ok(0);
         }
-        say!("{}", json!({"type": "stats", "id": args.id, "data": usage::data(&container.stats()?)}))?;
+        say!("{}", event("stats", &args.id, Some(&usage::data(&container.stats()?))))?;
     }
+}
+
+/// A line, its keys in runc's order.
+fn event(kind: &str, id: &str, data: Option<&Value>) -> String {
+    let data = data.map(|data| format!(",\"data\":{data}")).unwrap_or_default();
+    format!("{{\"type\":\"{kind}\",\"id\":{}{data}}}", json!(id))
 }
 
 fn interest<S: EventSource>(source: &S) -> PollFd<'_> {
@@ -129,24 +135,33 @@ fn wait(
 
 fn report(id: &str, oom: &mut Option<OomEvents>, group: &mut Option<GroupEvents>) -> Result<(), Failure> {
     let failed = |error: libcontainer::cgroups::Error| Failure::new(format!("events of {id:?}: {error}"));
-    while let Some(Next::Event(event)) =
-        oom.as_mut().map(EventSource::try_next).transpose().map_err(failed)?
-    {
-        say!("{}", json!({"type": "oom", "id": id, "data": {"kills": event.kills}}))?;
+    while let Some(Next::Event(_)) = oom.as_mut().map(EventSource::try_next).transpose().map_err(failed)? {
+        say!("{}", event("oom", id, None))?;
     }
-    while let Some(Next::Event(event)) =
+    while let Some(Next::Event(changed)) =
         group.as_mut().map(EventSource::try_next).transpose().map_err(failed)?
     {
-        let data = json!({"populated": event.populated, "frozen": event.frozen});
-        say!("{}", json!({"type": "group", "id": id, "data": data}))?;
+        let data = json!({"populated": changed.populated, "frozen": changed.frozen});
+        say!("{}", event("group", id, Some(&data)))?;
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_written_as_runc_does() {
+        assert_eq!(event("oom", "a", None), r#"{"type":"oom","id":"a"}"#);
+        assert_eq!(
+            event("stats", "a", Some(&json!({"b": 1}))),
+            r#"{"type":"stats","id":"a","data":{"b":1}}"#
+        );
+    }
+
     #[test]
     fn times() {
-        assert_eq!(super::seconds(1_239_999_999), "1.23s");
+        assert_eq!(seconds(1_239_999_999), "1.23s");
     }
 }

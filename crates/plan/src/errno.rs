@@ -51,8 +51,20 @@ pub fn remedy(text: &str) -> String {
     if cleared && tells(Errno::EPERM) && !text.contains(LOCKED) {
         return format!("; what the source is mounted with {LOCKED}: leave that option out (such as rw)");
     }
+    if text.contains("RESOLVE_NO_SYMLINKS") && tells(Errno::ELOOP) && !text.contains(ORDINARY) {
+        return format!("; it {ORDINARY}, not on a link that the rootfs has there");
+    }
+    if text.contains("SCHED_DEADLINE") && tells(Errno::EPERM) && !text.contains(CPUS) {
+        return format!("; that policy asks for all CPUs: a {CPUS}");
+    }
     crate::namespaces_refused::remedy(text)
 }
+
+/// The words are runc's, but for the article.
+const CPUS: &str = "process scheduler can't be used together with AllowedCPUs";
+
+/// Of `/proc`, `/sys` and `/dev`, on which other protections rest. The words are runc's.
+const ORDINARY: &str = "must be mounted on ordinary directory";
 
 /// Of attributes that a user namespace may not clear: mount_namespaces(7).
 const LOCKED: &str = "is locked in a user namespace";
@@ -80,5 +92,8 @@ mod tests {
         let said = "step 1/2: bind /x: mount_setattr(s6, \"\", AT_EMPTY_PATH, {clear RDONLY}, 32): EPERM: Operation not permitted";
         let whole = format!("{said}{}", remedy(said));
         assert!(whole.ends_with("(such as rw)") && remedy(&whole).is_empty(), "{whole}");
+        let said = "openat2(s2, \"proc\", {O_PATH, RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH}, 24): ELOOP: Too many symbolic links encountered";
+        let whole = format!("{said}{}", remedy(said));
+        assert!(whole.contains("mounted on ordinary directory") && remedy(&whole).is_empty(), "{whole}");
     }
 }

@@ -32,6 +32,7 @@ pub(crate) const IOCTL: Names = &[
     (0x5441, "TIOCGPTPEER"),
     (0x4004_5431, "TIOCSPTLCK"),
     (0x8004_5430, "TIOCGPTN"),
+    (0x5402, "TCSETS"),
     (0x5414, "TIOCSWINSZ"),
     (0x8913, "SIOCGIFFLAGS"),
     (0x8914, "SIOCSIFFLAGS"),

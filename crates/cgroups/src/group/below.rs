@@ -1,6 +1,7 @@
 //! A group below one that there is.
 
-use std::path::{Component, Path};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::make::{inherit_cpuset, refuse_threaded};
@@ -17,15 +18,46 @@ impl Group {
     /// # Errors
     /// [`Error::Invalid`] if `path` is empty or has more than plain names, or the group is threaded; [`Error::Directory`], [`Error::Write`].
     pub fn below(&self, path: &Path) -> Result<Self> {
-        let plain = |part: Component<'_>| matches!(part, Component::Normal(_));
-        if path.as_os_str().is_empty() || !path.components().all(plain) {
+        if path.as_os_str().is_empty() || !is_plain(path) {
             let problem = format!("{}: not a relative path of plain names", path.display());
             return Err(Error::invalid("cgroupsPath", problem));
         }
         let nodes = self.present()?.iter().map(|node| node.below(path)).collect::<Result<Vec<_>>>()?;
-        let places = nodes.iter().map(|node| node.place.clone()).collect();
-        Ok(Self { nodes, places, missing: self.missing.clone(), unmarked: None })
+        Ok(self.with(nodes))
     }
+
+    /// Groups below this one that are there: each controller's in its hierarchy, that of the empty name in all others. An empty path, and a hierarchy that
+    /// nothing is said of, is this group.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a path of more than plain names, one that is not there, a controller in none of the hierarchies, or a threaded group;
+    /// [`Error::Directory`], [`Error::Read`].
+    pub fn open_below(&self, paths: &BTreeMap<String, PathBuf>) -> Result<Self> {
+        let nodes = self.present()?;
+        for (name, path) in paths {
+            if !is_plain(path) {
+                return Err(refused(format!("{} is not a sub cgroup path", path.display())));
+            }
+            if !name.is_empty() && !nodes.iter().any(|node| node.place.has(name)) {
+                return Err(refused(format!("unknown controller {name}")));
+            }
+        }
+        let nodes = nodes.iter().map(|node| node.open_below(paths)).collect::<Result<Vec<_>>>()?;
+        Ok(self.with(nodes))
+    }
+
+    fn with(&self, nodes: Vec<Node>) -> Self {
+        let places = nodes.iter().map(|node| node.place.clone()).collect();
+        Self { nodes, places, missing: self.missing.clone(), unmarked: None }
+    }
+}
+
+fn is_plain(path: &Path) -> bool {
+    path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+fn refused(problem: String) -> Error {
+    Error::invalid("subgroup", problem)
 }
 
 impl Node {
@@ -45,4 +77,29 @@ impl Node {
         refuse_threaded(&place, &dir)?;
         Self::new(place, dir)
     }
+
+    fn open_below(&self, paths: &BTreeMap<String, PathBuf>) -> Result<Self> {
+        let named = paths.iter().find(|(name, _)| self.place.has(name));
+        let path = named.map(|(_, path)| path).or_else(|| paths.get(""));
+        let mut place = self.place.clone();
+        let mut dir: Arc<Dir> = Arc::clone(&self.dir);
+        for name in path.map(|path| path.iter()).into_iter().flatten() {
+            place.below.push(name);
+            dir = Arc::new(dir.child(name).map_err(|error| not_there(error, &place.path()))?);
+            (place.new, place.inode) = (0, None);
+        }
+        refuse_threaded(&place, &dir)?;
+        Self::new(place, dir)
+    }
+}
+
+/// The words are runc's.
+fn not_there(error: Error, path: &Path) -> Error {
+    if error.errno() != Some(libc::ENOENT) {
+        return error;
+    }
+    refused(format!(
+        "adding pid of a new process to {}/cgroup.procs: no such file or directory",
+        path.display()
+    ))
 }

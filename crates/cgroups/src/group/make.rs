@@ -178,14 +178,16 @@ fn refuse_used(place: &Place, dir: &Dir, planned_as_new: bool) -> Result<()> {
     if planned_as_new {
         return refuse("was made by somebody else meanwhile".to_owned());
     }
+    // The last words of both refusals are runc's.
     let pids = super::processes::below(dir)?;
     if !pids.is_empty() {
-        return refuse(format!("has processes ({})", super::processes::list(&pids)));
+        let list = super::processes::list(&pids);
+        return refuse(format!("has processes ({list}): container's cgroup is not empty"));
     }
     // One of them at most is there: a hierarchy of version 1 without a freezer has neither.
     let states = [dir.read_if_there("cgroup.freeze")?, dir.read_if_there("freezer.state")?];
     match states.iter().flatten().any(|state| matches!(state.as_str(), "1" | "FROZEN" | "FREEZING")) {
-        true => refuse("is frozen".to_owned()),
+        true => refuse("is frozen: container's cgroup unexpectedly frozen".to_owned()),
         false => Ok(()),
     }
 }

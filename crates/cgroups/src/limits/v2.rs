@@ -130,7 +130,7 @@ pub(super) fn unified(files: &BTreeMap<String, String>, facts: &Facts, writes: &
     for (file, value) in files {
         let refuse = |problem: String| Err(Error::invalid(format!("unified[{file:?}]"), problem));
         if !facts.has_unified() {
-            return refuse("version 2 of control groups is not used here".to_owned());
+            return refuse("invalid configuration: version 2 of control groups is not used here".to_owned());
         }
         if !facts.has(file) {
             let controller = file.split('.').next().unwrap_or_default();

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use libcontainer_mount::plan as mount;
 use libcontainer_plan::{Base, Builder, Dir, File, How, Mount, Ns, Resolve, SealError, Slot, Sock};
 
 use super::process::Terminal;
@@ -25,8 +24,6 @@ pub(crate) struct Foundation {
     pub(super) base: Base,
     /// Namespaces to join, in the order of the setup.
     pub(super) joined: Vec<Slot<Ns>>,
-    /// The root, where it is a directory of a mount namespace that others have too.
-    pub(super) root: Option<Slot<Dir>>,
     /// The queue of `tasks` files.
     pub(super) tasks: Option<Slot<Sock>>,
     /// The terminal on `/dev/console`.
@@ -40,7 +37,6 @@ pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     let plan = &mut Builder::new();
     let name = |(_, path): &(u32, PathBuf)| plan.preset(format!("namespace {}", path.display()));
     let joined: Vec<_> = setup.namespaces.joined.iter().map(name).collect();
-    let root = setup.root.as_ref().map(|path| plan.preset(format!("root {}", path.display())));
     plan.place(BEFORE);
     plan.namespaces(u64::from(setup.clone_flags()));
     if setup.cgroup.as_ref().is_some_and(|cgroup| cgroup.unified) {
@@ -76,13 +72,10 @@ pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     if let (Some(mounts), Some(tree)) = (&setup.mounts, &tree) {
         tree::protect_and_enter(plan, mounts, tree);
     }
-    if let Some(root) = root {
-        mount::enter_directory(plan, root);
-    }
     let terminal = tree.and_then(|tree| tree.terminal);
     // What nobody has made need not be made later.
     let cwd = if setup.mounts.is_some() { setup.cwd.clone() } else { Path::new("/").to_owned() };
-    Ok(Foundation { base: std::mem::take(plan).base()?, joined, root, tasks, terminal, cwd })
+    Ok(Foundation { base: std::mem::take(plan).base()?, joined, tasks, terminal, cwd })
 }
 
 const TIME: u32 = NamespaceKind::Time.flag();
@@ -115,11 +108,18 @@ fn enter_namespaces(plan: &mut Builder, setup: &Setup, given: &[Slot<Ns>]) {
     let namespaces = &setup.namespaces;
     let (user, pid) = (NamespaceKind::User.flag(), NamespaceKind::Pid.flag());
     let mut order: Vec<_> = namespaces.joined.iter().zip(given).collect();
-    // ORDER: the user namespace gives the rights for the others; the pid namespace holds for children only.
-    order.sort_by_key(|((flag, _), _)| (*flag != user, *flag == pid));
+    // ORDER: the user namespace gives an ordinary user the rights for the others; root has them before, and may lose them by it: another may be the host's.
+    // The pid namespace holds for children only.
+    order.sort_by_key(|((flag, _), _)| ((*flag == user) == namespaces.user_last, *flag == pid));
     for ((flag, path), slot) in order {
         plan.purpose(format!("join {}", path.display())).setns(*slot, *flag);
         plan.close(*slot);
+    }
+    if namespaces.joins(NamespaceKind::User) {
+        plan.purpose("become root of the user namespace");
+        // One that was mapped without privileges denies it.
+        plan.setgroups(&[]).tolerate(libc::EPERM);
+        plan.setresgid(0).setresuid(0);
     }
     let late = setup.late_namespaces();
     if late != 0 {

@@ -6,7 +6,8 @@ use libcontainer_plan::{Builder, SealError, Slot, Sock};
 
 use super::given::{Compiled, Given};
 use super::group;
-use super::join::{become_root, enter as join};
+use super::join::become_root;
+use crate::config::NamespaceKind;
 use crate::setup::{HookSetup, InsideSetup};
 
 /// The plan of a hook. By the init too: so it has no descriptor of this program's but its own, no signal ignored, and a session of its own, by which all
@@ -30,6 +31,10 @@ pub(crate) fn hook(setup: &HookSetup) -> Result<Compiled, SealError> {
         enter(plan, inside, &given);
     }
     plan.purpose("enter the working directory").chdir(&setup.cwd);
+    if setup.inside.is_some() {
+        // Root of a user namespace may not get to the rootfs by its path: it stays where it is.
+        plan.tolerate(libc::EACCES);
+    }
     run(plan, setup, &given);
     plan.await_exec();
     Ok(Compiled { plan: std::mem::take(plan).seal()?, given })
@@ -37,7 +42,11 @@ pub(crate) fn hook(setup: &HookSetup) -> Result<Compiled, SealError> {
 
 fn enter(plan: &mut Builder, inside: &InsideSetup, given: &Given) {
     let Some(target) = given.target else { return };
-    join(plan, target, inside.namespaces);
+    plan.purpose("join the container").join(target, inside.namespaces);
+    if inside.namespaces & NamespaceKind::Pid.flag() != 0 {
+        // The session was that of the process before it.
+        plan.setsid();
+    }
     become_root(plan, inside.namespaces, inside.setgroups_denied);
 }
 

@@ -1,5 +1,7 @@
 //! The program: terminal, confinement, descriptors, exec. The same steps for a new container and for a join.
 
+use std::path::Path;
+
 use libcontainer_plan::{At, Builder, Dir, How, Pty, Slot, Sock};
 use libcontainer_security::plan as security;
 
@@ -34,25 +36,54 @@ pub(super) fn take_terminal(plan: &mut Builder, terminal: Option<Terminal>, proc
     if let Some((rows, columns)) = process.terminal_size {
         plan.resize_terminal(slave, rows, columns);
     }
+    if process.plain_newlines {
+        plan.plain_newlines(slave);
+    }
     plan.purpose("give the terminal to the host").send_fd(master, "terminal");
     plan.close(master);
 }
 
 /// Attributes, limits, privileges, umask, working directory, Landlock.
 pub(super) fn confine(plan: &mut Builder, process: &ProcessSetup) {
+    if process.all_cpus {
+        // The kernel leaves out what the control group forbids.
+        plan.purpose("run on all CPUs").sched_setaffinity(&[0xff; 128]);
+    }
     // ORDER: a real-time policy needs CAP_SYS_NICE and a higher hard limit CAP_SYS_RESOURCE, so both come before the drop.
     security::attributes(plan, &process.attributes);
     security::limits(plan, &process.limits);
     // ORDER: with root's rights, as the paths of rules need not be open to the user.
     let rules = process.landlock.as_ref().map(|rules| security::landlock_rules(plan, rules));
+    // ORDER: with root's rights, as with runc: the directory need not be open to the user.
+    let entered = process.cwd != Path::new("/");
+    if entered {
+        plan.purpose("enter the working directory").chdir(&process.cwd).tolerate(libc::EACCES);
+    }
     security::drop_privileges(plan, &process.identity, &process.confinement);
     plan.purpose("set the umask").umask(process.umask).expect_umask(process.umask);
-    // ORDER: as the user, so that a directory closed to it is refused; getcwd fails if it lies outside the root.
-    plan.purpose("enter the working directory").chdir(&process.cwd).check_cwd();
+    plan.purpose("enter the working directory");
+    enter_again(plan, &process.cwd, entered);
+    // It fails if it lies outside the root.
+    plan.check_cwd();
     // ORDER: behind the drop, which it would hinder, and behind all that looks at files but exec.
     if let Some(rules) = rules {
         security::landlock_enforce(plan, rules);
     }
+}
+
+/// Enters the working directory as the user. Where that is refused it is enough that root has entered it; one that root may not enter may be open to the user.
+fn enter_again(plan: &mut Builder, cwd: &Path, entered: bool) {
+    let (closed, done) = (plan.label(), plan.label());
+    plan.chdir(cwd);
+    if !entered {
+        return;
+    }
+    plan.on(libc::EACCES, closed).on_success(done);
+    plan.bind(closed);
+    plan.check_cwd_is_root().on(libc::ERANGE, done);
+    // Fails, and so says what is refused.
+    plan.chdir(cwd);
+    plan.bind(done);
 }
 
 /// Puts descriptors in their places, closes all others and restores signals. Returns the start pipe's new place.

@@ -177,7 +177,7 @@ pub(super) fn protect_and_enter(plan: &mut Builder, setup: &MountSetup, tree: &T
         mount::read_only(plan, tree.rootfs);
     }
     if setup.no_pivot {
-        mount::enter_by_move(plan, tree.rootfs);
+        mount::enter_by_move(plan, tree.rootfs, &setup.whole);
     } else {
         mount::enter_by_pivot(plan, tree.rootfs);
     }

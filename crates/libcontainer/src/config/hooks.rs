@@ -67,9 +67,12 @@ pub struct Hook {
     /// All arguments, the name first: execve(2), `argv`. If empty, the path alone.
     #[serde(skip_serializing_if = "unset")]
     pub args: Vec<String>,
-    /// The whole environment, each `NAME=value`. Nothing of the caller's and nothing of the container's is added.
+    /// The environment, each `NAME=value`. Nothing of the caller's and nothing of the container's is added, unless [`inherit_env`](Self::inherit_env) says so.
     #[serde(skip_serializing_if = "unset")]
     pub env: Vec<String>,
+    /// Lays `env` over the environment of the process that runs the hook; of `start_container`, over that of the container's program.
+    #[serde(skip_serializing_if = "unset")]
+    pub inherit_env: bool,
     /// Seconds after which it is killed, with all that it has started in its session; at least 1. It is waited for without end if absent.
     #[serde(skip_serializing_if = "unset")]
     pub timeout: Option<u64>,

@@ -188,9 +188,9 @@ impl Container {
     pub(super) fn not_running(&self, what: &str, found: RunState) -> Error {
         let why = match found {
             RunState::Paused | RunState::Pausing => {
-                "the container is paused: resume it, or exec with --ignore-paused (ignore_paused)".to_owned()
+                "cannot exec in a paused container: resume it, or exec with --ignore-paused (ignore_paused)"
+                    .to_owned()
             }
-            RunState::Created => "container not running (it is created, and not started yet)".to_owned(),
             // Callers of OCI runtimes look for these words.
             found => format!("container not running (it is {found})"),
         };

@@ -28,13 +28,14 @@ impl Container {
     /// Starts one more process inside, in all namespaces of the first one and with the same confinement.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongState`] if the container does not run; else the step that failed.
+    /// [`ErrorKind::WrongState`] if the container neither runs nor waits for its start; else the step that failed.
     pub fn start(&self, process: ProcessConfig) -> Result<Process> {
         let state = self.refresh()?;
         let init = Init::open(&state)?;
         let found = condition(&state, init.as_ref())?;
         let paused = matches!(found, RunState::Paused | RunState::Pausing) && process.ignore_paused;
-        let Some(init) = init.filter(|_| found == RunState::Running || paused) else {
+        let alive = matches!(found, RunState::Running | RunState::Created);
+        let Some(init) = init.filter(|_| alive || paused) else {
             return Err(self.not_running("start a process in", found));
         };
         let joined = Joined { id: &self.id(), dir: self.path(), init };

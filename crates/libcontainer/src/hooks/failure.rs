@@ -51,6 +51,10 @@ impl fmt::Display for Cause {
             Self::NotRun(text, _) | Self::Lost(text) => f.write_str(text),
             Self::Ended(status) => match status.code() {
                 Some(code) => write!(f, "exit status {code}"),
+                // The name is the one that runc gives it.
+                None if status.signal() == Some(libc::SIGSYS) => {
+                    write!(f, "ended by {status}: bad system call")
+                }
                 None => write!(f, "ended by {status}"),
             },
             Self::Late(seconds, true) => write!(f, "killed after its timeout of {seconds} s"),

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
@@ -18,6 +19,7 @@ use crate::error::{Error, FailedHook, Result};
 use crate::hooks::{Cause, Heard, HookFailure, Moment, input, output, wait};
 use crate::process::{Process, ProcessConfig, Stdio};
 use crate::record::{Init, State};
+use crate::resolve;
 use crate::setup::{HookSetup, InsideSetup};
 
 /// Whose hooks they are.
@@ -71,7 +73,7 @@ impl Of<'_> {
             let joined = Joined { id: self.id, dir: self.dir, init: waiting.init };
             let config = ProcessConfig {
                 args: argv(hook).into_iter().map(into_os).collect(),
-                env: Some(hook.env.iter().map(Into::into).collect()),
+                env: (!hook.inherit_env).then(Vec::new),
                 stdin: Stdio::Fd(stdin),
                 stdout: Stdio::Fd(output),
                 stderr: Stdio::Stdout,
@@ -79,7 +81,9 @@ impl Of<'_> {
             };
             join_as(&waiting.host.plain(), waiting.state, joined, config, |process| {
                 process.candidates = vec![hook.path.clone()];
-                process.env = environment(hook);
+                // What joins has a HOME, a hook what it says.
+                let inherited = if hook.inherit_env { std::mem::take(&mut process.env) } else { Vec::new() };
+                process.env = environment(hook, inherited);
             })
             .map_err(|error| not_run(&error))
         })
@@ -133,22 +137,29 @@ fn into_os(bytes: Vec<u8>) -> std::ffi::OsString {
 }
 
 fn argv(hook: &Hook) -> Vec<Vec<u8>> {
-    use std::os::unix::ffi::OsStrExt;
     if hook.args.is_empty() {
         return vec![hook.path.as_os_str().as_bytes().to_vec()];
     }
     hook.args.iter().map(|arg| arg.clone().into_bytes()).collect()
 }
 
-fn environment(hook: &Hook) -> Vec<Vec<u8>> {
-    hook.env.iter().map(|entry| entry.clone().into_bytes()).collect()
+/// What the hook says, over what it inherits.
+fn environment(hook: &Hook, mut inherited: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    inherited.extend(hook.env.iter().map(|entry| entry.clone().into_bytes()));
+    resolve::without_doubles(inherited)
+}
+
+/// This process's environment, if the hook asks for it.
+fn inherited(hook: &Hook) -> Vec<Vec<u8>> {
+    let whole = std::env::vars_os().filter(|_| hook.inherit_env);
+    whole.map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
 }
 
 fn setup(hook: &Hook) -> HookSetup {
     HookSetup {
         path: hook.path.clone(),
         args: argv(hook),
-        env: environment(hook),
+        env: environment(hook, inherited(hook)),
         cwd: "/".into(),
         ..HookSetup::default()
     }
@@ -182,11 +193,12 @@ fn inside(
     // A user's systemd alone could move it there.
     let is_moved = state.unit().is_some_and(|unit| unit.user);
     let cgroup = if is_moved { None } else { group_setup(state) };
-    let group = if cgroup.is_some() { open_group(state, None, &what)? } else { None };
+    let group = if cgroup.is_some() { open_group(state, &ProcessConfig::default(), &what)? } else { None };
     let inside = InsideSetup { namespaces, setgroups_denied, cgroup };
     let processes = inside.processes();
     let tasks = inside.cgroup.as_ref().map(|cgroup| cgroup.tasks.clone()).unwrap_or_default();
-    let setup = HookSetup { is_open: program.is_some(), inside: Some(inside), ..setup(hook) };
+    let cwd = std::path::absolute(&state.config.rootfs).map_err(failed)?;
+    let setup = HookSetup { is_open: program.is_some(), inside: Some(inside), cwd, ..setup(hook) };
     launch(&setup, stdio, |launch, given| {
         if let (Some(slot), Some(program)) = (given.program, program) {
             launch.give(slot, program);

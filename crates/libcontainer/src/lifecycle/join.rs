@@ -61,7 +61,7 @@ pub(super) fn join_as(
     let (known, labels) = (host.known(setgroups_denied), resolve::Labels::of_process(config)?);
     let mut setup = resolve::join(config, &process, &accounts, namespaces, (known, &labels))?;
     change(&mut setup.process);
-    let group = open_group(state, process.subgroup.as_deref(), &what)?;
+    let group = open_group(state, &process, &what)?;
     let places = group.as_ref().map(|group| group.places().to_vec()).unwrap_or_default();
     setup.cgroup = group_setup(state);
     listen::check(&setup.process)?;
@@ -76,9 +76,6 @@ pub(super) fn join_as(
     let owned = streams::give_away(&opened, config, setup.process.identity.uid);
     owned.map_err(|error| Error::io(format!("{what}: fchown of a pipe"), error))?;
     let mut launch = host.launch(plan);
-    if let Some(slot) = given.root {
-        launch.give(slot, init.open_root()?);
-    }
     for (slot, fd) in given.stdio.into_iter().flatten().zip(opened.theirs.drain(..)) {
         launch.give(slot, fd);
     }
@@ -96,7 +93,7 @@ pub(super) fn join_as(
     let launched = launch.run().map_err(|error| {
         // Only to explain an error that is told anyway.
         let full = || group::limit_of(&Group::open(state.places()).ok()?, setup.processes());
-        unexecuted::explained(config.tree(), Error::launch(what, group::explain(error, full)))
+        unexecuted::explained(&config.rootfs, Error::launch(what, group::explain(error, full)))
     })?;
     let process = Process::launched(launched, opened);
     process.watch_memory(memory);
@@ -161,18 +158,23 @@ pub(super) fn enter(
 }
 
 /// The control group that it is going to be in, if the container has one.
-pub(super) fn open_group(state: &State, below: Option<&Path>, what: &str) -> Result<Option<Group>> {
+pub(super) fn open_group(state: &State, process: &ProcessConfig, what: &str) -> Result<Option<Group>> {
+    let ProcessConfig { subgroup, subgroups, .. } = process;
+    let below = subgroup.is_some() || !subgroups.is_empty();
     let failed = |error| Error::cgroup(what, error);
     let refused = |why: &str| Err(Error::new(ErrorKind::InvalidConfig, format!("{what}: /subgroup: {why}")));
-    if below.is_some() && state.unit().is_some_and(|unit| unit.user) {
+    if below && state.unit().is_some_and(|unit| unit.user) {
         return refused("a user's systemd moves processes into the unit's own group only");
     }
     if state.places().is_empty() {
-        return if below.is_some() { refused("the container has no control group") } else { Ok(None) };
+        return if below { refused("the container has no control group") } else { Ok(None) };
     }
     let group = Group::open(state.places()).map_err(failed)?;
-    let Some(below) = below else { return Ok(Some(group)) };
-    group.below(below).map(Some).map_err(failed)
+    match subgroup {
+        Some(path) => group.below(path).map(Some).map_err(failed),
+        None if below => group.open_below(subgroups).map(Some).map_err(failed),
+        None => Ok(Some(group)),
+    }
 }
 
 /// A user may write to the group, but not to that above it and to the own one, as moving takes: that is for systemd to do.

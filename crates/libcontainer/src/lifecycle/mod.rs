@@ -2,14 +2,12 @@
 //! factory nor the handle, which wrap what these return.
 
 mod again;
-mod checkpoint;
 mod condition;
 mod create;
-mod criu;
+mod descriptors;
 mod destroy;
 mod draft;
 mod elf;
-mod external;
 mod hooked;
 mod hooks;
 mod host;
@@ -25,15 +23,12 @@ mod readback;
 mod recover;
 mod relabel;
 mod release;
-mod restore;
-mod standard;
 mod streams;
 mod sweep;
 mod under;
 mod unexecuted;
 mod warm;
 
-pub(crate) use checkpoint::checkpoint;
 pub(crate) use condition::condition;
 pub(crate) use create::{Made, create, explain, explain_prepared};
 pub(crate) use destroy::{destroy, kill_first};
@@ -45,6 +40,5 @@ pub(crate) use mounted::{check as check_mount, mount, mounts_of, unmount};
 pub(crate) use prepared::{Changes, Own, Prepared};
 pub use readback::Expected;
 pub(crate) use release::release;
-pub(crate) use restore::restore;
 pub(crate) use sweep::sweep;
 pub(crate) use warm::{Warm, warm};

@@ -132,8 +132,7 @@ impl Prepared {
         Ok(part)
     }
 
-    /// What the first part is made of.
-    pub(super) fn setup(&self, terminal: bool, cgroup: Option<CgroupSetup>) -> Result<Setup> {
+    fn setup(&self, terminal: bool, cgroup: Option<CgroupSetup>) -> Result<Setup> {
         let groups = resolve::Groups { layout: self.layout.as_deref(), own: cgroup.as_ref() };
         let setup = resolve::base(&self.config, terminal, &self.host.probe, &self.labels, groups)?;
         self.looked.hold(&setup)?;

@@ -1,5 +1,6 @@
 //! What a process of a container is to be.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -49,6 +50,9 @@ pub struct ProcessConfig {
     pub cpu_affinity: Option<CpuAffinity>,
     /// A control group below the container's, as a relative path, to be in instead of that; made if it is missing.
     pub subgroup: Option<PathBuf>,
+    /// Control groups below the container's that are there, each in the hierarchy of its controller, that of the empty name in the others. An empty path
+    /// is the container's own.
+    pub subgroups: BTreeMap<String, PathBuf>,
     /// Start it in a container that is paused too. It stands still with the others, and the call returns when somebody resumes them.
     pub ignore_paused: bool,
     /// Standard input.
@@ -61,6 +65,8 @@ pub struct ProcessConfig {
     pub terminal: bool,
     /// Rows and columns of that terminal, if there is one, from the program's first instruction on; the kernel's 0 and 0 if `None`.
     pub terminal_size: Option<(u16, u16)>,
+    /// The terminal writes a newline as it is, not as a carriage return and a newline: for output that goes on to no other terminal.
+    pub plain_newlines: bool,
     /// Further descriptors, which the process finds as 3, 4, …
     pub preserved: Vec<OwnedFd>,
 }

@@ -29,9 +29,9 @@ pub(crate) fn base(
     labels: &Labels,
     groups: Groups<'_>,
 ) -> Result<Setup> {
-    let namespaces = namespaces(config);
+    let namespaces = namespaces(config, probe);
     let id_maps = id_maps(config, probe);
-    let mounts = if config.namespaces.is_new(NamespaceKind::Mount) {
+    let mounts = if namespaces.has(NamespaceKind::Mount) {
         Some(mounts::setup(config, &namespaces, probe, labels, groups)?)
     } else {
         None
@@ -51,7 +51,6 @@ pub(crate) fn base(
         oom_score_adj: config.oom_score_adj,
         resctrl: config.resctrl.is_some(),
         mounts,
-        root: config.changed_root().map(Path::to_owned),
         sysctls: config.sysctl.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         time_offsets: config.time_offsets.iter().map(line).collect(),
         enter_time: !probe.time_namespace_at_exec,
@@ -94,8 +93,8 @@ pub(crate) fn keyring(config: &Config, id: &str) -> Option<String> {
     (!config.no_new_keyring).then(|| format!("_ses.{id}"))
 }
 
-fn namespaces(config: &Config) -> NamespaceSetup {
-    let mut setup = NamespaceSetup::default();
+fn namespaces(config: &Config, probe: &Probe) -> NamespaceSetup {
+    let mut setup = NamespaceSetup { user_last: probe.euid == 0, ..NamespaceSetup::default() };
     for (kind, namespace) in config.namespaces.iter() {
         match namespace {
             Namespace::New => setup.new |= kind.flag(),

@@ -27,7 +27,6 @@ pub(crate) fn join(
         namespaces,
         setgroups_denied: known.setgroups_denied,
         dumpable,
-        changes_root: config.has_others_mounts(),
         keyring,
         label,
         apparmor,

@@ -6,7 +6,6 @@ mod cgroup_mount;
 mod create;
 mod host_tree;
 mod join;
-mod joined;
 mod labels;
 mod mounts;
 mod network;
@@ -15,6 +14,7 @@ mod process;
 mod profile;
 mod rights;
 mod seccomp;
+mod whole;
 
 use libcontainer_plan::Probe;
 
@@ -22,11 +22,11 @@ pub(crate) use accounts::{Accounts, accounts, accounts_to_show, read_accounts};
 pub(crate) use cgroup_mount::{Groups, shows_groups};
 pub(crate) use create::{base, instance, keyring};
 pub(crate) use join::join;
-pub(crate) use joined::{links, open_namespaces, open_root};
 pub(crate) use labels::Labels;
 pub(crate) use mounts::mount;
 pub(crate) use network::{network, with_joined_network};
 pub(crate) use over::over;
+pub(crate) use process::without_doubles;
 pub(crate) use seccomp::Filters;
 
 /// What has to be known of the host for a program.

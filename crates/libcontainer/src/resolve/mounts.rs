@@ -16,6 +16,7 @@ use super::accounts::directory_mode;
 use super::cgroup_mount::{CGROUP, Groups, Shown};
 use super::host_tree::{self, NODEV, NOEXEC, NOSUID};
 use super::labels::Labels;
+use super::whole::whole;
 use crate::config::{Config, Namespace, NamespaceKind};
 use crate::error::{Error, Result};
 use crate::setup::{MountItem, MountSetup, NamespaceSetup};
@@ -79,6 +80,7 @@ pub(super) fn setup(
         read_only_paths: mounts.readonly_paths.iter().cloned().chain(restricted).chain(read_only).collect(),
         read_only: mounts.readonly_fs,
         no_pivot: mounts.no_pivot_root,
+        whole: if mounts.no_pivot_root { whole(&config.rootfs)? } else { Vec::new() },
     })
 }
 

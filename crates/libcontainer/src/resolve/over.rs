@@ -16,6 +16,9 @@ pub(crate) fn over<'a>(config: &'a Config, process: &ProcessConfig) -> Result<Co
     if process.subgroup.as_deref().is_some_and(|path| !is_below(path)) {
         problems.push(problem("/subgroup", "not a relative path of plain names"));
     }
+    if process.subgroup.is_some() && !process.subgroups.is_empty() {
+        problems.push(problem("/subgroups", "beside subgroup: one of both"));
+    }
     let merged = merged(config, process);
     if let Cow::Owned(merged) = &merged {
         problems.extend(merged.override_problems());
@@ -32,6 +35,7 @@ pub(crate) fn over_first<'a>(config: &'a Config, process: &ProcessConfig) -> Res
         ("/oom_score_adj", process.oom_score_adj.is_some()),
         ("/cpu_affinity", process.cpu_affinity.is_some()),
         ("/subgroup", process.subgroup.is_some()),
+        ("/subgroups", !process.subgroups.is_empty()),
         ("/ignore_paused", process.ignore_paused),
         // How a profile is entered depends on it.
         ("/no_new_privileges", changed && !config.apparmor_profile.is_empty()),

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 
 use libcontainer_mount::IdMapping;
 use libcontainer_plan::Probe;
-use libcontainer_security::plan::{Confinement, Identity};
-use libcontainer_security::{CapSet, ResolvedUser, resolve_user};
+use libcontainer_security::plan::Identity;
+use libcontainer_security::{ResolvedUser, resolve_user};
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::{SysconfVar, sysconf};
 
 use super::Known;
 use super::accounts::Accounts;
 use super::rights::{attributes, confinement_of, landlock};
-use crate::config::{Config, NamespaceKind, leaving, process_problems};
+use crate::config::{Config, NamespaceKind, process_problems};
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::ProcessConfig;
 use crate::setup::ProcessSetup;
@@ -35,20 +37,20 @@ pub(crate) fn process(
     }
     unmapped(config, probe, &user)?;
     let args: Vec<Vec<u8>> = process.args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
-    let mut env: Vec<Vec<u8>> = match &process.env {
+    let env: Vec<Vec<u8>> = match &process.env {
         Some(env) => env.iter().map(|entry| entry.as_bytes().to_vec()).collect(),
         None => config.environment.iter().map(|entry| entry.clone().into_bytes()).collect(),
     };
-    set_home(&mut env, &user.home);
     let cwd = Path::new("/").join(process.cwd.as_deref().unwrap_or(&config.working_dir));
     let problems = process_problems(&args, &env, &cwd);
     if !problems.is_empty() {
         return Err(Error::problems("process", problems));
     }
-    let env = without_doubles(env);
+    // ORDER: the variable that counts may be an empty one.
+    let mut env = without_doubles(env);
+    set_home(&mut env, &user.home);
     let landlock = landlock(config, probe)?;
     let mut confinement = confinement_of(config, process, probe)?;
-    held(config, &confinement)?;
     let filter = filters.get(&config.seccomp, confinement.bounding, probe.version)?;
     // ORDER: with no_new_privs nothing is needed for either.
     confinement.admin_until_exec = (filter.is_some() || landlock.is_some()) && !confinement.no_new_privs;
@@ -67,26 +69,20 @@ pub(crate) fn process(
         env,
         terminal: process.terminal,
         terminal_size: process.terminal_size,
+        plain_newlines: process.plain_newlines,
+        all_cpus: is_bound(),
         preserved: u32::try_from(process.preserved.len()).unwrap_or(u32::MAX),
         landlock,
     })
 }
 
-/// A root that was only changed holds nobody who may leave it, whatever the process says of itself.
-fn held(config: &Config, rights: &Confinement) -> Result<()> {
-    if config.changed_root().is_none() {
-        return Ok(());
-    }
-    let all = rights.bounding | rights.permitted | rights.inheritable;
-    match CapSet::from_bits(all).and(leaving()).iter().next() {
-        None => Ok(()),
-        Some(name) => {
-            let text = format!(
-                "/capabilities: {name}: in a mount namespace that is not its own a program gets out of its root by it"
-            );
-            Err(Error::new(ErrorKind::InvalidConfig, text))
-        }
-    }
+/// Whether this process may not run on all CPUs. That is its own affair: a container is bound by its control group and its config alone, as with runc.
+fn is_bound() -> bool {
+    let Ok(set) = sched_getaffinity(nix::unistd::Pid::from_raw(0)) else { return false };
+    let allowed = (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).count();
+    let online =
+        sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten().and_then(|count| usize::try_from(count).ok());
+    online.is_some_and(|online| allowed < online)
 }
 
 fn limits(config: &Config) -> Vec<(u32, u64, u64)> {
@@ -113,7 +109,7 @@ fn unmapped(config: &Config, probe: &Probe, user: &ResolvedUser) -> Result<()> {
 }
 
 /// Of doubled variables the last counts, as in 2014; a program would find the first.
-fn without_doubles(env: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+pub(crate) fn without_doubles(env: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     let name = |entry: &[u8]| entry.split(|byte| *byte == b'=').next().unwrap_or_default().to_vec();
     let mut seen = std::collections::BTreeSet::new();
     let mut kept: Vec<_> = env.into_iter().rev().filter(|entry| seen.insert(name(entry))).collect();

@@ -1,6 +1,6 @@
 //! The rootfs: taken as a detached copy, attached, entered.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libcontainer_plan::{At, Builder, Dir, How, Mount, MountAttr, Slot};
 
@@ -69,7 +69,13 @@ pub fn enter_by_pivot(plan: &mut Builder, rootfs: Rootfs) {
 
 /// Makes the rootfs `/` by moving its mount over it and changing root: for a rootfs on a ramdisk, which can't be pivoted
 /// away. The host's tree stays below, so this is weaker.
-pub fn enter_by_move(plan: &mut Builder, rootfs: Rootfs) {
+///
+/// `whole` are the host's mounts of proc and sysfs, which stay in the namespace: as long as one can be seen whole, a user namespace inside may mount a new one without
+/// the masks. They are unmounted, or covered where they are locked.
+pub fn enter_by_move(plan: &mut Builder, rootfs: Rootfs, whole: &[PathBuf]) {
+    for path in whole {
+        take_away(plan, path);
+    }
     plan.purpose("move the rootfs over the root");
     plan.fchdir(rootfs.dir);
     plan.move_mount_path(rootfs.mount, "/");
@@ -77,14 +83,21 @@ pub fn enter_by_move(plan: &mut Builder, rootfs: Rootfs) {
     plan.chdir("/");
 }
 
-/// Makes a directory the root of this process and of those that it starts, and of no other: where the mounts are those of others too. That is weaker: who
-/// may chroot(2) gets out of it.
-pub fn enter_directory(plan: &mut Builder, root: Slot<Dir>) {
-    plan.purpose("change the root");
-    plan.fchdir(root);
-    plan.chroot(".");
-    plan.chdir("/");
-    plan.close(root);
+fn take_away(plan: &mut Builder, path: &Path) {
+    plan.purpose(format!("take {} of the host away", path.display()));
+    let (locked, end) = (plan.label(), plan.label());
+    plan.unmount(path).on_success(end).on(libc::ENOENT, end);
+    plan.on(libc::EINVAL, locked).on(libc::EPERM, locked);
+    plan.bind(locked);
+    let context = plan.fsopen("tmpfs");
+    plan.fsconfig_create(context);
+    let cover = plan.fsmount(context, super::attr::RDONLY);
+    let how = How { flags: libc::O_PATH | libc::O_DIRECTORY, ..How::TRUSTED };
+    let below: Slot<Dir> = plan.openat2(At::Cwd, path, how);
+    plan.move_mount(cover, below);
+    plan.close(below);
+    plan.close(cover);
+    plan.bind(end);
 }
 
 /// Makes the rootfs's own mount read-only; mounts in it keep their state.

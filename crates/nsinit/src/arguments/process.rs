@@ -100,14 +100,14 @@ pub(crate) struct ExecArgs {
     /// Set no_new_privs
     #[arg(long)]
     pub(crate) no_new_privs: bool,
-    /// Put it into a control group below the container's
+    /// Put it into a control group below the container's, which has to be there; with `CONTROLLER[,CONTROLLER]:GROUP` in the hierarchies of these alone
     #[arg(long, value_name = "GROUP")]
-    pub(crate) cgroup: Option<String>,
+    pub(crate) cgroup: Vec<String>,
     /// Do so in a paused container too: it goes on when the container does
     #[arg(long)]
     pub(crate) ignore_paused: bool,
     /// Read the process from a file, in the form of `process` in config.json
-    #[arg(short, long = "process", value_name = "FILE", conflicts_with_all = ["args", "cwd", "env", "user"])]
+    #[arg(short = 'p', long = "process", value_name = "FILE", conflicts_with_all = ["args", "cwd", "env", "user"])]
     pub(crate) file: Option<PathBuf>,
     /// Name of the container
     pub(crate) id: String,

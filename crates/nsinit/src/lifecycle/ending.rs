@@ -1,6 +1,6 @@
 //! kill and delete.
 
-use libcontainer::{Container, RunState};
+use libcontainer::{Container, ErrorKind, NamespaceKind, RunState};
 use nix::sys::signal::Signal;
 
 use super::{factory, load, there};
@@ -10,22 +10,27 @@ use crate::{notify, trial};
 
 #[inline(never)]
 pub(crate) fn kill(root: &State, id: &str, signal: &str, all: bool) -> Outcome {
-    let unknown =
-        || Failure::usage(format!("unknown signal {signal:?}: a name such as TERM or SIGTERM, or 1 to 64"));
+    let unknown = || {
+        Failure::usage(format!(
+            "unknown signal {signal:?}: a name such as TERM or SIGTERM, or a number up to 64; 0 only asks"
+        ))
+    };
     let number = signal_number(signal).ok_or_else(unknown)?;
     let container = load(root, id)?;
-    if all {
-        container.signal_all(number)?;
-    } else {
-        container.signal(number)?;
+    // Without a pid namespace of their own the others would outlive the first process; it may have ended long ago.
+    let shared =
+        number == Signal::SIGKILL as i32 && !container.config().namespaces.is_new(NamespaceKind::Pid);
+    match if all || shared { container.signal_all(number) } else { container.signal(number) } {
+        // There is nobody whom it did not reach.
+        Err(error) if all && error.kind() == ErrorKind::WrongState => Ok(0),
+        sent => Ok(sent.map(|()| 0)?),
     }
-    Ok(0)
 }
 
 /// A signal by number, or by name with or without `SIG`.
 fn signal_number(text: &str) -> Option<i32> {
     if let Ok(number) = text.parse() {
-        return (1..=64).contains(&number).then_some(number);
+        return (0..=64).contains(&number).then_some(number);
     }
     let upper = text.to_ascii_uppercase();
     let name = if upper.starts_with("SIG") { upper } else { format!("SIG{upper}") };
@@ -67,12 +72,17 @@ mod tests {
 
     #[test]
     fn signals_by_name_and_number() {
-        for (text, wanted) in
-            [("TERM", Some(15)), ("SIGKILL", Some(9)), ("kill", Some(9)), ("9", Some(9)), ("64", Some(64))]
-        {
+        for (text, wanted) in [
+            ("TERM", Some(15)),
+            ("SIGKILL", Some(9)),
+            ("kill", Some(9)),
+            ("9", Some(9)),
+            ("0", Some(0)),
+            ("64", Some(64)),
+        ] {
             assert_eq!(signal_number(text), wanted, "{text}");
         }
-        for text in ["SIGBOGUS", "999", "0", "-1", ""] {
+        for text in ["SIGBOGUS", "999", "-1", ""] {
             assert_eq!(signal_number(text), None, "{text}");
         }
     }

@@ -1,17 +1,20 @@
 //! exec.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use libcontainer::security::CapSet;
 use libcontainer::{CapabilitySets, Config, ProcessConfig, Stdio};
 
-use super::{end, hand_over, load};
+use super::{end, hand_over, load, plain_newlines};
 use crate::arguments::ExecArgs;
 use crate::console::Sockets;
 use crate::failure::{Failure, Named, Outcome, both};
 use crate::handed::Handed;
+use crate::log::{Level, tell};
 use crate::pid_file::PidFile;
 use crate::pointers::refused;
 use crate::root::State;
@@ -34,6 +37,7 @@ pub(crate) fn exec(root: &State, mut args: ExecArgs) -> Outcome {
     }
     process.env.get_or_insert_default().extend(handed.environment.into_iter().map(OsString::from));
     process.preserved = handed.descriptors;
+    process.plain_newlines = plain_newlines(&sockets);
     let mut process = container.start(process).map_err(|error| program::failure(&error))?;
     if let Err(failure) = hand_over(&mut process, &sockets, pid_file) {
         return both(Err(failure), end(&mut process));
@@ -56,7 +60,7 @@ fn wanted(config: &Config, args: &mut ExecArgs) -> Result<ProcessConfig, Failure
     process.process_label = args.process_label.take().or(process.process_label);
     process.apparmor_profile = args.apparmor.take().or(process.apparmor_profile);
     process.no_new_privileges = args.no_new_privs.then_some(true).or(process.no_new_privileges);
-    process.subgroup = args.cgroup.take().map(Into::into);
+    process.subgroups = subgroups(&args.cgroup)?;
     process.ignore_paused = args.ignore_paused;
     if !args.additional_gids.is_empty() {
         process.additional_groups = Some(args.additional_gids.iter().map(u32::to_string).collect());
@@ -65,7 +69,7 @@ fn wanted(config: &Config, args: &mut ExecArgs) -> Result<ProcessConfig, Failure
         process.capability_sets = Some(more(
             process.capability_sets.or_else(|| config.capability_sets.clone()),
             &config.capabilities,
-            &args.cap,
+            &known(std::mem::take(&mut args.cap)),
         ));
     }
     let stdin = if args.detach && args.file.is_none() { Stdio::Null } else { Stdio::Inherit };
@@ -90,7 +94,26 @@ fn from_file(path: &Path) -> Result<ProcessConfig, Failure> {
     libcontainer_oci::process(&process).map_err(|problems| refused(&name, &problems))
 }
 
-/// The container's sets, and these capabilities in those that count for a program that is executed: what is ambient has to be inheritable.
+/// `--cgroup`: one path for all hierarchies, or paths by their controllers. A slash at the beginning is the container's group.
+fn subgroups(args: &[String]) -> Result<BTreeMap<String, PathBuf>, Failure> {
+    let refused = |arg: &str, why: &str| Err(Failure::usage(format!("--cgroup {arg}: {why}")));
+    let mut paths = BTreeMap::new();
+    for arg in args {
+        let (names, path) = arg.split_once(':').unwrap_or(("", arg));
+        if names.is_empty() && (args.len() > 1 || path.len() < arg.len()) {
+            return refused(arg, "no controller before the path, of which there is more than one");
+        }
+        for name in names.split(',') {
+            let path = PathBuf::from(path.trim_start_matches('/'));
+            if (name.is_empty() && !names.is_empty()) || paths.insert(name.to_owned(), path).is_some() {
+                return refused(arg, "a controller without a name, or named twice");
+            }
+        }
+    }
+    Ok(paths)
+}
+
+/// The container's sets, and these capabilities in those that count for a program that is executed; ambient becomes what is inheritable already.
 fn more(sets: Option<CapabilitySets>, kept: &[String], names: &[String]) -> CapabilitySets {
     let kept = || kept.to_vec();
     let of_list = || CapabilitySets {
@@ -100,9 +123,27 @@ fn more(sets: Option<CapabilitySets>, kept: &[String], names: &[String]) -> Capa
         ..CapabilitySets::default()
     };
     let mut sets = sets.unwrap_or_else(of_list);
+    let inheritable = names.iter().filter(|name| sets.inheritable.contains(name)).cloned().collect();
+    add(&mut sets.ambient, inheritable);
     for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
-        let new: Vec<_> = names.iter().filter(|name| !set.contains(*name)).cloned().collect();
-        set.extend(new);
+        add(set, names.to_vec());
     }
     sets
+}
+
+fn add(set: &mut Vec<String>, mut names: Vec<String>) {
+    names.retain(|name| !set.contains(name));
+    set.append(&mut names);
+}
+
+/// Names that this program does not know are told and left out, as in a config.json.
+fn known(names: Vec<String>) -> Vec<String> {
+    let is_known = |name: &String| {
+        let known = CapSet::from_names([name.as_str()]).is_ok();
+        if !known {
+            tell(Level::Warning, &format!("--cap {name:?}: unknown capability: left out"));
+        }
+        known
+    };
+    names.into_iter().filter(is_known).collect()
 }

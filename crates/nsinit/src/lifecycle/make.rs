@@ -7,7 +7,7 @@ use std::path::Path;
 
 use libcontainer::{Config, Container, ErrorKind, Factory, Process, ProcessConfig, RunState};
 
-use super::{factory, hand_over, load, there};
+use super::{factory, hand_over, load, plain_newlines, there};
 use crate::arguments::{CreateArgs, RunArgs};
 use crate::bundle::{self, Bundle};
 use crate::console::Sockets;
@@ -88,10 +88,10 @@ fn notified(container: &Container) -> Result<Option<(Proxy, Process)>, Failure> 
 }
 
 /// A container that was made.
-pub(super) struct Made {
-    pub(super) container: Container,
-    pub(super) process: Process,
-    pub(super) proxy: Option<Proxy>,
+struct Made {
+    container: Container,
+    process: Process,
+    proxy: Option<Proxy>,
 }
 
 fn make(root: &State, args: CreateArgs, aim: Aim) -> Result<Made, Failure> {
@@ -118,6 +118,7 @@ fn make(root: &State, args: CreateArgs, aim: Aim) -> Result<Made, Failure> {
         env: Some(env),
         terminal: config.tty,
         terminal_size,
+        plain_newlines: plain_newlines(&sockets),
         preserved: handed.descriptors,
         ..ProcessConfig::new(program).inherited()
     };
@@ -150,11 +151,7 @@ fn listen(place: Option<&Place>, host: Option<UnixDatagram>) -> Result<Option<Pr
 }
 
 /// Gives the caller what it wants, or takes the container back.
-pub(super) fn handed_over(
-    mut made: Made,
-    sockets: &Sockets,
-    pid_file: Option<PidFile>,
-) -> Result<Made, Failure> {
+fn handed_over(mut made: Made, sockets: &Sockets, pid_file: Option<PidFile>) -> Result<Made, Failure> {
     match hand_over(&mut made.process, sockets, pid_file) {
         Ok(()) => Ok(made),
         Err(failure) => match destroy(&made.container) {
@@ -165,13 +162,13 @@ pub(super) fn handed_over(
 }
 
 /// Destroys a container, and what lies beside it.
-pub(super) fn destroy(container: &Container) -> Result<(), Failure> {
+fn destroy(container: &Container) -> Result<(), Failure> {
     container.destroy()?;
     notify::remove_left(container.path())
 }
 
 /// Somebody has to hold the terminal, and nobody waits for one that doesn't come.
-pub(super) fn terminal(config: &Config, detached: bool, socket: bool) -> Result<(), Failure> {
+fn terminal(config: &Config, detached: bool, socket: bool) -> Result<(), Failure> {
     let wrong = |text: &str| Err(Failure::new(text));
     match (config.tty, socket) {
         (true, false) if detached => wrong(
@@ -183,7 +180,7 @@ pub(super) fn terminal(config: &Config, detached: bool, socket: bool) -> Result<
     }
 }
 
-pub(super) fn not_made(path: &Path, id: &str, error: libcontainer::Error, words: Option<&Words>) -> Failure {
+fn not_made(path: &Path, id: &str, error: libcontainer::Error, words: Option<&Words>) -> Failure {
     match error.kind() {
         ErrorKind::AlreadyExists => match there(path) {
             Ok(true) => exists(path, id),

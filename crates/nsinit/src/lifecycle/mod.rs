@@ -1,10 +1,10 @@
-//! What is done with containers: run, create, start, exec, kill, pause, resume, checkpoint, restore, delete.
+//! What is done with containers: run, create, start, exec, kill, pause, resume, delete.
 
-mod criu;
 mod ending;
 mod exec;
 mod make;
 
+use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,7 +18,6 @@ use crate::log::{Level, tell};
 use crate::pid_file::PidFile;
 use crate::root::State;
 
-pub(crate) use criu::{checkpoint, restore};
 pub(crate) use ending::{delete, kill};
 pub(crate) use exec::exec;
 pub(crate) use make::{create, run, start};
@@ -77,4 +76,9 @@ fn there(path: &Path) -> Result<bool, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
         found => found.named(format_args!("lstat {}", path.display())).map(|_| true),
     }
+}
+
+/// Whether a terminal's output is copied by this program to what is no terminal: whoever reads that wants lines, as runc writes them.
+fn plain_newlines(sockets: &Sockets) -> bool {
+    !sockets.console() && !io::stdout().is_terminal()
 }

@@ -22,18 +22,18 @@ pub fn from_config(config: &Config) -> (Spec, Vec<Problem>) {
     for (name, value) in config.cgroups.iter().flat_map(|group| &group.properties) {
         annotations.insert(format!("{}{name}", crate::PROPERTY), value.clone());
     }
+    let hooks = hooks(config, &mut left);
     let spec = Spec {
         oci_version: VERSION.to_owned(),
         process: Some(process::convert(config, &mut left)).filter(|process| !process.args.is_empty()),
         root: Some(Root {
-            // None is the root of a mount namespace that is shared or joined.
-            path: if config.rootfs.as_os_str().is_empty() { "/".into() } else { config.rootfs.clone() },
+            path: config.rootfs.clone(),
             readonly: config.mount_config.as_ref().is_some_and(|mounts| mounts.readonly_fs),
         }),
         hostname: config.hostname.clone(),
         domainname: config.domainname.clone(),
         mounts,
-        hooks: hooks(config),
+        hooks,
         annotations,
         linux: Some(linux),
         ..Spec::default()
@@ -41,14 +41,19 @@ pub fn from_config(config: &Config) -> (Spec, Vec<Problem>) {
     (spec, left.0)
 }
 
-fn hooks(config: &Config) -> Option<Hooks> {
+fn hooks(config: &Config, left: &mut Left) -> Option<Hooks> {
     let one = |hook: &Hook| spec::Hook {
         path: hook.path.clone(),
         args: hook.args.clone(),
         env: hook.env.clone(),
         timeout: hook.timeout.map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
     };
-    let list = |hooks: &[Hook]| hooks.iter().map(one).collect();
+    // Without an environment a hook of the specification has that of the runtime.
+    let mut list = |hooks: &[Hook]| -> Vec<spec::Hook> {
+        let other = hooks.iter().any(|hook| hook.inherit_env != hook.env.is_empty());
+        left.check(other, "/hooks", "inherit_env: whoever has no env inherits one, and nobody else");
+        hooks.iter().map(one).collect()
+    };
     let all = &config.hooks;
     let hooks = Hooks {
         prestart: list(&all.prestart),

@@ -27,7 +27,13 @@ pub(super) fn convert(asked: Option<&Capabilities>, at: &str, found: &mut Found)
         inheritable: known("inheritable", &asked.inheritable),
         ambient: known("ambient", &asked.ambient),
     };
-    let CapabilitySets { permitted, inheritable, ambient, .. } = &mut sets;
+    let CapabilitySets { bounding, effective, permitted, inheritable, ambient } = &mut sets;
+    // What is not in the bounding set no program gets by execve(2), whatever the process has before.
+    for (key, set) in
+        [("effective", effective), ("permitted", &mut *permitted), ("inheritable", &mut *inheritable)]
+    {
+        only(set, bounding, &format!("{at}/{key}"), found);
+    }
     let before = ambient.len();
     ambient.retain(|name| permitted.contains(name) && inheritable.contains(name));
     if ambient.len() < before {
@@ -35,4 +41,17 @@ pub(super) fn convert(asked: Option<&Capabilities>, at: &str, found: &mut Found)
         found.warn(&format!("{at}/ambient"), text);
     }
     sets
+}
+
+/// Leaves out of a set what is not in the bounding set, by whatever name.
+fn only(set: &mut Vec<String>, bounding: &[String], at: &str, found: &mut Found) {
+    let mask = |name: &String| CapSet::from_names([name.as_str()]).ok();
+    let bounding: Vec<_> = bounding.iter().filter_map(mask).collect();
+    set.retain(|name| {
+        let is_in = mask(name).is_some_and(|one| bounding.contains(&one));
+        if !is_in {
+            found.warn(at, format!("{name}: not in bounding: left out"));
+        }
+        is_in
+    });
 }

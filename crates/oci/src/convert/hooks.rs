@@ -30,6 +30,8 @@ fn one(hook: &spec::Hook, at: &str, found: &mut Found) -> Hook {
         path: hook.path.clone(),
         args: hook.args.clone(),
         env: hook.env.clone(),
+        // As with runc and crun; hooks of the field look for programs in PATH.
+        inherit_env: hook.env.is_empty(),
         timeout: timeout.and_then(Result::ok),
     }
 }

@@ -12,6 +12,10 @@ pub(super) fn convert(spec: &Spec, config: &mut Config, found: &mut Found) {
     for (index, namespace) in linux.namespaces.iter().enumerate() {
         add(namespace, &format!("/linux/namespaces/{index}"), config, found);
     }
+    if !config.namespaces.contains(NamespaceKind::Mount) {
+        let remedy = "add {\"type\": \"mount\"}";
+        found.hint("/linux/namespaces", "no mount namespace: the mounts would be the host's", remedy);
+    }
     ids(linux, config, found);
     for (clock, offset) in &linux.time_offsets {
         config

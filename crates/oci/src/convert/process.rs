@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use libcontainer::security::{Policy, Scheduler};
 use libcontainer::{Config, Problem, ProcessConfig};
 
 use super::capabilities;
@@ -48,7 +49,7 @@ pub(super) fn first(process: &Process, config: &mut Config, found: &mut Found) -
     config.process_label.clone_from(&process.selinux_label);
     config.oom_score_adj = process.oom_score_adj;
     config.umask = process.user.umask;
-    config.scheduler.clone_from(&process.scheduler);
+    config.scheduler = scheduler(process, at, found);
     config.io_priority = process.io_priority;
     config.cpu_affinity = process.exec_cpu_affinity.clone().unwrap_or_default();
     ProcessParts {
@@ -78,7 +79,7 @@ pub fn process(process: &Process) -> Result<ProcessConfig, Vec<Problem>> {
         no_new_privileges: Some(process.no_new_privileges),
         rlimits: Some(process.rlimits.clone()).filter(|limits| !limits.is_empty()),
         umask: process.user.umask,
-        scheduler: process.scheduler.clone(),
+        scheduler: scheduler(process, "", &mut found),
         io_priority: process.io_priority,
         apparmor_profile: given(&process.apparmor_profile),
         process_label: given(&process.selinux_label),
@@ -117,6 +118,17 @@ fn check(process: &Process, at: &str, found: &mut Found) {
     if !process.user.username.is_empty() {
         found.warn(&format!("{at}/user/username"), "only Windows has it: left out");
     }
+}
+
+/// The kernel has no use for a nice value beside a real-time policy, and says nothing of it; nor does runc.
+fn scheduler(process: &Process, at: &str, found: &mut Found) -> Option<Scheduler> {
+    let mut scheduler = process.scheduler.clone()?;
+    if scheduler.nice != 0 && matches!(scheduler.policy, Policy::Fifo | Policy::RoundRobin | Policy::Deadline)
+    {
+        found.warn(&format!("{at}/scheduler/nice"), "only time-sharing policies have it: left out");
+        scheduler.nice = 0;
+    }
+    Some(scheduler)
 }
 
 /// Of a terminal: the kernel has 16 bits for each.

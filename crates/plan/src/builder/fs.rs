@@ -264,6 +264,13 @@ impl Builder {
         self
     }
 
+    /// `getcwd` with room for `/` alone: fails with `ERANGE` if the working directory is another.
+    pub fn check_cwd_is_root(&mut self) -> &mut Self {
+        let room = self.arena.room(2);
+        self.step(&sys::GETCWD, [Arg::Memory(room, Memory::Opaque("buffer")), 2_u32.into()]);
+        self
+    }
+
     /// `chroot(path)`.
     pub fn chroot(&mut self, path: impl AsRef<Path>) -> &mut Self {
         let path = self.path(path);

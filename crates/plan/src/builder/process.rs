@@ -14,6 +14,13 @@ const F_DUPFD_CLOEXEC: u32 = 1030;
 const TIOCSCTTY: u32 = 0x540e;
 const TIOCGPTPEER: u32 = 0x5441;
 const TIOCSWINSZ: u32 = 0x5414;
+const TCSETS: u32 = 0x5402;
+/// A new terminal's input, output, control and local modes, but `ONLCR`: `ICRNL|IXON`, `OPOST`, `B38400|CS8|CREAD`,
+/// `ISIG|ICANON|ECHO|ECHOE|ECHOK|ECHOCTL|ECHOKE|IEXTEN`.
+const MODES: [u32; 4] = [0x500, 0x1, 0xbf, 0x8a3b];
+/// Its line discipline, and its control characters: `INIT_C_CC` of the kernel.
+const CHARACTERS: [u8; 20] =
+    [0, 3, 0x1c, 0x7f, 0x15, 4, 0, 1, 0, 0x11, 0x13, 0x1a, 0, 0x12, 0xf, 0x17, 0x16, 0, 0, 0];
 const TIOCSPTLCK: u32 = 0x4004_5431;
 const SIOCSIFFLAGS: u32 = 0x8914;
 const IFF_UP: u8 = 1;
@@ -121,6 +128,14 @@ impl Builder {
         let size = [rows, columns, 0, 0].map(u16::to_ne_bytes).concat();
         let size = Arg::Memory(self.arena.bytes(&size), Memory::Opaque("rows and columns"));
         self.step(&sys::IOCTL, [terminal.into(), TIOCSWINSZ.into(), size]);
+        self
+    }
+
+    /// `ioctl(terminal, TCSETS, …)`: the modes of a new terminal, but that a newline is written as it is, without a carriage return.
+    pub fn plain_newlines(&mut self, terminal: Slot<Pty>) -> &mut Self {
+        let modes = [MODES.map(u32::to_ne_bytes).as_flattened(), &CHARACTERS].concat();
+        let modes = Arg::Memory(self.arena.bytes(&modes), Memory::Opaque("newlines as they are"));
+        self.step(&sys::IOCTL, [terminal.into(), TCSETS.into(), modes]);
         self
     }
 

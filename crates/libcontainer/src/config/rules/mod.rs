@@ -13,5 +13,4 @@ mod warnings;
 
 pub use problems::Facts;
 pub(crate) use process::process_problems;
-pub(crate) use resctrl::{is_class, is_schema};
-pub(crate) use tree::leaving;
+pub(crate) use resctrl::is_class;

@@ -1,0 +1,170 @@
+//! What runc and crun do, and their own test suites hold them to.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use libcontainer_tests::operator::until;
+use serde_json::json;
+
+use super::Oci;
+
+/// Runs it, and gives its output back without the last newline.
+fn told(oci: &Oci) -> String {
+    oci.write();
+    oci.ok(&["run", "web"]).trim_end_matches('\n').to_owned()
+}
+
+#[test]
+fn home_is_the_users_if_the_last_one_is_empty() {
+    let name = "home_is_the_users_if_the_last_one_is_empty";
+    let Some(mut oci) = Oci::new(name, &["sh", "-c", "echo $HOME"]) else { return };
+    oci.spec["process"]["env"] = json!(["PATH=/bin", "HOME=/other", "HOME="]);
+    assert_ne!(told(&oci), "");
+    oci.spec["process"]["env"] = json!(["PATH=/bin", "HOME=", "HOME=/other"]);
+    assert_eq!(told(&oci), "/other");
+}
+
+/// Root of the container may go where the user may not, and has less to say afterwards.
+#[test]
+fn the_working_directory_may_be_closed_to_the_user() {
+    let name = "the_working_directory_may_be_closed_to_the_user";
+    let Some(mut oci) = Oci::new(name, &["sh", "-c", "pwd"]) else { return };
+    let closed = oci.config.rootfs.join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    oci.spec["process"]["cwd"] = json!("/closed");
+    oci.spec["process"]["user"] = json!({"uid": 42, "gid": 42});
+    assert_eq!(told(&oci), "/closed");
+    nix::unistd::chown(&closed, Some(43.into()), None).unwrap();
+    oci.spec["process"]["user"] = json!({"uid": 0, "gid": 0});
+    assert_eq!(told(&oci), "/closed");
+    oci.spec["process"]["cwd"] = json!("/missing/x");
+    fs::write(oci.config.rootfs.join("missing"), "").unwrap();
+    oci.write();
+    assert!(oci.fails(&["run", "web"]).contains("ENOTDIR"));
+}
+
+#[test]
+fn a_created_container_takes_processes() {
+    let Some(oci) = Oci::new("a_created_container_takes_processes", &["sleep", "300"]) else { return };
+    oci.ok(&["create", "web"]);
+    assert_eq!(oci.ok(&["exec", "web", "echo", "before"]), "before\n");
+    assert_eq!(oci.state("web")["status"], "created");
+    oci.ok(&["start", "web"]);
+    oci.ok(&["delete", "--force", "web"]);
+}
+
+/// What reads it is no terminal.
+#[test]
+fn output_of_a_terminal_has_plain_newlines() {
+    let name = "output_of_a_terminal_has_plain_newlines";
+    let Some(mut oci) = Oci::new(name, &["sh", "-c", "echo a; tty; stty 2>/dev/null; echo b"]) else {
+        return;
+    };
+    oci.spec["process"]["terminal"] = json!(true);
+    let text = told(&oci);
+    assert!(text.starts_with("a\n/dev/pts/") && text.ends_with("\nb") && !text.contains('\r'), "{text:?}");
+    oci.spec["process"]["terminal"] = json!(false);
+    oci.spec["process"]["args"] = json!(["sleep", "300"]);
+    oci.write();
+    oci.ok(&["run", "--detach", "web"]);
+    assert_eq!(oci.ok(&["exec", "--tty", "web", "sh", "-c", "echo a; echo b"]), "a\nb\n");
+    oci.ok(&["delete", "--force", "web"]);
+}
+
+#[test]
+fn capabilities_out_of_bounds_are_left_out() {
+    let script = "grep ^Cap[PEB] /proc/self/status | cut -f 2";
+    let Some(mut oci) = Oci::new("capabilities_out_of_bounds_are_left_out", &["sh", "-c", script]) else {
+        return;
+    };
+    let more = json!(["CAP_KILL", "CAP_CHOWN"]);
+    oci.spec["process"]["capabilities"] =
+        json!({"bounding": ["CAP_KILL"], "effective": more, "permitted": more});
+    assert_eq!(told(&oci), ["0000000000000020"; 3].join("\n"));
+    oci.spec["process"]["args"] = json!(["sleep", "300"]);
+    oci.write();
+    oci.ok(&["run", "--detach", "web"]);
+    let cap = ["exec", "--cap", "CAP_UNKNOWN", "--cap", "CAP_CHOWN", "web", "sh", "-c", script];
+    assert_eq!(oci.ok(&cap).lines().next(), Some("0000000000000021"));
+    oci.ok(&["delete", "--force", "web"]);
+}
+
+#[test]
+fn capabilities_that_are_inheritable_become_ambient() {
+    let name = "capabilities_that_are_inheritable_become_ambient";
+    let Some(mut oci) = Oci::new(name, &["sleep", "300"]) else { return };
+    let all = json!(["CAP_KILL", "CAP_CHOWN"]);
+    oci.spec["process"]["capabilities"] =
+        json!({"bounding": all, "effective": [], "permitted": ["CAP_KILL"], "inheritable": ["CAP_CHOWN"]});
+    oci.write();
+    oci.ok(&["run", "--detach", "web"]);
+    let look =
+        ["exec", "--cap", "CAP_CHOWN", "--cap", "CAP_KILL", "web", "grep", "CapAmb", "/proc/self/status"];
+    assert_eq!(oci.ok(&look), "CapAmb:\t0000000000000001\n");
+    oci.ok(&["delete", "--force", "web"]);
+}
+
+/// With the pid namespace of others, SIGKILL to the first process would leave the rest, also when that is gone.
+#[test]
+fn sigkill_ends_all_of_a_shared_pid_namespace() {
+    let script = "sleep 301 & sleep 302 & wait";
+    let name = "sigkill_ends_all_of_a_shared_pid_namespace";
+    let Some(mut oci) = Oci::new(name, &["sh", "-c", script]) else { return };
+    oci.spec["linux"]["namespaces"] = json!([{"type": "mount"}, {"type": "ipc"}]);
+    oci.spec.as_object_mut().unwrap().remove("hostname");
+    oci.write();
+    for first_is_gone in [false, true] {
+        oci.ok(&["run", "--detach", "web"]);
+        let table = || oci.ok(&["ps", "web"]);
+        until("its children run", || table().contains("sleep 301\n") && table().contains("sleep 302\n"));
+        oci.ok(&["kill", "web", "0"]);
+        if first_is_gone {
+            let pid = oci.state("web")["pid"].as_i64().unwrap();
+            let pid = nix::unistd::Pid::from_raw(pid.try_into().unwrap());
+            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+            until("the first has ended", || oci.state("web")["status"] == "stopped");
+        }
+        oci.ok(&["kill", "web", "KILL"]);
+        until("all have ended", || !table().contains("sleep"));
+        assert!(oci.fails(&["kill", "web", "0"]).contains("container not running"));
+        oci.ok(&["kill", "--all", "web", "0"]);
+        oci.ok(&["delete", "web"]);
+    }
+}
+
+#[test]
+fn a_nice_value_beside_a_deadline_is_left_out() {
+    let script = "grep -E '^policy' /proc/self/sched";
+    let name = "a_nice_value_beside_a_deadline_is_left_out";
+    let Some(mut oci) = Oci::new(name, &["sh", "-c", script]) else { return };
+    let policy = json!({"policy": "SCHED_FIFO", "priority": 1, "nice": 19});
+    oci.spec["process"]["scheduler"] = policy;
+    oci.write();
+    let told = oci.run(&["--debug", "run", "web"]);
+    let text = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(text.contains("/process/scheduler/nice: only time-sharing policies have it: left out"), "{text}");
+}
+
+#[test]
+fn resources_that_say_nothing_change_nothing() {
+    let Some(oci) = Oci::new("resources_that_say_nothing_change_nothing", &["sleep", "300"]) else { return };
+    oci.ok(&["run", "--detach", "web"]);
+    let file = oci.place.join("nothing.json");
+    fs::write(&file, "{}").unwrap();
+    oci.ok(&["update", "--resources", file.to_str().unwrap(), "web"]);
+    oci.ok(&["delete", "--force", "web"]);
+}
+
+/// runc's and crun's hooks look for programs in the PATH of whoever runs the runtime.
+#[test]
+fn a_hook_without_an_environment_inherits_one() {
+    let Some(mut oci) = Oci::new("a_hook_without_an_environment_inherits_one", &["true"]) else { return };
+    let log = oci.place.join("log");
+    let script = format!("echo \"$PATH\" >> {}", log.display());
+    let args = json!(["sh", "-c", script]);
+    oci.spec["hooks"] = json!({"createRuntime": [
+        {"path": "/bin/sh", "args": args}, {"path": "/bin/sh", "args": args, "env": ["PATH=/own"]}]});
+    told(&oci);
+    assert_eq!(fs::read_to_string(log).unwrap(), format!("{}\n/own\n", std::env::var("PATH").unwrap()));
+}
