@@ -168,3 +168,67 @@ fn a_hook_without_an_environment_inherits_one() {
     told(&oci);
     assert_eq!(fs::read_to_string(log).unwrap(), format!("{}\n/own\n", std::env::var("PATH").unwrap()));
 }
+
+/// Root of the user namespace can't get there by the path: a directory above is closed to it.
+#[test]
+fn a_source_out_of_reach_is_bound_into_a_user_namespace() {
+    let name = "a_source_out_of_reach_is_bound_into_a_user_namespace";
+    let script = "cat /data/file /one";
+    let Some(mut oci) = Oci::new(name, &["sh", "-c", script]) else { return };
+    let closed = oci.place.join("closed");
+    fs::create_dir_all(closed.join("data")).unwrap();
+    fs::write(closed.join("data/file"), "far\n").unwrap();
+    fs::set_permissions(&closed, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::create_dir(oci.config.rootfs.join("data")).unwrap();
+    fs::write(oci.config.rootfs.join("one"), "").unwrap();
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 1000}]);
+    oci.spec["linux"]["uidMappings"] = map.clone();
+    oci.spec["linux"]["gidMappings"] = map;
+    oci.spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    for (from, to) in [("data", "/data"), ("data/file", "/one")] {
+        let mount = json!({"destination": to, "type": "bind", "source": closed.join(from), "options": ["rbind", "ro"]});
+        oci.spec["mounts"].as_array_mut().unwrap().push(mount);
+    }
+    assert_eq!(told(&oci), "far\nfar");
+}
+
+/// Its first process is root there before anything is made, and the other namespaces may be the host's.
+#[test]
+fn the_user_namespace_of_another_is_joined() {
+    let name = "the_user_namespace_of_another_is_joined";
+    let Some(mut oci) = Oci::new(name, &["sleep", "300"]) else { return };
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 1000}]);
+    oci.spec["linux"]["uidMappings"] = map.clone();
+    oci.spec["linux"]["gidMappings"] = map;
+    oci.spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    oci.write();
+    oci.ok(&["run", "--detach", "first"]);
+    let pid = oci.state("first")["pid"].to_string();
+    let linux = oci.spec["linux"].as_object_mut().unwrap();
+    linux.remove("uidMappings");
+    linux.remove("gidMappings");
+    linux["cgroupsPath"] = json!(format!("{}-second", linux["cgroupsPath"].as_str().unwrap()));
+    let path = |kind: &str| json!(format!("/proc/{pid}/ns/{kind}"));
+    linux["namespaces"] = json!([{"type": "pid"}, {"type": "mount"}, {"type": "uts"}, {"type": "ipc"},
+        {"type": "network", "path": "/proc/self/ns/net"}, {"type": "user", "path": path("user")}]);
+    let mounts = oci.spec["mounts"].as_array_mut().unwrap();
+    mounts.retain(|mount| mount["type"] != "sysfs");
+    oci.spec["process"]["args"] = json!(["cat", "/proc/self/uid_map"]);
+    assert_eq!(told(&oci).split_whitespace().collect::<Vec<_>>(), ["0", "100000", "1000"]);
+    oci.ok(&["delete", "--force", "first"]);
+}
+
+/// The host's own stay in the mount namespace without pivot_root: whoever sees one whole may mount a new one without masks.
+#[test]
+fn without_pivot_root_no_proc_of_the_host_is_seen() {
+    let name = "without_pivot_root_no_proc_of_the_host_is_seen";
+    let script = "unshare -mrpf sh -c 'mount -t proc none /proc' && echo mounted";
+    let Some(mut oci) = Oci::new(name, &["sh", "-c", script]) else { return };
+    let all = json!(["CAP_SETFCAP", "CAP_SYS_ADMIN"]);
+    oci.spec["process"]["capabilities"] = json!({"bounding": all, "effective": all, "permitted": all});
+    oci.write();
+    let output = oci.run(&["run", "--no-pivot", "web"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && told.contains("permission denied"), "{told}");
+    assert!(fs::read_to_string("/proc/self/mountinfo").unwrap().contains(" /proc "));
+}

@@ -127,6 +127,7 @@ impl Shown<'_> {
             recursive_attributes: MountAttr::default(),
             propagation: self.propagation,
             id_map: None,
+            by_host: false,
             // ORDER: the group is made when the plan runs.
             seen: None,
         };

@@ -51,6 +51,7 @@ fn at(source: &str, to: &Path, extra: u32) -> MountItem {
         recursive_attributes: attributes,
         propagation: None,
         id_map: None,
+        by_host: false,
     };
     MountItem::Bind { bind, to: to.to_owned(), kind: Kind::Directory }
 }

@@ -12,6 +12,7 @@ mod network;
 mod over;
 mod process;
 mod profile;
+mod reach;
 mod rights;
 mod seccomp;
 mod whole;

@@ -16,6 +16,7 @@ use super::accounts::directory_mode;
 use super::cgroup_mount::{CGROUP, Groups, Shown};
 use super::host_tree::{self, NODEV, NOEXEC, NOSUID};
 use super::labels::Labels;
+use super::reach::is_out_of_reach;
 use super::whole::whole;
 use crate::config::{Config, Namespace, NamespaceKind};
 use crate::error::{Error, Result};
@@ -307,6 +308,7 @@ fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountIt
         recursive_attributes: below,
         propagation: options.propagation,
         id_map: id_map(config, mount, options),
+        by_host: is_out_of_reach(config, &mount.source)?,
     };
     let kind = match (directory, options.destination_nofollow) {
         (true, false) => Kind::Directory,

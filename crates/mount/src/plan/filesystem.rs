@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use libcontainer_plan::{At, Builder, Dir, How, Mount, MountAttr, Seen, Slot};
 
 use super::copy_up::{CopyUp, copy_up};
-use super::idmap::{IdMap, idmapped};
+use super::idmap::{IdMap, copied, idmapped};
 use super::target::{Kind, Links, parent_and_name, target};
 use super::{Propagation, Rootfs, attr, set_propagation};
 
@@ -46,6 +46,8 @@ pub struct Bind {
     pub propagation: Option<(Propagation, bool)>,
     /// Id map of the bound mount.
     pub id_map: Option<IdMap>,
+    /// The host makes the copy, as with an id map: the init can't get to the source.
+    pub by_host: bool,
 }
 
 /// Builds a filesystem, detached: `fsopen`, `fsconfig` for each option, `fsmount`; then it is filled, if that is asked for.
@@ -78,6 +80,7 @@ pub fn bind(plan: &mut Builder, bind: &Bind) -> Slot<Mount> {
     let recursive = if bind.recursive { AT_RECURSIVE } else { 0 };
     let nofollow = if bind.source_nofollow { AT_SYMLINK_NOFOLLOW } else { 0 };
     let copy = match &bind.id_map {
+        None if bind.by_host => copied(plan, &bind.source, recursive | nofollow),
         None => plan.open_tree(At::Cwd, &bind.source, recursive | nofollow),
         Some(map) => idmapped(plan, &bind.source, recursive | nofollow, map),
     };

@@ -1,4 +1,5 @@
-//! Idmapped binds: made by the host, as the kernel asks for rights over the filesystem that the init of a user namespace lacks.
+//! Binds that the host makes: idmapped ones, as the kernel asks for rights over the filesystem that the init of a user namespace lacks, and those whose source that
+//! can't get to.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -27,6 +28,25 @@ pub(super) fn idmapped(plan: &mut Builder, source: &Path, flags: u32, map: &IdMa
     let name = format!("idmapped copy of {}", source.display());
     let (path, map) = (source.to_owned(), map.clone());
     plan.receive_fd(&name, FdSource::shared(name.clone(), move |_| make(path.clone(), flags, &map)))
+}
+
+/// A detached copy of `source`, made on the host while the init waits for it.
+pub(super) fn copied(plan: &mut Builder, source: &Path, flags: u32) -> Slot<Mount> {
+    let (name, path) = (format!("copy of {}", source.display()), source.to_owned());
+    plan.receive_fd(&name, FdSource::shared(name.clone(), move |_| copy(path.clone(), flags)))
+}
+
+/// `open_tree` in a short-lived init of the host's own namespaces.
+fn copy(source: PathBuf, flags: u32) -> io::Result<OwnedFd> {
+    const NAME: &str = "copy of a mount";
+    let mut plan = Builder::new();
+    let pipe = plan.preset::<Sock>("end of the helper");
+    plan.start_init();
+    plan.purpose(format!("copy {}", source.display()));
+    let copy = plan.open_tree(At::Cwd, source, flags);
+    plan.send_fd(copy, NAME);
+    let mut launched = run(plan, pipe, |_| ())?;
+    launched.received.remove(NAME).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADMSG))
 }
 
 /// `open_tree` and `mount_setattr(MOUNT_ATTR_IDMAP)` in a short-lived init of the host's own namespaces.
