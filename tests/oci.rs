@@ -13,6 +13,8 @@ mod as_others;
 mod bundles;
 #[path = "oci/handing.rs"]
 mod handing;
+#[path = "oci/joined.rs"]
+mod joined;
 #[path = "oci/mounts.rs"]
 mod mounts;
 #[path = "oci/notify.rs"]

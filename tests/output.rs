@@ -56,6 +56,8 @@ const CASES: &[Case] = &[
     silent(&["kill", "web", "CONT"], 0),
     Case { after: &["resume", "web"], ..silent(&["pause", "web"], 0) },
     Case { before: &["pause", "web"], ..silent(&["resume", "web"], 0) },
+    silent(&["checkpoint", "none"], 1),
+    silent(&["restore", "--image-path", "/nope", "restored"], 1),
     prints(&["stats", "web"]),
     prints(&["stats", "--format", "json", "web"]),
     prints(&["ps", "web"]),

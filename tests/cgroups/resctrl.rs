@@ -1,4 +1,4 @@
-//! Classes of resctrl. Where the processor has none, control groups of version 2 stand in: their directories bring their files too, take members by their numbers, and go by rmdir(2).
+//! Classes of resctrl. Where the processor has none, control groups of version 2 stand in; for what they have no files like, directories of files do.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use libcontainer::cgroups::Layout;
 use libcontainer::plan::{Fault, Lane};
 use libcontainer::{Config, ErrorKind, Factory, ProcessConfig, Resctrl, ResctrlMount};
-use libcontainer_tests::{Place, able, config, skip, text};
+use libcontainer_tests::{Place, able, config, resctrl_at, skip, text};
 
 /// A directory that stands in for a mounted resctrl, and a config.
 struct Stand {
@@ -24,10 +24,9 @@ impl Stand {
         };
         let root = hierarchy.mountpoint.join(format!("lct-rdt-{}-{name}", std::process::id()));
         fs::create_dir(&root).unwrap();
-        let [tasks, schemata, monitors] = ["cgroup.procs", "cgroup.max.depth", "."].map(str::to_owned);
         let place = Place::new(name);
         let config = config(&place.rootfs().unwrap());
-        Some(Self { mount: ResctrlMount { root, tasks, schemata, monitors }, place, config })
+        Some(Self { mount: resctrl_at(root), place, config })
     }
 
     fn wants(&mut self, class: &str, schemata: &[&str], monitoring: bool) {
@@ -159,4 +158,145 @@ fn a_kernel_without_it_is_told() {
     let error = Factory::new().unwrap().create(place.join("c"), &config).unwrap_err();
     assert!(error.kind() == ErrorKind::Unsupported && error.to_string().contains("resctrl"), "{error}");
     assert!(!place.join("c").exists());
+}
+
+#[test]
+fn shares_change_while_the_container_runs_or_nothing_does() {
+    let Some(mut stand) = Stand::new("shares_change_while_the_container_runs_or_nothing_does") else {
+        return;
+    };
+    stand.wants("", &["7"], false);
+    // A group of version 2 would be in the way of what stands in for the class.
+    let mut layout = Layout::of_this_process().unwrap();
+    layout.v2 = None;
+    let limited = layout.hierarchy("pids").is_some();
+    stand.config.cgroups = Some(stand.place.cgroup()).filter(|_| limited);
+    let container = stand.factory().layout(layout).create(stand.place.join("c"), &stand.config).unwrap();
+    let now = || {
+        let file = fs::read_to_string(stand.dir("c").join("cgroup.max.depth")).unwrap();
+        let loaded = Factory::new().unwrap().load(stand.place.join("c")).unwrap();
+        (file.trim().to_owned(), loaded.config().resctrl.unwrap().schemata)
+    };
+    let update = |resources: &str, line: &str| {
+        container.update_with(&serde_json::from_str(resources).unwrap(), &[line.to_owned()])
+    };
+    let is = |value: &str| (value.to_owned(), vec![value.to_owned()]);
+    update("{}", "9").unwrap();
+    assert_eq!(now(), is("9"));
+    // Refused by the kernel, or beside limits that are.
+    let told = update("{}", "much").unwrap_err().to_string();
+    assert!(told.contains("write \"much\" to ") && told.contains("EINVAL"), "{told}");
+    let told = update(r#"{"pids": {"limit": 4}, "cpu": {"cpus": "4000"}}"#, "8").unwrap_err().to_string();
+    assert!(told.contains(if limited { "cpu" } else { "control group" }), "{told}");
+    assert!(update("{}", " ").unwrap_err().to_string().contains("/resctrl/schemata/0"));
+    assert_eq!(now(), is("9"));
+    container.destroy().unwrap();
+}
+
+#[test]
+fn shares_of_others_are_not_changed() {
+    let Some(mut stand) = Stand::new("shares_of_others_are_not_changed") else { return };
+    fs::create_dir(stand.dir("gold")).unwrap();
+    stand.wants("gold", &[], false);
+    let update = |stand: &Stand| {
+        let container = stand.factory().create(stand.place.join("c"), &stand.config).unwrap();
+        let told = container.update_with(&Default::default(), &["5".to_owned()]).unwrap_err().to_string();
+        container.destroy().unwrap();
+        told
+    };
+    assert!(update(&stand).contains("gold was there before"));
+    assert_eq!(fs::read_to_string(stand.dir("gold/cgroup.max.depth")).unwrap(), "max\n");
+    stand.config.resctrl = None;
+    assert!(update(&stand).contains("in no class of its own"));
+}
+
+/// Files as the kernel has them, of a processor with two caches.
+fn processor(root: &Path) {
+    for (name, text) in [
+        ("schemata", "    L3:0=fffff;1=fffff\n    MB:0=100;1=100\n"),
+        ("info/L3/cbm_mask", "fffff\n"),
+        ("info/L3/min_cbm_bits", "2\n"),
+        ("info/L3/num_closids", "16\n"),
+        ("info/MB/bandwidth_gran", "10\n"),
+        ("info/MB/delay_linear", "1\n"),
+        ("info/MB/min_bandwidth", "10\n"),
+        ("info/MB/num_closids", "8\n"),
+        ("gold/tasks", ""),
+        ("gold/schemata", "    L3:0=f;1=f\n    MB:0= 50;1= 60\n"),
+        ("gold/mon_data/mon_L3_01/mbm_total_bytes", "11\n"),
+        ("gold/mon_data/mon_L3_01/mbm_local_bytes", "Unavailable\n"),
+        ("gold/mon_data/mon_L3_01/llc_occupancy", "12\n"),
+        ("gold/mon_data/mon_L3_00/mbm_total_bytes", "1\n"),
+        ("gold/mon_data/mon_L3_00/mbm_local_bytes", "2\n"),
+        ("gold/mon_data/mon_L3_00/llc_occupancy", "3\n"),
+        ("gold/mon_data/mon_SUB/llc_occupancy", "99\n"),
+    ] {
+        let file = root.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    }
+}
+
+#[test]
+fn what_a_class_has_and_uses_is_told() {
+    if !super::ready("what_a_class_has_and_uses_is_told", &[]) {
+        return;
+    }
+    let place = Place::new("rdt-stats");
+    let mut config = super::limited(&place, "rdt-stats", "{}");
+    let root = place.join("resctrl");
+    processor(&root);
+    config.resctrl = Some(Resctrl { class: "gold".to_owned(), ..Resctrl::default() });
+    let factory = Factory::new().unwrap().resctrl(ResctrlMount::at(&root));
+    let container = factory.create(place.join("c"), &config).unwrap();
+    let wanted = serde_json::json!({
+        "l3_cache_info": {"cbm_mask": "fffff", "min_cbm_bits": 2, "num_closids": 16},
+        "l3_cache_schema_root": "L3:0=fffff;1=fffff",
+        "l3_cache_schema": "L3:0=f;1=f",
+        "mem_bw_info": {"bandwidth_gran": 10, "delay_linear": 1, "min_bandwidth": 10, "num_closids": 8},
+        "mem_bw_schema_root": "MB:0=100;1=100",
+        "mem_bw_schema": "MB:0= 50;1= 60",
+        "mbm_stats": [{"mbm_total_bytes": 1, "mbm_local_bytes": 2}, {"mbm_total_bytes": 11}],
+        "cmt_stats": [{"llc_occupancy": 3}, {"llc_occupancy": 12}],
+    });
+    let found = || serde_json::to_value(container.stats().unwrap()).unwrap()["intel_rdt"].clone();
+    assert_eq!(found(), wanted);
+    // What can't be read is an error, what is not there is not.
+    fs::remove_dir_all(root.join("info/MB")).unwrap();
+    assert_eq!(found()["mem_bw_info"], serde_json::Value::Null);
+    fs::remove_file(root.join("gold/schemata")).unwrap();
+    fs::create_dir(root.join("gold/schemata")).unwrap();
+    let told = container.stats().unwrap_err().to_string();
+    assert!(told.contains("gold/schemata") && told.contains("EISDIR"), "{told}");
+    container.destroy().unwrap();
+}
+
+/// Killed behind each step: what was made goes, and what somebody else has made since stays.
+#[test]
+fn of_a_killed_creation_only_its_own_class_is_removed() {
+    let name = "of_a_killed_creation_only_its_own_class_is_removed";
+    let Some(stand) = Stand::new(name) else { return };
+    let (mut alone, mut taken) = (0, 0);
+    for step in 0..14 {
+        let rootfs = stand.place.join("rootfs");
+        let args = [stand.place.path().as_os_str(), rootfs.as_os_str(), "reaper".as_ref()];
+        let mut victim = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
+        victim.args(args).arg(step.to_string()).env("VICTIM_RESCTRL", &stand.mount.root);
+        victim.stderr(std::process::Stdio::null()).status().unwrap();
+        let (path, class) = (stand.place.join("0"), stand.dir("0"));
+        if class.exists() {
+            alone += 1;
+        } else if path.join("state.json").exists() {
+            taken += 1;
+            fs::create_dir(&class).unwrap();
+            let told = Factory::new().unwrap().destroy(&path).unwrap_err().to_string();
+            assert!(told.contains("nothing says whether it was made for this container"), "{told}");
+            assert!(class.exists() && path.exists(), "{step}");
+            fs::remove_dir(&class).unwrap();
+        }
+        // What stands in is busy until the last process has left, which resctrl is not.
+        super::until("it is destroyed", || Factory::new().unwrap().destroy(&path).is_ok());
+        assert!(!class.exists() && !path.exists(), "{step}");
+    }
+    assert!(alone > 3 && taken > 0, "{alone} {taken}");
 }

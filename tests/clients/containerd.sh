@@ -8,7 +8,7 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 CASES=(runs codes output input large_output arguments environment workdir terminal user read_only binds tmpfs_mount net_host namespaces privileged
     capabilities seccomp_default no_new_privileges devices memory_limit cpu_limits group_by_path rootfs_directory missing_program not_executable
     missing_source detached kills tasks_delete_force execs exec_terminal exec_missing exec_detached exec_killed pauses lists_processes measures metrics_of_ended updates_pid_file
-    survives_containerd survives_its_shim killed_at_any_time parallel user_namespace namespace_by_path annotations checkpoints own_spec)
+    survives_containerd survives_its_shim killed_at_any_time parallel user_namespace namespace_by_path annotations checkpoints restores own_spec)
 
 set_up() {
     RUNTIME=$W/bin/${1##*/}
@@ -388,11 +388,30 @@ annotations() { is "$(run --annotation org.example.key=value -- echo yes)" yes; 
 
 checkpoints() {
     criu check >/dev/null 2>&1 || skip "criu check: $(criu check 2>&1 | grep -i error | head -n 1)"
+    [ "${BY[0]}" != --runtime ] || skip "ctr tells the path of images to the shim for runc alone"
     sleeper saved
     mkdir -p "$W/images"
     c task checkpoint --image-path "$W/images" --exit saved
     [ -n "$(ls "$W/images")" ]
     gone saved
+}
+
+# A checkpoint in containerd's store, of which another task is made.
+restores() {
+    local before
+    criu check >/dev/null 2>&1 || skip "criu check: $(criu check 2>&1 | grep -i error | head -n 1)"
+    c run -d --null-io "${BY[@]}" $BOX first sh -c 'n=0; while :; do n=$((n+1)); echo $n >/tmp/n; sleep 0.1; done'
+    sleep 2
+    c containers checkpoint --rw --task first checkpoint/first:latest
+    before=$(c task exec --exec-id e first cat /tmp/n)
+    [ "$before" -gt 5 ]
+    gone first
+    c containers restore --rw --live second checkpoint/first:latest
+    is "$(status second)" RUNNING
+    [ "$(c task exec --exec-id e second cat /tmp/n)" -ge "$((before - 3))" ]
+    c task kill -s KILL second
+    gone second
+    c image rm checkpoint/first:latest
 }
 
 nothing_is_left() {

@@ -91,6 +91,31 @@ fn without_pivot_root() {
     each_step(&place, libc::EIO, &|factory| factory.create(place.join("c"), &config)?.destroy());
 }
 
+/// The host's, with the rootfs as root, and those of another container.
+#[test]
+fn mounts_of_others() {
+    let _alone = alone();
+    let Some((place, first)) = ready("mounts_of_others") else { return };
+    let running = Factory::new().unwrap().create(place.join("other"), &first).unwrap();
+    let mut config = Config { restrict_sys: false, ..first };
+    config.namespaces.share(NamespaceKind::Mount);
+    let within = |config: &Config| {
+        let counts =
+            each_step(&place, libc::EIO, &|factory| run(&factory, &place, config, with_descriptors()));
+        assert!(counts[1] > 30, "{counts:?}");
+    };
+    within(&config);
+    let shared = Factory::new().unwrap().create(place.join("running"), &config).unwrap();
+    let counts = each_step(&place, libc::EPERM, &|factory| join(&factory, &place, process()));
+    assert!(counts[1] > 30, "{counts:?}");
+    shared.destroy().unwrap();
+    let path = format!("/proc/{}/ns/mnt", running.init_pid().unwrap().unwrap());
+    config.namespaces.set(NamespaceKind::Mount, Namespace::Join(path.into()));
+    config.rootfs = "/".into();
+    within(&config);
+    running.destroy().unwrap();
+}
+
 #[test]
 fn joins_of_every_kind() {
     let _alone = alone();

@@ -1,6 +1,7 @@
 //! `validate`: everything that is wrong, at once.
 
 use std::fs;
+use std::os::unix::process::CommandExt;
 
 use serde_json::json;
 
@@ -35,6 +36,35 @@ fn all_that_is_wrong_is_told_with_its_pointer() {
     fs::write(oci.place.join("config.json"), "{").unwrap();
     oci.check(&["validate"], 1, "config.json: error: EOF");
     oci.check(&["validate", "/absent"], 1, "ENOENT");
+}
+
+/// As somebody else than root, and with something that can't be converted.
+#[test]
+fn what_can_not_be_converted_hides_no_other_problem() {
+    let Some(mut oci) = Oci::new("what_can_not_be_converted_hides_no_other_problem", &["true"]) else {
+        return;
+    };
+    oci.spec["linux"]["devices"] = json!([{"path": "/dev/x", "type": "x"}]);
+    oci.spec["hostname"] = json!("a b");
+    oci.spec["future"] = json!(1);
+    oci.write();
+    // Outside of directories that are root's alone.
+    let program = oci.place.join("nsinit");
+    libcontainer_tests::copy_program(&oci.program, &program).unwrap();
+    let mut command = std::process::Command::new(program);
+    command.arg("--root").arg(oci.place.join("state")).arg("validate").arg(oci.place.path());
+    command.uid(4321).gid(4321);
+    let output = command.output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    for line in [
+        "error: /linux/devices/0/type: ",
+        "error: /hostname: ",
+        "error: /linux/namespaces: user 4321 needs a user namespace",
+        "warning: /future: ",
+    ] {
+        assert!(told.contains(&format!("config.json: {line}")), "{line}: {told}");
+    }
 }
 
 #[test]

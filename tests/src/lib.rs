@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use libcontainer::cgroups::{GroupPath, Layout};
-use libcontainer::{Cgroup, Config, Factory, NamespaceKind, Namespaces, Network};
+use libcontainer::{Cgroup, Config, Factory, NamespaceKind, Namespaces, Network, ResctrlMount};
 
 /// The program inside: one static file with everything.
 pub const BUSYBOX: &str = "/usr/bin/busybox";
@@ -197,6 +197,13 @@ pub fn config_with_mounts(rootfs: &Path) -> Config {
     config.rlimits = serde_json::from_str(r#"[{"type":"NOFILE","soft":64,"hard":64}]"#).unwrap_or_default();
     config.securebits = vec!["NOROOT".to_owned()];
     config
+}
+
+/// A group of version 2 that stands in for a mounted resctrl: its directories bring their files too, take members by their numbers, and go by rmdir(2).
+#[must_use]
+pub fn resctrl_at(root: impl Into<PathBuf>) -> ResctrlMount {
+    let [tasks, schemata, monitors] = ["cgroup.procs", "cgroup.max.depth", "."].map(str::to_owned);
+    ResctrlMount { root: root.into(), tasks, schemata, monitors }
 }
 
 /// The control group of a test that works in `dir`.

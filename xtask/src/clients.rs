@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use crate::criu;
 use crate::run::{cargo, check, find, root};
 use crate::tools::{self, BUSYBOX, Tool, tool};
 
@@ -75,6 +76,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         bail!("only root can make the worlds in which the clients run");
     }
     install()?;
+    criu::fetch();
     let mut table = Vec::new();
     let mut failed = false;
     for runtime in &options.runtimes {
@@ -200,6 +202,10 @@ fn script(client: &str, runtime: &Path, only: Option<&str>) -> Result<Option<Cou
     if let Some(cases) = only {
         command.env("CLIENTS_ONLY", cases);
     }
+    // A criu that knows this kernel comes before the system's.
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = criu::program().and_then(|program| program.parent().map(Path::to_path_buf)).into_iter();
+    command.env("PATH", std::env::join_paths(dirs.chain(std::env::split_paths(&search)))?);
     command.arg(&path).arg(runtime).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = command.spawn().with_context(|| format!("{command:?}"))?;
     let mut counts = None;

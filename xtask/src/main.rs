@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod circles;
 mod clients;
+mod criu;
 mod digest;
 mod dist;
 mod escapes;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         "test" if rest.iter().any(|arg| arg == "--clients") => clients::run(rest),
         "test" => {
             profiles::fetch();
+            criu::fetch();
             test::run(rest)
         }
         "tidy" => tidy::run(rest),

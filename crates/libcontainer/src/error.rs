@@ -91,6 +91,12 @@ impl Error {
         self
     }
 
+    /// The same error, of a part of something.
+    pub(crate) fn within(mut self, what: &str) -> Self {
+        self.0.what = format!("{what}: {}", self.0.what);
+        self
+    }
+
     /// The same error, and what is known of its cause beside the error number.
     pub(crate) fn because(mut self, why: String) -> Self {
         self.0.why = Some(why);

@@ -10,6 +10,7 @@ use libcontainer_plan::{Fault, Plan, Probe};
 
 use crate::config::Config;
 use crate::container::Container;
+use crate::criu::RestoreOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{self, Expected, Host, Made, Own, Prepared};
 use crate::process::{Process, ProcessConfig, reap_ended};
@@ -142,6 +143,26 @@ impl Factory {
         process: ProcessConfig,
     ) -> Result<(Container, Process)> {
         self.program(path.as_ref(), config, process, StartSetup::Run)
+    }
+
+    /// Makes a container whose processes are those of a checkpoint, which run on when this returns: by criu(8), as root.
+    ///
+    /// `config` is that of the container that was checkpointed, at least as far as mounts, namespaces and the control group go. Of `process` only the standard
+    /// descriptors count: they take the place of those that the first process had, if these were pipes or files of the host. Its terminal, if it had one, is in
+    /// [`Process::terminal`]. Of the hooks `prestart` and `createRuntime` are run, when the namespaces are made.
+    ///
+    /// # Errors
+    /// As [`Factory::create`]; [`ErrorKind::Unsupported`] if there is no criu, or an old one; what criu's log says of its failure, with the path of that log.
+    pub fn restore(
+        &self,
+        path: impl AsRef<Path>,
+        config: &Config,
+        process: ProcessConfig,
+        options: &RestoreOptions,
+    ) -> Result<(Container, Process)> {
+        let prepared = Prepared::new(&self.host, config)?;
+        let own = Own::new(&prepared, path.as_ref());
+        self.made(lifecycle::restore(&prepared, &own, process, options)?)
     }
 
     /// As [`Factory::run`]; who has the other end of `agent` gets the listener of the filter.

@@ -4,11 +4,13 @@
 mod compile;
 mod config;
 mod container;
+mod criu;
 mod error;
 mod factory;
 mod group;
 mod hooks;
 mod lifecycle;
+mod listing;
 pub mod observe;
 mod process;
 mod record;
@@ -22,6 +24,7 @@ pub use config::{
     Port, Resctrl, Route, Seccomp, TimeOffset,
 };
 pub use container::{Container, ContainerStats, Events};
+pub use criu::{CheckpointOptions, CriuOptions, ManageCgroups, RestoreOptions};
 pub use error::{Error, ErrorKind, Problem, Result};
 pub use factory::Factory;
 pub use libcontainer_cgroups as cgroups;
@@ -33,9 +36,10 @@ pub use libcontainer_plan::{Pid, Plan, Probe, terminal_size};
 pub use libcontainer_security as security;
 pub use libcontainer_security::{ResolvedUser, UserError, resolve_user};
 pub use lifecycle::{Expected, MountEntry};
+pub use listing::{Listing, Summary};
 pub use process::{ExitStatus, Output, Process, ProcessConfig, Stdio, Terminal, Usage};
 pub use record::{AddedMount, Intent, ResctrlGroup, RunState, State, StateError, Status, UnitRecord};
-pub use resctrl::ResctrlMount;
+pub use resctrl::{BandwidthInfo, BandwidthStats, CacheInfo, CacheStats, ResctrlMount, ResctrlStats};
 pub use template::{Details, Template, TemplateStats};
 
 /// Whether bytes are a record of a container's state.

@@ -28,7 +28,10 @@ pub(crate) struct Setup {
     pub(crate) resctrl: bool,
     pub(crate) loopback: bool,
     pub(crate) cgroup: Option<CgroupSetup>,
+    /// A mount namespace of its own.
     pub(crate) mounts: Option<MountSetup>,
+    /// Else the directory that becomes its root, if that is not the namespace's.
+    pub(crate) root: Option<PathBuf>,
     pub(crate) sysctls: Vec<(String, String)>,
     pub(crate) time_offsets: Vec<String>,
     /// The kernel does not enter a new time namespace at exec by itself.
@@ -269,6 +272,8 @@ pub(crate) struct JoinSetup {
     pub(crate) setgroups_denied: bool,
     /// The host, which is not root, has to write to files of the init in `/proc`: those are root's as long as it is not dumpable.
     pub(crate) dumpable: bool,
+    /// The container's root is not that of its mount namespace, or not known to be.
+    pub(crate) changes_root: bool,
     pub(crate) keyring: Option<String>,
     pub(crate) label: Option<LabelSetup>,
     pub(crate) apparmor: Option<Transition>,
@@ -299,6 +304,30 @@ pub(crate) struct InsideSetup {
     /// See [`JoinSetup::setgroups_denied`].
     pub(crate) setgroups_denied: bool,
     pub(crate) cgroup: Option<CgroupSetup>,
+}
+
+/// What the plan of a criu depends on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CriuSetup {
+    pub(crate) program: PathBuf,
+    pub(crate) env: Vec<Vec<u8>>,
+    /// Descriptors behind the connection, from 4 on.
+    pub(crate) handed: u32,
+    /// It keeps the session and the terminal of this process.
+    pub(crate) shell_job: bool,
+    pub(crate) restore: Option<RestoreSetup>,
+}
+
+/// What is special if it makes processes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RestoreSetup {
+    /// What it makes is where it is.
+    pub(crate) cgroup: Option<CgroupSetup>,
+    pub(crate) keyring: Option<String>,
+    /// In which places are made that are missing.
+    pub(crate) mounts: Option<MountSetup>,
+    /// The working directory, likewise.
+    pub(crate) cwd: PathBuf,
 }
 
 impl InsideSetup {

@@ -29,6 +29,7 @@ pub use existing::{NetworkStats, View, look, look_here, stats};
 pub use found::{Found, find_marked};
 pub use going::{Going, remove_later};
 pub use libcontainer_netlink as netlink;
+pub use link::loopback_up;
 pub use plan::{Plan, Problem};
 pub use removal::remove;
 pub use table::stats_of_table;

@@ -158,3 +158,13 @@ pub(crate) fn add_route(container: &mut Netlink, planned: &PlannedRoute) -> Resu
     }
     container.add(&route).named(what)
 }
+
+/// Brings up the loopback interface of a network namespace.
+///
+/// # Errors
+/// That of opening a socket there, which takes setns(2), or of the request.
+pub fn loopback_up(namespace: &File) -> Result<()> {
+    let what = || "interface lo".to_owned();
+    let mut inside = Netlink::in_namespace(namespace.as_fd()).named(what)?;
+    side::twice(|| inside.set(&LinkChange::new(Index::LOOPBACK).up())).named(what)
+}

@@ -13,6 +13,7 @@ use crate::failure::{Failure, Named, Outcome};
 use crate::output::say;
 
 const FILE: &str = "config.json";
+const CHECKPOINTS: &str = "org.opencontainers.runc.checkpoint.enabled";
 
 /// `spec`: writes a config to begin with; `rootless` is one for an ordinary user, with a user namespace.
 #[inline(never)]
@@ -54,7 +55,9 @@ fn pretty(value: &impl Serialize) -> Result<String, Failure> {
 #[inline(never)]
 pub(crate) fn features() -> Outcome {
     let probe = libcontainer::Probe::current().named("look at this kernel")?;
-    let features = libcontainer_oci::features(&probe);
+    let mut features = libcontainer_oci::features(&probe);
+    // Callers of runc look for it; whether there is a criu is another question.
+    features.annotations.insert(CHECKPOINTS.to_owned(), "true".to_owned());
     say!("{}", serde_json::to_string_pretty(&features).named("the features as JSON")?)?;
     Ok(0)
 }

@@ -19,13 +19,15 @@ const LIMIT: u64 = 1024 * 1024;
 pub(crate) fn update(root: &State, args: UpdateArgs) -> Outcome {
     let id = args.id.clone();
     let given = args.resources.as_deref().map(read).transpose()?.unwrap_or_default();
+    let text = |option: &Option<String>| option.clone().unwrap_or_default();
+    let (schemata, _) = libcontainer_oci::schemata(&text(&args.l3_cache_schema), &text(&args.mem_bw_schema));
     let from_file = args.resources.is_some();
     let resources = over(given, args);
     // A file that says nothing is the wish of a program: runc takes it too.
-    if resources == Resources::default() && !from_file {
+    if resources == Resources::default() && schemata.is_empty() && !from_file {
         return Err(Failure::usage("no limit is given: see nsinit update --help"));
     }
-    load(root, &id)?.update(&resources)?;
+    load(root, &id)?.update_with(&resources, &schemata)?;
     Ok(0)
 }
 

@@ -1,12 +1,10 @@
 //! list and state.
 
-use std::fs::File;
-use std::os::unix::fs::MetadataExt;
+use std::ffi::OsStr;
 use std::path::Path;
 
-use libcontainer::plan::names;
 use libcontainer::security::user_name;
-use libcontainer::{Container, ErrorKind, Factory, RunState};
+use libcontainer::{Container, ErrorKind, Listing, Pid, RunState, Summary};
 use serde::Serialize;
 
 use crate::arguments::ListArgs;
@@ -45,6 +43,23 @@ impl Item {
 
 fn describe(container: &Container) -> libcontainer::Result<Item> {
     let (state, pid) = container.look()?;
+    let config = container.config();
+    let (id, created, labels) = (container.id(), container.created(), config.labels);
+    Ok(shown_as(
+        state,
+        pid,
+        created,
+        libcontainer_oci::State {
+            id,
+            bundle: config.bundle,
+            rootfs: config.rootfs,
+            annotations: labels,
+            ..libcontainer_oci::State::default()
+        },
+    ))
+}
+
+fn shown_as(state: RunState, pid: Option<Pid>, created: u64, known: libcontainer_oci::State) -> Item {
     let status = match state {
         RunState::Running => "running",
         RunState::Created => "created",
@@ -54,35 +69,33 @@ fn describe(container: &Container) -> libcontainer::Result<Item> {
         RunState::Warm => "warm",
         _ => "stopped",
     };
-    let config = container.config();
     let state = libcontainer_oci::State {
-        id: container.id(),
-        pid: pid.map_or(0, libcontainer::Pid::as_raw),
+        pid: pid.map_or(0, Pid::as_raw),
         status: status.to_owned(),
-        bundle: config.bundle,
-        rootfs: config.rootfs,
-        created: clock::shown(container.created()),
-        annotations: config.labels,
-        // Only a list tells it, as in runc.
-        owner: String::new(),
+        created: clock::shown(created),
         oci_version: libcontainer_oci::VERSION.to_owned(),
+        ..known
     };
-    Ok(Item { state, error: None })
+    Item { state, error: None }
 }
 
-/// The name of the user who has made a container, or `#` and the number, as runc shows it; nothing if the directory has gone meanwhile.
-fn owner(dir: &Path, passwd: &[u8]) -> String {
-    let data = match dir.symlink_metadata() {
-        Ok(data) => data,
-        Err(error) => {
-            if error.kind() != std::io::ErrorKind::NotFound {
-                note(format_args!("whose {} is: {error}", dir.display()));
-            }
-            return String::new();
-        }
+/// As [`describe`], and whose it is: only a list tells that, as in runc.
+fn listed(found: Summary, passwd: &[u8]) -> Item {
+    let known = libcontainer_oci::State {
+        id: found.id,
+        bundle: found.bundle,
+        rootfs: found.rootfs,
+        annotations: found.labels,
+        owner: owner(found.owner, passwd),
+        ..libcontainer_oci::State::default()
     };
-    let name = user_name(passwd, data.uid());
-    name.map_or_else(|| format!("#{}", data.uid()), |name| name.to_string_lossy().into_owned())
+    shown_as(found.state, found.pid, found.created, known)
+}
+
+/// The name of the user who has made a container, or `#` and the number, as runc shows it.
+fn owner(uid: u32, passwd: &[u8]) -> String {
+    let name = user_name(passwd, uid);
+    name.map_or_else(|| format!("#{uid}"), |name| name.to_string_lossy().into_owned())
 }
 
 /// The names of users; without them there are numbers, and a word why.
@@ -98,16 +111,11 @@ fn passwd() -> Vec<u8> {
 
 #[inline(never)]
 pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
-    let called = |call: &str| format!("state directory {}: {call}", root.dir().display());
-    let names = match File::open(root.dir()).and_then(names) {
+    let mut all = match Listing::open(root.dir()) {
         // No container was ever made.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        names => names.named(called("read"))?,
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        listing => listing.and_then(|listing| items(root, &listing)).map_err(|error| of_root(&error))?,
     };
-    let (factory, passwd) = (Factory::new()?, passwd());
-    // What begins with a dot lies beside a container, and is no container's name.
-    let names = names.iter().filter(|name| !name.as_encoded_bytes().starts_with(b"."));
-    let mut all: Vec<_> = names.filter_map(|name| item(&factory, &root.dir().join(name), &passwd)).collect();
     all.sort_by(|one, other| one.state.id.cmp(&other.state.id));
     print(&all, args)?;
     // A damaged record is a fact, and is listed as one. What could not be found out is not.
@@ -120,32 +128,50 @@ pub(crate) fn list(root: &State, args: &ListArgs) -> Outcome {
 
 const UNKNOWN: &str = "unknown";
 
-/// What is shown of an entry; nothing of a file. One damaged entry must not hide the others.
-fn item(factory: &Factory, path: &Path, passwd: &[u8]) -> Option<Item> {
-    let id = path.file_name()?.to_string_lossy().into_owned();
-    let failed = |status: &str, error: String| Some(Item::failed(id.clone(), status, error));
-    match path.symlink_metadata() {
-        // It is gone since it was listed.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
-        Err(error) => return failed(UNKNOWN, format!("{}: {}", path.display(), shown(&error))),
-        Ok(kind) if !kind.is_dir() => return None,
-        Ok(_) => {}
-    }
-    match trial::owner_of(path) {
-        Err(failure) => return failed(UNKNOWN, failure.to_string()),
-        // It is shown by its container; one that was killed earlier has none.
-        Ok(Some(container)) => return abandoned(&container),
-        Ok(None) => {}
-    }
-    let described = factory.load(path).and_then(|container| describe(&container));
-    match described {
-        Ok(mut item) => {
-            item.state.owner = owner(path, passwd);
-            Some(item)
+/// What the state directory could not be asked.
+fn of_root(error: &libcontainer::Error) -> Failure {
+    Failure::new(format!("state directory: {error}"))
+}
+
+/// What is shown of the entries; nothing of a file. One damaged entry must not hide the others.
+fn items(root: &State, listing: &Listing) -> libcontainer::Result<Vec<Item>> {
+    let mut names = listing.names()?;
+    let passwd = passwd();
+    let mut all = Vec::new();
+    names.retain(|name| match tree(&root.dir().join(name)) {
+        // What begins with a dot lies beside a container, and is no container's name.
+        _ if name.as_encoded_bytes().starts_with(b".") => false,
+        None => true,
+        Some(item) => {
+            all.extend(item);
+            false
         }
+    });
+    let found = listing.summaries(&names);
+    all.extend(names.iter().zip(found).filter_map(|(name, found)| item(name, found, &passwd)));
+    Ok(all)
+}
+
+/// What is shown of the tree of a trial; `None` if the name is none of those.
+fn tree(path: &Path) -> Option<Option<Item>> {
+    match trial::owner_of(path) {
+        Err(failure) => {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            Some(Some(Item::failed(name, UNKNOWN, failure.to_string())))
+        }
+        // It is shown by its container; one that was killed earlier has none.
+        Ok(Some(container)) => Some(abandoned(&container)),
+        Ok(None) => None,
+    }
+}
+
+fn item(name: &OsStr, found: libcontainer::Result<Option<Summary>>, passwd: &[u8]) -> Option<Item> {
+    let failed =
+        |status: &str, error: String| Some(Item::failed(name.to_string_lossy().into_owned(), status, error));
+    match found {
+        // It has gone since it was listed, or is no directory.
+        Ok(found) => found.map(|found| listed(found, passwd)),
         Err(error) if error.kind() == ErrorKind::Corrupt => failed("broken", error.to_string()),
-        // Another process has destroyed it meanwhile.
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
         Err(error) => failed(UNKNOWN, error.to_string()),
     }
 }
@@ -182,11 +208,7 @@ mod tests {
 
     #[test]
     fn owners_without_a_name_have_a_number() {
-        let root = Path::new("/");
-        assert_eq!(owner(root, b"x:x:7:7::/:\nroot:x:0:0::/root:/bin/sh\n"), "root");
-        assert_eq!(
-            (owner(root, b""), owner(Path::new("/no-such/record"), b"")),
-            ("#0".to_owned(), String::new())
-        );
+        assert_eq!(owner(0, b"x:x:7:7::/:\nroot:x:0:0::/root:/bin/sh\n"), "root");
+        assert_eq!(owner(0, b""), "#0");
     }
 }

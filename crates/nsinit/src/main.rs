@@ -79,6 +79,8 @@ fn run(cli: Cli) -> Outcome {
         Command::Kill { id, signal, all } => lifecycle::kill(&root, &id, &signal, all),
         Command::Pause(Late(args)) => lifecycle::pause(&root, &args.id),
         Command::Resume(Late(args)) => lifecycle::resume(&root, &args.id),
+        Command::Checkpoint(Late(args)) => lifecycle::checkpoint(&root, args),
+        Command::Restore(Late(args)) => lifecycle::restore(&root, args),
         Command::Stats(Late(args)) => measure::stats(&root, &args),
         Command::Ps(Late(args)) => processes::ps(&root, &args),
         Command::Net(Late(args)) => net::net(&root, &args),

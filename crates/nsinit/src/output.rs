@@ -4,6 +4,7 @@ use std::fmt::Arguments;
 use std::io::IsTerminal;
 use std::{env, io};
 
+use clap::error::ErrorKind;
 use nix::errno::Errno;
 
 use crate::failure::{Failure, Named, Outcome};
@@ -31,8 +32,10 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
 /// What clap has to say: help and version, or what is wrong with the command line.
 pub(crate) fn answer(answer: &clap::Error) -> Outcome {
     let text = answer.render();
-    let shown =
-        |terminal: bool| if terminal && coloured() { text.ansi().to_string() } else { text.to_string() };
+    let shown = |terminal: bool| {
+        let text = if terminal && coloured() { text.ansi().to_string() } else { text.to_string() };
+        without_value(answer, text)
+    };
     if answer.use_stderr() {
         streams::error(shown(io::stderr().is_terminal()).as_bytes());
     } else {
@@ -41,6 +44,17 @@ pub(crate) fn answer(answer: &clap::Error) -> Outcome {
     // clap's codes are 0 and 2.
     u8::try_from(answer.exit_code()).map_err(|_| Failure::usage("the command line is wrong"))
 }
+
+/// podman knows by these words whether `restore` has an option: it gives it without its value.
+fn without_value(answer: &clap::Error, text: String) -> String {
+    if answer.kind() == ErrorKind::InvalidValue && text.contains(NO_VALUE) {
+        return text.replacen(NO_VALUE, "(it requires an argument)", 1);
+    }
+    text
+}
+
+/// As clap has it.
+const NO_VALUE: &str = "but none was supplied";
 
 fn coloured() -> bool {
     let is = |name: &str, value: &str| env::var_os(name).is_some_and(|found| found == value);

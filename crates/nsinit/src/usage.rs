@@ -15,7 +15,7 @@ pub(crate) fn data(stats: &ContainerStats) -> Value {
         "pids": present([("current", group.pids.current), ("limit", group.pids.limit.map(number))]),
         "blkio": block_io(&group.io),
         "hugetlb": huge.collect::<Map<_, _>>(),
-        "intel_rdt": {},
+        "intel_rdt": stats.resctrl.as_ref().map_or_else(|| json!({}), |resctrl| json!(resctrl)),
         "network_interfaces": stats.interfaces.iter().map(|(name, stats)| interface(name, stats)).collect::<Vec<_>>(),
     })
 }

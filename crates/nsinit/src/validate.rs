@@ -69,16 +69,9 @@ fn oci(root: &State, file: &Path, text: &[u8]) -> Result<Found, Failure> {
     let Some(spec) = mended(text, &mut found.problems, read) else { return Ok(found) };
     let dir = file.parent().unwrap_or(Path::new("/"));
     let options = root.options(dir, "container")?;
-    match libcontainer_oci::convert(&spec, &options) {
-        Ok(converted) => {
-            found.warnings = converted.warnings;
-            // That of this caller: what is not root's business was looked at as root's before.
-            more(&mut found.problems, converted.config.problems(&facts()), |own| {
-                libcontainer_oci::pointer(own, &spec)
-            });
-        }
-        Err(problems) => more(&mut found.problems, problems, str::to_owned),
-    }
+    let (converted, problems) = libcontainer_oci::examine(&spec, &options, &facts());
+    found.warnings = converted.warnings;
+    more(&mut found.problems, problems);
     Ok(found)
 }
 
@@ -100,7 +93,7 @@ fn own(text: &[u8]) -> Found {
         .into_iter()
         .map(|pointer| Problem { pointer, message: "unknown key: left out".to_owned(), remedy: None })
         .collect();
-    more(&mut found.problems, config.problems(&facts()), str::to_owned);
+    more(&mut found.problems, config.problems(&facts()));
     found
 }
 
@@ -113,10 +106,11 @@ fn whole(error: &impl ToString) -> Problem {
 }
 
 /// Adds those of which nothing was told before: what could not be read is not judged.
-fn more(all: &mut Vec<Problem>, new: Vec<Problem>, pointer: impl Fn(&str) -> String) {
+fn more(all: &mut Vec<Problem>, new: Vec<Problem>) {
     let read: Vec<_> = all.iter().map(|one| one.pointer.clone()).collect();
-    let new = new.into_iter().map(|one| Problem { pointer: pointer(&one.pointer), ..one });
-    all.extend(new.filter(|one| !read.iter().any(|known| one.pointer.starts_with(known.as_str()))));
+    all.extend(
+        new.into_iter().filter(|one| !read.iter().any(|known| one.pointer.starts_with(known.as_str()))),
+    );
 }
 
 /// Reads a text, with each value that can't be read told, and another one put in its place.

@@ -147,7 +147,7 @@ pub fn features(probe: &Probe) -> Features {
         mount_options: known_options(),
         linux: linux(probe),
         annotations: BTreeMap::new(),
-        potentially_unsafe_config_annotations: texts(&["org.systemd.property."]),
+        potentially_unsafe_config_annotations: texts(&["org.systemd.property.", "org.criu.config"]),
     }
 }
 

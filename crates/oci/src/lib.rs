@@ -11,7 +11,9 @@ mod kinds;
 mod state;
 
 pub use back::from_config;
-pub use convert::{Converted, Options, ProcessParts, convert, pointer, process, resources, translated};
+pub use convert::{
+    Converted, Options, ProcessParts, convert, examine, pointer, process, resources, schemata, translated,
+};
 pub use example::{default_spec, rootless_spec};
 pub use features::{
     CgroupFeatures, Enabled, Features, IntelRdtFeatures, LinuxFeatures, MemoryPolicyFeatures,

@@ -9,7 +9,9 @@
 
 use std::path::Path;
 
-use libcontainer_oci::{Options, Problem, Spec, convert, default_spec, from_config, process, resources};
+use libcontainer_oci::{
+    Options, Problem, Spec, convert, default_spec, examine, from_config, process, resources,
+};
 use serde_json::{Value, json};
 
 fn options() -> Options {
@@ -71,6 +73,20 @@ fn all_is_said_at_once() {
     let found = convert(&spec, &options()).unwrap_err();
     let pointers: Vec<_> = found.iter().map(|one| one.pointer.as_str()).collect();
     assert_eq!(pointers, ["/linux", "/root"]);
+}
+
+#[test]
+fn what_can_not_be_converted_hides_nothing() {
+    let mut config = serde_json::to_value(default_spec(false)).unwrap();
+    config["linux"]["devices"] = json!([{"path": "/dev/x", "type": "x"}]);
+    config["hostname"] = json!("a b");
+    config["future"] = json!(1);
+    let spec = Spec::from_json(config.to_string().as_bytes()).unwrap();
+    let (converted, found) = examine(&spec, &options(), &libcontainer::Facts { euid: 1000 });
+    let pointers: Vec<_> = found.iter().map(|one| one.pointer.as_str()).collect();
+    // Of the conversion, of the container, of the caller; and what is left out.
+    assert_eq!(pointers, ["/linux/devices/0/type", "/linux/namespaces", "/hostname"]);
+    assert_eq!(converted.warnings[0].pointer, "/future");
 }
 
 #[test]

@@ -103,6 +103,14 @@ impl HostStep {
         &self.undo
     }
 
+    /// Runs the step apart from a launch. Nothing is kept of what takes it back: that is for callers who know by other means what there is to be taken back.
+    ///
+    /// # Errors
+    /// That of the step.
+    pub fn run_apart(self, context: &mut HostContext) -> io::Result<()> {
+        self.run(context, &mut UndoList::default())
+    }
+
     /// Runs the step. What takes it back goes to `list`, if it must, before the step does anything.
     pub(crate) fn run(self, context: &mut HostContext, list: &mut UndoList) -> io::Result<()> {
         let Self { text: _, undo: name, run, guard, last } = self;
@@ -203,6 +211,12 @@ pub struct HostContext {
 }
 
 impl HostContext {
+    /// What steps see that are run apart from a launch, for this process.
+    #[must_use]
+    pub fn of(pid: Pid, pidfd: OwnedFd) -> Self {
+        Self { pid: Some(pid), pidfd: Some(pidfd), received: BTreeMap::new() }
+    }
+
     /// The init's pid in the host's pid namespace.
     ///
     /// # Errors

@@ -54,7 +54,7 @@ pub use launch::{
     signal_pidfd,
 };
 pub use listing::names;
-pub use namespace::{namespace_link, open_namespace};
+pub use namespace::{namespace_link, namespace_owner, open_namespace};
 pub use plan::{Counts, Plan};
 pub use probe::{Nested, Probe};
 pub use rest::rest;

@@ -28,6 +28,14 @@ fn other(name: &str) -> io::Error {
     io::Error::other(format!("is no {name} namespace"))
 }
 
+/// The user namespace to which a namespace belongs, as `/proc/PID/ns` shows it.
+///
+/// # Errors
+/// That of ioctl_ns(2), `NS_GET_USERNS`: `EPERM` if it is neither the caller's nor below that.
+pub fn namespace_owner(namespace: impl AsFd) -> io::Result<String> {
+    namespace_link("user", raw::namespace_owner(namespace.as_fd())?)
+}
+
 /// The namespace behind an open file of nsfs, as `/proc/PID/ns` shows it: `net:[4026531840]`.
 ///
 /// # Errors

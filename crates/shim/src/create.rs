@@ -6,7 +6,7 @@ use std::sync::Arc;
 use containerd_shim_protos::api::CreateTaskRequest;
 use containerd_shim_protos::events::task::{TaskCreate, TaskIO};
 use containerd_shim_protos::protobuf::MessageField;
-use libcontainer::{Config, Container, Factory, NamespaceKind, ProcessConfig};
+use libcontainer::{Config, Container, Factory, NamespaceKind, ProcessConfig, RestoreOptions};
 use libcontainer_oci::{Converted, Options, Spec};
 
 use crate::detached::blocking;
@@ -15,7 +15,7 @@ use crate::process::{Made, Process};
 use crate::streams::Wanted;
 use crate::task::Task;
 use crate::trouble::Trouble;
-use crate::{journal, oom, options, place, rootfs};
+use crate::{checkpoint, journal, oom, options, place, rootfs};
 
 /// What has to be known of the shim.
 #[derive(Clone, Debug)]
@@ -29,6 +29,8 @@ struct Plan {
     bundle: PathBuf,
     container: PathBuf,
     converted: Converted,
+    /// It is made of images.
+    restore: Option<RestoreOptions>,
 }
 
 /// Makes the container of a bundle, whose first process waits.
@@ -36,9 +38,6 @@ struct Plan {
 /// # Errors
 /// What failed; nothing of it remains.
 pub(crate) async fn create(shim: Shim, request: CreateTaskRequest) -> Result<Arc<Task>, Trouble> {
-    if !request.checkpoint.is_empty() {
-        return Err(Trouble::unimplemented("restoring a checkpoint is not supported by this shim"));
-    }
     let wanted = Wanted {
         terminal: request.terminal,
         stdin: request.stdin.clone(),
@@ -59,6 +58,7 @@ pub(crate) async fn create(shim: Shim, request: CreateTaskRequest) -> Result<Arc
         bundle,
         container,
         outlived,
+        restored: !request.checkpoint.is_empty(),
         first: Arc::new(Process::first(wanted, Made { handle, streams })),
         execs: std::sync::Mutex::default(),
         publisher: shim.publisher.clone(),
@@ -90,7 +90,9 @@ fn plan(namespace: &str, request: &CreateTaskRequest) -> Result<Plan, Trouble> {
     };
     let converted = converted(&bundle.join("config.json"), &options)?;
     let container = place::container(&given.root, namespace, &request.id)?;
-    Ok(Plan { bundle, container, converted })
+    let is_restored = !request.checkpoint.is_empty();
+    let restore = is_restored.then(|| checkpoint::restored(&request.checkpoint, &bundle, &given));
+    Ok(Plan { bundle, container, converted, restore })
 }
 
 fn converted(path: &Path, options: &Options) -> Result<Converted, Trouble> {
@@ -121,7 +123,11 @@ fn make(
     rootfs::mount(&rootfs, mounts)?;
     let factory = Factory::new()?.warnings(|error| journal::warn(error));
     let config = Config { tty: process.terminal, ..plan.converted.config.clone() };
-    factory.create_with(&plan.container, &config, process).map_err(|error| {
+    let made = match &plan.restore {
+        None => factory.create_with(&plan.container, &config, process),
+        Some(options) => factory.restore(&plan.container, &config, process, options),
+    };
+    made.map_err(|error| {
         let trouble = Trouble::from(error);
         if mounts.is_empty() { trouble } else { trouble.and(rootfs::unmount(&rootfs)) }
     })

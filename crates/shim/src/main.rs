@@ -5,9 +5,11 @@
 mod about;
 mod arguments;
 mod begin;
+mod checkpoint;
 mod create;
 mod detached;
 mod end;
+mod ending;
 mod events;
 mod exec;
 mod fifo;

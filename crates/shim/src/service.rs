@@ -302,8 +302,9 @@ impl shim_async::Task for Service {
     }
 
     async fn checkpoint(&self, _: &TtrpcContext, request: CheckpointTaskRequest) -> Answer<Empty> {
-        self.task(&request.id)?;
-        Err(Trouble::unimplemented("checkpoints are not supported by this shim").into())
+        let task = self.task(&request.id)?;
+        detached(async move { crate::checkpoint::checkpoint(&task, &request).await }).await?;
+        Ok(Empty::new())
     }
 
     async fn shutdown(&self, _: &TtrpcContext, _: ShutdownRequest) -> Answer<Empty> {

@@ -16,6 +16,7 @@ use nix::sys::signal::Signal;
 use tokio::io::Interest;
 
 use crate::detached::blocking;
+use crate::ending::ending;
 use crate::events::{Publisher, timestamp};
 use crate::process::{Exit, Process, ended};
 use crate::ready::{Ready, ready};
@@ -24,15 +25,6 @@ use crate::{journal, rootfs};
 
 /// So long a first process is waited for whose start has failed.
 const GOING: Duration = Duration::from_secs(5);
-/// The status of a process that has ended nobody knows how.
-const UNKNOWN: u32 = 255;
-/// When it is asked again after a process of which nothing could be found out.
-const AGAIN: Duration = Duration::from_secs(1);
-
-/// Whether its pidfd says that it has; what can't be told is no end.
-fn has_ended(handle: &libcontainer::Process) -> bool {
-    libcontainer::plan::wait_readable(handle.as_fd(), Some(Duration::ZERO)).unwrap_or(false)
-}
 
 #[derive(Debug)]
 pub(crate) struct Task {
@@ -41,6 +33,8 @@ pub(crate) struct Task {
     pub(crate) container: Container,
     /// Whether processes may outlive the first: it has no pid namespace of its own.
     pub(crate) outlived: bool,
+    /// Its program runs since it was made of images: criu lets nobody wait between the two.
+    pub(crate) restored: bool,
     pub(crate) first: Arc<Process>,
     pub(crate) execs: Mutex<BTreeMap<String, Arc<Process>>>,
     pub(crate) publisher: Publisher,
@@ -68,7 +62,8 @@ impl Task {
             return Err(Trouble::state(format!("task {:?} has been started", self.id)));
         }
         let container = self.container.clone();
-        let run = blocking(move || Ok(container.run()?)).await;
+        let restored = self.restored;
+        let run = blocking(move || if restored { Ok(()) } else { Ok(container.run()?) }).await;
         if let Err(trouble) = run {
             drop(turn);
             // ORDER: who is told may delete it at once, which takes one that has ended.
@@ -104,32 +99,11 @@ impl Task {
             journal::warn(format_args!("{:?}: the end of a process is not known: {text}", self.id));
         };
         let Some(made) = process.made() else { return pending().await };
-        loop {
-            let ready = fd.readable().await;
-            match made.handle.try_wait() {
-                Ok(Some(status)) => {
-                    if status.oom_killed() == Some(true) {
-                        self.tell_out_of_memory();
-                    }
-                    return Exit { status: status.shell_code().into(), at: SystemTime::now() };
-                }
-                Err(error) => {
-                    warn(&error);
-                    // That it has ended is what its pidfd says, and nothing else: how it did is then all that is unknown.
-                    if has_ended(&made.handle) {
-                        return Exit { status: UNKNOWN, at: SystemTime::now() };
-                    }
-                    tokio::time::sleep(AGAIN).await;
-                }
-                Ok(None) => match ready {
-                    Ok(mut ready) => ready.clear_ready(),
-                    Err(error) => {
-                        warn(&format_args!("epoll: {error}"));
-                        tokio::time::sleep(AGAIN).await;
-                    }
-                },
-            }
+        let ended = ending(&made.handle, &fd, warn).await;
+        if ended.out_of_memory {
+            self.tell_out_of_memory();
         }
+        Exit { status: ended.status, at: SystemTime::now() }
     }
 
     async fn ended(&self, process: &Process, exit: Exit) {

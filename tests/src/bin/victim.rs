@@ -1,7 +1,7 @@
 //! Makes a container and kills itself on the way: `victim DIR ROOTFS MODE STEP`, where a step of `-` means never.
 #![forbid(unsafe_code)]
 
-use libcontainer::{Factory, Hook, Hooks, ProcessConfig};
+use libcontainer::{Config, Factory, Hook, Hooks, ProcessConfig, Resctrl};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     let step: Option<usize> = step.parse().ok();
     let own = nix::unistd::Pid::this();
-    let factory = Factory::new()?.observe(move |index| {
+    let factory = with_class(Factory::new()?, &mut config).observe(move |index| {
         if step == Some(index) {
             let _ = nix::sys::signal::kill(own, nix::sys::signal::Signal::SIGKILL);
         }
@@ -63,6 +63,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         container.destroy()?;
     }
     Ok(())
+}
+
+/// In a class of what stands in for resctrl, if that is told.
+fn with_class(factory: Factory, config: &mut Config) -> Factory {
+    let Some(root) = std::env::var_os("VICTIM_RESCTRL") else { return factory };
+    config.resctrl = Some(Resctrl::default());
+    // A group of version 2 would be in the way.
+    config.cgroups = None;
+    factory.resctrl(libcontainer_tests::resctrl_at(root))
 }
 
 /// All six lists, each of which takes some milliseconds and says that it ran. The rootfs has that shell too.

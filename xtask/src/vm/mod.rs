@@ -48,6 +48,14 @@ pub(crate) fn packages(names: &[&str], dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(debs)
 }
 
+/// The same of one package of a suite, with all that it depends on.
+pub(crate) fn with_dependencies(suite: &str, name: &str, dir: &Path) -> Result<()> {
+    let cache = cache();
+    fs::create_dir_all(&cache)?;
+    let apt = apt::Apt::open(&std::path::absolute(cache)?)?;
+    apt::extract(&apt.closure(&["-t", suite, name])?, dir)
+}
+
 pub(crate) fn run(args: &[String]) -> Result<()> {
     let options = Options::parse(args)?;
     let cache = cache();

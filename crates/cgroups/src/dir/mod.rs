@@ -330,11 +330,16 @@ fn up(levels: usize, name: &OsStr) -> PathBuf {
 
 /// Reads `fd` from its offset to its end.
 pub(crate) fn read_all<'b>(fd: &OwnedFd, buffer: &'b mut Vec<u8>) -> nix::Result<&'b [u8]> {
+    const ROOM: [u8; 4096] = [0; 4096];
     buffer.clear();
-    buffer.reserve(4096);
+    buffer.reserve(ROOM.len());
     loop {
         let used = buffer.len();
-        buffer.resize(used.max(buffer.capacity()), 0);
+        // Copied: byte for byte, as `resize` does it in a build for size, costs more than the read.
+        while buffer.len() < buffer.capacity() {
+            let room = (buffer.capacity() - buffer.len()).min(ROOM.len());
+            buffer.extend_from_slice(ROOM.get(..room).unwrap_or_default());
+        }
         let read = patient(|| nix::unistd::read(fd, buffer.get_mut(used..).unwrap_or_default()));
         // ORDER: what was not read is cut off before an error is told.
         buffer.truncate(used + read.unwrap_or(0));

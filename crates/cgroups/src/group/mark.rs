@@ -4,6 +4,7 @@
 //! `trusted.libcontainer` where the kernel lets us (`CAP_SYS_ADMIN` of the machine), so that no container can have it; else it is
 //! `user.libcontainer`, which everyone who may write to the directory can set.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,30 @@ fn set(dir: &Dir, name: &'static str, token: &[u8]) -> std::result::Result<(), E
     faults::of("fsetxattr", dir.path(), "")?;
     fsetxattr(dir.as_fd(), name, token, XattrFlags::empty())
         .map_err(|error| Errno::from_raw(error.raw_os_error()))
+}
+
+/// Marks a directory that is no group but of a filesystem of the kernel's that keeps attributes too, such as resctrl: `trusted.libcontainer`.
+///
+/// # Errors
+/// That of fsetxattr(2): `EPERM` to others than root of the machine, `EOPNOTSUPP` of a filesystem without such attributes.
+pub fn set_mark(dir: impl AsFd, token: &[u8]) -> io::Result<()> {
+    Ok(fsetxattr(dir, TRUSTED, token, XattrFlags::empty())?)
+}
+
+/// The mark of such a directory; `None` without one.
+///
+/// # Errors
+/// That of fgetxattr(2).
+pub fn mark_of(dir: impl AsFd) -> io::Result<Option<Vec<u8>>> {
+    let mut value = vec![0; LONGEST];
+    match fgetxattr(dir, TRUSTED, &mut value[..]) {
+        Ok(length) => {
+            value.truncate(length);
+            Ok(Some(value))
+        }
+        Err(rustix::io::Errno::NODATA | rustix::io::Errno::OPNOTSUPP) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What [`find_marked`] has found.

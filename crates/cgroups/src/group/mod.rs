@@ -38,7 +38,7 @@ use std::sync::Arc;
 pub use freeze::FreezerState;
 pub use join::Join;
 pub use make::Existing;
-pub use mark::{Marked, find_marked};
+pub use mark::{Marked, find_marked, mark_of, set_mark};
 pub use member::{NotMember, check_member};
 pub use path::GroupPath;
 pub use pid::Pid;

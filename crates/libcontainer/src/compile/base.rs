@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use libcontainer_mount::plan as mount;
 use libcontainer_plan::{Base, Builder, Dir, File, How, Mount, Ns, Resolve, SealError, Slot, Sock};
 
 use super::process::Terminal;
@@ -24,6 +25,8 @@ pub(crate) struct Foundation {
     pub(super) base: Base,
     /// Namespaces to join, in the order of the setup.
     pub(super) joined: Vec<Slot<Ns>>,
+    /// The root, where it is a directory of a mount namespace that others have too.
+    pub(super) root: Option<Slot<Dir>>,
     /// The queue of `tasks` files.
     pub(super) tasks: Option<Slot<Sock>>,
     /// The terminal on `/dev/console`.
@@ -37,6 +40,7 @@ pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     let plan = &mut Builder::new();
     let name = |(_, path): &(u32, PathBuf)| plan.preset(format!("namespace {}", path.display()));
     let joined: Vec<_> = setup.namespaces.joined.iter().map(name).collect();
+    let root = setup.root.as_ref().map(|path| plan.preset(format!("root {}", path.display())));
     plan.place(BEFORE);
     plan.namespaces(u64::from(setup.clone_flags()));
     if setup.cgroup.as_ref().is_some_and(|cgroup| cgroup.unified) {
@@ -72,10 +76,13 @@ pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     if let (Some(mounts), Some(tree)) = (&setup.mounts, &tree) {
         tree::protect_and_enter(plan, mounts, tree);
     }
+    if let Some(root) = root {
+        mount::enter_directory(plan, root);
+    }
     let terminal = tree.and_then(|tree| tree.terminal);
     // What nobody has made need not be made later.
     let cwd = if setup.mounts.is_some() { setup.cwd.clone() } else { Path::new("/").to_owned() };
-    Ok(Foundation { base: std::mem::take(plan).base()?, joined, tasks, terminal, cwd })
+    Ok(Foundation { base: std::mem::take(plan).base()?, joined, root, tasks, terminal, cwd })
 }
 
 const TIME: u32 = NamespaceKind::Time.flag();

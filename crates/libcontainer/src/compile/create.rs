@@ -53,13 +53,17 @@ pub(crate) fn create(
 /// The plan of the first part alone: its init stands by.
 pub(crate) fn stand_by(foundation: &Foundation, host: HostSteps) -> Compiled {
     let places = vec![(BEFORE, host.before), (BORN, host.born), (MEANWHILE, host.meanwhile)];
-    let given = Given { joined: foundation.joined.clone(), tasks: foundation.tasks, ..Given::default() };
+    let given = given(foundation);
     Compiled { plan: foundation.base.plan(places), given }
 }
 
+/// The slots of the first part.
+fn given(Foundation { joined, root, tasks, .. }: &Foundation) -> Given {
+    Given { joined: joined.clone(), root: *root, tasks: *tasks, ..Given::default() }
+}
+
 fn presets(plan: &mut Builder, foundation: &Foundation, instance: &Instance) -> Given {
-    let (joined, tasks) = (foundation.joined.clone(), foundation.tasks);
-    let mut given = Given { joined, tasks, ..Given::default() };
+    let mut given = given(foundation);
     if !instance.process.terminal && instance.start != StartSetup::Reaper {
         given.stdio =
             Some(["standard input", "standard output", "standard error"].map(|name| plan.preset(name)));

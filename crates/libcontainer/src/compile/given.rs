@@ -1,6 +1,6 @@
 //! What goes into a compiled plan from outside: host steps, and what fills its slots.
 
-use libcontainer_plan::{File, HostStep, Ns, Plan, Slot, Sock};
+use libcontainer_plan::{Dir, File, HostStep, Ns, Plan, Slot, Sock};
 
 /// Host steps that the facade brings; the compiler only places them.
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ pub(crate) struct Given {
     pub(crate) tasks: Option<Slot<Sock>>,
     pub(crate) start: Option<Slot<Sock>>,
     pub(crate) target: Option<Slot<Ns>>,
+    /// The root, in a mount namespace that others have too.
+    pub(crate) root: Option<Slot<Dir>>,
     /// The program of a hook.
     pub(crate) program: Option<Slot<File>>,
 }

@@ -6,8 +6,7 @@ use libcontainer_plan::{Builder, SealError, Slot, Sock};
 
 use super::given::{Compiled, Given};
 use super::group;
-use super::join::become_root;
-use crate::config::NamespaceKind;
+use super::join::{become_root, enter as join};
 use crate::setup::{HookSetup, InsideSetup};
 
 /// The plan of a hook. By the init too: so it has no descriptor of this program's but its own, no signal ignored, and a session of its own, by which all
@@ -42,11 +41,7 @@ pub(crate) fn hook(setup: &HookSetup) -> Result<Compiled, SealError> {
 
 fn enter(plan: &mut Builder, inside: &InsideSetup, given: &Given) {
     let Some(target) = given.target else { return };
-    plan.purpose("join the container").join(target, inside.namespaces);
-    if inside.namespaces & NamespaceKind::Pid.flag() != 0 {
-        // The session was that of the process before it.
-        plan.setsid();
-    }
+    join(plan, target, inside.namespaces);
     become_root(plan, inside.namespaces, inside.setgroups_denied);
 }
 

@@ -1,6 +1,6 @@
 //! A further process in a running container.
 
-use libcontainer_plan::{Builder, SealError};
+use libcontainer_plan::{Builder, Ns, SealError, Slot};
 
 use super::given::{Compiled, Given, HostSteps};
 use super::{group, label, process};
@@ -20,6 +20,7 @@ pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealE
     }
     let target = plan.preset("container");
     given.target = Some(target);
+    given.root = setup.changes_root.then(|| plan.preset("root of the container"));
     if setup.cgroup.as_ref().is_some_and(|cgroup| cgroup.unified) {
         plan.into_cgroup();
     }
@@ -45,12 +46,11 @@ pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealE
     }
     // The init is sealed and not dumpable before it enters the pid namespace, and holds no descriptor of the host's
     // but the standard ones and the socket: a process inside can neither trace it nor find a way out through it.
-    plan.purpose("join the container").join(target, setup.namespaces);
-    if setup.namespaces & NamespaceKind::Pid.flag() != 0 {
-        // The session was that of the process before it, and a terminal wants the leader.
-        plan.setsid();
-    }
+    enter(plan, target, setup.namespaces);
     become_root(plan, setup.namespaces, setup.setgroups_denied);
+    if let Some(root) = given.root {
+        libcontainer_mount::plan::enter_directory(plan, root);
+    }
     if let Some(name) = &setup.keyring {
         libcontainer_security::plan::session_keyring(plan, name);
     }
@@ -72,6 +72,20 @@ pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealE
         plan.host(step);
     }
     Ok(Compiled { plan: std::mem::take(plan).seal()?, given })
+}
+
+/// Into the namespaces of the container's, if any is its own.
+pub(super) fn enter(plan: &mut Builder, target: Slot<Ns>, namespaces: u32) {
+    if namespaces == 0 {
+        // The kernel refuses to join nothing.
+        plan.close(target);
+        return;
+    }
+    plan.purpose("join the container").join(target, namespaces);
+    if namespaces & NamespaceKind::Pid.flag() != 0 {
+        // The session was that of the process before it, and a terminal wants the leader.
+        plan.setsid();
+    }
 }
 
 /// In a user namespace that was joined.

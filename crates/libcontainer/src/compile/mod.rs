@@ -3,6 +3,7 @@
 
 mod base;
 mod create;
+mod criu;
 mod given;
 mod group;
 mod hook;
@@ -15,6 +16,7 @@ mod tree;
 
 pub(crate) use base::{Foundation, base};
 pub(crate) use create::{create, stand_by};
+pub(crate) use criu::criu;
 pub(crate) use given::{Compiled, Given, HostSteps};
 pub(crate) use hook::hook;
 pub(crate) use join::join;

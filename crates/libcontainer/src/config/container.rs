@@ -1,7 +1,7 @@
 //! What a container is: the fields of `container.json`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use libcontainer_mount::{IdMapping, MountConfig};
 use libcontainer_network::{Network, Route};
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cgroup::Cgroup;
 use super::hooks::Hooks;
-use super::namespaces::Namespaces;
+use super::namespace_kind::NamespaceKind;
+use super::namespaces::{Namespace, Namespaces};
 use super::resctrl::Resctrl;
 use super::seccomp::Seccomp;
 use super::unset::unset;
@@ -20,7 +21,8 @@ use super::unset::unset;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// Absolute path of the root filesystem on the host. 2014 passed it apart from the config.
+    /// Absolute path of the root filesystem on the host. 2014 passed it apart from the config. In a mount namespace that is shared or joined (`NEWNS`), a
+    /// directory of that, which becomes the root by chroot(2); `/`, or none, is its own root.
     #[serde(skip_serializing_if = "unset")]
     pub rootfs: PathBuf,
     /// The file tree; defaults if absent.
@@ -145,6 +147,29 @@ pub struct Config {
     /// Absolute path of the directory that the config was read from, if any: told to hooks, which run there.
     #[serde(skip_serializing_if = "unset")]
     pub bundle: PathBuf,
+}
+
+impl Config {
+    /// Its mount namespace is the host's or one that is joined: nothing may be mounted there for it alone.
+    pub(crate) fn has_others_mounts(&self) -> bool {
+        !self.namespaces.is_new(NamespaceKind::Mount)
+    }
+
+    /// The directory of such a namespace that becomes its root, by chroot(2); `None` if that is the root of the namespace.
+    pub(crate) fn changed_root(&self) -> Option<&Path> {
+        let path = self.rootfs.as_path();
+        let other = !path.as_os_str().is_empty() && path != Path::new("/");
+        (other && self.has_others_mounts()).then_some(path)
+    }
+
+    /// Where the host finds its files: nowhere if they are those of a mount namespace that is joined.
+    pub(crate) fn tree(&self) -> &Path {
+        match self.namespaces.get(NamespaceKind::Mount) {
+            Some(Namespace::Join(_)) => Path::new(""),
+            None if self.rootfs.as_os_str().is_empty() => Path::new("/"),
+            _ => &self.rootfs,
+        }
+    }
 }
 
 /// Five lists of capability names: capabilities(7).

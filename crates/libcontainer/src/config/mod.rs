@@ -23,5 +23,5 @@ pub use namespace_kind::NamespaceKind;
 pub use namespaces::{Namespace, Namespaces};
 pub use resctrl::Resctrl;
 pub use rules::Facts;
-pub(crate) use rules::{is_class, process_problems};
+pub(crate) use rules::{is_class, is_schema, leaving, process_problems};
 pub use seccomp::Seccomp;

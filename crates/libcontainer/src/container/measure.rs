@@ -9,6 +9,7 @@ use libcontainer_network::NetworkStats;
 use super::handle::Container;
 use super::stats::{ContainerStats, Meter};
 use crate::error::{Error, ErrorKind, Result};
+use crate::resctrl;
 
 /// Something that happens to a container, as a source to poll or to iterate over.
 #[derive(Debug)]
@@ -49,6 +50,7 @@ impl Container {
         let read = read.map_err(|error| Error::cgroup(what(), error))?;
         let mut read = read.ok_or_else(|| Error::new(ErrorKind::WrongState, what()))?;
         read.interfaces = self.network_stats()?.into_iter().collect();
+        read.resctrl = resctrl::stats(state.resctrl(), self.host().resctrl.as_deref())?;
         read.network = NetworkStats::total(read.interfaces.values());
         Ok(read)
     }

@@ -1,5 +1,6 @@
 //! The handle of a container: what can be done with one that exists.
 
+mod checkpoint;
 mod freeze;
 mod handle;
 mod measure;

@@ -7,6 +7,8 @@ use libcontainer_cgroups::{Group, Place};
 use libcontainer_network::NetworkStats;
 use serde::{Deserialize, Serialize};
 
+use crate::resctrl::ResctrlStats;
+
 /// What a container uses: 2014's keys are `network_stats` and `cgroup_stats`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -23,6 +25,9 @@ pub struct ContainerStats {
     /// Each interface but `lo`, by its name inside.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub interfaces: BTreeMap<String, NetworkStats>,
+    /// Caches and memory bandwidth, of a container that is in a class.
+    #[serde(rename = "intel_rdt", skip_serializing_if = "Option::is_none")]
+    pub resctrl: Option<ResctrlStats>,
 }
 
 impl ContainerStats {

@@ -1,12 +1,13 @@
 //! Changing the limits of a container that runs.
 
-use libcontainer_cgroups::Resources;
+use libcontainer_cgroups::{Group, Resources};
 
 use super::handle::Container;
 use crate::config::merge;
 use crate::error::{Error, Result};
 use crate::group;
 use crate::record::{RunState, State};
+use crate::resctrl::{self, Change};
 
 impl Container {
     /// Changes limits while the container runs: those that are given; the others stay. If the kernel refuses one, those
@@ -15,6 +16,14 @@ impl Container {
     /// # Errors
     /// [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) before anything was changed; else the file and the value that were refused.
     pub fn update(&self, resources: &Resources) -> Result<()> {
+        self.update_with(resources, &[])
+    }
+
+    /// The same, and lines of `schemata` of the class of resctrl that was made for the container: see [`Resctrl`](crate::Resctrl). All of it is done, or nothing.
+    ///
+    /// # Errors
+    /// As [`Container::update`].
+    pub fn update_with(&self, resources: &Resources, schemata: &[String]) -> Result<()> {
         let what = format!("update {:?}", self.id());
         let _lock = self.store().lock(true)?;
         let old = self.refresh_locked()?;
@@ -23,26 +32,73 @@ impl Container {
         if !matches!(found, RunState::Running | RunState::Created | RunState::Paused | RunState::Pausing) {
             return Err(self.not_running("update", found));
         }
-        let group = self.group_of(&state, "update")?;
-        let failed = |error| Error::cgroup(what.clone(), error);
+        let shares = self.shares(&mut state, schemata)?;
+        let limits = (*resources != Resources::default() || shares.is_none())
+            .then(|| Limits::of(self, &mut state, resources, &what))
+            .transpose()?;
+        // ORDER: the record first. It is what can be written again, however the limits were refused.
+        let written = self.store().write(&state).map_err(|error| Error::io(what.clone(), error))?;
+        if let Err(error) = self.change(&state, limits, shares.as_ref(), &what) {
+            return Err(match self.store().write(&old) {
+                Ok(_) => error,
+                Err(left) => error.because(format!("its record says the new limits: {left}")),
+            });
+        }
+        self.learn(written);
+        Ok(())
+    }
+
+    /// What is to be changed in the container's class, and in its record.
+    fn shares(&self, state: &mut State, schemata: &[String]) -> Result<Option<Change>> {
+        if schemata.is_empty() {
+            return Ok(None);
+        }
+        let change = Change::new(state.resctrl(), schemata, self.host().resctrl.as_deref())?;
+        let own = state.config.resctrl.get_or_insert_default();
+        own.schemata = resctrl::merged(&own.schemata, schemata);
+        Ok(Some(change))
+    }
+
+    fn change(
+        &self,
+        state: &State,
+        limits: Option<Limits>,
+        shares: Option<&Change>,
+        what: &str,
+    ) -> Result<()> {
+        if let Some(shares) = shares {
+            shares.write().map_err(|error| Error::io(what, error))?;
+        }
+        let Some(Limits { group, before, wanted }) = limits else { return Ok(()) };
+        group::change(state, before, &wanted, &group, &self.host().environment()).map_err(|error| {
+            let error = Error::cgroup(what, error);
+            match shares.map_or(Ok(()), Change::take_back) {
+                Ok(()) => error,
+                Err(left) => error.because(format!("its class has the new shares: {left}")),
+            }
+        })
+    }
+}
+
+/// Limits that are to be changed.
+struct Limits {
+    group: Group,
+    before: Resources,
+    wanted: Resources,
+}
+
+impl Limits {
+    /// With those that the record is to have.
+    fn of(container: &Container, state: &mut State, resources: &Resources, what: &str) -> Result<Self> {
+        let group = container.group_of(state, "update")?;
         let block = state.config.cgroups.get_or_insert_default();
         let before = block.resources.clone();
         block.resources = merge(&before, resources);
         let mut wanted = resources.clone();
         if !wanted.devices.is_empty() {
             // The filter is replaced as a whole.
-            wanted.devices = block.limits(true).map_err(failed)?.devices;
+            wanted.devices = block.limits(true).map_err(|error| Error::cgroup(what, error))?.devices;
         }
-        // ORDER: the record first. It is what can be written again, however the limits were refused.
-        let written = self.store().write(&state).map_err(|error| Error::io(what.clone(), error))?;
-        if let Err(error) = group::change(&state, before, &wanted, &group, &self.host().environment()) {
-            let what = match self.store().write(&old) {
-                Ok(_) => what,
-                Err(left) => format!("{what} (its record says the new limits: {left})"),
-            };
-            return Err(Error::cgroup(what, error));
-        }
-        self.learn(written);
-        Ok(())
+        Ok(Self { group, before, wanted })
     }
 }

@@ -176,3 +176,9 @@ pub(crate) fn setup(places: &[Place]) -> CgroupSetup {
         shown: Vec::new(),
     }
 }
+
+/// The same of a group that was made, with its path for mounts that show it.
+pub(crate) fn setup_shown(places: &[Place]) -> CgroupSetup {
+    let shown = places.iter().map(|place| (place.mountpoint.clone(), place.below.clone())).collect();
+    CgroupSetup { shown, ..setup(places) }
+}

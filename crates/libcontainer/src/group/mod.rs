@@ -9,7 +9,7 @@ mod process_limit;
 mod shown;
 mod unit;
 
-pub(crate) use entry::{Entry, WayIn, setup};
+pub(crate) use entry::{Entry, WayIn, setup, setup_shown};
 pub(crate) use freezer::{frozen, let_die};
 pub(crate) use limits::change;
 pub(crate) use mark::{end_marked, token};

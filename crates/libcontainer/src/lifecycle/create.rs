@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use libcontainer_plan::{Launch, Launched, OpenStdio, Plan};
 
-use super::descriptors::{links, open_namespaces};
 use super::draft::{Aim, Draft};
 use super::hooked::{self, with_hooks};
 use super::hooks;
@@ -58,7 +57,8 @@ pub(crate) fn create(
     let (opened, preserved) =
         process.map_or_else(|| Ok(Default::default()), ProcessConfig::open).map_err(failed)?;
     streams::give_away(&opened, &own.config, instance.process.identity.uid).map_err(failed)?;
-    let joined = open_namespaces(&own.config).map_err(failed)?;
+    let joined = resolve::open_namespaces(&own.config).map_err(failed)?;
+    let root = resolve::open_root(&own.config, &joined).map_err(failed)?;
     let wanted = expected(prepared, &part, &instance.process, &joined).map_err(failed)?;
     draft.expect(Expected { program: program(&instance.process, start), ..wanted });
     let group = group_steps(prepared, own, &draft, planned)?;
@@ -71,13 +71,13 @@ pub(crate) fn create(
     }
     let Compiled { plan, given } = compiled;
     let mut launch = prepared.host.launch(plan);
-    give_first(&mut launch, &given, joined, &draft, &part);
+    give_first(&mut launch, &given, (joined, root), &draft, &part);
     let opened = give_program(&mut launch, given, opened, preserved, &draft);
     let launched = launch.run().map_err(|error| {
         let error = group::explain(error, || draft.group.full());
         let error = half_made(
             &own.path,
-            unexecuted::explained(&own.config.rootfs, Error::launch(what.clone(), error)),
+            unexecuted::explained(own.config.tree(), Error::launch(what.clone(), error)),
         );
         ended(&prepared.host, &draft, error)
     })?;
@@ -214,7 +214,7 @@ pub(super) fn expected(
 ) -> io::Result<Expected> {
     let (host, setup) = (&prepared.host, &part.setup);
     let mut expected = Expected::of_first(&prepared.config, setup, process);
-    expected.joined = links(&prepared.config, joined)?;
+    expected.joined = resolve::links(&prepared.config, joined)?;
     // To others than root the files of an init that has joined a user namespace are closed, as it is not dumpable.
     if host.probe.euid != 0 && setup.namespaces.joins(NamespaceKind::User) {
         (expected.joined, expected.namespaces) = Default::default();
@@ -232,10 +232,13 @@ pub(super) fn program(process: &ProcessSetup, start: StartSetup) -> Option<Progr
 pub(super) fn give_first(
     launch: &mut Launch,
     given: &compile::Given,
-    joined: Vec<OwnedFd>,
+    (joined, root): (Vec<OwnedFd>, Option<OwnedFd>),
     draft: &Arc<Draft>,
     part: &Part,
 ) {
+    if let (Some(slot), Some(root)) = (given.root, root) {
+        launch.give(slot, root);
+    }
     for (slot, fd) in given.joined.iter().zip(joined) {
         launch.give(*slot, fd);
     }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -28,9 +29,22 @@ const YOUNG: Duration = Duration::from_secs(2);
 ///
 /// Goes on past errors. After one the record stays, and a second call ends what is left.
 pub(crate) fn destroy(store: &Store, id: &str, handle: Option<Arc<State>>, host: &Host) -> Result<()> {
+    if let Some(state) = end(store, id, handle, host)? {
+        after_end(host, Of { config: &state.config, id, dir: store.path() });
+    }
+    Ok(())
+}
+
+/// The same, and no hook is told. The record of what was ended, if there was any.
+pub(super) fn end(
+    store: &Store,
+    id: &str,
+    handle: Option<Arc<State>>,
+    host: &Host,
+) -> Result<Option<Arc<State>>> {
     let what = format!("destroy {id:?}");
     let _lock = match again(|| store.lock(true)) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         lock => lock?,
     };
     let io = |text: &str| {
@@ -38,11 +52,12 @@ pub(crate) fn destroy(store: &Store, id: &str, handle: Option<Arc<State>>, host:
         move |error| Error::io(text, error)
     };
     if !again(|| store.stands().map_err(io("fstat")))? {
-        return Ok(());
+        return Ok(None);
     }
     let known = recover(store, handle)?;
     let environment = &host.environment();
-    let mut errors = Teardown { state: &known.state, environment, what: &what, errors: Vec::new() }.run();
+    let (state, dir) = (&known.state, store.path());
+    let mut errors = Teardown { state, dir, environment, what: &what, errors: Vec::new() }.run();
     if known.by_marks {
         match end_marked(store.path(), &what) {
             Ok(true) => {}
@@ -54,13 +69,13 @@ pub(crate) fn destroy(store: &Store, id: &str, handle: Option<Arc<State>>, host:
         return Err(Error::several(what, errors));
     }
     again(|| store.remove().map_err(io("remove")))?;
-    after_end(host, Of { config: &known.state.config, id, dir: store.path() });
-    Ok(())
+    Ok(Some(known.state))
 }
 
 /// What is being ended, and what could not be.
 struct Teardown<'a> {
     state: &'a State,
+    dir: &'a Path,
     environment: &'a Environment,
     what: &'a str,
     errors: Vec<Error>,
@@ -83,7 +98,7 @@ impl Teardown<'_> {
         if this_boot {
             self.processes(init);
             // ORDER: behind those that are in it: else they would be in another class.
-            let left = resctrl::remove(self.state.resctrl());
+            let left = resctrl::remove(self.state.resctrl(), || group::token(self.dir));
             self.errors.extend(left.into_iter().map(|error| Error::io(self.what, error)));
         }
         // ORDER: behind the processes, with which their network namespace ends, and links that go with it.

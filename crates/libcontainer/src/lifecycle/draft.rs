@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libcontainer_network::NetworkState;
-use libcontainer_plan::{HostContext, HostStep, Lane, Plan};
+use libcontainer_plan::{HostContext, HostStep, Lane, Pid, Plan};
 use libcontainer_security::{IdMaps, ProcessDir, ReadBack};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
@@ -17,7 +17,7 @@ use super::under;
 use crate::compile::HostSteps;
 use crate::config::{Config, Hooks};
 use crate::error::{Error, ErrorKind, Result};
-use crate::group::{Entry, GroupSteps, Planned};
+use crate::group::{self, Entry, GroupSteps, Planned};
 use crate::record::{BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time};
 use crate::resctrl::{self, ResctrlSteps};
 use crate::resolve;
@@ -162,9 +162,11 @@ impl Draft {
     pub(super) fn resctrl_steps(self: &Arc<Self>, planned: resctrl::Planned) -> ResctrlSteps {
         self.inner().state.intent.push(Intent::Resctrl(planned.groups()));
         let draft = Arc::clone(self);
-        planned.steps(
-            &(Arc::new(move |index, inode| draft.inner().state.note_resctrl(index, inode)) as resctrl::Made),
-        )
+        let path = self.path.clone();
+        planned.steps(&resctrl::Notes {
+            token: Arc::new(move || group::token(&path)),
+            made: Arc::new(move |index, inode| draft.inner().state.note_resctrl(index, inode)),
+        })
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -175,8 +177,8 @@ impl Draft {
         self.inner().store.clone().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
     }
 
-    /// The host steps, ready to be run.
-    pub(super) fn steps(self: &Arc<Self>, setup: &Setup, aim: Aim, group: GroupSteps) -> HostSteps {
+    /// The first steps: the directory and the record, then what is behind them.
+    pub(super) fn first_steps(self: &Arc<Self>, setup: &Setup, group: Vec<HostStep>) -> Vec<HostStep> {
         let (claim, note) = (Arc::clone(self), Arc::clone(self));
         let unclaim = Arc::clone(self);
         let mkdir = HostStep::guarded(
@@ -189,8 +191,14 @@ impl Draft {
             mkdir.last_undo(),
             HostStep::new("write state.json (creating)", "", move |_| note.note().map(|()| None)),
         ];
-        before.extend(group.before);
+        before.extend(group);
         before.extend(relabel_steps(setup));
+        before
+    }
+
+    /// The host steps, ready to be run.
+    pub(super) fn steps(self: &Arc<Self>, setup: &Setup, aim: Aim, group: GroupSteps) -> HostSteps {
+        let mut before = self.first_steps(setup, group.before);
         if aim == Aim::Wait {
             let files = Arc::clone(self);
             before.push(HostStep::new("make the start pipe and the board", "", move |_| {
@@ -270,7 +278,11 @@ impl Draft {
     }
 
     fn note_init(&self, context: &HostContext, status: Status) -> io::Result<()> {
-        let pid = context.pid()?;
+        self.note_process(context.pid()?, status)
+    }
+
+    /// Notes which one the first process is, and how far it has come.
+    pub(super) fn note_process(&self, pid: Pid, status: Status) -> io::Result<()> {
         let store = self.store()?;
         let mut inner = self.inner();
         inner.state.init_pid = pid.as_raw();

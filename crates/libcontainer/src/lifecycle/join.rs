@@ -76,6 +76,9 @@ pub(super) fn join_as(
     let owned = streams::give_away(&opened, config, setup.process.identity.uid);
     owned.map_err(|error| Error::io(format!("{what}: fchown of a pipe"), error))?;
     let mut launch = host.launch(plan);
+    if let Some(slot) = given.root {
+        launch.give(slot, init.open_root()?);
+    }
     for (slot, fd) in given.stdio.into_iter().flatten().zip(opened.theirs.drain(..)) {
         launch.give(slot, fd);
     }
@@ -93,7 +96,7 @@ pub(super) fn join_as(
     let launched = launch.run().map_err(|error| {
         // Only to explain an error that is told anyway.
         let full = || group::limit_of(&Group::open(state.places()).ok()?, setup.processes());
-        unexecuted::explained(&config.rootfs, Error::launch(what, group::explain(error, full)))
+        unexecuted::explained(config.tree(), Error::launch(what, group::explain(error, full)))
     })?;
     let process = Process::launched(launched, opened);
     process.watch_memory(memory);

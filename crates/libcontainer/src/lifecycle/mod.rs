@@ -2,12 +2,14 @@
 //! factory nor the handle, which wrap what these return.
 
 mod again;
+mod checkpoint;
 mod condition;
 mod create;
-mod descriptors;
+mod criu;
 mod destroy;
 mod draft;
 mod elf;
+mod external;
 mod hooked;
 mod hooks;
 mod host;
@@ -23,12 +25,15 @@ mod readback;
 mod recover;
 mod relabel;
 mod release;
+mod restore;
+mod standard;
 mod streams;
 mod sweep;
 mod under;
 mod unexecuted;
 mod warm;
 
+pub(crate) use checkpoint::checkpoint;
 pub(crate) use condition::condition;
 pub(crate) use create::{Made, create, explain, explain_prepared};
 pub(crate) use destroy::{destroy, kill_first};
@@ -40,5 +45,6 @@ pub(crate) use mounted::{check as check_mount, mount, mounts_of, unmount};
 pub(crate) use prepared::{Changes, Own, Prepared};
 pub use readback::Expected;
 pub(crate) use release::release;
+pub(crate) use restore::restore;
 pub(crate) use sweep::sweep;
 pub(crate) use warm::{Warm, warm};

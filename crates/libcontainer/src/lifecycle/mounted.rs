@@ -69,8 +69,8 @@ pub(crate) fn check(config: &Config, mount: &Mount) -> Result<()> {
     let mut refuse = |pointer: &str, message: &str| {
         problems.push(Problem { pointer: pointer.to_owned(), message: message.to_owned(), remedy: None });
     };
-    if !config.namespaces.contains(NamespaceKind::Mount) {
-        refuse("", "the container has no mount namespace: it would be the host's mount");
+    if config.has_others_mounts() {
+        refuse("", "the container has no mount namespace of its own: it would be a mount of others too");
     }
     if !mount.is_bind() && mount.kind != "tmpfs" {
         refuse("/type", "only a bind or a tmpfs can be added to a container that runs");

@@ -132,7 +132,8 @@ impl Prepared {
         Ok(part)
     }
 
-    fn setup(&self, terminal: bool, cgroup: Option<CgroupSetup>) -> Result<Setup> {
+    /// What the first part is made of.
+    pub(super) fn setup(&self, terminal: bool, cgroup: Option<CgroupSetup>) -> Result<Setup> {
         let groups = resolve::Groups { layout: self.layout.as_deref(), own: cgroup.as_ref() };
         let setup = resolve::base(&self.config, terminal, &self.host.probe, &self.labels, groups)?;
         self.looked.hold(&setup)?;

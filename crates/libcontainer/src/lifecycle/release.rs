@@ -141,7 +141,7 @@ fn board(store: &Store, what: &str) -> Result<BoardFile> {
 /// The failure that the board tells of.
 fn told(board: &BoardFile, state: &State, what: &str) -> Option<Error> {
     let error = io::Error::from_raw_os_error(board.errno?);
-    Some(unexecuted::explained(&state.config.rootfs, Error::io(step(board, state, what), error)))
+    Some(unexecuted::explained(state.config.tree(), Error::io(step(board, state, what), error)))
 }
 
 fn step(board: &BoardFile, state: &State, what: &str) -> String {

@@ -9,7 +9,6 @@ use libcontainer_plan::{Launch, OpenStdio, StandBy, wait_readable};
 use libcontainer_security::ProcessDir;
 
 use super::create::{Made, draft, expected, finish, give_first, give_program, group_steps};
-use super::descriptors::open_namespaces;
 use super::draft::{Aim, Draft};
 use super::listen::{self, Of};
 use super::prepared::{Own, Part, Prepared};
@@ -21,6 +20,7 @@ use crate::config::NamespaceKind;
 use crate::error::{Error, Result};
 use crate::group::{self, Planned};
 use crate::process::{ProcessConfig, reap_ended};
+use crate::resolve;
 use crate::setup::{Instance, ProcessSetup, StartSetup};
 
 /// A container that stands by.
@@ -41,7 +41,8 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
     let planned = prepared.group(&own)?;
     let part = prepared.part(false, planned.as_ref().map(Planned::setup))?;
     let (draft, network) = draft(&part, &own)?;
-    let joined = open_namespaces(&own.config).map_err(failed)?;
+    let joined = resolve::open_namespaces(&own.config).map_err(failed)?;
+    let root = resolve::open_root(&own.config, &joined).map_err(failed)?;
     let kept: std::io::Result<Vec<_>> = joined.iter().map(OwnedFd::try_clone).collect();
     let kept = kept.map_err(failed)?;
     draft.expect(expected(prepared, &part, &ProcessSetup::default(), &joined).map_err(failed)?);
@@ -49,7 +50,7 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
     let steps = compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::StandBy, group));
     let Compiled { plan, given } = compile::stand_by(&part.foundation, steps);
     let mut launch = prepared.host.launch(plan);
-    give_first(&mut launch, &given, joined, &draft, &part);
+    give_first(&mut launch, &given, (joined, root), &draft, &part);
     let init = launch.stand_by().map_err(|error| {
         let error = group::explain(error, || draft.group.full());
         Error::launch(what.clone(), error)
@@ -103,7 +104,7 @@ impl Warm {
         };
         let launched = init.hand_over(launch).map_err(|error| {
             let error = group::explain(error, || draft.group.full());
-            unexecuted::explained(&own.config.rootfs, Error::launch(what, error))
+            unexecuted::explained(own.config.tree(), Error::launch(what, error))
         })?;
         reap_ended();
         Ok(Made { mounts, ..finish(&draft, launched, opened, StartSetup::Run)? })

@@ -66,6 +66,15 @@ impl Process {
         process
     }
 
+    /// The handle of a process that was not launched, but got those standard descriptors.
+    pub(crate) fn restored(pid: Pid, pidfd: OwnedFd, mut opened: OpenStdio) -> Self {
+        let pumps = opened.pump();
+        let mut process = Self::new(pid, pidfd);
+        process.shared.pumps.lock().unwrap_or_else(PoisonError::into_inner).extend(pumps);
+        [process.stdin, process.stdout, process.stderr] = opened.ours;
+        process
+    }
+
     /// Tells [`ExitStatus::oom_killed`] by the group that `memory` looks at.
     pub(crate) fn watch_memory(&self, memory: Option<OutOfMemory>) {
         if let Some(memory) = memory {

@@ -14,7 +14,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    pub(super) fn new(master: OwnedFd) -> Self {
+    pub(crate) fn new(master: OwnedFd) -> Self {
         Self { master: File::from(master) }
     }
 

@@ -130,7 +130,7 @@ pub(super) fn ends_alike(one: &State, other: &State) -> bool {
 /// Adds the checksum, which takes the place of the closing brace.
 fn sum_up(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.pop();
-    let sum = crc32(&bytes);
+    let sum = crc32fast::hash(&bytes);
     bytes.extend_from_slice(format!("{CHECKSUM}{sum:08x}\"}}\n").as_bytes());
     bytes
 }
@@ -147,54 +147,33 @@ struct Version {
 
 /// Reads either file.
 pub(crate) fn decode(bytes: &[u8]) -> Result<State, StateError> {
-    let mut state: State = match serde_json::from_slice(bytes) {
-        Ok(state) => state,
-        // Keys may have another form by then.
-        Err(error) => match serde_json::from_slice::<Version>(bytes) {
-            Ok(Version { version }) if version > VERSION => return Err(StateError::Newer(version)),
-            _ => return Err(error.into()),
-        },
-    };
-    if state.version > VERSION {
-        return Err(StateError::Newer(state.version));
-    }
+    let mut state: State = parse(bytes)?;
     let checksum = std::mem::take(&mut state.checksum);
-    let covered = bytes.len().checked_sub(CHECKSUM_LEN).and_then(|end| bytes.get(..end));
-    if covered.is_none_or(|covered| format!("{:08x}", crc32(covered)) != checksum) {
-        return Err(StateError::Checksum);
-    }
+    check(bytes, state.version, &checksum)?;
     Ok(state)
 }
 
-/// CRC-32 of ISO 3309, a byte at a time.
-fn crc32(bytes: &[u8]) -> u32 {
-    let next = |crc: u32, byte: &u8| {
-        let [low, ..] = crc.to_le_bytes();
-        TABLE.get(usize::from(low ^ byte)).unwrap_or(&0) ^ (crc >> 8)
-    };
-    !bytes.iter().fold(u32::MAX, next)
+/// Keys of either file, unchecked.
+pub(super) fn parse<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, StateError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        // Keys may have another form by then.
+        match serde_json::from_slice::<Version>(bytes) {
+            Ok(Version { version }) if version > VERSION => StateError::Newer(version),
+            _ => error.into(),
+        }
+    })
 }
 
-const TABLE: [u32; 256] = table();
-
-#[allow(
-    clippy::indexing_slicing,
-    clippy::cast_possible_truncation,
-    reason = "a constant: out of bounds would not compile"
-)]
-const fn table() -> [u32; 256] {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let (mut crc, mut bit) = (byte as u32, 0);
-        while bit < 8 {
-            crc = if crc & 1 == 0 { crc >> 1 } else { crc >> 1 ^ 0xedb8_8320 };
-            bit += 1;
-        }
-        table[byte] = crc;
-        byte += 1;
+/// Whether the bytes are as they were written, by a version that is known here.
+pub(super) fn check(bytes: &[u8], version: u32, checksum: &str) -> Result<(), StateError> {
+    if version > VERSION {
+        return Err(StateError::Newer(version));
     }
-    table
+    let covered = bytes.len().checked_sub(CHECKSUM_LEN).and_then(|end| bytes.get(..end));
+    if covered.is_none_or(|covered| format!("{:08x}", crc32fast::hash(covered)) != checksum) {
+        return Err(StateError::Checksum);
+    }
+    Ok(())
 }
 
 /// Writes the second file: one that is there in place. Who is killed in between leaves the record as it was, which is read first, and
@@ -305,7 +284,6 @@ mod tests {
 
     #[test]
     fn the_checksum_is_the_usual_one() {
-        assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
-        assert_eq!(crc32(b""), 0);
+        assert_eq!(crc32fast::hash(b"123456789"), 0xcbf4_3926);
     }
 }

@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use libcontainer_plan::{Pid, open_pidfd, wait_readable};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
 
 use super::state::State;
 use crate::error::{Error, ErrorKind, Result, named};
@@ -67,6 +69,18 @@ impl Init {
     fn ends_within(&self, limit: Duration) -> Result<bool> {
         wait_readable(self.pidfd.as_fd(), Some(limit))
             .map_err(|error| Error::io(format!("poll the pidfd of process {}", self.pid), error))
+    }
+
+    /// The directory that it has as root.
+    pub(crate) fn open_root(&self) -> Result<OwnedFd> {
+        let path = format!("/proc/{}/root", self.pid);
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let root = open(path.as_str(), flags, Mode::empty());
+        // ORDER: behind the look, as the number may be another's by then.
+        if self.has_ended()? {
+            return Err(Error::new(ErrorKind::WrongState, format!("open {path}: the container has ended")));
+        }
+        root.map_err(|errno| Error::io(format!("open {path}"), errno.into()))
     }
 
     /// Its network namespace; `None` if it has ended.

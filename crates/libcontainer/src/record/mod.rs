@@ -1,5 +1,6 @@
 //! The record of a container: `state.json` in its directory, and the first process that it names.
 
+mod brief;
 mod bytes;
 mod claim;
 mod dir;
@@ -11,7 +12,9 @@ mod store;
 pub use bytes::StateError;
 #[cfg(fuzzing)]
 pub(crate) use bytes::decode;
+#[cfg(test)]
+pub(crate) use bytes::encode;
 pub(crate) use init::{Init, KILL, boot_id, is_of_this_boot, start_time};
 pub(crate) use lock::Lock;
 pub use state::{AddedMount, Intent, ResctrlGroup, RunState, State, Status, UnitRecord};
-pub(crate) use store::{BOARD, START, Store};
+pub(crate) use store::{BOARD, START, Store, open_parent};

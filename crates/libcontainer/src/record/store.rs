@@ -10,6 +10,7 @@ use libcontainer_plan::names;
 use nix::sys::stat::fstat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::brief;
 use super::bytes::{self, StateError};
 use super::dir::{ignore_missing, look_at, open_child, open_dir, split};
 use super::lock::Lock;
@@ -39,24 +40,27 @@ impl Store {
 
     /// Opens the directory of an existing container.
     pub(crate) fn open(path: &Path) -> Result<Self> {
-        let io = |error: io::Error| match error.raw_os_error() {
-            Some(libc::ENOENT) => not_there(path),
-            _ => Error::io(format!("open container {}", path.display()), error),
-        };
-        let (parent, name) = split(path).map_err(io)?;
-        let parent = open_dir(parent).map_err(io)?;
-        let store = Self::new(path, open_child(&parent, name).map_err(|errno| io(errno.into()))?);
-        store.is_ours()?;
-        Ok(store)
+        let (parent, _) = split(path).map_err(|error| unopened(path, error))?;
+        let parent = open_dir(parent).map_err(|error| unopened(path, error))?;
+        Ok(Self::open_in(&parent, path)?.0)
+    }
+
+    /// As [`Store::open`], with the directory above open; also the user whose it is.
+    pub(crate) fn open_in(parent: &OwnedFd, path: &Path) -> Result<(Self, u32)> {
+        let (_, name) = split(path).map_err(|error| unopened(path, error))?;
+        let dir = open_child(parent, name).map_err(|errno| unopened(path, errno.into()))?;
+        let store = Self::new(path, dir);
+        let owner = store.is_ours()?;
+        Ok((store, owner))
     }
 
     /// A directory that others can write to may hold anything.
-    fn is_ours(&self) -> Result<()> {
+    fn is_ours(&self) -> Result<u32> {
         let data = fstat(&self.dir)
             .map_err(|errno| Error::io(format!("stat {}", self.path.display()), errno.into()))?;
         let own = data.st_uid == nix::unistd::geteuid().as_raw() || data.st_uid == 0;
         if own && data.st_mode & 0o022 == 0 {
-            return Ok(());
+            return Ok(data.st_uid);
         }
         let text = format!(
             "{}: belongs to user {} with mode {:o}; it must be ours alone",
@@ -97,6 +101,12 @@ impl Store {
     pub(crate) fn lock_start(&self) -> Result<Option<Lock>> {
         Lock::try_take_file(&self.dir, BOARD)
             .map_err(|error| Error::io(format!("lock {}/{BOARD}", self.path.display()), error))
+    }
+
+    /// Keeps others from making a checkpoint of it, who can do everything else; `None` if somebody has that lock.
+    pub(crate) fn lock_checkpoint(&self) -> Result<Option<Lock>> {
+        Lock::try_take_file(&self.dir, bytes::ENDING)
+            .map_err(|error| Error::io(format!("lock {}/{}", self.path.display(), bytes::ENDING), error))
     }
 
     /// Locks it to change it; `None` if somebody has the lock.
@@ -143,8 +153,11 @@ impl Store {
     }
 
     fn decode(&self, bytes: &[u8]) -> std::result::Result<State, StateError> {
-        let state = bytes::decode(bytes)?;
-        // What another record names is not ours to end.
+        self.named(bytes::decode(bytes)?)
+    }
+
+    /// What another record names is not ours to end.
+    fn named(&self, state: State) -> std::result::Result<State, StateError> {
         if self.path.file_name().is_none_or(|name| name.to_string_lossy() != state.id) {
             return Err(StateError::Another(state.id));
         }
@@ -168,9 +181,18 @@ impl Store {
 
     /// As [`Store::read`], for one who comes from outside: a directory without a record may be on its way in or out.
     pub(crate) fn read_settled(&self) -> Result<Arc<State>> {
+        self.settled(|| self.try_read())
+    }
+
+    /// As [`Store::read_settled`], but only what a list shows: nothing may be done by it.
+    pub(crate) fn read_brief(&self) -> Result<State> {
+        self.settled(|| self.named(brief::decode(&bytes::read(self.dir.as_fd(), bytes::FILE)?)?))
+    }
+
+    fn settled<T>(&self, read: impl Fn() -> std::result::Result<T, StateError>) -> Result<T> {
         let end = Instant::now() + SETTLE;
         loop {
-            match self.try_read() {
+            match read() {
                 Err(error)
                     if error.is_not_found() && matches!(self.stands(), Ok(true)) && Instant::now() < end => {}
                 result => return result.map_err(|error| self.unread(&error)),
@@ -221,6 +243,18 @@ impl Store {
             ignore_missing(unlinkat(&self.dir, name.as_os_str(), UnlinkatFlags::NoRemoveDir))?;
         }
         if stands { ignore_missing(unlinkat(&parent, name, UnlinkatFlags::RemoveDir)) } else { Ok(()) }
+    }
+}
+
+/// The directory in which containers stand.
+pub(crate) fn open_parent(path: &Path) -> io::Result<OwnedFd> {
+    open_dir(path)
+}
+
+fn unopened(path: &Path, error: io::Error) -> Error {
+    match error.raw_os_error() {
+        Some(libc::ENOENT) => not_there(path),
+        _ => Error::io(format!("open container {}", path.display()), error),
     }
 }
 

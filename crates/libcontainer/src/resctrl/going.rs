@@ -3,10 +3,11 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
+use libcontainer_cgroups::{mark_of, set_mark};
 use libcontainer_plan::{HostStep, Pid};
 
-use super::mounted::read;
 use crate::error::named;
 use crate::record::ResctrlGroup;
 
@@ -30,12 +31,23 @@ fn put(group: &ResctrlGroup, pid: Pid) -> io::Result<()> {
 }
 
 /// Removes those that were made for the container. Who is still in one goes to the class of everybody else, by the kernel.
-pub(crate) fn remove(groups: &[ResctrlGroup]) -> Vec<io::Error> {
+/// `token` is that of the container's marks.
+pub(crate) fn remove(groups: &[ResctrlGroup], token: impl Fn() -> io::Result<Vec<u8>>) -> Vec<io::Error> {
     // ORDER: a group that measures lies in its class.
-    groups.iter().rev().filter(|group| group.made).filter_map(|group| gone(group).err()).collect()
+    groups.iter().rev().filter(|group| group.made).filter_map(|group| gone(group, &token).err()).collect()
 }
 
-fn gone(group: &ResctrlGroup) -> io::Result<()> {
+/// Says of a directory whose it is, by an extended attribute that no container can set.
+pub(super) fn mark(path: &Path, token: &[u8]) -> io::Result<()> {
+    let marked = File::open(path).and_then(|dir| set_mark(dir, token));
+    match marked {
+        // Then it is known by its inode, as soon as the record has that.
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(()),
+        marked => marked.map_err(|error| named(format!("mark {}", path.display()), error)),
+    }
+}
+
+fn gone(group: &ResctrlGroup, token: impl Fn() -> io::Result<Vec<u8>>) -> io::Result<()> {
     let failed = |call: &str| {
         let what = format!("{call} {}", group.path.display());
         move |error| named(what, error)
@@ -48,20 +60,22 @@ fn gone(group: &ResctrlGroup) -> io::Result<()> {
         // Another one of that name, made since.
         Some(inode) if inode != found.ino() => return Ok(()),
         Some(_) => {}
-        // RACE: killed behind mkdir, or before it while somebody else made one of that name, who is in it.
-        None => {
-            let members = read(&group.path.join(&group.tasks)).map_err(failed("read tasks of"))?;
-            if !members.trim().is_empty() {
-                let text = "it has processes, and nothing says whether it was made for this container: rmdir it if so";
+        // RACE: killed behind mkdir, or before it while somebody else has made one of that name.
+        None => match File::open(&group.path).and_then(mark_of).map_err(failed("read the mark of"))? {
+            Some(mark) if mark == token()? => {}
+            // Another container's.
+            Some(_) => return Ok(()),
+            None => {
+                let text = "nothing says whether it was made for this container: rmdir it if so";
                 return Err(failed("remove")(io::Error::other(text)));
             }
-        }
+        },
     }
     rmdir(&group.path)
 }
 
 /// No error if it is not there.
-pub(super) fn rmdir(path: &std::path::Path) -> io::Result<()> {
+pub(super) fn rmdir(path: &Path) -> io::Result<()> {
     match fs::remove_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(|error| named(format!("rmdir {}", path.display()), error)),

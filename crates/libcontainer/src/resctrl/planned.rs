@@ -1,7 +1,7 @@
 //! A class that is planned from the config: what the host does to make it.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::fs::{self, DirBuilder};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use libcontainer_plan::HostStep;
 
-use super::going::{enter, rmdir};
+use super::change::write;
+use super::going::{enter, mark, rmdir};
 use super::mounted::{ResctrlMount, read};
 use super::schema::differing;
 use crate::config::{Resctrl, is_class};
@@ -34,8 +35,14 @@ pub(crate) struct ResctrlSteps {
     pub(crate) born: Vec<HostStep>,
 }
 
-/// Told when a group was made: which, and its inode.
-pub(crate) type Made = Arc<dyn Fn(usize, u64) + Send + Sync>;
+/// What is to be known of a group that is made.
+#[derive(Clone)]
+pub(crate) struct Notes {
+    /// With what it is marked as the container's.
+    pub(crate) token: Arc<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>,
+    /// Told when it was made: which, and its inode.
+    pub(crate) made: Arc<dyn Fn(usize, u64) + Send + Sync>,
+}
 
 impl Planned {
     /// Looks whether what is asked for can be. Makes nothing.
@@ -59,10 +66,10 @@ impl Planned {
     }
 
     /// The host steps: make, share out, enter.
-    pub(crate) fn steps(self, made: &Made) -> ResctrlSteps {
+    pub(crate) fn steps(self, notes: &Notes) -> ResctrlSteps {
         let mut before = Vec::new();
         for (index, group) in self.groups.iter().enumerate().filter(|(_, group)| group.made) {
-            before.push(make(&self.mount, &group.path, index, Arc::clone(made)));
+            before.push(make(&self.mount, &group.path, index, notes.clone()));
             if index == 0 && !self.schemata.is_empty() {
                 before.push(share(&self.mount, &group.path, &self.schemata));
             }
@@ -138,7 +145,7 @@ fn agrees(config: &Resctrl, mount: &ResctrlMount, class: &Path, there: bool) -> 
     }
 }
 
-fn make(mount: &ResctrlMount, path: &Path, index: usize, made: Made) -> HostStep {
+fn make(mount: &ResctrlMount, path: &Path, index: usize, notes: Notes) -> HostStep {
     let text = format!("make resctrl group {}", path.display());
     // Somebody else's, made since the look.
     let anothers = Arc::new(AtomicBool::new(false));
@@ -154,9 +161,11 @@ fn make(mount: &ResctrlMount, path: &Path, index: usize, made: Made) -> HostStep
             };
             return Err(mount.refused(format!("mkdir {}{hint}", path.display()), error));
         }
+        // ORDER: right behind, and long before the record says which it is: who was killed since has left it with the mark.
+        (notes.token)().and_then(|token| mark(&path, &token))?;
         let data =
             fs::symlink_metadata(&path).map_err(|error| named(format!("lstat {}", path.display()), error))?;
-        made(index, data.ino());
+        (notes.made)(index, data.ino());
         Ok(())
     };
     let undo = move || if anothers.load(Ordering::Relaxed) { Ok(()) } else { rmdir(&undone) };
@@ -168,14 +177,5 @@ fn share(mount: &ResctrlMount, class: &Path, schemata: &[String]) -> HostStep {
     let lines = schemata.join("\n");
     let text = format!("write {:?} to {}", lines, file.display());
     let mount = mount.clone();
-    HostStep::new(text, "", move |_| {
-        // One call: the kernel takes all lines or none.
-        let written = File::options()
-            .write(true)
-            .open(&file)
-            .and_then(|mut out| out.write_all(format!("{lines}\n").as_bytes()));
-        written
-            .map(|()| None)
-            .map_err(|error| mount.refused(format!("write {lines:?} to {}", file.display()), error))
-    })
+    HostStep::new(text, "", move |_| write(&mount, &file, &lines).map(|()| None))
 }

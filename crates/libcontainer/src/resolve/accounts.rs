@@ -9,7 +9,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, fstat};
 
-use crate::config::Config;
+use super::joined::{open_namespaces, open_root};
+use crate::config::{Config, NamespaceKind};
 use crate::error::{Error, Result};
 
 const LIMIT: u64 = 8 * 1024 * 1024;
@@ -39,8 +40,10 @@ pub(crate) fn accounts_to_show(config: &Config, spec: &str) -> Result<Accounts> 
 
 /// Those of the config's rootfs.
 pub(crate) fn accounts(config: &Config) -> Result<Accounts> {
-    if config.rootfs.as_os_str().is_empty() {
-        return read_accounts(Path::new("/"));
+    if !config.namespaces.is_new(NamespaceKind::Mount) {
+        let failed = |error| Error::io("read the account files", error);
+        let root = open_namespaces(config).and_then(|joined| open_root(config, &joined)).map_err(failed)?;
+        return root.map_or_else(|| Ok(Accounts::default()), |root| accounts_below(&root, &config.rootfs));
     }
     read_accounts(&config.rootfs)
 }
@@ -50,9 +53,12 @@ pub(crate) fn read_accounts(root: &Path) -> Result<Accounts> {
     let failed = |error: Errno| Error::io(format!("open rootfs {}", root.display()), error.into());
     let dir = nix::fcntl::open(root, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(failed)?;
+    accounts_below(&dir, root)
+}
+
+fn accounts_below(dir: &OwnedFd, root: &Path) -> Result<Accounts> {
     let read = |name: &str| {
-        read_below(&dir, name)
-            .map_err(|error| Error::io(format!("read /{name} of {}", root.display()), error))
+        read_below(dir, name).map_err(|error| Error::io(format!("read /{name} of {}", root.display()), error))
     };
     Ok(Accounts { passwd: read("etc/passwd")?, group: read("etc/group")? })
 }

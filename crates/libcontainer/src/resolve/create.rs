@@ -31,7 +31,7 @@ pub(crate) fn base(
 ) -> Result<Setup> {
     let namespaces = namespaces(config, probe);
     let id_maps = id_maps(config, probe);
-    let mounts = if namespaces.has(NamespaceKind::Mount) {
+    let mounts = if config.namespaces.is_new(NamespaceKind::Mount) {
         Some(mounts::setup(config, &namespaces, probe, labels, groups)?)
     } else {
         None
@@ -51,6 +51,7 @@ pub(crate) fn base(
         oom_score_adj: config.oom_score_adj,
         resctrl: config.resctrl.is_some(),
         mounts,
+        root: config.changed_root().map(Path::to_owned),
         sysctls: config.sysctl.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
         time_offsets: config.time_offsets.iter().map(line).collect(),
         enter_time: !probe.time_namespace_at_exec,

@@ -27,6 +27,7 @@ pub(crate) fn join(
         namespaces,
         setgroups_denied: known.setgroups_denied,
         dumpable,
+        changes_root: config.has_others_mounts(),
         keyring,
         label,
         apparmor,

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use libcontainer_mount::IdMapping;
 use libcontainer_plan::Probe;
-use libcontainer_security::plan::Identity;
-use libcontainer_security::{ResolvedUser, resolve_user};
+use libcontainer_security::plan::{Confinement, Identity};
+use libcontainer_security::{CapSet, ResolvedUser, resolve_user};
 use nix::sched::{CpuSet, sched_getaffinity};
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::Known;
 use super::accounts::Accounts;
 use super::rights::{attributes, confinement_of, landlock};
-use crate::config::{Config, NamespaceKind, process_problems};
+use crate::config::{Config, NamespaceKind, leaving, process_problems};
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::ProcessConfig;
 use crate::setup::ProcessSetup;
@@ -51,6 +51,7 @@ pub(crate) fn process(
     set_home(&mut env, &user.home);
     let landlock = landlock(config, probe)?;
     let mut confinement = confinement_of(config, process, probe)?;
+    held(config, &confinement)?;
     let filter = filters.get(&config.seccomp, confinement.bounding, probe.version)?;
     // ORDER: with no_new_privs nothing is needed for either.
     confinement.admin_until_exec = (filter.is_some() || landlock.is_some()) && !confinement.no_new_privs;
@@ -74,6 +75,23 @@ pub(crate) fn process(
         preserved: u32::try_from(process.preserved.len()).unwrap_or(u32::MAX),
         landlock,
     })
+}
+
+/// A root that was only changed holds nobody who may leave it, whatever the process says of itself.
+fn held(config: &Config, rights: &Confinement) -> Result<()> {
+    if config.changed_root().is_none() {
+        return Ok(());
+    }
+    let all = rights.bounding | rights.permitted | rights.inheritable;
+    match CapSet::from_bits(all).and(leaving()).iter().next() {
+        None => Ok(()),
+        Some(name) => {
+            let text = format!(
+                "/capabilities: {name}: in a mount namespace that is not its own a program gets out of its root by it"
+            );
+            Err(Error::new(ErrorKind::InvalidConfig, text))
+        }
+    }
 }
 
 /// Whether this process may not run on all CPUs. That is its own affair: a container is bound by its control group and its config alone, as with runc.

@@ -18,7 +18,8 @@ pub use filesystem::{Bind, Filesystem, attach, attach_open, bind, link, mount};
 pub use idmap::IdMap;
 pub use mask::{Attached, Protected, hide, make_read_only};
 pub use rootfs::{
-    Propagation, Rootfs, enter_by_move, enter_by_pivot, read_only, set_propagation, take_rootfs,
+    Propagation, Rootfs, enter_by_move, enter_by_pivot, enter_directory, read_only, set_propagation,
+    take_rootfs,
 };
 pub use seen::look;
 pub use target::{Kind, Links, components, make_directory, target};

@@ -83,6 +83,16 @@ pub fn enter_by_move(plan: &mut Builder, rootfs: Rootfs, whole: &[PathBuf]) {
     plan.chdir("/");
 }
 
+/// Makes a directory the root of this process and of those that it starts, and of no other: where the mounts are those of others too. That is weaker: who
+/// may chroot(2) gets out of it.
+pub fn enter_directory(plan: &mut Builder, root: Slot<Dir>) {
+    plan.purpose("change the root");
+    plan.fchdir(root);
+    plan.chroot(".");
+    plan.chdir("/");
+    plan.close(root);
+}
+
 fn take_away(plan: &mut Builder, path: &Path) {
     plan.purpose(format!("take {} of the host away", path.display()));
     let (locked, end) = (plan.label(), plan.label());

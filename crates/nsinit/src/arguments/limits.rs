@@ -48,6 +48,12 @@ pub(crate) struct UpdateArgs {
     /// Weight of disk access, 10 to 1000
     #[arg(long)]
     pub(crate) blkio_weight: Option<u16>,
+    /// Parts of the caches of level 3, such as L3:0=f;1=f
+    #[arg(long, value_name = "LINES")]
+    pub(crate) l3_cache_schema: Option<String>,
+    /// Memory bandwidth, such as MB:0=50;1=50
+    #[arg(long, value_name = "LINES")]
+    pub(crate) mem_bw_schema: Option<String>,
     /// Name of the container
     pub(crate) id: String,
 }

@@ -1,5 +1,6 @@
 //! The command line, as clap reads it.
 
+mod criu;
 mod global;
 mod late;
 mod limits;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::seccomp::SeccompCommand;
 
+pub(crate) use criu::{CheckpointArgs, CriuArgs, RestoreArgs};
 pub(crate) use global::{Global, Groups, LogFormat};
 pub(crate) use late::Late;
 pub(crate) use limits::UpdateArgs;
@@ -68,6 +70,10 @@ pub(crate) enum Command {
     Pause(Late<NameArgs>),
     /// Let the processes of a paused container go on
     Resume(Late<NameArgs>),
+    /// Write a running container to files, by criu, and end it
+    Checkpoint(Late<CheckpointArgs>),
+    /// Make a container of what `checkpoint` has written
+    Restore(Late<RestoreArgs>),
     /// Print what containers use
     Stats(Late<StatsArgs>),
     /// List the processes of a container

@@ -88,10 +88,10 @@ fn notified(container: &Container) -> Result<Option<(Proxy, Process)>, Failure> 
 }
 
 /// A container that was made.
-struct Made {
-    container: Container,
-    process: Process,
-    proxy: Option<Proxy>,
+pub(super) struct Made {
+    pub(super) container: Container,
+    pub(super) process: Process,
+    pub(super) proxy: Option<Proxy>,
 }
 
 fn make(root: &State, args: CreateArgs, aim: Aim) -> Result<Made, Failure> {
@@ -151,7 +151,11 @@ fn listen(place: Option<&Place>, host: Option<UnixDatagram>) -> Result<Option<Pr
 }
 
 /// Gives the caller what it wants, or takes the container back.
-fn handed_over(mut made: Made, sockets: &Sockets, pid_file: Option<PidFile>) -> Result<Made, Failure> {
+pub(super) fn handed_over(
+    mut made: Made,
+    sockets: &Sockets,
+    pid_file: Option<PidFile>,
+) -> Result<Made, Failure> {
     match hand_over(&mut made.process, sockets, pid_file) {
         Ok(()) => Ok(made),
         Err(failure) => match destroy(&made.container) {
@@ -162,25 +166,25 @@ fn handed_over(mut made: Made, sockets: &Sockets, pid_file: Option<PidFile>) -> 
 }
 
 /// Destroys a container, and what lies beside it.
-fn destroy(container: &Container) -> Result<(), Failure> {
+pub(super) fn destroy(container: &Container) -> Result<(), Failure> {
     container.destroy()?;
     notify::remove_left(container.path())
 }
 
 /// Somebody has to hold the terminal, and nobody waits for one that doesn't come.
-fn terminal(config: &Config, detached: bool, socket: bool) -> Result<(), Failure> {
+pub(super) fn terminal(config: &Config, detached: bool, socket: bool) -> Result<(), Failure> {
     let wrong = |text: &str| Err(Failure::new(text));
     match (config.tty, socket) {
         (true, false) if detached => wrong(
-            "the config asks for a terminal, and nobody would hold the terminal of a container that is left alone: use --console-socket, \
-             run without --detach, or exec --tty",
+            "the config asks for a terminal, and nobody would hold the terminal of a container that is left alone: give --console-socket, \
+             use run without --detach, or exec --tty",
         ),
         (false, true) => wrong("--console-socket: the config asks for no terminal"),
         _ => Ok(()),
     }
 }
 
-fn not_made(path: &Path, id: &str, error: libcontainer::Error, words: Option<&Words>) -> Failure {
+pub(super) fn not_made(path: &Path, id: &str, error: libcontainer::Error, words: Option<&Words>) -> Failure {
     match error.kind() {
         ErrorKind::AlreadyExists => match there(path) {
             Ok(true) => exists(path, id),

@@ -1,5 +1,6 @@
-//! What is done with containers: run, create, start, exec, kill, pause, resume, delete.
+//! What is done with containers: run, create, start, exec, kill, pause, resume, checkpoint, restore, delete.
 
+mod criu;
 mod ending;
 mod exec;
 mod make;
@@ -18,6 +19,7 @@ use crate::log::{Level, tell};
 use crate::pid_file::PidFile;
 use crate::root::State;
 
+pub(crate) use criu::{checkpoint, restore};
 pub(crate) use ending::{delete, kill};
 pub(crate) use exec::exec;
 pub(crate) use make::{create, run, start};

@@ -27,7 +27,8 @@ pub fn from_config(config: &Config) -> (Spec, Vec<Problem>) {
         oci_version: VERSION.to_owned(),
         process: Some(process::convert(config, &mut left)).filter(|process| !process.args.is_empty()),
         root: Some(Root {
-            path: config.rootfs.clone(),
+            // None is the root of a mount namespace that is shared or joined.
+            path: if config.rootfs.as_os_str().is_empty() { "/".into() } else { config.rootfs.clone() },
             readonly: config.mount_config.as_ref().is_some_and(|mounts| mounts.readonly_fs),
         }),
         hostname: config.hostname.clone(),

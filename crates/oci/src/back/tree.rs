@@ -14,11 +14,7 @@ const RESTRICTED: [&str; 4] = ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", 
 
 /// Fills in what lies in `linux`; returns the mounts.
 pub(super) fn convert(config: &Config, linux: &mut Linux, left: &mut Left) -> Vec<Mount> {
-    left.check(
-        !config.namespaces.contains(NamespaceKind::Mount),
-        "/namespaces",
-        "no NEWNS: the specification wants one",
-    );
+    let own_mounts = config.namespaces.is_new(NamespaceKind::Mount);
     let default = MountConfig::default();
     let own = config.mount_config.as_ref().unwrap_or(&default);
     left.check(
@@ -26,7 +22,11 @@ pub(super) fn convert(config: &Config, linux: &mut Linux, left: &mut Left) -> Ve
         "/mount_config/no_pivot_root",
         "an option of the runtime, not of the config",
     );
-    left.check(own.bare && !own.fill_dev, "/mount_config/bare", "the specification has /dev filled");
+    left.check(
+        own_mounts && own.bare && !own.fill_dev,
+        "/mount_config/bare",
+        "the specification has /dev filled",
+    );
     linux.masked_paths.clone_from(&own.masked_paths);
     linux.readonly_paths.clone_from(&own.readonly_paths);
     linux.rootfs_propagation.clone_from(&own.rootfs_propagation);
@@ -36,7 +36,7 @@ pub(super) fn convert(config: &Config, linux: &mut Linux, left: &mut Left) -> Ve
         linux.masked_paths.push("/proc/kcore".into());
         linux.readonly_paths.extend(RESTRICTED.map(PathBuf::from));
     }
-    let mut all = if own.bare { Vec::new() } else { of_system(config.restrict_sys) };
+    let mut all = if own.bare || !own_mounts { Vec::new() } else { of_system(config.restrict_sys) };
     for (index, mount) in own.mounts.iter().enumerate() {
         let at = format!("/mount_config/mounts/{index}");
         left.check(!mount.relabel.is_empty(), &format!("{at}/relabel"), "sources are labelled by the engine");

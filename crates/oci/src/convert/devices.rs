@@ -8,8 +8,8 @@ use libcontainer::mount::{DeviceKind, DeviceNode, default_simple_devices};
 use super::found::Found;
 use crate::spec::{Device, Spec};
 
-/// The nodes of the config, and those that every container has unless the config has them.
-pub(super) fn nodes(spec: &Spec, found: &mut Found) -> Vec<DeviceNode> {
+/// The nodes of the config, and those that every container has unless the config has them; one whose mounts are others' has theirs.
+pub(super) fn nodes(spec: &Spec, own_mounts: bool, found: &mut Found) -> Vec<DeviceNode> {
     let devices = devices(spec);
     let mut all = Vec::new();
     for index in kept(spec) {
@@ -18,7 +18,9 @@ pub(super) fn nodes(spec: &Spec, found: &mut Found) -> Vec<DeviceNode> {
         );
     }
     let is_usual = |usual: &DeviceNode| devices.iter().all(|device| device.path != usual.path);
-    all.extend(default_simple_devices().into_iter().filter(is_usual));
+    if own_mounts {
+        all.extend(default_simple_devices().into_iter().filter(is_usual));
+    }
     all
 }
 

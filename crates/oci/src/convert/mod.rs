@@ -15,6 +15,7 @@ mod process;
 use found::Found;
 use libcontainer::mount::MountConfig;
 use libcontainer::{Config, Facts, Problem};
+pub use linux::schemata;
 pub use options::Options;
 pub use pointers::{pointer, translated};
 pub use process::{ProcessParts, process};
@@ -37,6 +38,16 @@ pub struct Converted {
 /// # Errors
 /// Everything in it that can't be done, each with its JSON pointer.
 pub fn convert(spec: &Spec, options: &Options) -> Result<Converted, Vec<Problem>> {
+    // What depends on the caller is told by the start.
+    match examine(spec, options, &Facts { euid: 0 }) {
+        (converted, problems) if problems.is_empty() => Ok(converted),
+        (_, problems) => Err(problems),
+    }
+}
+
+/// The same for who wants to know all at once: what comes of a config as far as it can be converted, and everything that is wrong with it for such a caller.
+#[must_use]
+pub fn examine(spec: &Spec, options: &Options, facts: &Facts) -> (Converted, Vec<Problem>) {
     let mut found = Found::default();
     for pointer in &spec.unknown {
         found.warn(pointer, "unknown key: left out");
@@ -58,19 +69,14 @@ pub fn convert(spec: &Spec, options: &Options) -> Result<Converted, Vec<Problem>
     if process.is_none() {
         found.warn("/process", "missing: the container can be created, not started");
     }
-    // What depends on the caller is told by the start.
-    let facts = Facts { euid: 0 };
-    for problem in config.problems(&facts) {
+    for problem in config.problems(facts) {
         let problem = pointers::translated(problem, spec);
         // What has a problem already is there by halves only.
         if !found.problems.iter().any(|known| overlap(&known.pointer, &problem.pointer)) {
             found.problems.push(problem);
         }
     }
-    match found.problems {
-        problems if problems.is_empty() => Ok(Converted { config, process, warnings: found.warnings }),
-        problems => Err(problems),
-    }
+    (Converted { config, process, warnings: found.warnings }, found.problems)
 }
 
 /// Whether one of two pointers leads to where the other does, or into it.

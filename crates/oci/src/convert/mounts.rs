@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use libcontainer::Config;
 use libcontainer::mount::{Mount, parse_options};
+use libcontainer::{Config, NamespaceKind};
 
 use super::devices;
 use super::found::Found;
@@ -12,7 +12,8 @@ use super::options::Options;
 use crate::spec::{self, Spec};
 
 pub(super) fn convert(spec: &Spec, options: &Options, config: &mut Config, found: &mut Found) {
-    let nodes = devices::nodes(spec, found);
+    let own = config.namespaces.is_new(NamespaceKind::Mount);
+    let nodes = devices::nodes(spec, own, found);
     let mounts = spec.mounts.iter().enumerate();
     let mounts =
         mounts.map(|(index, mount)| one(spec, mount, options, &format!("/mounts/{index}"), found)).collect();

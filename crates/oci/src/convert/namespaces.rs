@@ -12,10 +12,6 @@ pub(super) fn convert(spec: &Spec, config: &mut Config, found: &mut Found) {
     for (index, namespace) in linux.namespaces.iter().enumerate() {
         add(namespace, &format!("/linux/namespaces/{index}"), config, found);
     }
-    if !config.namespaces.contains(NamespaceKind::Mount) {
-        let remedy = "add {\"type\": \"mount\"}";
-        found.hint("/linux/namespaces", "no mount namespace: the mounts would be the host's", remedy);
-    }
     ids(linux, config, found);
     for (clock, offset) in &linux.time_offsets {
         config
@@ -24,12 +20,7 @@ pub(super) fn convert(spec: &Spec, config: &mut Config, found: &mut Found) {
     }
     for (name, value) in &linux.sysctl {
         // sysctl(8) takes both forms.
-        let dotted = name.replace('/', ".");
-        if dotted == "kernel.hostname" {
-            let at = format!("/linux/sysctl/{}", name.replace('~', "~0").replace('/', "~1"));
-            found.hint(&at, "the host name has a key of its own", "give /hostname");
-        }
-        config.sysctl.insert(dotted, value.clone());
+        config.sysctl.insert(name.replace('/', "."), value.clone());
     }
     network(linux, config);
 }

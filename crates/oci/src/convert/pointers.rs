@@ -28,6 +28,7 @@ const PLACES: &[(&str, &str)] = &[
     ("/mount_config/readonly_paths", "/linux/readonlyPaths"),
     ("/mount_config/rootfs_propagation", "/linux/rootfsPropagation"),
     ("/mount_config/mount_label", "/linux/mountLabel"),
+    ("/mount_config/readonly_fs", "/root/readonly"),
     ("/mount_config", "/mounts"),
     ("/user", "/process/user"),
     ("/additional_groups", "/process/user/additionalGids"),

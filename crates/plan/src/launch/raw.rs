@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 
@@ -161,6 +161,21 @@ pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> io::Result<u32> {
     // SAFETY: the request takes no argument.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
     u32::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// The user namespace to which a namespace belongs: ioctl_ns(2), `NS_GET_USERNS`.
+///
+/// # Errors
+/// That of the call: `EPERM` if it is none of the caller's and none below it.
+pub(crate) fn namespace_owner(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    const NS_GET_USERNS: libc::c_ulong = 0xb701;
+    // SAFETY: the request takes no argument.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_USERNS) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has made the descriptor for this call, close-on-exec, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(result) })
 }
 
 /// `prctl(PR_GET_PDEATHSIG)`: the signal that the calling thread gets when the thread that made its process ends; 0 for none.

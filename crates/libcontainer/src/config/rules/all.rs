@@ -16,6 +16,7 @@ impl Config {
         self.name_problems(&mut all);
         self.mount_problems(&mut all);
         self.mapped_mount_problems(facts, &mut all);
+        self.changed_root_problems(&mut all);
         self.process_problems(&mut all);
         self.capability_problems(&mut all);
         self.label_problems(&mut all);

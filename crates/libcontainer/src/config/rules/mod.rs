@@ -13,4 +13,5 @@ mod warnings;
 
 pub use problems::Facts;
 pub(crate) use process::process_problems;
-pub(crate) use resctrl::is_class;
+pub(crate) use resctrl::{is_class, is_schema};
+pub(crate) use tree::leaving;

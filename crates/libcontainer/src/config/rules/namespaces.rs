@@ -22,7 +22,7 @@ impl Config {
                 if !path.is_absolute() || path.as_os_str().as_bytes().contains(&0) {
                     all.add(pointer, format!("{}: must be absolute, without NUL", path.display()));
                 } else if kind == NamespaceKind::Mount {
-                    all.add(pointer, "joining a mount namespace at creation is not supported");
+                    self.joined_mounts_problems(&pointer, facts, all);
                 }
             }
         }
@@ -40,6 +40,16 @@ impl Config {
                     "monotonic or boottime, with nanosecs below 1000000000",
                 );
             }
+        }
+    }
+
+    fn joined_mounts_problems(&self, pointer: &str, facts: &Facts, all: &mut Problems) {
+        if facts.euid != 0 {
+            all.add(pointer, format!("joining one needs root on the host, not user {}", facts.euid));
+        }
+        if self.namespaces.is_new(NamespaceKind::User) {
+            let text = "a new user namespace has no rights over a mount namespace that is joined";
+            all.hint(pointer, text, "join the user namespace to which it belongs");
         }
     }
 

@@ -13,6 +13,11 @@ pub(crate) fn is_class(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_MAX && !TAKEN.contains(&name) && !name.contains(odd)
 }
 
+/// Whether this can be a line of `schemata`.
+pub(crate) fn is_schema(line: &str) -> bool {
+    !line.trim().is_empty() && !line.contains(char::is_control)
+}
+
 impl Config {
     pub(super) fn resctrl_problems(&self, facts: &Facts, all: &mut Problems) {
         let Some(resctrl) = &self.resctrl else { return };
@@ -24,7 +29,7 @@ impl Config {
             all.add("/resctrl/schemata", "the class of everybody else is not a container's to change");
         }
         for (index, line) in resctrl.schemata.iter().enumerate() {
-            if line.trim().is_empty() || line.contains(char::is_control) {
+            if !is_schema(line) {
                 all.add(
                     format!("/resctrl/schemata/{index}"),
                     format!("{line:?}: one line such as L3:0=f;1=f"),

@@ -1,0 +1,223 @@
+//! A checkpoint: criu writes a running container to files, and ends it if it is not to go on.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use libcontainer_cgroups::{Group, Place};
+use libcontainer_plan::{Launch, OpenStdio, Stdio, wait_readable};
+use nix::sys::stat::stat;
+
+use super::condition::condition;
+use super::criu::{Directories, Start, setup, start};
+use super::external::{from_host, to_dump};
+use super::host::Host;
+use super::prepared::Prepared;
+use super::standard;
+use crate::compile::HostSteps;
+use crate::config::{Config, Namespace, NamespaceKind};
+use crate::criu::{CheckpointOptions, Event, Feature, Request, RequestKind, Session};
+use crate::error::{Error, ErrorKind, Result, named};
+use crate::group::{self, PATIENCE, frozen};
+use crate::process::reap_ended;
+use crate::record::{Init, KILL, RunState, State, Store};
+
+/// Writes the container to the directory of images. After an error it is as it was.
+pub(crate) fn checkpoint(host: &Host, store: &Store, id: &str, mut options: CheckpointOptions) -> Result<()> {
+    let what = format!("checkpoint {id:?}");
+    check(&options, &what)?;
+    let (state, init, found) = running(store, &what)?;
+    own_mounts(&state.config, &what)?;
+    let _alone = store.lock_checkpoint()?.ok_or_else(|| {
+        Error::new(ErrorKind::WrongState, format!("{what}: another process makes a checkpoint of it"))
+    })?;
+    let setup = setup(&options.criu).map_err(|error| error.within(&what))?;
+    let dirs = Directories::make(&options.criu).map_err(|error| error.within(&what))?;
+    let request = request(host, &state, &init, (&options, &dirs)).map_err(|error| error.within(&what))?;
+    let host = HostSteps::default();
+    let stdio = OpenStdio::open(Stdio::Null, Stdio::Null, Stdio::Null);
+    let stdio = stdio.map_err(|error| Error::io(&*what, error))?.theirs;
+    let begin = Start { setup, host, stdio, handed: Vec::new() };
+    let mut session = start(begin, (&options.criu, &what), |plan, _| Launch::new(plan))?;
+    let dumped = dump(&mut session, &request, &mut options);
+    // ORDER: criu is gone before anybody looks at what it has left.
+    drop(session);
+    if let Err(error) = dumped {
+        let error = dirs.explain(error, request.kind).within(&what);
+        return Err(go_on(&state, found, error));
+    }
+    if options.leave_running || options.pre_dump { Ok(()) } else { ended(&init, &what) }
+}
+
+/// Refuses a container whose root lies among the mounts of others, which criu would take for its own.
+pub(super) fn own_mounts(config: &Config, what: &str) -> Result<()> {
+    let joined = matches!(config.namespaces.get(NamespaceKind::Mount), Some(Namespace::Join(_)));
+    if joined || config.changed_root().is_some() {
+        let text = format!(
+            "{what}: /namespaces/NEWNS: its mounts are those of others too, which criu can't restore"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, text));
+    }
+    Ok(())
+}
+
+/// What is wrong with what is asked for, before anything is done.
+fn check(options: &CheckpointOptions, what: &str) -> Result<()> {
+    let wrong = |text: String| Err(Error::new(ErrorKind::InvalidConfig, format!("{what}: {text}")));
+    let Some(parent) = &options.parent else { return Ok(()) };
+    if parent.is_absolute() {
+        return wrong(format!(
+            "{}: the path of the images before is relative to that of these",
+            parent.display()
+        ));
+    }
+    let path = options.criu.images.join(parent);
+    match fs::metadata(&path) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => wrong(format!("{}: the images before are no directory", path.display())),
+        Err(error) => Err(Error::io(format!("{what}: the images before: stat {}", path.display()), error)),
+    }
+}
+
+/// The container, if it runs or stands still.
+fn running(store: &Store, what: &str) -> Result<(State, Init, RunState)> {
+    let _lock = store.lock(false)?;
+    let state = store.read()?;
+    let init = Init::open(&state)?;
+    let found = condition(&state, init.as_ref())?;
+    match init.filter(|_| matches!(found, RunState::Running | RunState::Paused)) {
+        Some(init) => Ok((State::clone(&state), init, found)),
+        None => {
+            let text = format!(
+                "{what}: the container is {found}: only one that runs or is paused can be checkpointed"
+            );
+            Err(Error::new(ErrorKind::WrongState, text))
+        }
+    }
+}
+
+fn request(
+    host: &Host,
+    state: &State,
+    init: &Init,
+    (options, dirs): (&CheckpointOptions, &Directories),
+) -> Result<Request> {
+    let config = &state.config;
+    let mut request = Request::checkpoint(options, init.pid.as_raw(), dirs.dirs(), config);
+    match freezer(state.places()) {
+        Some(place) => request.freeze(&place.path()),
+        None => request.leave_groups(),
+    }
+    for kind in [NamespaceKind::Network, NamespaceKind::Pid] {
+        if let Some(text) = joined(config, kind)? {
+            request.external(&text);
+        }
+    }
+    if options.pre_dump {
+        return Ok(request);
+    }
+    let failed = |error| Error::io("look at what comes from outside", error);
+    let groups = Some(group::setup_shown(state.places()));
+    if let Some(mounts) = Prepared::new(host, config)?.setup(false, groups)?.mounts {
+        refuse_id_maps(config)?;
+        let all = to_dump(&from_host(&mounts), init.pid).map_err(failed)?;
+        all.iter().for_each(|mount| request.mount(mount));
+    }
+    let standard = standard::of(init.pid).map_err(failed)?;
+    standard::outside(&standard).for_each(|text| request.external(text));
+    standard::write(dirs.images(), &standard)
+        .map_err(|error| Error::io("note the standard descriptors", error))?;
+    Ok(request)
+}
+
+/// criu makes binds anew from their sources, and knows no maps.
+fn refuse_id_maps(config: &Config) -> Result<()> {
+    let mounts = config.mount_config.iter().flat_map(|all| &all.mounts).enumerate();
+    let is_mapped = |mount: &libcontainer_mount::Mount| {
+        let option = |option: &String| option == "idmap" || option == "ridmap";
+        !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() || mount.options.iter().any(option)
+    };
+    match mounts.into_iter().find(|(_, mount)| is_mapped(mount)) {
+        None => Ok(()),
+        Some((index, mount)) => {
+            let place = mount.destination.display();
+            let text = format!(
+                "/mount_config/mounts/{index}: {place} has an id map of its own, which criu can't restore"
+            );
+            Err(Error::new(ErrorKind::Unsupported, text))
+        }
+    }
+}
+
+/// The group of the hierarchy in which processes are frozen.
+fn freezer(places: &[Place]) -> Option<&Place> {
+    let has = |place: &&Place| place.controllers.iter().any(|name| name == "freezer");
+    places.iter().find(has).or_else(|| places.iter().find(|place| place.unified))
+}
+
+/// A namespace that the container has joined, as criu knows it, with the name by which a restore finds it.
+fn joined(config: &Config, kind: NamespaceKind) -> Result<Option<String>> {
+    let Some(Namespace::Join(path)) = config.namespaces.get(kind) else { return Ok(None) };
+    let found = stat(path).map_err(|errno| {
+        Error::io(format!("/namespaces/{}: stat {}", kind.key(), path.display()), errno.into())
+    })?;
+    Ok(super::external::namespace_key(kind).map(|key| format!("{}[{}]:{key}", kind.file(), found.st_ino)))
+}
+
+fn dump(session: &mut Session, request: &Request, options: &mut CheckpointOptions) -> Result<()> {
+    let version = session.version()?;
+    let wanted = [
+        (
+            request.kind == RequestKind::PreDump,
+            Feature::MemoryTracking,
+            "memory is not tracked (CONFIG_MEM_SOFT_DIRTY)",
+        ),
+        (options.criu.lazy_pages, Feature::LazyPages, "memory can't be fetched later (userfaultfd(2))"),
+    ];
+    for (_, feature, why) in wanted.into_iter().filter(|(wanted, ..)| *wanted) {
+        if !session.has(feature)? {
+            let text = format!("by this kernel, as criu {version} finds, {why}");
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+    }
+    session.work(request, &mut |event: Event| match event.name.as_str() {
+        "status-ready" => {
+            told(options.status.take()).map_err(|error| Error::io("write to the status descriptor", error))
+        }
+        _ => Ok(()),
+    })
+}
+
+/// Says that pages can be fetched.
+fn told(status: Option<OwnedFd>) -> io::Result<()> {
+    let Some(status) = status else { return Ok(()) };
+    nix::unistd::write(status, &[0]).map(drop).map_err(io::Error::from)
+}
+
+/// Lets the processes go on that a criu which failed has left standing still.
+fn go_on(state: &State, before: RunState, error: Error) -> Error {
+    let thaw = || -> Result<()> {
+        if before == RunState::Paused || frozen(state)?.is_none() {
+            return Ok(());
+        }
+        let failed = |error| Error::cgroup("let it go on", error);
+        Group::open(state.places()).and_then(|group| group.thaw(PATIENCE)).map_err(failed)
+    };
+    match thaw() {
+        Ok(()) => error,
+        Err(left) => error.with_undo(vec![("resume".to_owned(), io::Error::other(left.to_string()))]),
+    }
+}
+
+/// Waits until the first process is gone, which criu has killed.
+fn ended(init: &Init, what: &str) -> Result<()> {
+    let gone = wait_readable(init.pidfd.as_fd(), Some(KILL));
+    reap_ended();
+    match gone.map_err(|error| Error::io(what, named(format!("poll process {}", init.pid), error)))? {
+        true => Ok(()),
+        false => {
+            let text = format!("{what}: the images are written, and process {} lives on", init.pid);
+            Err(Error::new(ErrorKind::Timeout, text))
+        }
+    }
+}

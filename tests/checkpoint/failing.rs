@@ -1,0 +1,162 @@
+//! What goes wrong: a criu that misbehaves, things that are missing, an operator who is killed in the midst of it.
+
+use std::process::{Child, Stdio};
+
+use libcontainer_tests::World;
+use libcontainer_tests::operator::{Operator, until};
+
+use super::{COUNT, Saver};
+
+/// An operator, and the program that stands in for criu.
+fn standin(name: &str) -> Option<(Operator, String)> {
+    let mut tool = Operator::new(name)?;
+    let program = tool.program.with_file_name("standin");
+    assert!(program.exists(), "cargo build -p libcontainer-tests --bins");
+    tool.config.cgroups = Some(tool.place.cgroup());
+    tool.config.args = ["sh", "-c", COUNT].map(str::to_owned).to_vec();
+    tool.write();
+    Some((tool, program.to_str().unwrap().to_owned()))
+}
+
+fn told(tool: &Operator, mode: &str, args: &[&str]) -> String {
+    let output = tool.command(args).env("STANDIN", mode).output().unwrap();
+    assert!(!output.status.success(), "{mode}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+fn count(tool: &Operator) -> u64 {
+    let text = std::fs::read_to_string(tool.config.rootfs.join("tmp/count")).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
+}
+
+fn counts_on(tool: &Operator) {
+    let from = count(tool);
+    until("it counts on", || count(tool) > from);
+}
+
+/// However criu fails, it is said, and the container runs on.
+#[test]
+fn a_checkpoint_that_fails_changes_nothing() {
+    let Some((tool, criu)) = standin("fails") else { return };
+    tool.ok(&["run", "--detach", "web"]);
+    let args = ["checkpoint", "--criu", &criu, "--criu-timeout", "1", "--image-path", "images", "web"];
+    for (mode, wanted) in [
+        ("hang", "criu said nothing for 1s"),
+        ("die", "criu has ended without an answer: exit code 3"),
+        ("rubbish", "what was started as criu is none, or too new"),
+        ("old", "criu is version 3.10: 3.16 or newer is wanted"),
+        ("stall", "criu said nothing for 1s"),
+        ("vanish", "criu has ended without an answer: exit code 9"),
+        ("refuse", "criu can't do it: no way: EACCES"),
+    ] {
+        let text = told(&tool, mode, &args);
+        assert!(text.contains(wanted), "{mode}: {text}");
+        assert!(text.contains("checkpoint \"web\""), "{mode}: {text}");
+        counts_on(&tool);
+        assert_eq!(tool.json(&["state", "web"])["status"], "running");
+    }
+    tool.ok(&["delete", "--force", "web"]);
+}
+
+/// However criu fails, nothing is left.
+#[test]
+fn a_restore_that_fails_leaves_nothing() {
+    let Some((tool, criu)) = standin("lost") else { return };
+    std::fs::create_dir(tool.place.join("images")).unwrap();
+    std::fs::write(tool.place.join("images/descriptors.json"), r#"["/dev/null","/dev/null","/dev/null"]"#)
+        .unwrap();
+    std::fs::create_dir(tool.place.join("state")).unwrap();
+    let args =
+        ["restore", "--criu", &criu, "--criu-timeout", "1", "--image-path", "images", "--detach", "web"];
+    for (mode, wanted) in [
+        ("hang-restore", "criu said nothing for 1s"),
+        ("die-restore", "criu has ended without an answer: exit code 3"),
+        ("rubbish-restore", "what was started as criu is none, or too new"),
+        ("old-restore", "criu is version 3.10: 3.16 or newer is wanted"),
+        ("vanish-restore", "criu has ended without an answer: exit code 9"),
+        ("refuse-restore", "criu can't do it: no way: EACCES"),
+        ("lie-restore", "criu has not said which process it has restored"),
+    ] {
+        let text = told(&tool, mode, &args);
+        assert!(text.contains(wanted), "{mode}: {text}");
+        assert!(text.contains("restore \"web\""), "{mode}: {text}");
+        nothing_is_left(&tool);
+    }
+}
+
+/// No record, no group, no mount, no process. Other tests have children at the same time.
+fn nothing_is_left(tool: &Operator) {
+    assert!(!tool.place.join("state/web").exists());
+    assert_eq!(World::look(tool.place.path()).groups().next(), None);
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(&*tool.place.path().to_string_lossy()), "{mounts}");
+    assert!(tool.inside().is_empty());
+}
+
+/// Without a criu there is one error, and nothing was made.
+#[test]
+fn a_missing_criu_is_told_with_the_remedy() {
+    let Some((tool, _)) = standin("none") else { return };
+    tool.ok(&["run", "--detach", "web"]);
+    let output = tool.command(&["checkpoint", "web"]).env("PATH", "/no/such").output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("criu is not there: none in PATH=/no/such (install the package criu)"), "{text}");
+    let text = tool.fails(&["checkpoint", "--criu", "/no/criu", "web"]);
+    assert!(text.contains("/no/criu: no program that can be run as criu"), "{text}");
+    counts_on(&tool);
+    tool.ok(&["delete", "--force", "web"]);
+}
+
+fn begun(tool: &Operator, mode: &str, args: &[&str]) -> Child {
+    let mut command = tool.command(args);
+    command.env("STANDIN", mode).stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().unwrap()
+}
+
+/// Who restores is killed: what there is by then is ended by the next delete.
+#[test]
+fn a_restore_that_is_killed_can_be_deleted() {
+    let Some((tool, criu)) = standin("killed") else { return };
+    std::fs::create_dir(tool.place.join("images")).unwrap();
+    std::fs::write(tool.place.join("images/descriptors.json"), "[]").unwrap();
+    std::fs::create_dir(tool.place.join("state")).unwrap();
+    let args = ["restore", "--criu", &criu, "--image-path", "images", "--detach", "web"];
+    let mut child = begun(&tool, "stall-restore", &args);
+    let state = tool.place.join("state/web/state.json");
+    let pid = || {
+        let text = std::fs::read_to_string(&state).ok()?;
+        serde_json::from_str::<serde_json::Value>(&text).ok()?["init_pid"].as_i64().filter(|pid| *pid > 0)
+    };
+    until("criu is recorded", || pid().is_some());
+    let pid = pid().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(tool.json(&["state", "web"])["status"], "creating");
+    tool.ok(&["delete", "web"]);
+    until("the one that stands in is gone", || !std::path::Path::new(&format!("/proc/{pid}")).exists());
+    nothing_is_left(&tool);
+}
+
+/// Who makes a checkpoint is killed at any time: either it runs on, or it has ended; and it can be deleted.
+#[test]
+fn a_checkpoint_that_is_killed_leaves_one_or_the_other() {
+    let Some(saver) = Saver::new("any-time") else { return };
+    let tool = &saver.tool;
+    for round in 0..12 {
+        let images = format!("images-{round}");
+        tool.ok(&["run", "--detach", "web"]);
+        counts_on(tool);
+        let mut child = begun(tool, "", &saver.with("checkpoint", &["--image-path", &images, "web"]));
+        std::thread::sleep(std::time::Duration::from_millis(round * 15));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let ended = || {
+            let output = tool.run(&["state", "web"]);
+            !output.status.success() || String::from_utf8_lossy(&output.stdout).contains("\"stopped\"")
+        };
+        let from = count(tool);
+        until("it runs on or has ended", || ended() || count(tool) > from);
+        tool.ok(&["delete", "--force", "web"]);
+        assert!(tool.inside().is_empty(), "{round}");
+    }
+}
