@@ -11,6 +11,8 @@
 mod failing;
 #[path = "checkpoint/programs.rs"]
 mod programs;
+#[path = "checkpoint/surroundings.rs"]
+mod surroundings;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -160,3 +160,29 @@ fn a_checkpoint_that_is_killed_leaves_one_or_the_other() {
         assert!(tool.inside().is_empty(), "{round}");
     }
 }
+
+/// Who restores is killed at any time, with criu at work: what there is by then is ended by the next delete.
+#[test]
+fn a_restore_that_is_killed_at_any_time() {
+    let Some(saver) = Saver::new("any-moment") else { return };
+    let tool = &saver.tool;
+    tool.ok(&["run", "--detach", "web"]);
+    counts_on(tool);
+    saver.checkpoint(&["--image-path", "images", "web"]);
+    for round in 0..12 {
+        let mut child =
+            begun(tool, "", &saver.with("restore", &["--image-path", "images", "--detach", "web"]));
+        std::thread::sleep(std::time::Duration::from_millis(round * 20));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // One that was killed before it had a record has left none.
+        if tool.place.join("state/web").exists() {
+            tool.ok(&["delete", "--force", "web"]);
+        }
+        until("all have gone", || tool.inside().is_empty());
+        nothing_is_left(tool);
+    }
+    saver.restore(&["--image-path", "images", "--detach", "web"]);
+    counts_on(tool);
+    tool.ok(&["delete", "--force", "web"]);
+}

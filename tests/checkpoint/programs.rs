@@ -244,5 +244,8 @@ fn only_what_runs_can_be_written() {
     tool.ok(&["delete", "web"]);
     let output = saver.run_with("restore", &["--image-path", "nothing", "web"]);
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("descriptors.json"), "{text}");
+    assert!(text.contains("open the directory of images: nothing: ENOENT"), "{text}");
+    let output = saver.run_with("restore", &["--image-path", "images", "web"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("descriptors.json (a checkpoint has it): ENOENT"), "{text}");
 }

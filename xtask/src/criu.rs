@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::run::root;
+use crate::run::{check, root};
 use crate::vm;
 
 /// Where it is taken from.
@@ -18,6 +19,13 @@ pub(crate) fn fetch() {
     if let Err(error) = make() {
         println!("left out: criu of {SUITE}: {error:#}");
     }
+}
+
+/// `criu`: the same, and it is run.
+pub(crate) fn run() -> Result<()> {
+    make()?;
+    let program = program().context("criu is fetched on x86_64 only")?;
+    check(Command::new(program).arg("--version"))
 }
 
 /// The program, if it was fetched.

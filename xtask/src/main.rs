@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | escapes | miri | golden | errors | order | syscalls`.
+//! Development tasks: `cargo xtask test | tidy | ci | bench | faults | escapes | miri | golden | errors | criu | order | syscalls`.
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 
@@ -53,6 +53,7 @@ const USAGE: &str = "cargo xtask COMMAND
   miri [PACKAGE…] the tests of pure code in Miri, which needs a nightly compiler and takes its time; what is left out is told
   golden          write the golden files of explain anew and show what changed
   errors          write docs/error-messages.md anew: what nsinit, crun and runc say of mistakes
+  criu            fetch a criu that knows this kernel into target/criu, for the tests of checkpoints
   order           write anew in which order nsinit's functions are linked (crates/nsinit/order.txt), by what its commands call
   syscalls        write the table of system call numbers anew, from Debian's newest kernel headers";
 
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         "miri" => miri::run(rest),
         "golden" => test::golden(),
         "errors" => test::errors(),
+        "criu" => criu::run(),
         "order" => order::run(),
         "syscalls" => syscalls::run(),
         _ => {

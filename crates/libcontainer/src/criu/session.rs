@@ -50,11 +50,17 @@ pub(crate) struct Session {
     /// How long it may say nothing; for ever if `None`.
     limit: Option<Duration>,
     ended: bool,
+    declined: bool,
 }
 
 impl Session {
     pub(crate) fn new(socket: OwnedFd, process: Process, limit: Option<Duration>) -> Self {
-        Self { socket, process, limit, ended: false }
+        Self { socket, process, limit, ended: false, declined: false }
+    }
+
+    /// Whether it was told to stop: then what it says of that is no cause.
+    pub(crate) fn is_declined(&self) -> bool {
+        self.declined
     }
 
     pub(crate) fn pid(&self) -> Pid {
@@ -97,8 +103,9 @@ impl Session {
             }
             let event = Event { name: answer.script, pid: answer.notified, fd };
             let attended = attend(event);
-            self.send(&noted(attended.is_ok()))?;
-            attended?;
+            self.declined = attended.is_err();
+            let sent = self.send(&noted(attended.is_ok()));
+            attended.and(sent)?;
         };
         if answer.kind != kind as u64 || !answer.success {
             return Err(refused(&answer, "do it"));

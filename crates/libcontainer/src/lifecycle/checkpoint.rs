@@ -31,7 +31,7 @@ pub(crate) fn checkpoint(host: &Host, store: &Store, id: &str, mut options: Chec
     let _alone = store.lock_checkpoint()?.ok_or_else(|| {
         Error::new(ErrorKind::WrongState, format!("{what}: another process makes a checkpoint of it"))
     })?;
-    let setup = setup(&options.criu).map_err(|error| error.within(&what))?;
+    let setup = setup(host, &options.criu).map_err(|error| error.within(&what))?;
     let dirs = Directories::make(&options.criu).map_err(|error| error.within(&what))?;
     let request = request(host, &state, &init, (&options, &dirs)).map_err(|error| error.within(&what))?;
     let host = HostSteps::default();

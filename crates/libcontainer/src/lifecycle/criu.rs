@@ -5,12 +5,14 @@ use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use libcontainer_plan::{Launch, Launched, Pid};
 
+use super::host::Host;
 use crate::compile::{self, Compiled, Given, HostSteps};
+use crate::config::{Config, NamespaceKind};
 use crate::criu::{self, CriuOptions, Dirs, RequestKind, Session, connection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::Process;
@@ -34,6 +36,26 @@ impl Directories {
     pub(super) fn make(options: &CriuOptions) -> Result<Self> {
         let images = made("images", &options.images)?;
         Ok(Self { images, work: options.work.as_deref().map(|path| made("work", path)).transpose()? })
+    }
+
+    /// Refuses a directory of images that is closed to root of a new user namespace: criu is that one when it opens the last of them.
+    pub(super) fn let_in(&self, config: &Config) -> Result<()> {
+        let root =
+            config.uid_mappings.iter().find(|map| map.has(0)).map(|map| map.host_id - map.container_id);
+        let Some(root) = root.filter(|root| config.namespaces.is_new(NamespaceKind::User) && *root != 0)
+        else {
+            return Ok(());
+        };
+        let (path, file) = (self.images.0.display(), &self.images.1);
+        let data = file.metadata().map_err(|error| Error::io(format!("stat {path}"), error))?;
+        if data.mode() & 0o001 != 0 || i64::from(data.uid()) == root {
+            return Ok(());
+        }
+        let text = format!(
+            "{path}: mode {:04o} keeps out user {root}, who is root in the container, and has to find images there (chmod o+x)",
+            data.mode() & 0o7777
+        );
+        Err(Error::new(ErrorKind::InvalidConfig, text))
     }
 
     /// The same as a process with a mount namespace of its own has them: criu mounts something in its working directory, which has to be in its own tree.
@@ -96,7 +118,11 @@ pub(super) struct Start {
 }
 
 /// The program, and the environment in which it is run: that of this process, as criu looks for its helpers and its settings by it.
-pub(super) fn setup(options: &CriuOptions) -> Result<CriuSetup> {
+pub(super) fn setup(host: &Host, options: &CriuOptions) -> Result<CriuSetup> {
+    if !host.probe.is_root() {
+        let text = "criu is run as root of the machine only: as an ordinary user, or in a user namespace, nothing can be checkpointed or restored";
+        return Err(Error::new(ErrorKind::PermissionDenied, text));
+    }
     let program = criu::program(options.program.as_deref())?;
     let pair = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         [name.as_bytes(), b"=", value.as_bytes()].concat()

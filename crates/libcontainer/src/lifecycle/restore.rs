@@ -40,9 +40,10 @@ pub(crate) fn restore(
     let failed = |error: io::Error| Error::io(what.clone(), error);
     own_mounts(&own.config, &what)?;
     // ORDER: what can be wrong with what is asked for comes before anything is made.
-    let criu = setup(&options.criu).map_err(|error| error.within(&what))?;
+    let criu = setup(&prepared.host, &options.criu).map_err(|error| error.within(&what))?;
     let dirs = Directories::open(&options.criu).map_err(|error| error.within(&what))?;
     let standard = standard::read(dirs.images()).map_err(failed)?;
+    dirs.let_in(&own.config).map_err(|error| error.within(&what))?;
     let planned = prepared.group(own)?;
     let part = prepared.part(false, planned.as_ref().map(Planned::setup))?;
     let (draft, network) = draft(&part, own)?;
@@ -70,12 +71,14 @@ pub(crate) fn restore(
     let network = Cell::new(Some(network));
     let work = Work { host: &prepared.host, own, part: &part, draft: &draft, dirs: &dirs, network };
     let made = work.run(&mut session, options, (&spaces, &standard));
+    let declined = session.is_declined();
+    // ORDER: criu is gone before what it has made is ended.
     drop(session);
     match made {
         Ok((pid, terminal)) => work.finish(pid, terminal, opened),
         Err(error) => {
-            let error = dirs.explain(error, RequestKind::Restore).within(&what);
-            Err(work.take_back(error))
+            let error = if declined { error } else { dirs.explain(error, RequestKind::Restore) };
+            Err(work.take_back(error.within(&what)))
         }
     }
 }
