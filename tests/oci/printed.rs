@@ -82,6 +82,9 @@ fn lists_are_tables() {
 fn ps_passes_options_on() {
     let Some(oci) = Oci::new("ps_passes_options_on", &["sleep", "287"]) else { return };
     oci.ok(&["run", "--detach", "web"]);
+    let table = oci.ok(&["ps", "web"]);
+    let heading: Vec<_> = table.lines().next().unwrap().split_whitespace().collect();
+    assert_eq!(heading, ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"], "{table}");
     let table = oci.ok(&["ps", "web", "-eo", "pid,args"]);
     let lines: Vec<_> = table.lines().collect();
     assert!(lines.len() == 2 && lines[1].contains("sleep 287"), "{table}");

@@ -63,4 +63,6 @@ mkdir -p "$SUITES/results"
 : >"$RESULT"
 : >"$RESULT.log"
 run_suite
+# What a test has left frozen would not die with the world.
+find /sys/fs/cgroup/freezer -name freezer.state -exec sh -c 'echo THAWED >"$1"' - {} \; 2>/dev/null
 printf '%s with %s: %s passed, %s failed, %s skipped\n' "$SUITE" "$NAME" "$(grep -c '^ok' "$RESULT")" "$(grep -c '^not' "$RESULT")" "$(grep -c '^skip' "$RESULT")"

@@ -27,6 +27,14 @@ pub(crate) fn ps(root: &State, args: &PsArgs) -> Outcome {
     if !args.options.is_empty() {
         return by_ps(&pids, &args.options);
     }
+    // As runc prints it, where there is a ps(1) that knows that.
+    match filtered(&pids, &["-ef".into()]) {
+        Ok(lines) => lines.iter().try_for_each(|line| say!("{line}")).map(|()| 0),
+        Err(_) => own_table(pids),
+    }
+}
+
+fn own_table(pids: Vec<Pid>) -> Outcome {
     let mut lines = vec![["PID", "PPID", "UID", "STATE", "COMMAND"].map(str::to_owned).to_vec()];
     for pid in pids {
         lines.extend(process(pid)?);
@@ -61,17 +69,26 @@ fn file(pid: Pid, name: &str) -> Result<Option<Vec<u8>>, Failure> {
 
 /// Has ps(1) look, and keeps the heading and the lines of these processes.
 fn by_ps(pids: &[Pid], options: &[OsString]) -> Outcome {
+    match filtered(pids, options) {
+        Ok(lines) => lines.iter().try_for_each(|line| say!("{line}")).map(|()| 0),
+        Err((failure, told)) => {
+            streams::error(&told);
+            Err(failure)
+        }
+    }
+}
+
+/// Its lines; else what is wrong, with what it has told of that.
+fn filtered(pids: &[Pid], options: &[OsString]) -> Result<Vec<String>, (Failure, Vec<u8>)> {
     let output = Command::new("ps").args(options).stdin(Stdio::null()).output();
-    let output = output.named("run ps, which the options behind the name are for")?;
+    let output = output.named("run ps, which the options behind the name are for");
+    let output = output.map_err(|failure| (failure, Vec::new()))?;
     if !output.status.success() {
-        streams::error(&output.stderr);
-        return Err(Failure::new(format!("ps {options:?}: {}", output.status)));
+        return Err((Failure::new(format!("ps {options:?}: {}", output.status)), output.stderr));
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let none = || Failure::new(format!("ps {options:?}: its table has no column PID"));
-    let kept = lines_of(&text, pids).ok_or_else(none)?;
-    kept.iter().try_for_each(|line| say!("{line}"))?;
-    Ok(0)
+    let none = || (Failure::new(format!("ps {options:?}: its table has no column PID")), Vec::new());
+    Ok(lines_of(&text, pids).ok_or_else(none)?.into_iter().map(str::to_owned).collect())
 }
 
 /// The heading and the lines whose `PID` is one of these; nothing without such a column.

@@ -86,7 +86,9 @@ pub(super) fn check(process: &ProcessSetup) -> Result<()> {
     match std::fs::metadata(&listener.path) {
         Ok(found) if found.file_type().is_socket() => Ok(()),
         Ok(_) => Err(Error::new(ErrorKind::InvalidConfig, format!("{what}: {path} is no socket"))),
-        Err(error) => Err(Error::io(format!("{what}: stat {path}"), error)),
+        Err(error) => {
+            Err(Error::io(format!("{what}: failed to connect with seccomp agent: stat {path}"), error))
+        }
     }
 }
 
