@@ -17,7 +17,7 @@ set_up() {
     export DOCKER_HOST=unix:///run/docker.sock DOCKER_CONFIG=$W/docker-client DOCKER_BUILDKIT=0
     # Its bridge needs iptables; a kernel may have the older kind only, or the newer.
     dockerd -H "$DOCKER_HOST" --data-root "$W/docker" --exec-root /run/docker --pidfile /run/docker.pid --add-runtime "tested=$RUNTIME" \
-        --default-runtime tested --exec-opt native.cgroupdriver=cgroupfs >"$W/dockerd.log" 2>&1 &
+        --default-runtime tested --exec-opt "native.cgroupdriver=$CLIENTS_DRIVER" >"$W/dockerd.log" 2>&1 &
     DAEMON=$!
     soon docker version && d import -c 'CMD ["/bin/sh"]' -c 'ENV PATH=/bin' "$W/rootfs.tar" box >/dev/null
 }
@@ -350,8 +350,10 @@ out_of_memory() {
 }
 
 parent_group() {
-    sleeper parented --cgroup-parent /own/parent
-    has "$(cat "/proc/$(show '{{.State.Pid}}' parented)/cgroup")" /own/parent/
+    local parent=/own/parent
+    [ "$CLIENTS_DRIVER" = cgroupfs ] || parent=/own.slice/own-parent.slice
+    sleeper parented --cgroup-parent "${parent##*own.slice/}"
+    has "$(cat "/proc/$(show '{{.State.Pid}}' parented)/cgroup")" "$parent/"
     gone parented
 }
 

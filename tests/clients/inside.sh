@@ -48,13 +48,31 @@ link_names() {
     for name in ${1//,/ }; do ln -s "$1" "/sys/fs/cgroup/$name"; done
 }
 
-mount --make-rshared /
-if [ -z "${CLIENTS_GROUPS:-}" ]; then
-    enter_groups
-    CLIENTS_GROUPS=1 exec unshare --cgroup bash "$0" "$@"
+# A /run of our own in which systemd is found.
+run_of_systemd() {
+    local name
+    mount -t tmpfs tmpfs /mnt -o mode=755
+    # mount(8) writes there.
+    mkdir /mnt/mount
+    for name in systemd dbus; do
+        mkdir "/mnt/$name"
+        mount --rbind "/run/$name" "/mnt/$name"
+    done
+    mount --move /mnt /run
+}
+
+if [ "$CLIENTS_DRIVER" = systemd ]; then
+    run_of_systemd
+    mount --make-rshared /
+else
+    mount --make-rshared /
+    if [ -z "${CLIENTS_GROUPS:-}" ]; then
+        enter_groups
+        CLIENTS_GROUPS=1 exec unshare --cgroup bash "$0" "$@"
+    fi
+    mount_groups
+    mount -t tmpfs tmpfs /run -o mode=755
 fi
-mount_groups
-mount -t tmpfs tmpfs /run -o mode=755
 mount -t tmpfs tmpfs /dev/shm -o mode=1777
 mkdir -p "$W/tmp" "$W/home" "$W/bin" /run/lock
 chmod 1777 "$W/tmp"

@@ -1,6 +1,7 @@
 # A world of its own for a client of runtimes, to be sourced by its script: namespaces of mounts, network, processes, IPC and names, an own
 # sub-tree of control groups, /run, and what is written to /etc and /var. The whole state lies on a tmpfs and ends with the script, however that ends.
 # Nothing of the host is bound writable anywhere.
+# With CLIENTS_DRIVER=systemd the machine's systemd makes the groups, and the processes are the machine's: for one that is thrown away afterwards.
 
 # Where everything lies, inside.
 W=/run/clients
@@ -10,13 +11,17 @@ enter_world() {
     [ -z "${CLIENTS_WORLD:-}" ] || return 0
     [ "$(id -u)" = 0 ] || { echo "$0: only root can make namespaces of all kinds here" >&2; exit 2; }
     [ $# = 1 ] && [ -x "$1" ] || { echo "usage: $0 RUNTIME (a program)" >&2; exit 2; }
-    export CLIENTS_WORLD=clients-$$
-    local code=0
-    make_groups || exit 2
-    trap remove_groups EXIT
-    timeout -s KILL "${WORLD_LIMIT:-900}" unshare --mount --net --ipc --uts --pid --fork --kill-child --propagation private \
-        bash -c 'mount -t proc proc /proc && exec bash "$@"' - "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/inside.sh" "$(realpath "$0")" \
-        "$(realpath "$1")" || code=$?
+    export CLIENTS_WORLD=clients-$$ CLIENTS_DRIVER=${CLIENTS_DRIVER:-cgroupfs}
+    local code=0 pids=(--pid --fork --kill-child --mount-proc)
+    if [ "$CLIENTS_DRIVER" = systemd ]; then
+        # It must know the processes by their numbers, and makes the groups.
+        pids=()
+    else
+        make_groups || exit 2
+        trap remove_groups EXIT
+    fi
+    timeout -s KILL "${WORLD_LIMIT:-900}" unshare --mount --net --ipc --uts "${pids[@]}" --propagation private \
+        bash "$(dirname "$(realpath "${BASH_SOURCE[0]}")")/inside.sh" "$(realpath "$0")" "$(realpath "$1")" || code=$?
     [ $code != 137 ] || echo "FAILED to end within ${WORLD_LIMIT:-900} s"
     exit $code
 }

@@ -95,7 +95,7 @@ statistics() {
 list_shows() {
     sleeper listed
     has "$(p ps --format '{{.Names}} {{.Status}}')" 'listed Up'
-    is "$(p inspect -f '{{.HostConfig.CgroupManager}}' listed)" cgroupfs
+    is "$(p inspect -f '{{.HostConfig.CgroupManager}}' listed)" "$CLIENTS_DRIVER"
     gone listed
 }
 

@@ -60,8 +60,10 @@ no_groups() {
 }
 
 parent_group() {
-    sleeper parented --cgroup-parent /own/parent
-    has "$(cat "/proc/$(p inspect -f '{{.State.Pid}}' parented)/cgroup")" /own/parent/
+    local parent=/own/parent
+    [ "$CLIENTS_DRIVER" = cgroupfs ] || parent=/own.slice/own-parent.slice
+    sleeper parented --cgroup-parent "${parent##*own.slice/}"
+    has "$(cat "/proc/$(p inspect -f '{{.State.Pid}}' parented)/cgroup")" "$parent/"
     gone parented
 }
 

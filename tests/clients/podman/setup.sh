@@ -17,7 +17,7 @@ configure() {
 log_driver = "k8s-file"
 [engine]
 runtime = "${RUNTIME##*/}"
-cgroup_manager = "cgroupfs"
+cgroup_manager = "$CLIENTS_DRIVER"
 events_logger = "file"
 runtime_supports_json = ["crun", "runc", "${RUNTIME##*/}"]
 runtime_supports_nocgroup = ["crun", "${RUNTIME##*/}"]

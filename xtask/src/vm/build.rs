@@ -34,8 +34,11 @@ const LAYOUT: [&str; 7] = [
     "libcontainer-tests/selinux",
     "libcontainer-tests/systemd",
 ];
-/// Seconds that one binary may take, under emulation.
+/// Seconds that one binary may take, under emulation, and that of podman.
 const LIMIT: u64 = 600;
+const LIMIT_OF_CLIENTS: u64 = 3300;
+/// Its tests run podman.
+const CLIENTS: &str = "libcontainer-tests/clients";
 
 /// One executable.
 #[derive(Clone, Debug)]
@@ -127,6 +130,13 @@ pub(crate) enum Wanted {
     Filter(String),
 }
 
+impl Chosen<'_> {
+    /// Whether nothing but podman's tests was asked for.
+    pub(crate) fn has_clients(&self) -> bool {
+        self.tests.iter().all(|test| test.name == CLIENTS)
+    }
+}
+
 /// The tests that were asked for.
 pub(crate) fn chosen<'a>(tests: &[&'a Binary], wanted: &Wanted) -> Result<Chosen<'a>> {
     let listed = |test: &Binary| LAYOUT.iter().any(|name| *name == test.name || *name == test.package);
@@ -194,7 +204,8 @@ fn job(test: &Binary, args: &[String]) -> Value {
         ("CARGO_PKG_NAME", test.package.clone()),
         ("RUST_BACKTRACE", "1".to_owned()),
     ]);
-    json!({"name": test.name, "path": test.path, "args": args, "cwd": dir, "env": env, "limit": LIMIT})
+    let limit = if test.name == CLIENTS { LIMIT_OF_CLIENTS } else { LIMIT };
+    json!({"name": test.name, "path": test.path, "args": args, "cwd": dir, "env": env, "limit": limit})
 }
 
 /// A file under its own path below the stage; linked where that can be.

@@ -42,6 +42,20 @@ const PACKAGES: &[&str] = &[
     "uidmap",
     "util-linux",
 ];
+/// What a machine has besides in which podman and Docker run.
+const CLIENTS: &[&str] = &[
+    "aardvark-dns",
+    "catatonit",
+    "conmon",
+    "hostname",
+    "tar",
+    "containernetworking-plugins",
+    "docker.io",
+    "iptables",
+    "jq",
+    "netavark",
+    "podman",
+];
 /// Counts up when the making of the image changes in what its stamp does not have.
 const REVISION: &str = "4";
 
@@ -53,10 +67,11 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Makes the image unless one of the same packages is there.
-    pub(crate) fn fetch(apt: &Apt, cache: &Path) -> Result<Self> {
-        let debs = apt.closure(PACKAGES)?;
-        let dir = cache.join("tools");
+    /// Makes the image unless one of the same packages is there: two are kept, with and without clients of runtimes.
+    pub(crate) fn fetch(apt: &Apt, cache: &Path, clients: bool) -> Result<Self> {
+        let (more, dir) = if clients { (CLIENTS, "tools-clients") } else { (&[][..], "tools") };
+        let debs = apt.closure(&[PACKAGES, more].concat())?;
+        let dir = cache.join(dir);
         let tools = Self { tree: dir.join("tree"), image: dir.join("tools.ext4") };
         let names: Vec<String> =
             debs.iter().filter_map(|deb| Some(deb.file_name()?.to_string_lossy().into_owned())).collect();
@@ -132,6 +147,8 @@ const LINKS: &[(&str, &str)] = &[
     ("usr/bin/sh", "dash"),
     ("usr/bin/awk", "busybox"),
     ("etc/mtab", "../proc/self/mounts"),
+    ("usr/sbin/iptables", "xtables-nft-multi"),
+    ("usr/sbin/ip6tables", "xtables-nft-multi"),
     ("var/run", "../run"),
     ("etc/systemd/system/dbus-org.freedesktop.login1.service", "/lib/systemd/system/systemd-logind.service"),
 ];

@@ -14,6 +14,8 @@ use super::report::Report;
 
 /// A machine that has not answered for so long is ended.
 const LIMIT: Duration = Duration::from_secs(1500);
+/// The same of one in which podman runs.
+const LIMIT_OF_CLIENTS: Duration = Duration::from_secs(3600);
 /// How long a machine may take to its first test. Half a minute is usual, on a busy host two.
 const BOOT: Duration = Duration::from_secs(300);
 /// QEMU's status when the guest ended it after all tests.
@@ -31,6 +33,8 @@ pub(crate) struct Machine {
     pub(crate) lsm: String,
     /// Binaries that run, if not all of the payload do.
     pub(crate) only: Option<&'static str>,
+    /// Whether podman runs in it: it needs more time and more memory.
+    pub(crate) clients: bool,
     pub(crate) initramfs: PathBuf,
     pub(crate) tools: PathBuf,
     pub(crate) payload: PathBuf,
@@ -97,6 +101,7 @@ impl Machine {
     /// QEMU's exit code, or none if its time was over.
     fn watch(&self, child: &mut Child, start: Instant) -> Result<Option<i32>> {
         let mut seen = 0;
+        let limit = if self.clients { LIMIT_OF_CLIENTS } else { LIMIT };
         loop {
             let status = child.try_wait()?;
             // A letter at the end may be there in part.
@@ -113,7 +118,7 @@ impl Machine {
                 // None: a signal ended it.
                 return Ok(Some(status.code().unwrap_or(-1)));
             }
-            if start.elapsed() > LIMIT || (seen == 0 && start.elapsed() > BOOT) {
+            if start.elapsed() > limit || (seen == 0 && start.elapsed() > BOOT) {
                 child.kill()?;
                 child.wait()?;
                 return Ok(None);
@@ -135,7 +140,7 @@ impl Machine {
             "-smp",
             "1",
             "-m",
-            "1024",
+            if self.clients { "2048" } else { "1024" },
         ]);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);

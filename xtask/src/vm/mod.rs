@@ -125,7 +125,8 @@ fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
     }
     let binaries = build::build(cache)?;
     let chosen = build::chosen(&build::tests(&binaries), &options.wanted)?;
-    let tools = image::Tools::fetch(&apt, cache)?;
+    let clients = chosen.has_clients();
+    let tools = image::Tools::fetch(&apt, cache, clients)?;
     let payload = build::payload(cache, &binaries, &chosen)?;
     let init = fs::read(build::guest(&binaries)?)?;
     let mut kernels = BTreeMap::new();
@@ -147,7 +148,7 @@ fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
         let (tools, payload) = (tools.image.clone(), payload.clone());
         let only = options.only(&boot);
         let Boot { layout, lsm, .. } = boot;
-        all.push(Machine { kernel, layout, lsm, only, initramfs, tools, payload, dir });
+        all.push(Machine { kernel, layout, lsm, only, clients, initramfs, tools, payload, dir });
     }
     Ok(all)
 }

@@ -1,0 +1,79 @@
+//! Clients of runtimes by their scripts in `tests/clients`, in machines that are made for tests: with systemd's driver where systemd runs, as that makes the
+//! control groups and the scripts' processes are the machine's; else on what the machine has of control groups, where version 2 is found.
+#![forbid(unsafe_code)]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use libcontainer_tests::skip;
+
+// What has to do with control groups, and the way of a client from image to exit code: emulated, a call of a client takes seconds.
+const PODMAN: &str = "exit_codes arguments logs missing_program exec_codes exec_output create_start pauses paused_is_killed stops kills \
+                      removes statistics list_shows memory_limit cpu_limit pids_limit pids_limit_holds memory_limit_holds no_groups \
+                      parent_group groups_private cpu_set weights pod_shares nothing_is_left";
+const DOCKER: &str = "runs codes output runtime_is_ours missing_program execs exec_codes stops kills pauses statistics update_limits memory_limit \
+                      cpu_limit pids_limit cpu_set out_of_memory parent_group group_namespace nothing_is_left";
+const CONTAINERD: &str = "runs codes output read_only namespaces missing_program memory_limit cpu_limits group_by_path detached kills tasks_delete_force \
+                          execs exec_killed pauses lists_processes measures metrics_of_ended killed_at_any_time";
+
+/// Whether this is a machine with clients, and with systemd or without.
+fn able(name: &str, systemd: bool) -> bool {
+    let told = std::fs::read_to_string("/proc/cmdline").unwrap();
+    let layout = told.split_whitespace().find_map(|word| word.strip_prefix("vm.cg="));
+    let fits = layout.is_some_and(|layout| layout.starts_with("systemd") == systemd);
+    if fits && Path::new("/usr/bin/podman").exists() {
+        return true;
+    }
+    let layout = if systemd { "systemd" } else { "v2" };
+    skip(
+        name,
+        &format!(
+            "no test machine with clients (cargo xtask test --vm --cg {layout} libcontainer-tests/clients)"
+        ),
+    );
+    false
+}
+
+/// Has a script run `cases` with a program of ours.
+fn script(client: &str, program: &str, driver: &str, cases: &str) {
+    let programs = std::env::current_exe().unwrap().parent().unwrap().parent().unwrap().to_owned();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(client);
+    let mut command = Command::new("/bin/bash");
+    command.arg(script).arg(programs.join(program)).stdin(Stdio::null());
+    command.env("CLIENTS_DRIVER", driver).env("WORLD_LIMIT", "1500").env("CALL_LIMIT", "300");
+    let output = command.env("CLIENTS_ONLY", cases).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    let last = text.lines().last().unwrap_or_default();
+    let ended = format!(": {} ok, 0 failed, 0 skipped", cases.split_whitespace().count());
+    assert!(last.ends_with(&ended), "{text}");
+}
+
+#[test]
+fn podman_with_systemds_driver() {
+    if able("podman_with_systemds_driver", true) {
+        script("podman.sh", "nsinit", "systemd", PODMAN);
+    }
+}
+
+#[test]
+fn docker_with_systemds_driver() {
+    if able("docker_with_systemds_driver", true) {
+        script("docker.sh", "nsinit", "systemd", DOCKER);
+    }
+}
+
+#[test]
+fn containerd_with_nsinit() {
+    if able("containerd_with_nsinit", false) {
+        script("containerd.sh", "nsinit", "cgroupfs", CONTAINERD);
+    }
+}
+
+#[test]
+fn containerd_with_our_shim() {
+    if able("containerd_with_our_shim", false) {
+        script("containerd.sh", "containerd-shim-nsinit-v2", "cgroupfs", CONTAINERD);
+    }
+}
