@@ -79,6 +79,36 @@ pub struct Memory {
     pub swap_if_counted: bool,
 }
 
+impl Resources {
+    /// Without the zeros and empty texts that mean unset: of an update they must not take the place of what is there. Docker sends them.
+    #[must_use]
+    pub fn without_unset(mut self) -> Self {
+        if let Some(memory) = &mut self.memory {
+            for field in [
+                &mut memory.limit,
+                &mut memory.reservation,
+                &mut memory.swap,
+                &mut memory.kernel,
+                &mut memory.kernel_tcp,
+            ] {
+                *field = given(*field);
+            }
+        }
+        if let Some(cpu) = &mut self.cpu {
+            (cpu.shares, cpu.quota, cpu.period) = (given(cpu.shares), given(cpu.quota), given(cpu.period));
+            cpu.realtime_runtime = given(cpu.realtime_runtime);
+            cpu.realtime_period = given(cpu.realtime_period);
+            for list in [&mut cpu.cpus, &mut cpu.mems] {
+                list.take_if(|text| text.trim().is_empty());
+            }
+        }
+        if let Some(io) = &mut self.block_io {
+            (io.weight, io.leaf_weight) = (given(io.weight), given(io.leaf_weight));
+        }
+        self
+    }
+}
+
 impl Memory {
     /// Memory and swap together get twice the limit of memory, as in 2014, unless something else is asked of them.
     #[must_use]

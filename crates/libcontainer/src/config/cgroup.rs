@@ -207,6 +207,22 @@ mod tests {
         assert_eq!(merged, wanted);
     }
 
+    /// As Docker sends it when only the number of processes is to change.
+    #[test]
+    fn what_is_unset_replaces_nothing() {
+        let parse = |text: &str| serde_json::from_str::<Resources>(text).unwrap();
+        let old = parse(
+            r#"{"memory": {"limit": 5, "swap": 9}, "cpu": {"shares": 3, "cpus": "0"}, "blockIO": {"weight": 10}}"#,
+        );
+        let new = parse(
+            r#"{"memory": {"limit": 0, "reservation": 0, "swap": 0, "kernel": 0}, "cpu": {"shares": 0, "quota": 0, "period": 0, "cpus": ""},
+                "blockIO": {"weight": 0}, "pids": {"limit": 44}}"#,
+        );
+        let merged = merge(&old, &new.without_unset());
+        assert_eq!(merged, Resources { pids: merged.pids.clone(), ..old });
+        assert_eq!(merged.pids.unwrap().limit, Some(44));
+    }
+
     #[test]
     fn both_forms_of_a_limit() {
         let block = |text: &str| serde_json::from_str::<Cgroup>(text).unwrap();

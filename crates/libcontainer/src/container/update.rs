@@ -24,6 +24,7 @@ impl Container {
     /// # Errors
     /// As [`Container::update`].
     pub fn update_with(&self, resources: &Resources, schemata: &[String]) -> Result<()> {
+        let resources = &resources.clone().without_unset();
         let what = format!("update {:?}", self.id());
         let _lock = self.store().lock(true)?;
         let old = self.refresh_locked()?;
