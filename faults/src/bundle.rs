@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use anyhow::Result;
+use libcontainer::Config;
 use libcontainer::network::netlink::nft::Nft;
 use serde_json::{Value, json};
 
@@ -41,10 +43,18 @@ pub(crate) enum Bundle {
     Guarded,
     /// Without a network, with a hook in each list.
     Hooked,
+    /// Without a network, and its program says when it is ready.
+    Notified,
+    /// Without a network and control groups, in a class of resctrl.
+    Classed,
+    /// In a mount namespace that was there before.
+    Inside,
+    /// Without a network, by a `config.json`, for the shim.
+    Contained,
 }
 
 impl Bundle {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Full,
         Self::Terminal,
         Self::Many,
@@ -57,6 +67,10 @@ impl Bundle {
         Self::Listened,
         Self::Guarded,
         Self::Hooked,
+        Self::Notified,
+        Self::Classed,
+        Self::Inside,
+        Self::Contained,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -73,6 +87,10 @@ impl Bundle {
             Self::Listened => "listened",
             Self::Guarded => "guarded",
             Self::Hooked => "hooked",
+            Self::Notified => "notified",
+            Self::Classed => "classed",
+            Self::Inside => "inside",
+            Self::Contained => "contained",
         }
     }
 
@@ -92,9 +110,25 @@ impl Bundle {
             Self::Guarded if libcontainer::Probe::current().is_ok_and(|probe| probe.landlock.is_err()) => {
                 Some("this kernel has no Landlock")
             }
+            Self::Contained if !crate::programs::has_shim() => Some("the shim is not built"),
+            Self::Classed if crate::class::hierarchy().is_none() => {
+                Some("no hierarchy of version 2 to stand in for resctrl")
+            }
             _ => None,
         }
     }
+}
+
+/// The file of a bundle in `dir`: its name and its text.
+pub(crate) fn file(bundle: Bundle, dir: &Path, tag: &str) -> Result<(&'static str, String)> {
+    let own = config(bundle, dir, tag).to_string();
+    if bundle != Bundle::Contained {
+        return Ok(("container.json", own));
+    }
+    let (mut config, _) = Config::from_json(own.as_bytes())?;
+    config.rootfs = "rootfs".into();
+    let (spec, _) = libcontainer_oci::from_config(&config);
+    Ok(("config.json", serde_json::to_string(&spec)?))
 }
 
 /// The config of a bundle in `dir`. Control groups have `tag` in their path.
@@ -138,6 +172,11 @@ pub(crate) fn config(bundle: Bundle, dir: &Path, tag: &str) -> Value {
         Bundle::Listened => vec![privileged(), group, confined::listened(&dir.join(AGENT))],
         Bundle::Guarded => vec![privileged(), group, confined::guarded()],
         Bundle::Hooked => vec![privileged(), group, hooks()],
+        Bundle::Notified => vec![privileged(), group],
+        Bundle::Contained => vec![privileged(), group, json!({"args": ["sleep", "1000"]})],
+        // A group of version 2 would be the one that stands in for the class.
+        Bundle::Classed => vec![json!({"user": "u"})],
+        Bundle::Inside => vec![privileged(), group, inside(dir)],
     };
     parts.into_iter().for_each(|part| merge(&mut config, part));
     config
@@ -218,6 +257,14 @@ fn joined(dir: &Path) -> Value {
     })
 }
 
+/// Nothing is mounted there for one container.
+fn inside(dir: &Path) -> Value {
+    let new = ["NEWUTS", "NEWIPC", "NEWPID", "NEWNET"].map(|kind| json!({"type": kind}));
+    let mut namespaces = new.to_vec();
+    namespaces.push(json!({"type": "NEWNS", "path": dir.join("mntns")}));
+    json!({"namespaces": namespaces, "mount_config": null, "restrict_sys": false})
+}
+
 /// Last argument of a program that is no program of the container.
 pub(crate) const HOOK: &str = "faults-hook";
 
@@ -262,7 +309,6 @@ fn merge(into: &mut Value, from: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use libcontainer::Config;
 
     #[test]
     fn parts_of_a_config_are_laid_over() {
@@ -276,8 +322,10 @@ mod tests {
         for bundle in Bundle::ALL {
             let text = config(bundle, Path::new("/place"), "tag").to_string();
             let (config, unknown) = Config::from_json(text.as_bytes()).unwrap();
-            assert!(unknown.is_empty() && config.restrict_sys, "{bundle:?}: {unknown:?}");
-            assert_eq!(config.cgroups.is_some(), !bundle.is_user(), "{bundle:?}");
+            assert!(unknown.is_empty(), "{bundle:?}: {unknown:?}");
+            assert_eq!(config.restrict_sys, bundle != Bundle::Inside, "{bundle:?}");
+            let grouped = !bundle.is_user() && bundle != Bundle::Classed;
+            assert_eq!(config.cgroups.is_some(), grouped, "{bundle:?}");
         }
     }
 }

@@ -38,6 +38,7 @@ const CALLS: &[Call] = &[
     Call::new(libc::SYS_lseek, "lseek", "").fd(0),
     Call::new(libc::SYS_getcwd, "getcwd", "ENOMEM"),
     Call::new(libc::SYS_chdir, "chdir", PATH).path(0),
+    Call::new(libc::SYS_chroot, "chroot", "EIO ENOMEM EPERM").path(0),
     Call::new(libc::SYS_fchdir, "fchdir", "EIO EPERM").fd(0),
     Call::new(libc::SYS_mkdirat, "mkdirat", "EIO ENOMEM ENOSPC EPERM").at().lost("EIO"),
     Call::new(libc::SYS_mknodat, "mknodat", MAKES_FILE).at().lost("EIO"),

@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
 
 use anyhow::{Context, Result};
 use libcontainer::network::netlink::{Index, LinkChange, Netlink, NewLink};
@@ -13,16 +14,19 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::agent;
 use crate::bundle::{self, AGENT, Bundle, RANGE, USER};
+use crate::class;
+use crate::programs;
 use crate::scene::{Scene, Tool};
+use crate::service;
 
 /// The container of which the commands speak.
 pub(crate) const NAME: &str = "web";
 const BUSYBOX: &str = "/usr/bin/busybox";
+/// The socket of the service manager.
+const MANAGER: &str = "manager";
 /// Where `seccomp record` writes to, and what.
 const RECORD: &str = "record";
 const RECORDED: &str = "confinement.json";
-/// The programs that are run, as they are called in the place.
-const PROGRAMS: [&str; 3] = ["nsinit", "library_host", "faults"];
 
 /// Where a worker works.
 #[derive(Debug)]
@@ -41,11 +45,14 @@ impl Place {
             .context("make / private")?;
         let programs = std::env::current_exe()?;
         let programs = programs.parent().context("where the programs are")?;
-        let opened: Vec<_> = PROGRAMS.iter().map(|name| programs.join(name)).collect();
+        let opened: Vec<_> = programs::ALL.iter().map(|name| programs.join(name)).collect();
         mount(Some("faults"), dir, Some("tmpfs"), MsFlags::empty(), Some("mode=755"))
             .context("mount a tmpfs")?;
         let this = Self { dir: dir.to_owned(), tag: tag.to_owned() };
-        for (name, program) in PROGRAMS.iter().zip(opened) {
+        for (name, program) in programs::ALL.iter().zip(opened) {
+            if *name == programs::SHIM && !programs::has_shim() {
+                continue;
+            }
             let target = dir.join(name);
             fs::write(&target, "")?;
             mount(Some(&program), &target, nothing, MsFlags::MS_BIND, nothing)
@@ -54,11 +61,15 @@ impl Place {
         this.network()?;
         this.fill()?;
         agent::serve(&this.path(AGENT))?;
+        service::serve(&this.path(MANAGER), this.path("state").join(format!(".notify-{NAME}/notify.sock")))?;
+        this.mounts()?;
+        class::make(tag)?;
         Ok(this)
     }
 
     /// Leaves nothing on the host, also if nobody waits any more.
     pub(crate) fn leave(&self) {
+        class::remove(&self.tag);
         // Whoever started the worker tries it too.
         let _ = umount2(&self.dir, MntFlags::MNT_DETACH);
         let _ = fs::remove_dir(&self.dir);
@@ -87,6 +98,22 @@ impl Place {
         made.join().ok().context("a thread")?.context("make a network namespace")
     }
 
+    /// A mount namespace like this one, for as long as this process lives. It is found by a thread: to be bound it would have to be younger than this one by a
+    /// number that the kernel gives to each processor apart.
+    fn mounts(&self) -> Result<()> {
+        let (made, is_made) = channel();
+        std::thread::spawn(move || {
+            let entered = unshare(CloneFlags::CLONE_FS | CloneFlags::CLONE_NEWNS);
+            let told = made.send(entered.map(|()| nix::unistd::gettid()));
+            while told.is_ok() {
+                std::thread::park();
+            }
+        });
+        let thread = is_made.recv().context("a thread")?.context("unshare")?;
+        symlink(format!("/proc/{}/task/{thread}/ns/mnt", std::process::id()), self.path("mntns"))?;
+        Ok(())
+    }
+
     fn fill(&self) -> Result<()> {
         for dir in ["state", "tmp", "user", "user/state", "user/tmp", "shared", RECORD] {
             fs::create_dir(self.path(dir))?;
@@ -98,7 +125,8 @@ impl Place {
         for bundle in Bundle::ALL {
             let dir = self.path(bundle.name());
             rootfs(&dir.join("rootfs"))?;
-            fs::write(dir.join("container.json"), bundle::config(bundle, &self.dir, &self.tag).to_string())?;
+            let (name, text) = bundle::file(bundle, &self.dir, &self.tag)?;
+            fs::write(dir.join(name), text)?;
         }
         for dir in ["user", "user/state", "user/tmp"] {
             chown(self.path(dir), Some(USER), Some(USER))?;
@@ -131,6 +159,7 @@ impl Place {
         let word = |word: &str| match word {
             "ID" => NAME.to_owned(),
             "BUNDLE" => self.path(bundle.name()).display().to_string(),
+            "CLASSES" => class::root(&self.tag).unwrap_or_default().display().to_string(),
             "OUT" => self.path(RECORD).display().to_string(),
             "FULL" => self.path(Bundle::Full.name()).display().to_string(),
             other => other.to_owned(),
@@ -143,6 +172,7 @@ impl Place {
         let program = match tool {
             Tool::Nsinit => self.path("nsinit"),
             Tool::Library => self.path("library_host"),
+            Tool::Shim => self.path(programs::SHIM),
         };
         let mut command = if traced {
             let mut stage = Command::new(self.path("faults"));
@@ -154,9 +184,16 @@ impl Place {
         match tool {
             Tool::Nsinit => command.arg("--root").arg(self.state(scene.bundle)),
             Tool::Library => command.arg(self.state(scene.bundle)),
+            Tool::Shim => &mut command,
         };
-        command.args(self.words(text, scene.bundle)).env_clear().current_dir(&self.dir);
+        if !text.is_empty() {
+            command.args(self.words(text, scene.bundle));
+        }
+        command.env_clear().current_dir(&self.dir);
         command.env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        if scene.bundle == Bundle::Notified {
+            command.env("NOTIFY_SOCKET", self.path(MANAGER));
+        }
         let user = scene.bundle.is_user();
         command.env("TMPDIR", self.path(if user { "user/tmp" } else { "tmp" }));
         if user {

@@ -7,6 +7,8 @@ use crate::bundle::Bundle;
 pub(crate) enum Tool {
     Nsinit,
     Library,
+    /// By itself, as `start` leaves it, and called as containerd calls it.
+    Shim,
 }
 
 /// One command. In its words `ID` is the container's name and `BUNDLE` its bundle.
@@ -170,6 +172,18 @@ pub(crate) const SCENES: &[Scene] = &[
     of(Bundle::Hooked, scene("create+hooks", &[], "create --bundle BUNDLE ID sleep 1000")),
     of(Bundle::Hooked, beginning(scene("start+hooks", CREATED, "start ID"))),
     of(Bundle::Hooked, scene("delete+hooks", RUNNING, "delete --force ID")),
+    of(Bundle::Notified, beginning(scene("run+notify", &[], "run --detach --bundle BUNDLE ID sleep 1000"))),
+    of(Bundle::Notified, beginning(scene("run-foreground+notify", &[], RUN))),
+    of(Bundle::Notified, scene("create+notify", &[], "create --bundle BUNDLE ID sleep 1000")),
+    of(Bundle::Notified, beginning(scene("start+notify", CREATED, "start ID"))),
+    of(Bundle::Notified, scene("delete+notify", CREATED, "delete --force ID")),
+    of(Bundle::Classed, beginning(library("library+class", &[], "ID BUNDLE class CLASSES"))),
+    of(Bundle::Contained, beginning(Scene { tool: Tool::Shim, ..scene("shim", &[], "") })),
+    of(Bundle::Inside, beginning(scene("run+inside", &[], RUN))),
+    of(Bundle::Inside, scene("create+inside", &[], "create --bundle BUNDLE ID sleep 1000")),
+    of(Bundle::Inside, beginning(scene("start+inside", CREATED, "start ID"))),
+    of(Bundle::Inside, beginning(scene("exec+inside", RUNNING, "exec ID true"))),
+    of(Bundle::Inside, scene("delete+inside", RUNNING, "delete --force ID")),
 ];
 
 /// A container of the full config: one with a terminal can't be left alone.

@@ -7,10 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::json;
 
@@ -18,15 +16,15 @@ use crate::bundle::Bundle;
 use crate::fault::{Point, call_name};
 use crate::place::{NAME, Place};
 use crate::probe::probes;
+use crate::reaper::{LIMIT, drain, reap, waiting_inits};
 use crate::scene::{self, RUN, SCENES, Scene, Tool};
+use crate::shim;
 use crate::tracer::{self, End, Job, Outcome};
 use crate::verdict::{self, Bad, Baseline, Finding, Normal, Said};
 use crate::view;
 use crate::watch::{Watch, patience};
 use crate::world::World;
 
-/// How long a command may take, also on a busy machine.
-const LIMIT: Duration = Duration::from_secs(25);
 /// How long the kernel may take to take things down.
 const SETTLE: Duration = Duration::from_secs(5);
 
@@ -54,6 +52,7 @@ impl Worker {
     fn new(dir: &Path, tag: &str) -> Result<Self> {
         set_child_subreaper(true)?;
         let place = Place::make(dir, tag)?;
+        shim::listen(&place)?;
         let (baselines, standing) = (BTreeMap::new(), None);
         let mut this = Self {
             place,
@@ -114,7 +113,11 @@ impl Worker {
     fn traced(&mut self, scene: &'static Scene, fault: Option<&Point>) -> Result<(Outcome, Said)> {
         let mut confined = Vec::new();
         self.place.forget()?;
-        let (pty, command) = self.command(scene)?;
+        let (pty, mut command) = self.command(scene)?;
+        let bundle = self.place.path(scene.bundle.name());
+        let caller = (scene.tool == Tool::Shim)
+            .then(|| shim::called(&mut command, &self.place, &bundle))
+            .transpose()?;
         let job = Job {
             command,
             fault,
@@ -134,16 +137,27 @@ impl Worker {
         };
         let outcome = tracer::run(job, &self.watch)?;
         drop(pty);
+        let mut stderr = self.place.written("stderr");
+        let mut end = outcome.end;
+        if let Some(Err(told)) =
+            caller.map(|caller| caller.join().unwrap_or_else(|_| Err("it panicked".into())))
+        {
+            // What it says goes to who calls it; that nobody can answer who was killed is no news.
+            stderr.push_str(&told);
+            end = if end == End::Code(0) { End::Code(1) } else { end };
+        }
+        let of_socket = outcome.hit.as_ref().is_some_and(|seen| seen.object.starts_with("socket:"));
+        let unheard = scene.tool == Tool::Shim && of_socket && shim::is_cut_off(&stderr);
         let said = Said {
-            end: outcome.end,
+            end,
             stdout: self.place.written("stdout"),
-            stderr: self.place.written("stderr"),
+            stderr,
             began: outcome.began,
             hung: outcome.hung.clone(),
             confined,
             host: Vec::new(),
             descriptors: outcome.descriptors.clone(),
-            mute: outcome.hit.as_ref().is_some_and(tracer::Seen::mutes),
+            mute: outcome.hit.as_ref().is_some_and(tracer::Seen::mutes) || unheard,
         };
         Ok((outcome, said))
     }
@@ -297,7 +311,7 @@ impl Worker {
     }
 
     fn clean(&self, scene: &Scene) -> Result<Vec<Finding>> {
-        let mut findings = Vec::new();
+        let mut findings = if scene.tool == Tool::Shim { self.without_shim(scene)? } else { Vec::new() };
         for name in self.names(scene) {
             let (end, said) = self.plain(scene, &format!("delete --force {name}"))?;
             if end != End::Code(0) {
@@ -305,6 +319,25 @@ impl Worker {
             }
         }
         findings.extend(self.left().into_iter().map(|line| Finding::new(Bad::Leaked, line)));
+        Ok(findings)
+    }
+
+    /// As containerd does it when a shim is gone.
+    fn without_shim(&self, scene: &Scene) -> Result<Vec<Finding>> {
+        let bundle = self.place.path(scene.bundle.name());
+        let mut command = self.place.command(scene, Tool::Shim, "", false)?;
+        shim::delete(&mut command, &bundle);
+        let (end, hung) = reap(&mut command, &self.watch)?;
+        let said = self.place.written("stderr");
+        shim::forget(&self.place, &bundle);
+        let mut findings = Vec::new();
+        if end != End::Code(0) {
+            let text = format!("shim delete: {end:?}: {} {}", said.trim(), hung.unwrap_or_default());
+            findings.push(Finding::new(Bad::Leaked, text));
+        }
+        if self.place.state(scene.bundle).join(NAME).exists() {
+            findings.push(Finding::new(Bad::Leaked, "shim delete: the container is still there"));
+        }
         Ok(findings)
     }
 
@@ -317,7 +350,7 @@ impl Worker {
             name.strip_suffix(".tree").map(str::to_owned).unwrap_or(name)
         };
         let recorded = entries.map(name);
-        recorded.chain(["ID".to_owned()]).filter(|name| name != NAME).collect()
+        recorded.chain(["ID".to_owned()]).filter(|name| name != NAME && !name.starts_with('.')).collect()
     }
 
     /// What differs from the beginning when the kernel has had its time.
@@ -356,40 +389,4 @@ impl Worker {
             std::thread::sleep(Duration::from_millis(10));
         }
     }
-}
-
-/// Runs a command to its end, and reaps whatever else ends meanwhile. Tells where it stood if it had to be killed.
-fn reap(command: &mut Command, watch: &Watch) -> Result<(End, Option<String>)> {
-    let child = command.spawn().with_context(|| format!("{command:?}"))?;
-    let pid = Pid::from_raw(i32::try_from(child.id())?);
-    let guard = watch.begin(pid, LIMIT);
-    loop {
-        let end = match waitpid(None, Some(WaitPidFlag::__WALL)) {
-            Ok(WaitStatus::Exited(ended, code)) if ended == pid => End::Code(code),
-            Ok(WaitStatus::Signaled(ended, signal, _)) if ended == pid => End::Signal(signal),
-            Ok(status) => {
-                tracer::release(status);
-                continue;
-            }
-            Err(Errno::EINTR | Errno::EINVAL) => continue,
-            Err(errno) => return Err(errno).context("wait for a command"),
-        };
-        return Ok((end, guard.end()));
-    }
-}
-
-/// Reaps all that has ended.
-fn drain() {
-    while let Ok(status) = waitpid(None, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG)) {
-        if status == WaitStatus::StillAlive {
-            return;
-        }
-        tracer::release(status);
-    }
-}
-
-/// Sealed inits among our descendants.
-fn waiting_inits() -> Vec<Pid> {
-    let is_init = |(pid, name): (i32, String)| (name == "(libcontainer)").then_some(Pid::from_raw(pid));
-    crate::world::processes().into_iter().filter_map(is_init).collect()
 }

@@ -7,7 +7,17 @@ use crate::tools::{self, Tool};
 
 const TOOLS: [Tool; 1] =
     [Tool { program: "busybox", package: "busybox-static", purpose: "is the program inside the containers" }];
-const BUILD: [&str; 7] = ["build", "--quiet", "--bins", "-p", "nsinit", "-p", "libcontainer-faults"];
+const BUILD: [&str; 9] = [
+    "build",
+    "--quiet",
+    "--bins",
+    "-p",
+    "nsinit",
+    "-p",
+    "containerd-shim-nsinit",
+    "-p",
+    "libcontainer-faults",
+];
 
 pub(crate) fn run(args: &[String]) -> Result<()> {
     tools::install(&TOOLS)?;

@@ -1,5 +1,5 @@
-//! A program that uses the library: `library_host DIR NAME BUNDLE`. Threads, piped stdio, a network; every public way of starting a process. With a fourth word
-//! it makes its containers of a template, and keeps some ready. Its own threads are the library's kind: one of `std` ends the program for want of memory.
+//! A program that uses the library: `library_host DIR NAME BUNDLE`. Threads, piped stdio, a network; every public way of starting a process. With `template` behind
+//! it makes its containers of a template, and keeps some ready; with `class ROOT` one in a class of what stands in for resctrl. Its own threads are the library's kind: one of `std` ends the program for want of memory.
 #![forbid(unsafe_code)]
 
 use std::io::{Read, Write};
@@ -8,7 +8,10 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use libcontainer::{Config, Container, Factory, Mode, Process, ProcessConfig, Stdio, Template};
+use libcontainer::cgroups::Resources;
+use libcontainer::{
+    Config, Container, Factory, Mode, Process, ProcessConfig, Resctrl, ResctrlMount, Stdio, Template,
+};
 use libcontainer_thread::spawn;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -42,10 +45,12 @@ fn all(args: &[String]) -> Result<()> {
     let (mut config, _) = Config::from_file(&bundle.join("container.json"), Mode::Strict)?;
     config.rootfs = bundle.join("rootfs");
     let factory = Factory::new()?;
-    if !rest.is_empty() {
-        return of_template(&factory.template(dir, &config)?, name);
-    }
     let path = Path::new(dir).join(name);
+    match rest {
+        [] => {}
+        [what, root] if what == "class" => return in_class(factory, &path, config, root),
+        _ => return of_template(&factory.template(dir, &config)?, name),
+    }
     let (container, process) = factory.create_with(&path, &config, piped())?;
     ended(&container, |container| {
         container.run()?;
@@ -77,6 +82,18 @@ fn come_to_rest(dir: &str, descriptors: usize) -> Result<()> {
 
 fn open_descriptors() -> Result<usize> {
     Ok(libcontainer::plan::names(std::fs::File::open("/proc/self/fd")?)?.len())
+}
+
+/// A class of its own, a join, and other shares.
+fn in_class(factory: Factory, path: &Path, mut config: Config, root: &str) -> Result<()> {
+    let [tasks, schemata, monitors] = ["cgroup.procs", "cgroup.max.depth", "."].map(str::to_owned);
+    let factory = factory.resctrl(ResctrlMount { root: root.into(), tasks, schemata, monitors });
+    let line = |value: &str| vec![value.to_owned()];
+    config.resctrl = Some(Resctrl { schemata: line("7"), ..Resctrl::default() });
+    ended(&factory.create(path, &config)?, |container| {
+        talk(container.start(piped())?)?;
+        Ok(container.update_with(&Resources::default(), &line("9"))?)
+    })
 }
 
 /// Programs in containers that stand by, one that is made now, and everything taken back.
