@@ -15,7 +15,7 @@ use crate::process::{Made, Process};
 use crate::streams::Wanted;
 use crate::task::Task;
 use crate::trouble::Trouble;
-use crate::{checkpoint, journal, oom, options, place, rootfs};
+use crate::{checkpoint, journal, left, oom, options, place, rootfs};
 
 /// What has to be known of the shim.
 #[derive(Clone, Debug)]
@@ -51,7 +51,8 @@ pub(crate) async fn create(shim: Shim, request: CreateTaskRequest) -> Result<Arc
     let mut streams = wanted.open(&mut process)?;
     let outlived = !plan.converted.config.namespaces.is_new(NamespaceKind::Pid);
     let (bundle, mounts) = (plan.bundle.clone(), request.rootfs.clone());
-    let (container, handle) = blocking(move || make(&plan, &mounts, process)).await?;
+    let made = blocking(move || make(&plan, &mounts, process)).await;
+    let (container, handle) = made.inspect_err(|_| left::reap())?;
     let attached = streams.attach(handle.terminal.as_ref());
     let task = Arc::new(Task {
         id: request.id.clone(),

@@ -11,6 +11,9 @@ const UNKNOWN: u32 = 255;
 /// When it is asked again after a process of which nothing could be found out.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// When it is asked again after one that has ended and can't be waited for yet.
+const SOON: Duration = Duration::from_millis(20);
+
 /// What there is to know of a process that has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
@@ -54,6 +57,8 @@ pub(crate) async fn ending(process: &impl Watched, fd: &Ready, warn: impl Fn(&dy
                 }
                 tokio::time::sleep(AGAIN).await;
             }
+            // RACE: one that is traced can be waited for when its tracer has done so, of which its pidfd says nothing more.
+            Ok(None) if process.is_over() => tokio::time::sleep(SOON).await,
             Ok(None) => match ready {
                 Ok(mut ready) => ready.clear_ready(),
                 Err(error) => {
@@ -105,7 +110,8 @@ mod tests {
             let fd = ready(reader.into(), Interest::READABLE, "a pipe").unwrap();
             let fake = Fake { answers: RefCell::new(answers), looks: Cell::new(0), over_from };
             let warnings = Cell::new(0);
-            let ended = ending(&fake, &fd, |_| warnings.set(warnings.get() + 1)).await;
+            let ended = ending(&fake, &fd, |_| warnings.set(warnings.get() + 1));
+            let ended = tokio::time::timeout(Duration::from_secs(60), ended).await.unwrap();
             (ended, fake.looks.get(), warnings.get())
         })
     }
@@ -116,6 +122,11 @@ mod tests {
     fn an_error_is_no_end() {
         let found = end(vec![Err("EIO"), Err("EIO"), Ok(Some(SEVEN))], usize::MAX);
         assert_eq!(found, (SEVEN, 3, 2));
+    }
+
+    #[test]
+    fn one_that_its_tracer_has_yet_to_reap_is_asked_again() {
+        assert_eq!(end(vec![Ok(None), Ok(None), Ok(Some(SEVEN))], 1), (SEVEN, 3, 0));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use libcontainer_oci::spec;
 use nix::sys::signal::Signal;
 
 use crate::detached::blocking;
+use crate::left;
 use crate::process::{Made, Process};
 use crate::streams::Wanted;
 use crate::task::Task;
@@ -57,7 +58,7 @@ impl Task {
             .ok_or_else(|| Trouble::state(format!("exec {exec_id:?} of {:?} has been started", self.id)))?;
         let mut streams = process.wanted.open(&mut config)?;
         let container = self.container.clone();
-        let handle = blocking(move || Ok(container.start(config)?)).await?;
+        let handle = blocking(move || Ok(container.start(config)?)).await.inspect_err(|_| left::reap())?;
         let attached = streams.attach(handle.terminal.as_ref());
         process.set_made(Made { handle, streams });
         if let Err(trouble) = attached.and_then(|()| self.watch(&process)) {

@@ -15,6 +15,7 @@ mod exec;
 mod fifo;
 mod grouping;
 mod journal;
+mod left;
 mod metrics;
 mod oom;
 mod options;

@@ -19,9 +19,12 @@ const ATTEMPTS: u32 = 3;
 static LEFT: Mutex<Vec<OwnedFd>> = Mutex::new(Vec::new());
 
 /// Reaps the children of failed launches that have ended meanwhile: as zombies they would keep the pid 1 of their namespace from
-/// going. A launch does it too; a program that seldom launches may call it whenever a container does not end.
-pub fn reap_left() {
-    LEFT.lock().unwrap_or_else(PoisonError::into_inner).retain(|pidfd| !is_reaped(pidfd));
+/// going. A launch does it too; a program that seldom launches may call it whenever a container does not end. Returns how many are left.
+#[allow(clippy::must_use_candidate, reason = "who does it on the way does not wait for the rest")]
+pub fn reap_left() -> usize {
+    let mut left = LEFT.lock().unwrap_or_else(PoisonError::into_inner);
+    left.retain(|pidfd| !is_reaped(pidfd));
+    left.len()
 }
 
 /// Kills a child and reaps it.
