@@ -55,7 +55,14 @@ struct Saver {
 }
 
 /// Counts in memory, and writes each number down.
-const COUNT: &str = "i=0; while :; do i=$((i+1)); echo $i > /tmp/count; sleep 0.02; done";
+const COUNT: &str = "i=0; while :; do i=$((i+1)); echo $i >> /tmp/count; sleep 0.02; done";
+
+/// The last number that was written down. The program may be stopped in the midst of anything, so the file only grows.
+fn count(tool: &Operator) -> u64 {
+    let text = std::fs::read_to_string(tool.config.rootfs.join("tmp/count")).unwrap_or_default();
+    let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    whole.lines().last().and_then(|line| line.parse().ok()).unwrap_or(0)
+}
 
 impl Saver {
     fn new(name: &str) -> Option<Self> {
@@ -87,8 +94,7 @@ impl Saver {
 
     /// The number that it has come to.
     fn count(&self) -> u64 {
-        let text = std::fs::read_to_string(self.tool.config.rootfs.join("tmp/count"));
-        text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+        count(&self.tool)
     }
 
     fn counts_on(&self, from: u64) {

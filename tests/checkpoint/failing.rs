@@ -5,7 +5,7 @@ use std::process::{Child, Stdio};
 use libcontainer_tests::World;
 use libcontainer_tests::operator::{Operator, until};
 
-use super::{COUNT, Saver};
+use super::{COUNT, Saver, count};
 
 /// An operator, and the program that stands in for criu.
 fn standin(name: &str) -> Option<(Operator, String)> {
@@ -22,11 +22,6 @@ fn told(tool: &Operator, mode: &str, args: &[&str]) -> String {
     let output = tool.command(args).env("STANDIN", mode).output().unwrap();
     assert!(!output.status.success(), "{mode}");
     String::from_utf8(output.stderr).unwrap()
-}
-
-fn count(tool: &Operator) -> u64 {
-    let text = std::fs::read_to_string(tool.config.rootfs.join("tmp/count")).unwrap_or_default();
-    text.trim().parse().unwrap_or(0)
 }
 
 fn counts_on(tool: &Operator) {

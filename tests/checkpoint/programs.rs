@@ -14,7 +14,7 @@ fn pipes_and_files_go_on() {
     let Some(mut saver) = Saver::new("pipes") else { return };
     let script = "exec 5>/tmp/log 6>/tmp/gone; rm /tmp/gone; echo first >&5; \
         (i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done) | \
-        while read n; do echo $n >/tmp/count; echo $n >&5; echo $n >&6; done";
+        while read n; do echo $n >>/tmp/count; echo $n >&5; echo $n >&6; done";
     saver.tool.config.args = ["sh", "-c", script].map(str::to_owned).to_vec();
     std::os::unix::fs::symlink("busybox", saver.tool.config.rootfs.join("bin/rm")).unwrap();
     saver.tool.write();
@@ -128,7 +128,7 @@ fn a_missing_source_is_told() {
 fn files_of_the_host_are_given_anew() {
     let Some(mut saver) = Saver::new("output") else { return };
     let script =
-        "i=0; while :; do i=$((i+1)); echo $i > /tmp/count; echo out $i; echo err $i >&2; sleep 0.02; done";
+        "i=0; while :; do i=$((i+1)); echo $i >> /tmp/count; echo out $i; echo err $i >&2; sleep 0.02; done";
     saver.tool.config.args = ["sh", "-c", script].map(str::to_owned).to_vec();
     saver.tool.write();
     let tool = &saver.tool;
@@ -155,12 +155,14 @@ fn files_of_the_host_are_given_anew() {
 #[test]
 fn pipes_are_those_of_who_restores() {
     let Some(mut saver) = Saver::new("piped") else { return };
-    let script = "i=0; while :; do i=$((i+1)); echo $i > /tmp/count; echo $i; sleep 0.02; done";
+    let script = "i=0; while :; do i=$((i+1)); echo $i >> /tmp/count; echo $i; sleep 0.02; done";
     saver.tool.config.args = ["sh", "-c", script].map(str::to_owned).to_vec();
     saver.tool.write();
     let tool = &saver.tool;
     let lines = |args: &[&str]| {
-        let mut child = tool.command(args).stdout(Stdio::piped()).spawn().unwrap();
+        // Standard error of the tests may be a file to which others write.
+        let mut command = tool.command(args);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         (BufReader::new(child.stdout.take().unwrap()).lines(), child)
     };
     let (mut said, mut first) = lines(&["run", "--detach", "web"]);

@@ -209,7 +209,7 @@ fn a_connection_goes_on() {
     let Some(mut saver) = Saver::new("connected") else { return };
     std::os::unix::fs::symlink("busybox", saver.tool.config.rootfs.join("bin/nc")).unwrap();
     let script = "(while :; do sleep 9; done) | nc -l -p 7007 > /tmp/log & sleep 0.5; \
-        (i=0; while :; do i=$((i+1)); echo $i > /tmp/count; echo line $i; sleep 0.05; done) | nc 127.0.0.1 7007";
+        (i=0; while :; do i=$((i+1)); echo $i >> /tmp/count; echo line $i; sleep 0.05; done) | nc 127.0.0.1 7007";
     saver.tool.config.args = ["sh", "-c", script].map(str::to_owned).to_vec();
     saver.tool.write();
     let tool = &saver.tool;
