@@ -176,8 +176,8 @@ pub(super) fn terminal(config: &Config, detached: bool, socket: bool) -> Result<
     let wrong = |text: &str| Err(Failure::new(text));
     match (config.tty, socket) {
         (true, false) if detached => wrong(
-            "the config asks for a terminal, and nobody would hold the terminal of a container that is left alone: give --console-socket, \
-             use run without --detach, or exec --tty",
+            "the config asks for a terminal, and nobody would hold the terminal of a container that is left alone: use --console-socket, \
+             run without --detach, or exec --tty",
         ),
         (false, true) => wrong("--console-socket: the config asks for no terminal"),
         _ => Ok(()),

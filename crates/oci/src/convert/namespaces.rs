@@ -20,7 +20,12 @@ pub(super) fn convert(spec: &Spec, config: &mut Config, found: &mut Found) {
     }
     for (name, value) in &linux.sysctl {
         // sysctl(8) takes both forms.
-        config.sysctl.insert(name.replace('/', "."), value.clone());
+        let dotted = name.replace('/', ".");
+        if dotted == "kernel.hostname" {
+            let at = format!("/linux/sysctl/{}", name.replace('~', "~0").replace('/', "~1"));
+            found.hint(&at, "the host name has a key of its own", "give /hostname");
+        }
+        config.sysctl.insert(dotted, value.clone());
     }
     network(linux, config);
 }
