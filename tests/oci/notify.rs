@@ -127,10 +127,19 @@ fn start_waits_until_the_program_is_ready() {
 #[test]
 fn a_program_that_ends_is_waited_for_no_longer() {
     let Some(service) = Service::new("a_program_that_ends_is_waited_for_no_longer") else { return };
-    let run = service.command(&["run", "--detach", "web", "true"]).spawn().unwrap();
-    assert_eq!(ends(run), 0);
-    assert_eq!(ends(service.command(&["create", "other", "true"]).spawn().unwrap()), 0);
-    assert_eq!(ends(service.command(&["start", "other"]).spawn().unwrap()), 0);
+    let rootfs = service.oci.operator.config.rootfs.clone();
+    let program = ["sh", "-c", "echo >/told; until [ -e /go ]; do sleep 0.02; done"];
+    let waits = |id: &str, mut command: Child| {
+        service.runs(id);
+        assert!(command.try_wait().unwrap().is_none(), "it waits for one that runs");
+        fs::write(rootfs.join("go"), "").unwrap();
+        assert_eq!(ends(command), 0);
+        ["told", "go"].iter().for_each(|name| fs::remove_file(rootfs.join(name)).unwrap());
+    };
+    let with = |args: &[&str]| service.command(&[args, &program].concat()).spawn().unwrap();
+    waits("web", with(&["run", "--detach", "web"]));
+    assert_eq!(ends(with(&["create", "other"])), 0);
+    waits("other", service.command(&["start", "other"]).spawn().unwrap());
     for id in ["web", "other"] {
         until("it has ended", || service.oci.state(id)["status"] == "stopped");
         service.oci.ok(&["delete", id]);
