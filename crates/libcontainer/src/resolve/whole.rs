@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// The host's mounts of proc and sysfs as a whole, the last first; what lies below the rootfs is the container's.
+/// The host's mounts of proc and sysfs as a whole, what lies in another before that; what lies below the rootfs is the container's.
 pub(super) fn whole(rootfs: &Path) -> Result<Vec<PathBuf>> {
     const TABLE: &str = "/proc/self/mountinfo";
     let text = std::fs::read(TABLE).map_err(|error| Error::io(format!("read {TABLE}"), error))?;
@@ -21,6 +21,6 @@ pub(super) fn whole(rootfs: &Path) -> Result<Vec<PathBuf>> {
             found.push(target.to_owned());
         }
     }
-    found.reverse();
+    found.sort_by(|one, other| other.cmp(one));
     Ok(found)
 }
