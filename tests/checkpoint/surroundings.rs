@@ -160,7 +160,7 @@ fn a_terminal_goes_on() {
     saver.checkpoint(&["--image-path", "images", "web"]);
     drop(terminal);
     let told = saver.run_with("restore", &["--image-path", "images", "--detach", "web"]);
-    assert!(String::from_utf8(told.stderr).unwrap().contains("give --console-socket"));
+    assert!(String::from_utf8(told.stderr).unwrap().contains("use --console-socket"));
     saver.restore(&["--image-path", "images", "--detach", "--console-socket", socket, "web"]);
     let mut terminal = File::from(received(&listener));
     terminal.write_all(b"echo still-$kept\n").unwrap();

@@ -38,8 +38,10 @@ fn hooks_take_nothing_from_the_image() {
     for name in ["prestart", "create_runtime", "create_container", "poststart", "poststop"] {
         let text = std::fs::read_to_string(log.join(name)).unwrap();
         assert!(text.contains("uid=0"), "{name}: {text}");
-        for evil in ["evil", "LD_", "PATH=bin", &rootfs] {
+        for evil in ["evil", "LD_", "PATH=bin"] {
             assert!(!text.contains(evil), "{name}: {evil}: {text}");
         }
+        // That of createContainer is the rootfs, as with runc: nothing is looked for there by what the image may say.
+        assert_eq!(text.contains(&rootfs), name == "create_container", "{name}: {text}");
     }
 }
