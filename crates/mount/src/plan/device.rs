@@ -55,7 +55,7 @@ pub fn usual_dev(label: Option<&str>) -> Filesystem {
     Filesystem { fstype, source, data, attributes, ..Filesystem::default() }
 }
 
-/// Builds `/dev` with the given nodes below it, the usual links, and `pts` as a place for a mount; attaches it and
+/// Builds `/dev` with the given nodes below it, the usual links, and `pts` and `shm` as places for mounts; attaches it and
 /// returns it. It can be written to, whatever `filesystem` says of that.
 ///
 /// With `by_bind` (in a user namespace, where mknod is refused) the host's nodes are bound instead.
@@ -72,7 +72,9 @@ pub fn devices(
     for (name, to) in LINKS {
         plan.symlinkat(to, dev.root(), name);
     }
-    plan.mkdirat(dev.root(), "pts", 0o755);
+    for name in ["pts", "shm"] {
+        plan.mkdirat(dev.root(), name, 0o755);
+    }
     for node in nodes.iter().filter(|_| !by_bind) {
         plan.purpose(format!("make {}", node.path.display()));
         node_in_dev(plan, dev.root(), node);
