@@ -64,8 +64,6 @@ pub(super) struct Answer {
     /// What it is about to do, and the process that it is about, if any.
     pub(super) script: String,
     pub(super) notified: i32,
-    /// The first process that was restored.
-    pub(super) restored: i32,
     /// Numbers of the features that it has.
     pub(super) features: Vec<u32>,
     /// The three parts of its version.
@@ -81,7 +79,6 @@ impl Answer {
             match field {
                 1 => (answer.kind, seen.0) = (value.number().ok_or(Malformed)?, true),
                 2 => (answer.success, seen.1) = (value.number().ok_or(Malformed)? != 0, true),
-                4 => answer.restored = first(value)?.and_then(Value::signed).unwrap_or_default(),
                 5 => answer.notify(value)?,
                 7 => answer.errno = value.signed().ok_or(Malformed)?,
                 8 => answer.features = features(value)?,
@@ -108,12 +105,6 @@ impl Answer {
 
 fn text(value: Value<'_>) -> Result<String, Malformed> {
     value.bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).ok_or(Malformed)
-}
-
-/// The first field of a message in another one.
-fn first(value: Value<'_>) -> Result<Option<Value<'_>>, Malformed> {
-    let mut fields = Fields::of(value.bytes().ok_or(Malformed)?);
-    Ok(fields.find_map(|field| field.ok().filter(|(number, _)| *number == 1)).map(|(_, value)| value))
 }
 
 fn features(value: Value<'_>) -> Result<Vec<u32>, Malformed> {

@@ -40,12 +40,13 @@ impl fmt::Display for Version {
 /// The program: as told, or `criu` in this process's `PATH`. Never one of the container's.
 pub(crate) fn program(told: Option<&Path>) -> Result<PathBuf> {
     match told {
-        Some(path) if is_program(path) => {
-            std::path::absolute(path).map_err(|error| Error::io(format!("path of {}", path.display()), error))
-        }
         Some(path) => {
-            let text = format!("{}: no program that can be run as criu", path.display());
-            Err(Error::new(ErrorKind::Unsupported, text))
+            let shown = path.display();
+            if !is_program(path)? {
+                let text = format!("{shown}: no program that can be run as criu");
+                return Err(Error::new(ErrorKind::Unsupported, text));
+            }
+            std::path::absolute(path).map_err(|error| Error::io(format!("path of {shown}"), error))
         }
         None => in_path(&env::var_os("PATH").unwrap_or_else(|| DEFAULT.into())),
     }
@@ -55,15 +56,23 @@ const DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 
 /// Relative parts of the path are passed over: what lies in a working directory is anybody's.
 fn in_path(path: &OsStr) -> Result<PathBuf> {
-    let mut all = env::split_paths(path).filter(|dir| dir.is_absolute()).map(|dir| dir.join("criu"));
-    all.find(|path| is_program(path)).ok_or_else(|| {
-        let text = format!("criu is not there: none in PATH={} ({REMEDY})", path.to_string_lossy());
-        Error::new(ErrorKind::Unsupported, text)
-    })
+    for dir in env::split_paths(path).filter(|dir| dir.is_absolute()) {
+        let program = dir.join("criu");
+        if is_program(&program)? {
+            return Ok(program);
+        }
+    }
+    let text = format!("criu is not there: none in PATH={} ({REMEDY})", path.to_string_lossy());
+    Err(Error::new(ErrorKind::Unsupported, text))
 }
 
-fn is_program(path: &Path) -> bool {
-    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+/// What can't be looked at is not known to be none.
+fn is_program(path: &Path) -> Result<bool> {
+    match path.metadata() {
+        Ok(data) => Ok(data.is_file() && data.permissions().mode() & 0o111 != 0),
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(false),
+        Err(error) => Err(Error::io(format!("stat {}", path.display()), error)),
+    }
 }
 
 #[cfg(test)]
@@ -89,5 +98,9 @@ mod tests {
         assert_eq!(error, "criu is not there: none in PATH=/no/such:relative: (install the package criu)");
         let told = program(Some(Path::new("/no/such/criu"))).unwrap_err().to_string();
         assert_eq!(told, "/no/such/criu: no program that can be run as criu");
+        // A name that is too long says nothing of what is there.
+        let long = format!("/{}", "x".repeat(256));
+        assert_eq!(in_path(OsStr::new(&long)).unwrap_err().errno(), Some(libc::ENAMETOOLONG));
+        assert_eq!(program(Some(Path::new(&long))).unwrap_err().errno(), Some(libc::ENAMETOOLONG));
     }
 }

@@ -35,14 +35,14 @@ fn described(pid: Pid, number: u32, mounts: &[u32]) -> io::Result<String> {
     }
     let found = fs::metadata(&path).map_err(|error| named(format!("stat {path}"), error))?;
     let info = format!("/proc/{pid}/fdinfo/{number}");
-    let mount = mount_of(&fs::read_to_string(&info).map_err(|error| named(format!("read {info}"), error))?);
-    match mount {
-        Some(mount) if !mounts.contains(&mount) => {
-            let shown = if is_null(&found) { NULL } else { &shown };
-            Ok(format!("file[{mount:x}:{:x}]:{shown}", found.ino()))
-        }
-        _ => Ok(shown),
+    let text = fs::read_to_string(&info).map_err(|error| named(format!("read {info}"), error))?;
+    // Unknown, it is neither inside nor outside.
+    let mount = mount_of(&text).ok_or_else(|| io::Error::other(format!("{info}: no mnt_id")))?;
+    if mounts.contains(&mount) {
+        return Ok(shown);
     }
+    let shown = if is_null(&found) { NULL } else { &shown };
+    Ok(format!("file[{mount:x}:{:x}]:{shown}", found.ino()))
 }
 
 fn is_null(found: &fs::Metadata) -> bool {
@@ -83,7 +83,7 @@ pub(super) fn inherited(all: &[String]) -> impl Iterator<Item = (&str, i32)> {
 }
 
 fn key(text: &str) -> Option<&str> {
-    if text.contains("pipe:") { Some(text) } else { file_of(text).map(|(name, _)| name) }
+    if text.starts_with("pipe:") { Some(text) } else { file_of(text).map(|(name, _)| name) }
 }
 
 /// The null device for those that were it: what the caller has in their place may be a pipe, which criu can't take for it.
@@ -120,8 +120,12 @@ mod tests {
     fn pipes_and_files_of_the_host_are_ours() {
         let all = ["/dev/null", "pipe:[7]", "file[1a:2b]:/x/log"].map(str::to_owned);
         assert_eq!(inherited(&all).collect::<Vec<_>>(), [("pipe:[7]", 1), ("file[1a:2b]", 2)]);
+        // What a path says makes no pipe of it.
+        let all = ["/var/pipe:log", "file[1a:2b]:/var/pipe:log"].map(str::to_owned);
+        assert_eq!(inherited(&all).collect::<Vec<_>>(), [("file[1a:2b]", 1)]);
         let all = ["file[1:2]:/dev/null", "file[1:2]:/dev/null", "pipe:[3]"].map(str::to_owned);
         assert_eq!(outside(&all).collect::<Vec<_>>(), ["file[1:2]"]);
         assert_eq!(mount_of("pos:\t0\nflags:\t0100000\nmnt_id:\t29\nino:\t4\n"), Some(29));
+        assert_eq!(mount_of("pos:\t0\n"), None);
     }
 }

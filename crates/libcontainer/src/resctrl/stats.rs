@@ -172,7 +172,34 @@ fn present(file: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// A number; `None` of what is not there or, as the kernel has it, `Unavailable` now.
+/// A number; `None` of what is not there or, as the kernel has it, `Unavailable` now, or an `Error` of the counter.
 fn number(file: &Path) -> io::Result<Option<u64>> {
-    Ok(present(file)?.and_then(|text| text.trim().parse().ok()))
+    let Some(text) = present(file)? else { return Ok(None) };
+    match text.trim() {
+        "Unavailable" | "Error" | "Unassigned" => Ok(None),
+        number => number
+            .parse()
+            .map(Some)
+            .map_err(|_| io::Error::other(format!("{}: {number:?} is no number", file.display()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
+    fn what_is_no_number_is_told_with_its_file() {
+        let file = std::env::temp_dir().join(format!("libcontainer-number-{}", std::process::id()));
+        let of = |text: &str| {
+            std::fs::write(&file, text).unwrap();
+            number(&file).map_err(|error| error.to_string())
+        };
+        assert_eq!((of("17\n"), of("Unavailable\n"), of("Error\n")), (Ok(Some(17)), Ok(None), Ok(None)));
+        let told = of("seventeen\n").unwrap_err();
+        assert!(told.contains(&*file.to_string_lossy()) && told.contains("seventeen"), "{told}");
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(number(&file).unwrap(), None);
+    }
 }
