@@ -14,7 +14,7 @@ use libcontainer_thread::{Thread, spawn};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::condition;
-use crate::record::{Init, RunState, State, Store, open_parent};
+use crate::record::{RunState, State, Store, living, open_parent};
 
 /// Containers for which one more thread is worth while.
 const EACH: usize = 32;
@@ -99,10 +99,9 @@ impl Listing {
             }
             found => found?,
         };
-        let init = Init::open(&record)?;
-        let state = condition(&record, init.as_ref())?;
+        let pid = living(&record)?;
+        let state = condition(&record, pid.is_some())?;
         let (id, created, config) = (record.id, record.created, record.config);
-        let pid = init.map(|init| init.pid);
         let (rootfs, bundle, labels) = (config.rootfs, config.bundle, config.labels);
         Ok(Some(Summary { id, state, pid, created, rootfs, bundle, labels, owner }))
     }

@@ -61,7 +61,7 @@ fn coloured() -> bool {
     env::var_os("NO_COLOR").is_none() && !is("TERM", "dumb")
 }
 
-/// Writes lines in columns, each as wide as its widest cell.
+/// Writes lines in columns, each as wide as its widest cell, at once.
 ///
 /// # Errors
 /// As [`line()`].
@@ -70,11 +70,13 @@ pub(crate) fn table(lines: &[Vec<String>]) -> Result<(), Failure> {
     let wide =
         |column: usize| lines.iter().filter_map(|line| line.get(column)).map(String::len).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(wide).collect();
+    let mut text = String::new();
     for cells in lines {
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-        line(format_args!("{}", padded.collect::<Vec<_>>().join("  ").trim_end()))?;
+        text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
     }
-    Ok(())
+    bytes(text.as_bytes())
 }
 
 /// Writes a line to standard output; its result is [`line()`]'s.

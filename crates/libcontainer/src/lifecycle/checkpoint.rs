@@ -84,7 +84,7 @@ fn running(store: &Store, what: &str) -> Result<(State, Init, RunState)> {
     let _lock = store.lock(false)?;
     let state = store.read()?;
     let init = Init::open(&state)?;
-    let found = condition(&state, init.as_ref())?;
+    let found = condition(&state, init.is_some())?;
     match init.filter(|_| matches!(found, RunState::Running | RunState::Paused)) {
         Some(init) => Ok((State::clone(&state), init, found)),
         None => {

@@ -2,11 +2,11 @@
 
 use crate::error::Result;
 use crate::group::frozen;
-use crate::record::{Init, RunState, State, Status};
+use crate::record::{RunState, State, Status};
 
 /// By the record, by whether the first process lives, and by the freezer.
-pub(crate) fn condition(state: &State, init: Option<&Init>) -> Result<RunState> {
-    let found = match (state.status, init.is_some()) {
+pub(crate) fn condition(state: &State, lives: bool) -> Result<RunState> {
+    let found = match (state.status, lives) {
         (Status::Creating, _) => RunState::Creating,
         (Status::Created, true) => RunState::Created,
         (Status::Running, true) => RunState::Running,

@@ -51,7 +51,7 @@ fn created(store: &Store, what: &str) -> Result<Created> {
     let lock = store.lock(true)?;
     let state = store.read()?;
     let init = Init::open(&state)?;
-    let found = condition(&state, init.as_ref())?;
+    let found = condition(&state, init.is_some())?;
     match init.filter(|_| found == RunState::Created) {
         Some(init) => Ok(Created { lock, state, init }),
         None => Err(not_created(store, &state, found, what)),

@@ -234,8 +234,9 @@ pub(super) fn read(dir: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>, StateErro
     if data.uid() != 0 && data.uid() != nix::unistd::geteuid().as_raw() {
         return Err(StateError::Owner(data.uid()));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or(0) + 1);
-    file.take(LIMIT).read_to_end(&mut bytes)?;
+    // The size that it has is the size that it keeps: it is replaced as a whole, or written under a lock.
+    let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or(0));
+    file.take(data.len()).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

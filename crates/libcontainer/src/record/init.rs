@@ -129,9 +129,44 @@ fn is_gone(error: &io::Error) -> bool {
 
 /// The start time of a process, as its record has it.
 pub(crate) fn start_time(pid: Pid) -> io::Result<String> {
-    let mut stat = Vec::with_capacity(1024);
-    std::fs::File::open(format!("/proc/{pid}/stat"))?.take(4096).read_to_end(&mut stat)?;
-    start_time_of(&stat).ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat: no start time")))
+    Ok(stat(pid)?.start_time)
+}
+
+/// The first process of a container, if it lives, for who only tells of it: by one read of its `/proc/PID/stat`, which speaks of one process;
+/// what that leaves open [`Init::open`] finds out.
+pub(crate) fn living(state: &State) -> Result<Option<Pid>> {
+    let Some(pid) = Pid::new(state.init_pid) else { return Ok(None) };
+    if !is_of_this_boot(state)? {
+        return Ok(None);
+    }
+    match stat(pid) {
+        // The first thread may have ended before others.
+        Ok(stat) if stat.start_time == state.init_start_time && !matches!(stat.state, b'Z' | b'X' | b'x') => {
+            Ok(Some(pid))
+        }
+        _ => Ok(Init::open(state)?.map(|init| init.pid)),
+    }
+}
+
+/// What `/proc/PID/stat` says.
+#[derive(Debug, PartialEq, Eq)]
+struct Stat {
+    state: u8,
+    start_time: String,
+}
+
+fn stat(pid: Pid) -> io::Result<Stat> {
+    let path = format!("/proc/{pid}/stat");
+    let mut bytes = [0; 1024];
+    // The kernel makes the text for the first read, and gives as much of it as there is room for.
+    let length = loop {
+        match File::open(&path)?.read(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            length => break length?,
+        }
+    };
+    let found = stat_of(bytes.get(..length).unwrap_or_default());
+    found.ok_or_else(|| io::Error::other(format!("{path}: no start time")))
 }
 
 /// The running boot: `/proc/sys/kernel/random/boot_id`.
@@ -148,14 +183,16 @@ pub(crate) fn boot_id() -> io::Result<&'static str> {
     }
 }
 
-/// The start time of a process from the text of `/proc/PID/stat`: the 22nd field, counted from behind the command's last `)`.
-fn start_time_of(stat: &[u8]) -> Option<String> {
+/// The 3rd and the 22nd field of `/proc/PID/stat`, counted from behind the command's last `)`. There has to be one behind, else it may be cut.
+fn stat_of(stat: &[u8]) -> Option<Stat> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     let mut fields =
         stat.get(end + 1..)?.split(|byte| byte.is_ascii_whitespace()).filter(|field| !field.is_empty());
-    let field = fields.nth(19)?;
+    let state = *fields.next()?.first()?;
+    let field = fields.nth(18)?;
+    fields.next()?;
     let digits = field.iter().all(u8::is_ascii_digit);
-    digits.then(|| String::from_utf8_lossy(field).into_owned())
+    digits.then(|| Stat { state, start_time: String::from_utf8_lossy(field).into_owned() })
 }
 
 #[cfg(test)]
@@ -179,13 +216,40 @@ mod tests {
     fn start_times() {
         let fields = (3..=52).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
         for name in ["sh", "a b", "x) (y", ") 1 2 3"] {
-            assert_eq!(
-                start_time_of(format!("1 ({name}) {fields}").as_bytes()).as_deref(),
-                Some("22"),
-                "{name}"
-            );
+            let text = format!("1 ({name}) {fields}\n");
+            let found = stat_of(text.as_bytes());
+            assert_eq!(found, Some(Stat { state: b'3', start_time: "22".into() }), "{name}");
+            let start = text.find(" 22 ").unwrap() + 4;
+            for end in 0..start {
+                assert_eq!(stat_of(&text.as_bytes()[..end]), None, "{name}, cut at {end}");
+            }
         }
-        assert_eq!(start_time_of(b"1 (x) S 1"), None);
-        assert_eq!(start_time_of(b""), None);
+    }
+
+    #[test]
+    fn one_read_tells_what_a_pidfd_would() {
+        let boot_id = boot_id().unwrap().to_owned();
+        let of = |pid: i32, time: String| State {
+            init_pid: pid,
+            init_start_time: time,
+            boot_id: boot_id.clone(),
+            ..State::default()
+        };
+        let own = i32::try_from(std::process::id()).unwrap();
+        let time = start_time(Pid::new(own).unwrap()).unwrap();
+        assert_eq!(living(&of(own, time.clone())).unwrap(), Pid::new(own));
+        assert_eq!(living(&of(own, format!("{time}0"))).unwrap(), None);
+        assert_eq!(living(&State { boot_id: "another".into(), ..of(own, time) }).unwrap(), None);
+        assert!(living(&State { boot_id: String::new(), ..of(own, "1".into()) }).is_err());
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let ended = of(pid, start_time(Pid::new(pid).unwrap()).unwrap());
+        let pidfd = open_pidfd(Pid::new(pid).unwrap()).unwrap();
+        assert!(wait_readable(pidfd.as_fd(), Some(KILL)).unwrap());
+        // A zombie still has its stat.
+        assert_eq!(stat(Pid::new(pid).unwrap()).unwrap().state, b'Z');
+        assert_eq!(living(&ended).unwrap(), None);
+        child.wait().unwrap();
+        assert_eq!(living(&ended).unwrap(), None);
     }
 }
