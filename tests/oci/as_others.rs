@@ -192,6 +192,20 @@ fn a_source_out_of_reach_is_bound_into_a_user_namespace() {
     assert_eq!(told(&oci), "far\nfar");
 }
 
+/// Programs look for it to know whether there is shared memory.
+#[test]
+fn dev_has_no_place_for_shared_memory_that_is_not_mounted() {
+    let name = "dev_has_no_place_for_shared_memory_that_is_not_mounted";
+    let Some(mut oci) = Oci::new(name, &["sh", "-c", "ls -d /dev/shm /dev/null 2>/dev/null; true"]) else {
+        return;
+    };
+    assert_eq!(told(&oci), "/dev/null");
+    let mount =
+        json!({"destination": "/dev/shm", "type": "tmpfs", "source": "shm", "options": ["mode=1777"]});
+    oci.spec["mounts"].as_array_mut().unwrap().push(mount);
+    assert_eq!(told(&oci).lines().count(), 2);
+}
+
 /// Its first process is root there before anything is made, and the other namespaces may be the host's.
 #[test]
 fn the_user_namespace_of_another_is_joined() {

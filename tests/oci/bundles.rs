@@ -48,6 +48,22 @@ fn the_way_of_a_caller_is_gone() {
     assert!(oci.fails(&["state", "web"]).contains("does not exist"));
 }
 
+/// As pid 1 of a namespace it would outlive their default action.
+#[test]
+fn signals_end_one_that_waits_for_its_start() {
+    let Some(oci) = Oci::new("signals_end_one_that_waits_for_its_start", &["sleep", "300"]) else { return };
+    for signal in ["HUP", "INT", "QUIT", "TERM"] {
+        oci.ok(&["create", "web"]);
+        // Of no meaning for who waits; the program gets it.
+        oci.ok(&["kill", "web", "USR1"]);
+        assert_eq!(oci.state("web")["status"], "created", "{signal}");
+        oci.ok(&["kill", "web", signal]);
+        until("it has ended", || oci.state("web")["status"] == "stopped");
+        assert!(oci.fails(&["start", "web"]).contains("is stopped"), "{signal}");
+        oci.ok(&["delete", "web"]);
+    }
+}
+
 #[test]
 fn a_bundle_with_both_has_to_say_which() {
     let Some(oci) = Oci::new("a_bundle_with_both_has_to_say_which", &["echo", "of config.json"]) else {

@@ -66,7 +66,7 @@ pub enum Kind {
     Respawn = 6,
     /// Compare two arena ranges, or with `aux` only these bits of their first four bytes; a difference is `EBADE`. No system call.
     Compare = 7,
-    /// Set every signal to its default action: `rt_sigaction` for 1 to 64 but SIGKILL and SIGSTOP.
+    /// Set every signal to its default action: `rt_sigaction` for 1 to 64 but SIGKILL and SIGSTOP. Those of the mask `aux` (bit 0 is signal 1) end the init.
     ResetSignals = 8,
     /// Run a program in a child of its own and wait for it; a status but 0 is `ECANCELED`, with the status in `aux` of the board.
     Hook = 9,

@@ -70,6 +70,7 @@ const PLANS: [(&str, Build); 16] = [
     }),
     ("reset_signals", |plan| {
         plan.reset_signals().unblock_signals();
+        plan.end_on_signals().unblock_ending();
     }),
     ("hook", |plan| {
         let (input, output): (Slot<File>, Slot<File>) = (plan.preset("null"), plan.preset("log"));

@@ -120,6 +120,8 @@ fn finish(plan: &mut Builder, instance: &Instance, end: End<'_>) {
     if let Some(start) = start {
         // ORDER: behind all that can fail but the wait itself: who creates it knows that it waits.
         plan.purpose("report that it waits").notify_host("waits");
+        // ORDER: handlers stay until exec, which resets them: a signal that comes with the start is not lost.
+        plan.purpose("let signals end the wait").unblock_ending();
         plan.purpose("wait for the start").await_byte(start);
     }
     process::exec(plan, &instance.process);

@@ -116,7 +116,13 @@ pub(super) fn place(
     // ORDER: the control socket and the start pipe alone stay open, marked: their end tells the host that exec has happened.
     let start = given.start.map(|start| plan.dup_cloexec(start, kept + 1));
     plan.close_range(kept + 1 + u32::from(start.is_some()), u32::MAX);
-    plan.purpose("restore signals").reset_signals();
+    plan.purpose("restore signals");
+    // ORDER: none is let through before the init waits, as whoever has one made must know whether it came about.
+    if start.is_some() {
+        plan.end_on_signals()
+    } else {
+        plan.reset_signals()
+    };
     start
 }
 
@@ -125,7 +131,7 @@ pub(super) fn exec(plan: &mut Builder, process: &ProcessSetup) {
     let name =
         process.args.first().map(|name| String::from_utf8_lossy(name).into_owned()).unwrap_or_default();
     plan.purpose(format!("run {name}"));
-    // ORDER: until here all are blocked: none can end an init that waits.
+    // ORDER: until here all are blocked, but those that end an init which waits.
     plan.unblock_signals();
     if let Some(filter) = &process.filter {
         // ORDER: last, so that the filter has to allow nothing but exec, and holds for nothing of ours.

@@ -70,6 +70,15 @@ fn read_only_dev(item: &MountItem) -> bool {
     matches!(item, MountItem::Devices { filesystem, .. } if u64::from(filesystem.attributes) & READ_ONLY.set != 0)
 }
 
+/// Whether something is mounted on `/dev/shm`. Programs take the directory alone for shared memory.
+fn shared_memory(setup: &MountSetup) -> bool {
+    let is_there = |to: &Path| mount::components(to) == ["dev", "shm"];
+    setup.items.iter().any(|item| match item {
+        MountItem::Filesystem { to, .. } | MountItem::Bind { to, .. } => is_there(to),
+        MountItem::Link { .. } | MountItem::Remount { .. } | MountItem::Devices { .. } => false,
+    })
+}
+
 /// Whether something is to be hidden or made read-only at or below that place.
 fn protects(setup: &MountSetup, place: &Path) -> bool {
     let place = mount::components(place);
@@ -132,7 +141,8 @@ fn add<'a>(
             // The terminal takes the place of a node of that name.
             let console = |node: &&Node| terminal && node.path == Path::new("/dev/console");
             let nodes: Vec<_> = setup.devices.iter().filter(|node| !console(node)).cloned().collect();
-            let dev = mount::devices(plan, rootfs, filesystem, &nodes, setup.bind_devices);
+            let dev =
+                mount::devices(plan, rootfs, filesystem, &nodes, (setup.bind_devices, shared_memory(setup)));
             if let Some((propagation, recursive)) = propagation {
                 mount::set_propagation(plan, dev, *propagation, *recursive);
             }

@@ -55,8 +55,8 @@ pub fn usual_dev(label: Option<&str>) -> Filesystem {
     Filesystem { fstype, source, data, attributes, ..Filesystem::default() }
 }
 
-/// Builds `/dev` with the given nodes below it, the usual links, and `pts` and `shm` as places for mounts; attaches it and
-/// returns it. It can be written to, whatever `filesystem` says of that.
+/// Builds `/dev` with the given nodes below it, the usual links, `pts` as a place for a mount, and `shm` if something is mounted there (`shared_memory`); attaches
+/// it and returns it. It can be written to, whatever `filesystem` says of that.
 ///
 /// With `by_bind` (in a user namespace, where mknod is refused) the host's nodes are bound instead.
 pub fn devices(
@@ -64,7 +64,7 @@ pub fn devices(
     rootfs: Rootfs,
     filesystem: &Filesystem,
     nodes: &[Node],
-    by_bind: bool,
+    (by_bind, shared_memory): (bool, bool),
 ) -> Slot<Mount> {
     plan.purpose("build /dev");
     let attributes = filesystem.attributes & !attr::RDONLY;
@@ -72,8 +72,10 @@ pub fn devices(
     for (name, to) in LINKS {
         plan.symlinkat(to, dev.root(), name);
     }
-    for name in ["pts", "shm"] {
-        plan.mkdirat(dev.root(), name, 0o755);
+    plan.mkdirat(dev.root(), "pts", 0o755);
+    if shared_memory {
+        // ORDER: here, though the mount would make its place too: that walk takes 16 KiB of stack, which the init keeps while it waits.
+        plan.mkdirat(dev.root(), "shm", 0o755);
     }
     for node in nodes.iter().filter(|_| !by_bind) {
         plan.purpose(format!("make {}", node.path.display()));

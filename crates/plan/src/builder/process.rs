@@ -25,6 +25,9 @@ const TIOCSPTLCK: u32 = 0x4004_5431;
 const SIOCSIFFLAGS: u32 = 0x8914;
 const IFF_UP: u8 = 1;
 const SIG_SETMASK: u32 = 2;
+const SA_RESTORER: u64 = 0x400_0000;
+/// SIGHUP, SIGINT, SIGQUIT, SIGTERM: bit 0 is signal 1.
+const ENDING: u32 = 1 | 1 << 1 | 1 << 2 | 1 << 14;
 
 /// A program that the init runs inside the container and waits for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -157,14 +160,36 @@ impl Builder {
     /// Sets every signal to its default action: the host may have had some ignored, and that survives exec. A composite of 62
     /// `rt_sigaction`.
     pub fn reset_signals(&mut self) -> &mut Self {
-        let action = Arg::Memory(self.arena.room(32), Memory::Opaque("default"));
-        self.step_of(wire::Kind::ResetSignals, &sys::RT_SIGACTION, [action]);
+        self.set_signals(0)
+    }
+
+    /// As [`Builder::reset_signals`], but SIGHUP, SIGINT, SIGQUIT and SIGTERM end the init, once they are let through ([`Builder::unblock_ending`]), with 128 and
+    /// their number as exit code. Exec resets them too.
+    pub fn end_on_signals(&mut self) -> &mut Self {
+        self.set_signals(ENDING)
+    }
+
+    fn set_signals(&mut self, ending: u32) -> &mut Self {
+        let default = Arg::Memory(self.arena.room(32), Memory::Opaque("default"));
+        // Handler, flags, restorer, mask. The kernel enters no handler without a restorer, and this one does not return.
+        let handled = self.arena.words(&[Ok(0), Ok(SA_RESTORER), Ok(0), Ok(0)]);
+        let handled = Arg::Memory(handled, Memory::Opaque("end"));
+        self.step_of(wire::Kind::ResetSignals, &sys::RT_SIGACTION, [default, handled]).aux = ending;
         self
     }
 
     /// `rt_sigprocmask(SIG_SETMASK, {})`: all signals unblocked.
     pub fn unblock_signals(&mut self) -> &mut Self {
-        let set = Arg::Memory(self.arena.room(8), Memory::Opaque("{}"));
+        self.block_signals(0, "{}")
+    }
+
+    /// `rt_sigprocmask(SIG_SETMASK, …)`: those of [`Builder::end_on_signals`] unblocked, and no others.
+    pub fn unblock_ending(&mut self) -> &mut Self {
+        self.block_signals(!u64::from(ENDING), "all but those that end it")
+    }
+
+    fn block_signals(&mut self, mask: u64, shown: &'static str) -> &mut Self {
+        let set = Arg::Memory(self.arena.words(&[Ok(mask)]), Memory::Opaque(shown));
         self.step(&sys::RT_SIGPROCMASK, [SIG_SETMASK.into(), set, 0_u32.into(), 8_u32.into()]);
         self
     }

@@ -7,11 +7,8 @@ impl<S: Sys> Machine<'_, S> {
     /// `args`: clone arguments and their size, pidfd (arena), socket, message header; `place` takes the pidfd, the payload
     /// of the message (8 bytes before it) the pid. The board gets the pid from the kernel.
     pub(super) fn respawn(&mut self, place: usize, args: [usize; 6]) -> Result<usize, i32> {
-        let address = self.sys.board_address(board::CHILD) as u64;
-        let at = args[0].checked_sub(self.base).ok_or(errno::EINVAL)? + crate::wire::PARENT_TID;
-        for (half, value) in [(0, address), (4, address >> 32)] {
-            self.poke(at + half, signed((value & 0xffff_ffff) as u32))?;
-        }
+        let address = self.sys.board_address(board::CHILD);
+        self.poke_address(args[0], crate::wire::PARENT_TID, address)?;
         let pid = self.call(nr::CLONE3, [args[0], args[1], 0, 0, 0, 0])?;
         if pid == 0 {
             return Ok(0);
@@ -29,10 +26,27 @@ impl<S: Sys> Machine<'_, S> {
         Ok(0)
     }
 
-    /// `action`: address of a zeroed `struct sigaction`, which is the default action with no flags.
-    pub(super) fn reset_signals(&mut self, action: usize) -> Result<(), i32> {
+    /// `args`: addresses of a zeroed `struct sigaction`, which is the default action with no flags, and of one that gets the handler; `ending`: the mask of
+    /// signals whose action is that.
+    pub(super) fn reset_signals(&mut self, args: [usize; 6], ending: u32) -> Result<(), i32> {
+        let [default, handled, ..] = args;
+        if ending != 0 {
+            let handler = self.sys.ending();
+            self.poke_address(handled, 0, handler)?;
+        }
         for signal in (1..=64).filter(|signal| ![9, 19].contains(signal)) {
-            self.call(nr::RT_SIGACTION, [signal, action, 0, 8, 0, 0])?;
+            let ends = signal <= 32 && ending >> (signal - 1) & 1 != 0;
+            self.call(nr::RT_SIGACTION, [signal, if ends { handled } else { default }, 0, 8, 0, 0])?;
+        }
+        Ok(())
+    }
+
+    /// Stores an address behind one that an argument gave.
+    fn poke_address(&mut self, place: usize, behind: usize, address: usize) -> Result<(), i32> {
+        let at = place.checked_sub(self.base).ok_or(errno::EINVAL)? + behind;
+        let address = address as u64;
+        for (half, value) in [(0, address), (4, address >> 32)] {
+            self.poke(at + half, signed((value & 0xffff_ffff) as u32))?;
         }
         Ok(())
     }

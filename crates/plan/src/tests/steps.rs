@@ -191,6 +191,19 @@ fn every_signal_is_reset_but_two() {
 }
 
 #[test]
+fn four_signals_end_an_init_that_waits() {
+    let plan = plan(|plan| {
+        plan.end_on_signals().unblock_ending();
+    });
+    let mut table = Table::default();
+    assert_eq!(run(&plan, &mut table), (2, 0));
+    let default = table.calls[3].1[1];
+    let handled = table.calls[..62].iter().filter(|call| call.1[1] != default).map(|call| call.1[0]);
+    assert_eq!(handled.collect::<Vec<_>>(), [1, 2, 3, 15]);
+    assert_eq!(table.calls[62].0, nr::RT_SIGPROCMASK);
+}
+
+#[test]
 fn the_reaper_takes_orphans_until_it_is_told_to_end() {
     let plan = sealed(|plan| {
         plan.reap();
