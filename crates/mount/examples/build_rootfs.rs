@@ -40,7 +40,7 @@ fn tree(plan: &mut Builder, rootfs: &Path) {
         Node { kind: NodeKind::Character, number, mode: node.mode(), owner: (0, 0), path: node.path }
     };
     let nodes: Vec<_> = default_simple_devices().into_iter().map(node).collect();
-    let dev = mount::devices(plan, rootfs, &mount::usual_dev(None), &nodes, false);
+    let dev = mount::devices(plan, rootfs, &mount::usual_dev(None), &nodes, false, &["pts", "shm"]);
     plan.close(dev);
     let protected = |path: &&str| Protected::new(rootfs, &attached, Path::new(path));
     mount::make_read_only(plan, libcontainer_mount::DEFAULT_READONLY_PATHS.iter().map(protected));

@@ -70,13 +70,14 @@ fn read_only_dev(item: &MountItem) -> bool {
     matches!(item, MountItem::Devices { filesystem, .. } if u64::from(filesystem.attributes) & READ_ONLY.set != 0)
 }
 
-/// Whether something is mounted on `/dev/shm`. Programs take the directory alone for shared memory.
-fn shared_memory(setup: &MountSetup) -> bool {
+/// Directories in `/dev`. One for shared memory is there only if something is mounted on it: programs take the directory alone for that.
+fn places(setup: &MountSetup) -> &'static [&'static str] {
     let is_there = |to: &Path| mount::components(to) == ["dev", "shm"];
-    setup.items.iter().any(|item| match item {
+    let mounted = setup.items.iter().any(|item| match item {
         MountItem::Filesystem { to, .. } | MountItem::Bind { to, .. } => is_there(to),
         MountItem::Link { .. } | MountItem::Remount { .. } | MountItem::Devices { .. } => false,
-    })
+    });
+    if mounted { &["pts", "shm"] } else { &["pts"] }
 }
 
 /// Whether something is to be hidden or made read-only at or below that place.
@@ -141,8 +142,7 @@ fn add<'a>(
             // The terminal takes the place of a node of that name.
             let console = |node: &&Node| terminal && node.path == Path::new("/dev/console");
             let nodes: Vec<_> = setup.devices.iter().filter(|node| !console(node)).cloned().collect();
-            let dev =
-                mount::devices(plan, rootfs, filesystem, &nodes, (setup.bind_devices, shared_memory(setup)));
+            let dev = mount::devices(plan, rootfs, filesystem, &nodes, setup.bind_devices, places(setup));
             if let Some((propagation, recursive)) = propagation {
                 mount::set_propagation(plan, dev, *propagation, *recursive);
             }

@@ -55,8 +55,10 @@ pub fn usual_dev(label: Option<&str>) -> Filesystem {
     Filesystem { fstype, source, data, attributes, ..Filesystem::default() }
 }
 
-/// Builds `/dev` with the given nodes below it, the usual links, `pts` as a place for a mount, and `shm` if something is mounted there (`shared_memory`); attaches
-/// it and returns it. It can be written to, whatever `filesystem` says of that.
+/// Builds `/dev` with the given nodes below it, the usual links, and directories as places for mounts; attaches it and returns it. It can be written to, whatever
+/// `filesystem` says of that.
+///
+/// ORDER: a mount would make its place too, but that walk takes 16 KiB of stack, which the init keeps while it waits.
 ///
 /// With `by_bind` (in a user namespace, where mknod is refused) the host's nodes are bound instead.
 pub fn devices(
@@ -64,7 +66,8 @@ pub fn devices(
     rootfs: Rootfs,
     filesystem: &Filesystem,
     nodes: &[Node],
-    (by_bind, shared_memory): (bool, bool),
+    by_bind: bool,
+    places: &[&str],
 ) -> Slot<Mount> {
     plan.purpose("build /dev");
     let attributes = filesystem.attributes & !attr::RDONLY;
@@ -72,10 +75,8 @@ pub fn devices(
     for (name, to) in LINKS {
         plan.symlinkat(to, dev.root(), name);
     }
-    plan.mkdirat(dev.root(), "pts", 0o755);
-    if shared_memory {
-        // ORDER: here, though the mount would make its place too: that walk takes 16 KiB of stack, which the init keeps while it waits.
-        plan.mkdirat(dev.root(), "shm", 0o755);
+    for name in places {
+        plan.mkdirat(dev.root(), name, 0o755);
     }
     for node in nodes.iter().filter(|_| !by_bind) {
         plan.purpose(format!("make {}", node.path.display()));
