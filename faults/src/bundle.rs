@@ -8,6 +8,7 @@ use libcontainer::network::netlink::nft::Nft;
 use serde_json::{Value, json};
 
 use crate::confined;
+use crate::programs::{self, SHIM, STANDIN};
 
 /// The socket of the agent, in a place.
 pub(crate) const AGENT: &str = "agent";
@@ -51,10 +52,14 @@ pub(crate) enum Bundle {
     Inside,
     /// Without a network, by a `config.json`, for the shim.
     Contained,
+    /// The full one, for what stands in for criu.
+    Saved,
+    /// The same of root, for criu itself.
+    Frozen,
 }
 
 impl Bundle {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Full,
         Self::Terminal,
         Self::Many,
@@ -71,6 +76,8 @@ impl Bundle {
         Self::Classed,
         Self::Inside,
         Self::Contained,
+        Self::Saved,
+        Self::Frozen,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -91,6 +98,8 @@ impl Bundle {
             Self::Classed => "classed",
             Self::Inside => "inside",
             Self::Contained => "contained",
+            Self::Saved => "saved",
+            Self::Frozen => "frozen",
         }
     }
 
@@ -110,7 +119,9 @@ impl Bundle {
             Self::Guarded if libcontainer::Probe::current().is_ok_and(|probe| probe.landlock.is_err()) => {
                 Some("this kernel has no Landlock")
             }
-            Self::Contained if !crate::programs::has_shim() => Some("the shim is not built"),
+            Self::Contained if !programs::is_there(SHIM) => Some("the shim is not built"),
+            Self::Saved if !programs::is_there(STANDIN) => Some("what stands in for criu is not built"),
+            Self::Frozen if programs::criu().is_none() => Some("no criu that works here"),
             Self::Classed if crate::class::hierarchy().is_none() => {
                 Some("no hierarchy of version 2 to stand in for resctrl")
             }
@@ -158,7 +169,9 @@ pub(crate) fn config(bundle: Bundle, dir: &Path, tag: &str) -> Value {
     let group = json!({"cgroups": {"path": format!("/{tag}/web")}});
     let scope = json!({"cgroups": {"systemd": true, "parent": tag}});
     let parts = match bundle {
-        Bundle::Full => vec![privileged(), group, network()],
+        Bundle::Full | Bundle::Saved => vec![privileged(), group, network()],
+        // What criu may look at and set where root lacks CAP_SYS_RESOURCE.
+        Bundle::Frozen => vec![json!({"cgroups": limits(), "rlimits": []}), group, network()],
         Bundle::Terminal => vec![privileged(), group, json!({"tty": true})],
         Bundle::Many => vec![privileged(), json!({"cgroups": {"parent": format!("/{tag}")}})],
         Bundle::Systemd => vec![privileged(), scope],

@@ -23,6 +23,7 @@ mod report;
 mod sample;
 mod scene;
 mod service;
+mod settle;
 mod shim;
 mod tracer;
 mod verdict;

@@ -27,6 +27,8 @@ const MANAGER: &str = "manager";
 /// Where `seccomp record` writes to, and what.
 const RECORD: &str = "record";
 const RECORDED: &str = "confinement.json";
+/// Where checkpoints lie.
+const IMAGES: &str = "images";
 
 /// Where a worker works.
 #[derive(Debug)]
@@ -50,7 +52,7 @@ impl Place {
             .context("mount a tmpfs")?;
         let this = Self { dir: dir.to_owned(), tag: tag.to_owned() };
         for (name, program) in programs::ALL.iter().zip(opened) {
-            if *name == programs::SHIM && !programs::has_shim() {
+            if !programs::is_there(name) {
                 continue;
             }
             let target = dir.join(name);
@@ -159,6 +161,9 @@ impl Place {
         let word = |word: &str| match word {
             "ID" => NAME.to_owned(),
             "BUNDLE" => self.path(bundle.name()).display().to_string(),
+            "STANDIN" => self.path(programs::STANDIN).display().to_string(),
+            "CRIU" => programs::criu().unwrap_or_default().display().to_string(),
+            "IMAGES" => self.path(IMAGES).display().to_string(),
             "CLASSES" => class::root(&self.tag).unwrap_or_default().display().to_string(),
             "OUT" => self.path(RECORD).display().to_string(),
             "FULL" => self.path(Bundle::Full.name()).display().to_string(),
@@ -209,6 +214,16 @@ impl Place {
     pub(crate) fn forget(&self) -> Result<()> {
         let path = self.path(RECORD).join(RECORDED);
         fs::write(&path, "").with_context(|| path.display().to_string())
+    }
+
+    /// Takes the images of a checkpoint away, which are whose they are made for. What else lies there stays, and is told.
+    pub(crate) fn forget_images(&self) {
+        let dir = self.path(IMAGES);
+        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
+            // No directory, and nothing that is mounted.
+            let _ = fs::remove_file(entry.path());
+        }
+        let _ = fs::remove_dir(dir);
     }
 
     /// What `seccomp record` wrote, line by line.

@@ -51,7 +51,8 @@ impl Trial {
 
     /// Whether it may have been a busy machine's doing: what is left, weaker or aborted is bad however seldom it is.
     pub(crate) fn may_be_chance(&self) -> bool {
-        self.is_wrong() && self.findings.iter().all(|finding| matches!(finding.bad, Bad::Hang | Bad::Untrue))
+        self.is_wrong()
+            && self.findings.iter().all(|finding| matches!(finding.bad, Bad::Hang | Bad::Untrue | Bad::Half))
     }
 
     /// What happened, and how to see it again.
@@ -140,8 +141,8 @@ impl Report {
         let mut out = String::new();
         let mut line = |cells: &[String]| {
             let (first, rest) = cells.split_at(2.min(cells.len()));
-            let names: Vec<_> = first.iter().map(|cell| format!("{cell:<16}")).collect();
-            let numbers: Vec<_> = rest.iter().map(|cell| format!("{cell:>9}")).collect();
+            let names: Vec<_> = first.iter().map(|cell| format!("{cell:<25}")).collect();
+            let numbers: Vec<_> = rest.iter().map(|cell| format!("{cell:>10}")).collect();
             let _ = writeln!(out, "{}{}", names.concat(), numbers.concat().trim_end());
         };
         let head = [
@@ -155,6 +156,7 @@ impl Report {
             "panics",
             "hangs",
             "untrue",
+            "half",
             "other",
         ];
         line(&head.map(str::to_owned));
@@ -259,9 +261,9 @@ mod tests {
                 .collect::<Vec<_>>()
                 .join(" ")
         };
-        assert_eq!(row("run             tool"), "run tool 955 3 1 2 0 0 0 0 0");
-        assert_eq!(row("run             init"), "run init 0 1 0 0 0 0 0 0 1");
-        assert_eq!(row("all"), "all 955 5 1 2 0 0 0 0 2");
+        assert_eq!(row(&format!("{:<25}tool", "run")), "run tool 955 3 1 2 0 0 0 0 0 0");
+        assert_eq!(row(&format!("{:<25}init", "run")), "run init 0 1 0 0 0 0 0 0 0 1");
+        assert_eq!(row("all"), "all 955 5 1 2 0 0 0 0 0 2");
         assert!(text.contains("cargo xtask faults --only run:tool:3:openat:EMFILE"), "{text}");
         assert!(!report().is_good());
     }

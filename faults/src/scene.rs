@@ -11,7 +11,19 @@ pub(crate) enum Tool {
     Shim,
 }
 
-/// One command. In its words `ID` is the container's name and `BUNDLE` its bundle.
+/// When a command that did not come to its end leaves the container as it was before, or as it is behind its success.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Whole {
+    /// What is left is told by one delete alone.
+    #[default]
+    Never,
+    /// After an error.
+    Told,
+    /// Also when it was killed.
+    Always,
+}
+
+/// One command. In its words `ID` is the container's name, `BUNDLE` its bundle, `IMAGES` where its checkpoint lies, `CRIU` a criu and `STANDIN` what stands in for one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scene {
     pub(crate) name: &'static str,
@@ -27,6 +39,7 @@ pub(crate) struct Scene {
     pub(crate) reads: bool,
     /// Its first program leaves its calls to the tool, which is traced itself and would note ours.
     pub(crate) watches: bool,
+    pub(crate) whole: Whole,
 }
 
 /// Whose answer is what is wrong.
@@ -38,6 +51,7 @@ const SHORT: &[&str] = &["run --detach --bundle BUNDLE ID sleep 0.4"];
 const ENDED: &[&str] = &["run --keep --bundle BUNDLE ID true"];
 const CREATED: &[&str] = &["create --bundle BUNDLE ID sleep 1000"];
 const UPDATE: &str = "update --memory 64m --memory-swap 128m --pids-limit 50 --cpu-quota 20000 ID";
+const UPDATE_ODD: &str = "update --memory-reservation 32m --cpu-shares 256 --cpu-period 50000 --cpu-quota 25000 --cpuset-mems 0 ID";
 /// It keeps the parent of the others' groups, and comes last by its name.
 const HOLDER: &[&str] = &["run --detach --bundle BUNDLE zz-holder sleep 1000"];
 const WITH_MOUNT: &[&str] =
@@ -55,6 +69,7 @@ const fn scene(name: &'static str, setup: &'static [&'static str], command: &'st
         ends: false,
         reads: false,
         watches: false,
+        whole: Whole::Never,
     }
 }
 
@@ -74,6 +89,14 @@ const fn ending(scene: Scene) -> Scene {
     Scene { ends: true, ..scene }
 }
 
+const fn told(scene: Scene) -> Scene {
+    Scene { whole: Whole::Told, ..scene }
+}
+
+const fn whole(scene: Scene) -> Scene {
+    Scene { whole: Whole::Always, ..scene }
+}
+
 const fn of(bundle: Bundle, scene: Scene) -> Scene {
     Scene { bundle, ..scene }
 }
@@ -86,9 +109,9 @@ pub(crate) const SCENES: &[Scene] = &[
     beginning(scene("start", CREATED, "start ID")),
     beginning(scene("exec", RUNNING, "exec ID true")),
     ending(scene("kill", RUNNING, "kill ID KILL")),
-    scene("pause", RUNNING, "pause ID"),
-    scene("resume", PAUSED, "resume ID"),
-    scene("update", RUNNING, UPDATE),
+    told(scene("pause", RUNNING, "pause ID")),
+    told(scene("resume", PAUSED, "resume ID")),
+    told(scene("update", RUNNING, UPDATE)),
     reading(scene("stats", RUNNING, "stats --format json ID")),
     reading(scene("ps", RUNNING, "ps ID")),
     reading(scene("net", RUNNING, "net ID")),
@@ -121,14 +144,7 @@ pub(crate) const SCENES: &[Scene] = &[
     of(Bundle::Odd, scene("create+odd", &[], "create --bundle BUNDLE ID sleep 1000")),
     of(Bundle::Odd, beginning(scene("start+odd", CREATED, "start ID"))),
     of(Bundle::Odd, beginning(scene("exec+odd", RUNNING, "exec --user 5:6 --cwd /tmp --env A=B ID true"))),
-    of(
-        Bundle::Odd,
-        scene(
-            "update+odd",
-            RUNNING,
-            "update --memory-reservation 32m --cpu-shares 256 --cpu-period 50000 --cpu-quota 25000 --cpuset-mems 0 ID",
-        ),
-    ),
+    of(Bundle::Odd, told(scene("update+odd", RUNNING, UPDATE_ODD))),
     of(Bundle::Odd, scene("delete+odd", RUNNING, "delete --force ID")),
     of(Bundle::Mapped, beginning(scene("run+mapped", &[], RUN))),
     of(Bundle::Mapped, beginning(scene("exec+mapped", RUNNING, "exec ID true"))),
@@ -165,8 +181,8 @@ pub(crate) const SCENES: &[Scene] = &[
     of(Bundle::Systemd, beginning(scene("run+systemd", &[], RUN))),
     of(Bundle::Systemd, scene("create+systemd", &[], "create --bundle BUNDLE ID sleep 1000")),
     of(Bundle::Systemd, beginning(scene("exec+systemd", RUNNING, "exec ID true"))),
-    of(Bundle::Systemd, scene("pause+systemd", RUNNING, "pause ID")),
-    of(Bundle::Systemd, scene("update+systemd", RUNNING, UPDATE)),
+    of(Bundle::Systemd, told(scene("pause+systemd", RUNNING, "pause ID"))),
+    of(Bundle::Systemd, told(scene("update+systemd", RUNNING, UPDATE))),
     of(Bundle::Systemd, scene("delete+systemd", RUNNING, "delete --force ID")),
     of(Bundle::Hooked, beginning(scene("run+hooks", &[], RUN))),
     of(Bundle::Hooked, scene("create+hooks", &[], "create --bundle BUNDLE ID sleep 1000")),
@@ -184,7 +200,28 @@ pub(crate) const SCENES: &[Scene] = &[
     of(Bundle::Inside, beginning(scene("start+inside", CREATED, "start ID"))),
     of(Bundle::Inside, beginning(scene("exec+inside", RUNNING, "exec ID true"))),
     of(Bundle::Inside, scene("delete+inside", RUNNING, "delete --force ID")),
+    of(Bundle::Saved, whole(scene("checkpoint", RUNNING, SAVE))),
+    of(Bundle::Saved, whole(scene("checkpoint-running", RUNNING, SAVE_RUNNING))),
+    of(Bundle::Saved, whole(scene("checkpoint-paused", PAUSED, SAVE_RUNNING))),
+    of(Bundle::Saved, scene("restore", SAVED, RESTORE)),
+    of(Bundle::Saved, scene("delete-restored", RESTORED, "delete --force ID")),
+    of(Bundle::Frozen, whole(scene("checkpoint+criu", RUNNING, FREEZE))),
+    of(Bundle::Frozen, whole(scene("checkpoint-running+criu", RUNNING, FREEZE_RUNNING))),
+    of(Bundle::Frozen, scene("restore+criu", FROZEN, THAW)),
+    of(Bundle::Frozen, scene("restore-foreground+criu", FROZEN_SHORTLY, THAW_HERE)),
 ];
+
+const SAVE: &str = "checkpoint --criu STANDIN --image-path IMAGES ID";
+const SAVE_RUNNING: &str = "checkpoint --criu STANDIN --image-path IMAGES --leave-running ID";
+const SAVED: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000", SAVE];
+const RESTORE: &str = "restore --criu STANDIN --image-path IMAGES --detach --bundle BUNDLE ID";
+const RESTORED: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000", SAVE, RESTORE];
+const FREEZE: &str = "checkpoint --criu CRIU --image-path IMAGES ID";
+const FREEZE_RUNNING: &str = "checkpoint --criu CRIU --image-path IMAGES --leave-running ID";
+const FROZEN: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000", FREEZE];
+const FROZEN_SHORTLY: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1.5", FREEZE];
+const THAW: &str = "restore --criu CRIU --image-path IMAGES --detach --bundle BUNDLE ID";
+const THAW_HERE: &str = "restore --criu CRIU --image-path IMAGES --bundle BUNDLE ID";
 
 /// A container of the full config: one with a terminal can't be left alone.
 const RUNNING_TTY: &[&str] = &["run --detach --bundle FULL ID sleep 1000"];

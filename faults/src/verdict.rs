@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 
 use crate::call::errno_name;
 use crate::fault::{How, Point, Who};
-use crate::scene;
+use crate::scene::{self, Whole};
 use crate::tracer::{End, LIVING};
 use crate::view;
 
@@ -25,10 +25,13 @@ pub(crate) enum Bad {
     Hang,
     /// What was said is not so, or does not say what failed.
     Untrue,
+    /// The container is neither as it was nor as it was to be.
+    Half,
 }
 
 impl Bad {
-    pub(crate) const ALL: [Self; 5] = [Self::Leaked, Self::FailOpen, Self::Panic, Self::Hang, Self::Untrue];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Leaked, Self::FailOpen, Self::Panic, Self::Hang, Self::Untrue, Self::Half];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -37,6 +40,7 @@ impl Bad {
             Self::Panic => "panic",
             Self::Hang => "hang",
             Self::Untrue => "untrue",
+            Self::Half => "half",
         }
     }
 
@@ -123,6 +127,9 @@ pub(crate) struct Baseline {
     pub(crate) host: Normal,
     pub(crate) stdout: Normal,
     pub(crate) descriptors: Normal,
+    pub(crate) whole: Whole,
+    /// The host before the command.
+    pub(crate) before: Normal,
 }
 
 /// What is normal for the programs of a scene, by two runs.
@@ -144,6 +151,7 @@ pub(crate) fn judge(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Find
     let of_tool = matches!(point.who, Who::Tool | Who::Loader);
     let mut all = descriptors(point, said, baseline);
     all.extend(weaker(said, baseline));
+    all.extend(half(said, baseline).into_iter().map(|line| Finding::new(Bad::Half, line)));
     match said.end {
         End::Code(0) => all.extend(success(point, said, baseline)),
         End::Code(_) if said.mute => {}
@@ -191,6 +199,29 @@ fn weaker(said: &Said, baseline: &Baseline) -> Vec<Finding> {
     };
     let differences = said.confined.iter().enumerate().flat_map(of);
     differences.map(|line| Finding::new(Bad::FailOpen, line)).collect()
+}
+
+/// What of the container is neither as it was nor as it was to be. Files are told by the delete that follows.
+pub(crate) fn half(said: &Said, baseline: &Baseline) -> Vec<String> {
+    let wanted = match said.end {
+        End::Code(0) => false,
+        End::Code(_) => baseline.whole != Whole::Never,
+        End::Signal(_) => baseline.whole == Whole::Always,
+    };
+    let of_container = |line: &String| line.split(' ').nth(1) != Some("file");
+    let differs =
+        |normal: &Normal| normal.compare(&said.host).into_iter().filter(of_container).collect::<Vec<_>>();
+    let before = differs(&baseline.before);
+    if !wanted || before.is_empty() || differs(&baseline.host).is_empty() || has_ended(said, baseline) {
+        return Vec::new();
+    }
+    before
+}
+
+/// It was to end, and has; who was killed can't take away what is left.
+fn has_ended(said: &Said, baseline: &Baseline) -> bool {
+    let lives = |lines: &[String]| lines.iter().any(|line| line.starts_with("process "));
+    !lives(&baseline.host.ever) && !lives(&said.host)
 }
 
 fn success(point: &Point, said: &Said, baseline: &Baseline) -> Vec<Finding> {

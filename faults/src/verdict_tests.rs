@@ -31,6 +31,8 @@ fn baseline() -> Baseline {
         host: normal("group a\nprocess sleep"),
         stdout: normal("web running"),
         descriptors: Normal::default(),
+        whole: Whole::Never,
+        before: normal("group a"),
     }
 }
 
@@ -103,6 +105,36 @@ fn an_init_that_waits_may_end_later() {
     let ended = gone("group a processes 0\ngroup a/pids.max 64");
     assert_eq!((of("init", &ended, false), of("tool", &ended, false), of("init", &ended, true)), (0, 3, 3));
     assert_eq!(of("init", &gone("group a processes 0"), false), 1);
+}
+
+#[test]
+fn a_container_is_as_it_was_or_as_it_was_to_be() {
+    let of = |whole, end, host: &str| {
+        let said = Said { end, host: lines(host), ..said(1, "EIO") };
+        half(&said, &Baseline { whole, ..baseline() }).len()
+    };
+    let (told, killed) = (End::Code(1), End::Signal(Signal::SIGKILL));
+    for (host, wanted) in
+        [("group a", 0), ("group a\nprocess sleep", 0), ("group a\nfile x", 0), ("", 1), ("process x", 2)]
+    {
+        assert_eq!(of(Whole::Told, told, host), wanted, "{host:?}");
+        assert_eq!(of(Whole::Always, killed, host), wanted, "{host:?}");
+        assert_eq!(
+            of(Whole::Told, killed, host)
+                + of(Whole::Never, told, host)
+                + of(Whole::Always, End::Code(0), host),
+            0
+        );
+    }
+    let host = lines("group a");
+    let ends = Baseline {
+        whole: Whole::Always,
+        host: Normal::of(&host, &host),
+        before: Normal::default(),
+        ..baseline()
+    };
+    let of = |text: &str| half(&Said { host: lines(text), ..said(1, "EIO") }, &ends).len();
+    assert_eq!((of("group b"), of("group b\nprocess sleep")), (0, 2));
 }
 
 #[test]

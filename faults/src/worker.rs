@@ -8,8 +8,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use serde_json::json;
 
 use crate::bundle::Bundle;
@@ -18,15 +16,13 @@ use crate::place::{NAME, Place};
 use crate::probe::probes;
 use crate::reaper::{LIMIT, drain, reap, waiting_inits};
 use crate::scene::{self, RUN, SCENES, Scene, Tool};
+use crate::settle::{self, SETTLE};
 use crate::shim;
 use crate::tracer::{self, End, Job, Outcome};
 use crate::verdict::{self, Bad, Baseline, Finding, Normal, Said};
 use crate::view;
 use crate::watch::{Watch, patience};
 use crate::world::World;
-
-/// How long the kernel may take to take things down.
-const SETTLE: Duration = Duration::from_secs(5);
 
 pub(crate) struct Worker {
     place: Place,
@@ -67,7 +63,7 @@ impl Worker {
             let scene = SCENES.iter().find(|scene| scene.bundle == bundle).context("a scene")?;
             this.must(scene, RUN).with_context(|| bundle.name())?;
         }
-        this.before = this.look();
+        this.before = settle::rested(|| this.look());
         Ok(this)
     }
 
@@ -185,10 +181,12 @@ impl Worker {
             return Ok(());
         }
         self.clear_standing()?;
-        for text in scene.setup {
-            self.must(scene, text)?;
-        }
+        // What a part of it has made is taken away as the whole is.
         self.standing = Some(scene.name);
+        if let Some(error) = scene.setup.iter().find_map(|text| self.must(scene, text).err()) {
+            self.clear_standing()?;
+            return Err(error);
+        }
         Ok(())
     }
 
@@ -203,8 +201,8 @@ impl Worker {
     /// What is normal for a scene.
     fn baseline(&mut self, scene: &'static Scene) -> Result<&Baseline> {
         if !self.baselines.contains_key(scene.name) {
-            let (_, one) = self.undisturbed(scene)?;
-            let (_, two) = self.undisturbed(scene)?;
+            let (_, one, before_one) = self.undisturbed(scene)?;
+            let (_, two, before_two) = self.undisturbed(scene)?;
             let host = Normal::of(&one.host, &two.host);
             let baseline = Baseline {
                 begins: scene.begins,
@@ -213,15 +211,18 @@ impl Worker {
                 host: if scene.ends { host.but(&["link"]) } else { host },
                 stdout: Normal::of(&verdict::shape(&one.stdout), &verdict::shape(&two.stdout)),
                 descriptors: Normal::of(&one.descriptors, &two.descriptors),
+                whole: scene.whole,
+                before: Normal::of(&before_one, &before_two),
             };
             self.baselines.insert(scene.name, baseline);
         }
         self.baselines.get(scene.name).context("a baseline")
     }
 
-    /// A run without a fault, cleaned up.
-    fn undisturbed(&mut self, scene: &'static Scene) -> Result<(Outcome, Said)> {
+    /// A run without a fault, cleaned up; and how the host was before.
+    fn undisturbed(&mut self, scene: &'static Scene) -> Result<(Outcome, Said, Vec<String>)> {
         self.set_up(scene)?;
+        let before = self.host(scene);
         let (outcome, mut said) = self.traced(scene, None)?;
         if outcome.end != End::Code(0) {
             bail!("{} without a fault: {:?}: {}", scene.name, outcome.end, said.stderr.trim());
@@ -229,7 +230,7 @@ impl Worker {
         std::thread::sleep(patience(Duration::from_millis(60)));
         said.host = self.host(scene);
         self.clear_standing()?;
-        Ok((outcome, said))
+        Ok((outcome, said, before))
     }
 
     /// The calls of a command in which nothing fails.
@@ -242,7 +243,7 @@ impl Worker {
                 traced = self.undisturbed(scene);
             }
         }
-        let (outcome, _) = traced?;
+        let (outcome, ..) = traced?;
         let call = |seen: &tracer::Seen| {
             json!([seen.who.name(), call_name(seen.call), seen.number, seen.makes, seen.object])
         };
@@ -278,11 +279,16 @@ impl Worker {
     /// With the host as it is when it has come to rest: what a success promises may come a moment later.
     fn settled(&self, scene: &Scene, said: Said) -> Said {
         let until = Instant::now() + patience(Duration::from_secs(2));
-        let normal = self.baselines.get(scene.name).map(|baseline| baseline.host.clone()).unwrap_or_default();
+        let baseline = self.baselines.get(scene.name).cloned().unwrap_or_default();
+        let mut said = said;
         loop {
-            let host = self.host(scene);
-            if said.end != End::Code(0) || normal.compare(&host).is_empty() || Instant::now() > until {
-                return Said { host, ..said };
+            said.host = self.host(scene);
+            let rests = match said.end {
+                End::Code(0) => baseline.host.compare(&said.host).is_empty(),
+                _ => verdict::half(&said, &baseline).is_empty(),
+            };
+            if rests || Instant::now() > until {
+                return said;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -318,6 +324,7 @@ impl Worker {
                 findings.push(Finding::new(Bad::Leaked, format!("delete: {end:?}: {}", said.trim())));
             }
         }
+        self.place.forget_images();
         findings.extend(self.left().into_iter().map(|line| Finding::new(Bad::Leaked, line)));
         Ok(findings)
     }
@@ -366,27 +373,7 @@ impl Worker {
         }
     }
 
-    /// Ends all processes and removes all groups: the rest goes with the namespaces.
     fn scrub(&self) {
-        let until = Instant::now() + patience(SETTLE);
-        while Instant::now() < until {
-            for group in crate::world::groups(&self.place.tag) {
-                for (file, text) in [("freezer.state", "THAWED"), ("cgroup.freeze", "0")] {
-                    // Only one of them is there.
-                    let _ = std::fs::write(group.join(file), text);
-                }
-            }
-            for (pid, _) in crate::world::processes() {
-                let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
-            }
-            drain();
-            for group in crate::world::groups(&self.place.tag) {
-                let _ = std::fs::remove_dir(group);
-            }
-            if crate::world::groups(&self.place.tag).is_empty() && crate::world::processes().is_empty() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        settle::scrub(&self.place.tag);
     }
 }

@@ -1,9 +1,10 @@
 //! Classes of resctrl. Where the processor has none, control groups of version 2 stand in; for what they have no files like, directories of files do.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use libcontainer::cgroups::Layout;
+use libcontainer::cgroups::{Layout, set_mark};
 use libcontainer::plan::{Fault, Lane};
 use libcontainer::{Config, ErrorKind, Factory, ProcessConfig, Resctrl, ResctrlMount};
 use libcontainer_tests::{Place, able, config, resctrl_at, skip, text};
@@ -299,4 +300,45 @@ fn of_a_killed_creation_only_its_own_class_is_removed() {
         assert!(!class.exists() && !path.exists(), "{step}");
     }
     assert!(alone > 3 && taken > 0, "{alone} {taken}");
+}
+
+/// Neither file can be believed: the marks say which classes are the container's. Directories do, as a group of version 2 would be found as one.
+#[test]
+fn without_a_record_its_classes_are_found_by_their_marks() {
+    let name = "without_a_record_its_classes_are_found_by_their_marks";
+    if !super::ready(name, &[]) {
+        return;
+    }
+    let place = Place::new(name);
+    let config = super::limited(&place, name, "{}");
+    let (root, path) = (place.join("resctrl"), place.join("c"));
+    let factory =
+        Factory::new().unwrap().resctrl(ResctrlMount { monitors: ".".into(), ..ResctrlMount::at(&root) });
+    let others = ["silver", "gold/other", "info/c"].map(|group| root.join(group));
+    for known in [false, true] {
+        let container = factory.create(&path, &config).unwrap();
+        let found = fs::metadata(&path).unwrap();
+        let token = format!("{}\0{}:{}", path.display(), found.dev(), found.ino());
+        let own = ["c", "gold/c", "c/c"].map(|group| root.join(group));
+        own.iter().chain(&others).for_each(|dir| fs::create_dir_all(dir).unwrap());
+        let mark =
+            |dir: &Path, token: &str| set_mark(fs::File::open(dir).unwrap(), token.as_bytes()).unwrap();
+        own.iter().for_each(|dir| mark(dir, &token));
+        mark(&root.join("silver"), &token.replace(name, "another"));
+        for file in ["state.json", "ending.json"] {
+            fs::write(path.join(file), "{").unwrap();
+        }
+        if known {
+            // What can't be removed is told, and stays recorded.
+            fs::create_dir(root.join("c/in-the-way")).unwrap();
+            let told = container.destroy().unwrap_err().to_string();
+            assert!(told.contains("rmdir") && told.contains("ENOTEMPTY") && path.exists(), "{told}");
+            fs::remove_dir(root.join("c/in-the-way")).unwrap();
+            container.destroy().unwrap();
+        } else {
+            factory.destroy(&path).unwrap();
+        }
+        assert!(own.iter().all(|dir| !dir.exists()) && others.iter().all(|dir| dir.exists()));
+        assert!(!path.exists());
+    }
 }

@@ -1,5 +1,6 @@
 //! What goes wrong: a criu that misbehaves, things that are missing, an operator who is killed in the midst of it.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 
 use libcontainer_tests::World;
@@ -43,6 +44,10 @@ fn a_checkpoint_that_fails_changes_nothing() {
         ("stall", "criu said nothing for 1s"),
         ("vanish", "criu has ended without an answer: exit code 9"),
         ("refuse", "criu can't do it: no way: EACCES"),
+        // With all processes standing still.
+        ("frozen", "criu has ended without an answer: exit code 3"),
+        ("frozen-stall", "criu said nothing for 1s"),
+        ("frozen-hush", "criu has ended without an answer: exit code 0"),
     ] {
         let text = told(&tool, mode, &args);
         assert!(text.contains(wanted), "{mode}: {text}");
@@ -71,6 +76,9 @@ fn a_restore_that_fails_leaves_nothing() {
         ("vanish-restore", "criu has ended without an answer: exit code 9"),
         ("refuse-restore", "criu can't do it: no way: EACCES"),
         ("lie-restore", "criu has not said which process it has restored"),
+        // With a first process, and a network.
+        ("first-restore", "criu has ended without an answer: exit code 3"),
+        ("first-stall-restore", "criu said nothing for 1s"),
     ] {
         let text = told(&tool, mode, &args);
         assert!(text.contains(wanted), "{mode}: {text}");
@@ -100,6 +108,49 @@ fn a_missing_criu_is_told_with_the_remedy() {
     assert!(text.contains("/no/criu: no program that can be run as criu"), "{text}");
     counts_on(&tool);
     tool.ok(&["delete", "--force", "web"]);
+}
+
+/// What can't be executed as criu is told with its errno, and nothing was made.
+#[test]
+fn a_criu_that_is_no_program_is_told() {
+    let Some((tool, _)) = standin("no-program") else { return };
+    tool.ok(&["run", "--detach", "web"]);
+    let file = tool.place.join("criu");
+    std::fs::write(&file, "\0no program").unwrap();
+    let path = file.to_str().unwrap();
+    let args = ["checkpoint", "--criu", path, "--image-path", "images", "web"];
+    for (mode, wanted) in [(0o755, "ENOEXEC"), (0o644, "no program that can be run as criu")] {
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        let text = tool.fails(&args);
+        assert!(text.contains(wanted) && text.contains(path), "{text}");
+        counts_on(&tool);
+    }
+    tool.ok(&["delete", "--force", "web"]);
+}
+
+/// A restore without what it is made of: one error, and nothing is left.
+#[test]
+fn a_restore_whose_sources_are_missing() {
+    let Some((mut tool, criu)) = standin("sources") else { return };
+    std::fs::create_dir(tool.place.join("state")).unwrap();
+    let restore = |tool: &Operator, bundle: &str, wanted: &[&str]| {
+        let args =
+            ["restore", "--criu", &criu, "--image-path", "images", "--bundle", bundle, "--detach", "web"];
+        let text = tool.fails(&args);
+        assert!(wanted.iter().all(|part| text.contains(part)), "{wanted:?}: {text}");
+        nothing_is_left(tool);
+    };
+    restore(&tool, ".", &["directory of images: images: ENOENT"]);
+    std::fs::create_dir(tool.place.join("images")).unwrap();
+    restore(&tool, ".", &["descriptors.json (a checkpoint has it)", "ENOENT"]);
+    std::fs::write(tool.place.join("images/descriptors.json"), "[").unwrap();
+    restore(&tool, ".", &["descriptors.json"]);
+    std::fs::write(tool.place.join("images/descriptors.json"), "[]").unwrap();
+    restore(&tool, "no-bundle", &["no-bundle"]);
+    let bind = serde_json::json!({"type": "bind", "source": "/no/such/source", "destination": "/mnt"});
+    tool.config.mount_config.get_or_insert_default().mounts.push(serde_json::from_value(bind).unwrap());
+    tool.write();
+    restore(&tool, ".", &["/no/such/source", "ENOENT"]);
 }
 
 fn begun(tool: &Operator, mode: &str, args: &[&str]) -> Child {

@@ -7,7 +7,7 @@ use crate::tools::{self, Tool};
 
 const TOOLS: [Tool; 1] =
     [Tool { program: "busybox", package: "busybox-static", purpose: "is the program inside the containers" }];
-const BUILD: [&str; 9] = [
+const BUILD: [&str; 11] = [
     "build",
     "--quiet",
     "--bins",
@@ -17,6 +17,8 @@ const BUILD: [&str; 9] = [
     "containerd-shim-nsinit",
     "-p",
     "libcontainer-faults",
+    "-p",
+    "libcontainer-tests",
 ];
 
 pub(crate) fn run(args: &[String]) -> Result<()> {

@@ -115,7 +115,7 @@ impl Tracer<'_> {
         match who {
             None => tracee.who = Some(Who::Loader),
             Some(Who::Child | Who::Init) if is_init => tracee.who = Some(Who::Init),
-            Some(Who::Init) if process::is_hook(thread) => return self.leave(thread),
+            Some(Who::Init) if process::is_of_host(thread) => return self.leave(thread),
             Some(Who::Init) => {
                 let asked = self.began || !self.job.first_watched;
                 self.began = true;

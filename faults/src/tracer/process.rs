@@ -29,10 +29,13 @@ pub(super) fn executes_init(thread: Pid) -> bool {
     link.is_ok_and(|link| link.to_string_lossy().contains("memfd:libcontainer-init"))
 }
 
-/// Whether it executes a hook, which is no program of the container.
-pub(super) fn is_hook(thread: Pid) -> bool {
+/// The word by which criu is run as a service of one caller.
+const CRIU: &str = "swrk";
+
+/// Whether it executes a hook or criu, which are no programs of the container.
+pub(super) fn is_of_host(thread: Pid) -> bool {
     let line = fs::read(format!("/proc/{thread}/cmdline")).unwrap_or_default();
-    line.split(|byte| *byte == 0).any(|word| word == HOOK.as_bytes())
+    line.split(|byte| *byte == 0).any(|word| [HOOK, CRIU].iter().any(|known| word == known.as_bytes()))
 }
 
 /// What the descriptors lead to, without the numbers of what has no name. Those of processes that have ended are left out: a child that is traced can't be

@@ -59,7 +59,7 @@ pub(super) fn end(
     let (state, dir) = (&known.state, store.path());
     let mut errors = Teardown { state, dir, environment, what: &what, errors: Vec::new() }.run();
     if known.by_marks {
-        match end_marked(store.path(), &what) {
+        match end_marked(host, store.path(), &what) {
             Ok(true) => {}
             Ok(false) => errors.extend(known.doubt(&what)),
             Err(left) => errors.extend(left.into_iter().chain(known.doubt(&what))),

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::again::again;
+use super::host::Host;
 use crate::error::{Error, ErrorKind, Result};
 use crate::group;
 use crate::record::{State, StateError, Store};
+use crate::resctrl;
 
 /// By what a container is ended.
 #[derive(Default)]
@@ -65,7 +67,7 @@ fn settled<T>(
 ///
 /// # Errors
 /// Everything that could not be looked for or taken away.
-pub(super) fn end_marked(dir: &Path, what: &str) -> std::result::Result<bool, Vec<Error>> {
+pub(super) fn end_marked(host: &Host, dir: &Path, what: &str) -> std::result::Result<bool, Vec<Error>> {
     let dir = std::path::absolute(dir)
         .map_err(|error| vec![Error::io(format!("{what}: path of {}", dir.display()), error)])?;
     let mut errors = Vec::new();
@@ -76,11 +78,10 @@ pub(super) fn end_marked(dir: &Path, what: &str) -> std::result::Result<bool, Ve
     // Who may not look at the host's network could make nothing there; the files of a pasta lie in the directory.
     let root = nix::unistd::geteuid().is_root();
     errors.extend(network.err().filter(|error| root || error.errno() != Some(libc::EPERM)));
-    let group = again(|| {
-        let token =
-            group::token(&dir).map_err(|error| Error::io(format!("{what}: {}", dir.display()), error))?;
-        group::end_marked(&token).map_err(|error| Error::cgroup(what, error))
-    });
+    let token = || group::token(&dir).map_err(|error| Error::io(format!("{what}: {}", dir.display()), error));
+    let group = again(|| group::end_marked(&token()?).map_err(|error| Error::cgroup(what, error)));
+    // ORDER: behind those that are in it.
+    errors.extend(again(|| resctrl::remove_marked(host.resctrl.as_deref(), &token()?, what)).err());
     match group {
         Ok(found) if errors.is_empty() => Ok(found),
         other => Err(errors.into_iter().chain(other.err()).collect()),

@@ -2,6 +2,7 @@
 
 mod change;
 mod going;
+mod marked;
 mod mounted;
 mod planned;
 mod schema;
@@ -9,6 +10,7 @@ mod stats;
 
 pub(crate) use change::{Change, merged};
 pub(crate) use going::{enter, remove};
+pub(crate) use marked::remove_marked;
 pub use mounted::ResctrlMount;
 pub(crate) use planned::{Notes, Planned, ResctrlSteps, shown};
 pub(crate) use stats::stats;

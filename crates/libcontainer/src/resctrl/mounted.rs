@@ -35,14 +35,22 @@ impl ResctrlMount {
     }
 
     /// Looks for it in `/proc/self/mountinfo`.
-    pub(super) fn find() -> Result<Self> {
+    pub(super) fn mounted() -> Result<Option<Self>> {
         let text = fs::read("/proc/self/mountinfo")
             .map_err(|error| Error::io("/resctrl: read /proc/self/mountinfo", error))?;
         for entry in parse_mountinfo(&text) {
             let entry = entry.map_err(|error| Error::io("/resctrl", io::Error::other(error)))?;
             if *entry.fstype == *b"resctrl" {
-                return Ok(Self::at(std::ffi::OsStr::from_bytes(&entry.target)));
+                return Ok(Some(Self::at(std::ffi::OsStr::from_bytes(&entry.target))));
             }
+        }
+        Ok(None)
+    }
+
+    /// The same, and why there is none.
+    pub(super) fn find() -> Result<Self> {
+        if let Some(found) = Self::mounted()? {
+            return Ok(found);
         }
         let kernel = fs::read_to_string("/proc/filesystems")
             .map_err(|error| Error::io("/resctrl: read /proc/filesystems", error))?;
