@@ -234,6 +234,34 @@ fn a_pid_file_that_cant_be_written() {
     operator.check(&["delete", "--force", "web"], 0, "");
 }
 
+/// Who is killed has left nothing beside it.
+#[test]
+fn a_pid_file_of_one_who_was_killed() {
+    let Some(mut operator) = Operator::new("killed-pid-file") else { return };
+    let begun = operator.place.join("begun");
+    let script = format!("touch {}; exec sleep 3", begun.display());
+    let hook = serde_json::json!({"create_runtime": [{"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"]}]});
+    operator.config.hooks = serde_json::from_value(hook).unwrap();
+    operator.write();
+    let names = || -> Vec<_> {
+        let all = fs::read_dir(operator.place.path()).unwrap().flatten();
+        all.map(|entry| entry.file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("pid"))
+            .collect()
+    };
+    let mut child = operator.command(&["run", "--pid-file", "pid", "web", "true"]).spawn().unwrap();
+    until("the hook runs", || begun.exists());
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(names().is_empty(), "{:?}", names());
+    operator.check(&["delete", "--force", "web"], 0, "");
+    operator.config.hooks = Default::default();
+    operator.write();
+    operator.check(&["run", "--detach", "--pid-file", "pid", "web", "sleep", "300"], 0, "");
+    assert_eq!(names(), ["pid"]);
+    operator.check(&["delete", "--force", "web"], 0, "");
+}
+
 /// Directories of the state are read whatever close(2) says of them: the standard library's and nix's would panic.
 #[test]
 fn directories_that_can_not_be_closed() {

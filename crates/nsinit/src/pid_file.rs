@@ -1,19 +1,27 @@
 //! `--pid-file`.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use libcontainer::Pid;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::libc;
+use nix::unistd::linkat;
 
 use crate::failure::{Failure, Named};
 
-/// A file that is to hold a pid: made under another name before there is a process, so that a wrong path is told first, and renamed into place.
+/// A file that is to hold a pid: made before there is a process, so that a wrong path is told first, and renamed into place. Until it is written it has no name, where the
+/// filesystem has such files: who is killed leaves nothing.
 #[derive(Debug)]
 pub(crate) struct PidFile {
     path: PathBuf,
     temporary: PathBuf,
     file: File,
+    is_named: bool,
 }
 
 impl PidFile {
@@ -21,13 +29,41 @@ impl PidFile {
         let mut temporary = path.as_os_str().to_owned();
         temporary.push(format!(".{}", std::process::id()));
         let temporary = PathBuf::from(temporary);
-        let file = File::create(&temporary).named(shown(path))?;
-        Ok(Self { path: path.to_owned(), temporary, file })
+        let unnamed = unnamed(path).named(shown(path))?;
+        let is_named = unnamed.is_none();
+        let file = unnamed.map_or_else(|| File::create(&temporary), Ok).named(shown(path))?;
+        Ok(Self { path: path.to_owned(), temporary, file, is_named })
     }
 
     pub(crate) fn write(mut self, pid: Pid) -> Result<(), Failure> {
         let written = self.file.write_all(pid.to_string().as_bytes());
-        written.and_then(|()| fs::rename(&self.temporary, &self.path)).named(shown(&self.path))
+        let put = written.and_then(|()| self.name()).and_then(|()| fs::rename(&self.temporary, &self.path));
+        put.named(shown(&self.path))
+    }
+
+    /// Gives it its name of before the last: linkat(2) replaces nothing.
+    fn name(&mut self) -> io::Result<()> {
+        if self.is_named {
+            return Ok(());
+        }
+        // ORDER: an answer that is lost is no reason to leave it.
+        self.is_named = true;
+        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let link = || linkat(AT_FDCWD, own.as_str(), AT_FDCWD, &self.temporary, AtFlags::AT_SYMLINK_FOLLOW);
+        match link() {
+            // Of one with this number who was killed.
+            Err(Errno::EEXIST) => fs::remove_file(&self.temporary).and_then(|()| Ok(link()?)),
+            linked => Ok(linked?),
+        }
+    }
+}
+
+/// A file without a name in the directory of `path`; `None` if there are none of that kind.
+fn unnamed(path: &Path) -> io::Result<Option<File>> {
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match File::options().write(true).custom_flags(libc::O_TMPFILE).open(dir) {
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::EISDIR)) => Ok(None),
+        made => made.map(Some),
     }
 }
 
@@ -37,7 +73,9 @@ fn shown(path: &Path) -> String {
 
 impl Drop for PidFile {
     fn drop(&mut self) {
-        // Not there if it was renamed; and else the error that came before is the one that counts.
-        let _ = fs::remove_file(&self.temporary);
+        if self.is_named {
+            // Not there if it was renamed; and else the error that came before is the one that counts.
+            let _ = fs::remove_file(&self.temporary);
+        }
     }
 }
