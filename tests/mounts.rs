@@ -315,7 +315,7 @@ fn what_has_no_meaning_is_refused() {
         (mount("ramfs", Path::new("x"), "/x", &["tmpcopyup"]), "tmpcopyup: only for a tmpfs"),
         (mount("tmpfs", Path::new("x"), "/x", &["idmap"]), "idmap: only for a bind"),
         (mount("tmpfs", Path::new("x"), "/x", &["copy-symlink"]), "copy-symlink: only for a bind"),
-        (mount("bind", Path::new("/etc"), "/x", &["idmap"]), "no new user namespace"),
+        (mount("bind", Path::new("/etc"), "/x", &["idmap"]), "no user namespace of its own"),
         (half, "missing beside uid_mappings"),
         (relabel, "relabel: only for a bind"),
     ] {

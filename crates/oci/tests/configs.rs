@@ -45,7 +45,7 @@ fn what_engines_write_is_converted() {
     let wanted = [
         format!("buildah-run: {ambient}"),
         format!("crun-spec: {ambient}"),
-        "podman-idmap: refused: /mounts/0/options: idmap without a map: the container has no new user namespace (give uid_mappings and gid_mappings of the mount, or add the namespace \"user\")"
+        "podman-idmap: refused: /mounts/0/options: idmap without a map: the container has no user namespace of its own (give uid_mappings and gid_mappings of the mount, or add the namespace \"user\")"
             .to_owned(),
         format!("runc-spec-rootless: {ambient}"),
         format!("runc-spec: {ambient}"),

@@ -5,6 +5,7 @@ mod capabilities;
 mod cgroup_mount;
 mod create;
 mod host_tree;
+mod id_map;
 mod join;
 mod joined;
 mod labels;

@@ -4,17 +4,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use libcontainer_mount::plan::{
-    Bind, CopyUp, Filesystem, IdMap, Kind, Node, NodeKind, Propagation, components, look, usual_dev,
+    Bind, CopyUp, Filesystem, Kind, Node, NodeKind, Propagation, components, look, usual_dev,
 };
 use libcontainer_mount::{
-    CopiedRoot, DeviceKind, DeviceNode, IdMapping, Mount, MountConfig, Options, default_simple_devices,
-    parse_options,
+    CopiedRoot, DeviceKind, DeviceNode, Mount, MountConfig, Options, default_simple_devices, parse_options,
 };
 use libcontainer_plan::{MountAttr, Probe};
 
 use super::accounts::directory_mode;
 use super::cgroup_mount::{CGROUP, Groups, Shown};
 use super::host_tree::{self, NODEV, NOEXEC, NOSUID};
+use super::id_map::id_map;
 use super::labels::Labels;
 use super::reach::is_out_of_reach;
 use super::whole::whole;
@@ -307,7 +307,7 @@ fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountIt
         attributes,
         recursive_attributes: below,
         propagation: options.propagation,
-        id_map: id_map(config, mount, options),
+        id_map: id_map(config, mount, options)?,
         by_host: is_out_of_reach(config, &mount.source)?,
     };
     let kind = match (directory, options.destination_nofollow) {
@@ -317,19 +317,6 @@ fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountIt
         (false, true) => Kind::FileItself,
     };
     Ok(MountItem::Bind { bind, to, kind })
-}
-
-/// The mount's own map; with the option alone that of the container's new user namespace.
-fn id_map(config: &Config, mount: &Mount, options: &Options) -> Option<IdMap> {
-    let own = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
-    let (uids, gids) = match (own, options.idmap) {
-        (true, _) => (&mount.uid_mappings, &mount.gid_mappings),
-        (false, Some(_)) => (&config.uid_mappings, &config.gid_mappings),
-        (false, None) => return None,
-    };
-    // A number that does not fit is a problem of the config, told before.
-    let lines = |maps: &[IdMapping]| maps.iter().filter_map(|map| map.line()).collect();
-    Some(IdMap { uids: lines(uids), gids: lines(gids), recursive: options.idmap == Some(true) })
 }
 
 /// The mode of the directory of the rootfs that a tmpfs covers, unless another mount lies there.

@@ -7,20 +7,42 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use libcontainer_plan::{At, Builder, FdSource, HostStep, Launch, Launched, Mount, Ns, Pid, Slot, Sock};
+use libcontainer_plan::{
+    At, Builder, FdSource, HostStep, Launch, Launched, Mount, Ns, Pid, Slot, Sock, namespace_link,
+    open_namespace,
+};
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
-/// Id map of a mount: lines of `uid_map` and `gid_map`, that is first id in the filesystem, first id on the mount (as the host
-/// sees it), number of ids. Ids that no line names can't be seen or used through the mount.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// `CLONE_NEWUSER`
+const NEWUSER: u32 = 0x1000_0000;
+
+/// Id map of a mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdMap {
-    /// User ids.
-    pub uids: Vec<[u32; 3]>,
-    /// Group ids.
-    pub gids: Vec<[u32; 3]>,
+    /// The ids.
+    pub ids: Ids,
     /// For all mounts below the source too.
     pub recursive: bool,
+}
+
+/// Which id of a filesystem is which on a mount. Ids that have none can't be seen or used through the mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ids {
+    /// Lines of `uid_map` and `gid_map`, that is first id in the filesystem, first id on the mount (as the host sees it), number of ids.
+    Lines {
+        /// User ids.
+        uids: Vec<[u32; 3]>,
+        /// Group ids.
+        gids: Vec<[u32; 3]>,
+    },
+    /// The map of a user namespace.
+    Namespace {
+        /// Where it is found, such as `/proc/PID/ns/user`.
+        path: PathBuf,
+        /// What was found there: [`libcontainer_plan::namespace_link`]. Another one is an error.
+        link: String,
+    },
 }
 
 /// A detached, idmapped copy of `source`, made on the host while the init waits for it.
@@ -53,7 +75,7 @@ fn copy(source: PathBuf, flags: u32) -> io::Result<OwnedFd> {
 fn make(source: PathBuf, flags: u32, map: &IdMap) -> io::Result<OwnedFd> {
     const NAME: &str = "idmapped mount";
     // The plan names the descriptor by number, and the launcher moves those below 3.
-    let namespace = above_standard(namespace(map)?)?;
+    let namespace = above_standard(namespace(&map.ids)?)?;
     let mut plan = Builder::new();
     let slot = plan.preset::<Ns>("user namespace");
     let pipe = plan.preset::<Sock>("end of the helper");
@@ -68,16 +90,33 @@ fn make(source: PathBuf, flags: u32, map: &IdMap) -> io::Result<OwnedFd> {
     launched.received.remove(NAME).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADMSG))
 }
 
-/// A user namespace with this map: that of a short-lived init which does nothing in it.
-fn namespace(map: &IdMap) -> io::Result<OwnedFd> {
+/// A user namespace with this map.
+fn namespace(ids: &Ids) -> io::Result<OwnedFd> {
+    match ids {
+        Ids::Lines { uids, gids } => new_namespace(uids.clone(), gids.clone()),
+        Ids::Namespace { path, link } => {
+            let found = open_namespace(path, NEWUSER, "user")?;
+            // RACE: the process whose it was may have ended, and another have its number.
+            if namespace_link("user", &found)? == *link {
+                return Ok(found);
+            }
+            let text = format!("{} is no longer {link}, as when the config was looked at", path.display());
+            Err(io::Error::other(text))
+        }
+    }
+}
+
+/// That of a short-lived init which does nothing in it.
+fn new_namespace(uids: Vec<[u32; 3]>, gids: Vec<[u32; 3]>) -> io::Result<OwnedFd> {
     let found = Arc::new(Mutex::new(None));
-    let (place, map) = (Arc::clone(&found), map.clone());
+    let place = Arc::clone(&found);
     let mut plan = Builder::new();
-    plan.namespaces(0x1000_0000);
+    plan.namespaces(u64::from(NEWUSER));
     let pipe = plan.preset::<Sock>("end of the helper");
     plan.start_init();
     plan.host(HostStep::new("map the ids of a mount", "", move |context| {
-        *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(mapped(context.pid()?, &map)?);
+        *place.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(mapped(context.pid()?, [("uid_map", &uids), ("gid_map", &gids)])?);
         Ok(None)
     }));
     run(plan, pipe, |_| ())?;
@@ -86,7 +125,7 @@ fn namespace(map: &IdMap) -> io::Result<OwnedFd> {
 }
 
 /// Writes the map of a child that was not reaped, and opens its user namespace.
-fn mapped(pid: Pid, map: &IdMap) -> io::Result<OwnedFd> {
+fn mapped(pid: Pid, maps: [(&'static str, &Vec<[u32; 3]>); 2]) -> io::Result<OwnedFd> {
     let path = format!("/proc/{pid}");
     let named = |call: &'static str| {
         let path = path.clone();
@@ -99,7 +138,7 @@ fn mapped(pid: Pid, map: &IdMap) -> io::Result<OwnedFd> {
         let opened = openat(&process, name, flags | OFlag::O_CLOEXEC, Mode::empty());
         opened.map_err(io::Error::from).map_err(named(name))
     };
-    for (name, lines) in [("uid_map", &map.uids), ("gid_map", &map.gids)] {
+    for (name, lines) in maps {
         let text: String =
             lines.iter().map(|[inside, outside, count]| format!("{inside} {outside} {count}\n")).collect();
         let file = open(name, OFlag::O_WRONLY)?;

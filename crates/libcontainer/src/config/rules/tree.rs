@@ -34,15 +34,19 @@ impl Config {
     }
 
     pub(super) fn mapped_mount_problems(&self, facts: &Facts, all: &mut Problems) {
-        let new_user = self.namespaces.is_new(NamespaceKind::User);
+        let user = self.namespaces.contains(NamespaceKind::User);
         for (index, mount) in self.mount_config.iter().flat_map(|config| &config.mounts).enumerate() {
             let own = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
             let named = mount.options.iter().any(|option| option == "idmap" || option == "ridmap");
             let pointer =
                 format!("/mount_config/mounts/{index}/{}", if own { "uid_mappings" } else { "options" });
-            if named && !own && !new_user {
+            if named && !own && !user {
                 let remedy = "give uid_mappings and gid_mappings of the mount, or add NEWUSER";
-                all.hint(pointer, "idmap without a map: the container has no new user namespace", remedy);
+                all.hint(
+                    pointer,
+                    "idmap without a map: the container has no user namespace of its own",
+                    remedy,
+                );
             } else if (named || own) && facts.euid != 0 {
                 let text = format!("an id map of a mount needs root on the host, not user {}", facts.euid);
                 all.add(pointer, text);
