@@ -67,15 +67,18 @@ fn check(options: &CheckpointOptions, what: &str) -> Result<()> {
     let Some(parent) = &options.parent else { return Ok(()) };
     if parent.is_absolute() {
         return wrong(format!(
-            "{}: the path of the images before is relative to that of these",
+            "{}: the path of the images before (--parent-path) is relative to that of these",
             parent.display()
         ));
     }
     let path = options.criu.images.join(parent);
     match fs::metadata(&path) {
         Ok(found) if found.is_dir() => Ok(()),
-        Ok(_) => wrong(format!("{}: the images before are no directory", path.display())),
-        Err(error) => Err(Error::io(format!("{what}: the images before: stat {}", path.display()), error)),
+        Ok(_) => wrong(format!("{}: the images before (--parent-path) are no directory", path.display())),
+        Err(error) => {
+            let what = format!("{what}: the images before (--parent-path): stat {}", path.display());
+            Err(Error::io(what, error))
+        }
     }
 }
 
