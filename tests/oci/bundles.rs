@@ -65,6 +65,27 @@ fn signals_end_one_that_waits_for_its_start() {
 }
 
 #[test]
+fn all_of_a_pattern_are_deleted() {
+    let Some(mut oci) = Oci::new("all_of_a_pattern_are_deleted", &["true"]) else { return };
+    let group = oci.spec["linux"]["cgroupsPath"].as_str().unwrap().to_owned();
+    oci.check(&["delete", "--regex", "w"], 0, "");
+    for name in ["web-1", "web-2", "data"] {
+        oci.spec["linux"]["cgroupsPath"] = json!(format!("{group}-{name}"));
+        oci.write();
+        oci.ok(&["create", name]);
+    }
+    oci.ok(&["start", "web-1"]);
+    until("it has ended", || oci.state("web-1")["status"] == "stopped");
+    oci.check(&["delete", "--regex", "web-[0-9"], 2, "--regex");
+    // What fails keeps no other from being deleted.
+    oci.check(&["delete", "--regex", "^web-|data"], 1, "\"web-2\" is created: kill it first");
+    assert_eq!(oci.ok(&["list", "--quiet"]), "data\nweb-2\n");
+    oci.ok(&["delete", "--force", "--regex", "^web-"]);
+    assert_eq!(oci.ok(&["list", "--quiet"]), "data\n");
+    oci.ok(&["delete", "--force", "data"]);
+}
+
+#[test]
 fn a_bundle_with_both_has_to_say_which() {
     let Some(oci) = Oci::new("a_bundle_with_both_has_to_say_which", &["echo", "of config.json"]) else {
         return;

@@ -92,6 +92,9 @@ pub(crate) enum Command {
         /// Kill it first if it runs; it is no error if there is none
         #[arg(short, long)]
         force: bool,
+        /// All whose names match: the name is a regular expression, which a part of theirs may match
+        #[arg(long)]
+        regex: bool,
         /// Name of the container
         id: String,
     },

@@ -1,7 +1,8 @@
 //! kill and delete.
 
-use libcontainer::{Container, ErrorKind, NamespaceKind, RunState};
+use libcontainer::{Container, ErrorKind, Listing, NamespaceKind, RunState};
 use nix::sys::signal::Signal;
+use regex_lite::Regex;
 
 use super::{factory, load, there};
 use crate::failure::{Failure, Outcome};
@@ -53,6 +54,28 @@ pub(crate) fn delete(root: &State, id: &str, force: bool) -> Outcome {
     trial::remove_left(&path)?;
     notify::remove_left(&path)?;
     Ok(0)
+}
+
+/// All whose names match; what fails is told, and the others are deleted all the same.
+#[inline(never)]
+pub(crate) fn delete_all(root: &State, pattern: &str, force: bool) -> Outcome {
+    let pattern =
+        Regex::new(pattern).map_err(|error| Failure::usage(format!("--regex {pattern:?}: {error}")))?;
+    let names = match Listing::open(root.dir()) {
+        // No container was ever made.
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        listing => listing?.names()?,
+    };
+    let mut failed: Option<Failure> = None;
+    for name in names.iter().filter_map(|name| name.to_str()).filter(|name| pattern.is_match(name)) {
+        if let Err(error) = delete(root, name, force) {
+            failed = Some(match failed {
+                Some(first) => first.with(&error),
+                None => error,
+            });
+        }
+    }
+    failed.map_or(Ok(0), Err)
 }
 
 fn delete_ended(container: &Container) -> Result<(), Failure> {

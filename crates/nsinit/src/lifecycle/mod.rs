@@ -20,7 +20,7 @@ use crate::pid_file::PidFile;
 use crate::root::State;
 
 pub(crate) use criu::{checkpoint, restore};
-pub(crate) use ending::{delete, kill};
+pub(crate) use ending::{delete, delete_all, kill};
 pub(crate) use exec::exec;
 pub(crate) use make::{create, run, start};
 
