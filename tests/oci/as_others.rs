@@ -192,6 +192,38 @@ fn a_source_out_of_reach_is_bound_into_a_user_namespace() {
     assert_eq!(told(&oci), "far\nfar");
 }
 
+/// Files of a group are reached that way for which a user namespace has no id.
+#[test]
+fn groups_of_the_caller_stay_if_that_is_asked_for() {
+    let name = "groups_of_the_caller_stay_if_that_is_asked_for";
+    let script = "sed -n 's/^Groups:[[:space:]]*//p' /proc/self/status | tr -d '\\n' | sed 's/ $//'";
+    let Some(mut oci) = Oci::new(name, &["sh", "-c", script]) else { return };
+    let started = |oci: &Oci, args: &[&str]| {
+        oci.write();
+        let (own, out) = (oci.command(args), oci.place.join("out"));
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--groups", "7,1234"]).arg(own.get_program()).args(own.get_args());
+        command.current_dir(oci.place.path()).stdin(std::process::Stdio::null());
+        // What goes on has it open.
+        assert!(command.stdout(fs::File::create(&out).unwrap()).status().unwrap().success());
+        fs::read_to_string(out).unwrap().trim_end().to_owned()
+    };
+    oci.spec["process"]["user"]["additionalGids"] = json!([5]);
+    assert_eq!(started(&oci, &["run", "web"]), "5");
+    for (value, wanted) in [("0", "5"), ("1", "7 1234")] {
+        oci.spec["annotations"]["run.oci.keep_original_groups"] = json!(value);
+        assert_eq!(started(&oci, &["run", "web"]), wanted, "{value}");
+    }
+    oci.spec["process"]["args"] = json!(["sleep", "300"]);
+    started(&oci, &["run", "--detach", "web"]);
+    assert_eq!(started(&oci, &["exec", "web", "sh", "-c", script]), "7 1234");
+    assert_eq!(started(&oci, &["exec", "--additional-gids", "9", "web", "sh", "-c", script]), "9");
+    oci.ok(&["delete", "--force", "web"]);
+    oci.spec["annotations"]["run.oci.keep_original_groups"] = json!("perhaps");
+    oci.write();
+    oci.check(&["run", "web"], 1, "/annotations/run.oci.keep_original_groups: \"perhaps\": neither 1 nor 0");
+}
+
 /// Programs look for it to know whether there is shared memory.
 #[test]
 fn dev_has_no_place_for_shared_memory_that_is_not_mounted() {
@@ -229,6 +261,19 @@ fn the_user_namespace_of_another_is_joined() {
     mounts.retain(|mount| mount["type"] != "sysfs");
     oci.spec["process"]["args"] = json!(["cat", "/proc/self/uid_map"]);
     assert_eq!(told(&oci).split_whitespace().collect::<Vec<_>>(), ["0", "100000", "1000"]);
+    // The config says nothing of its map.
+    let source = oci.place.join("source");
+    fs::create_dir(&source).unwrap();
+    fs::write(source.join("file"), "").unwrap();
+    fs::create_dir(oci.config.rootfs.join("mapped")).unwrap();
+    for options in [["rbind", "idmap"], ["rbind", "ridmap"]] {
+        oci.spec["mounts"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"destination": "/mapped", "source": source, "options": options}));
+        oci.spec["process"]["args"] = json!(["stat", "-c", "%u:%g", "/mapped/file"]);
+        assert_eq!(told(&oci), "0:0", "{options:?}");
+    }
     oci.ok(&["delete", "--force", "first"]);
 }
 

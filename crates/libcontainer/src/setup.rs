@@ -21,7 +21,7 @@ use crate::config::NamespaceKind;
 pub(crate) struct Setup {
     pub(crate) namespaces: NamespaceSetup,
     pub(crate) id_maps: Option<IdMapSetup>,
-    /// Nobody can set groups in the container.
+    /// Nobody can set groups in the container, or nobody is to.
     pub(crate) setgroups_denied: bool,
     pub(crate) oom_score_adj: Option<i32>,
     /// Moved into a class of resctrl by the host.

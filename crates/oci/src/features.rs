@@ -147,7 +147,11 @@ pub fn features(probe: &Probe) -> Features {
         mount_options: known_options(),
         linux: linux(probe),
         annotations: BTreeMap::new(),
-        potentially_unsafe_config_annotations: texts(&["org.systemd.property.", "org.criu.config"]),
+        potentially_unsafe_config_annotations: texts(&[
+            "org.systemd.property.",
+            "org.criu.config",
+            crate::KEEP_GROUPS,
+        ]),
     }
 }
 

@@ -26,5 +26,8 @@ pub use state::State;
 /// The version of the specification that this crate has.
 pub const VERSION: &str = "1.3.0";
 
+/// The annotation by which the caller's supplementary groups stay: crun's, and podman's `--group-add keep-groups`.
+pub(crate) const KEEP_GROUPS: &str = "run.oci.keep_original_groups";
+
 /// What annotations begin with that are properties of the scope under systemd.
 pub(crate) const PROPERTY: &str = "org.systemd.property.";

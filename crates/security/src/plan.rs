@@ -20,7 +20,7 @@ pub struct Identity {
     pub gid: u32,
     /// Supplementary groups, likewise; at most 65536, in any order.
     pub groups: Vec<u32>,
-    /// Whether setgroups(2) is denied (a user namespace mapped without privileges); then `groups` must be empty.
+    /// Whether setgroups(2) is denied (a user namespace mapped without privileges), or not called, so that the caller's stay; then `groups` must be empty.
     pub setgroups_denied: bool,
 }
 

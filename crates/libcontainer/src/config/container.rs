@@ -43,6 +43,9 @@ pub struct Config {
     /// Further groups, by name or number.
     #[serde(skip_serializing_if = "unset")]
     pub additional_groups: Vec<String>,
+    /// Supplementary groups stay those of the caller, which needs no rights and is how files of a group are reached that the user namespace has no id for.
+    #[serde(skip_serializing_if = "unset")]
+    pub keep_groups: bool,
     /// Working directory, entered as the user; relative to `/`. Never created.
     #[serde(skip_serializing_if = "unset")]
     pub working_dir: PathBuf,

@@ -71,7 +71,7 @@ impl Expected {
         let process = ExpectedProcess {
             uid: Some(identity.uid).filter(|_| named),
             gid: Some(identity.gid).filter(|_| named),
-            groups: Some(sorted(identity.groups.clone())).filter(|_| named),
+            groups: Some(sorted(identity.groups.clone())).filter(|_| named && !identity.setgroups_denied),
             exec_label: setup.label.as_ref().map(|label| label.process.to_string()),
             ..confined(&setup.process.confinement)
         };

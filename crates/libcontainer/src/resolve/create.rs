@@ -43,7 +43,8 @@ pub(crate) fn base(
         loopback: namespaces.new & NamespaceKind::Network.flag() != 0
             && config.networks.iter().any(|network| network.kind == "loopback"),
         // What denies setgroups denies it to the namespaces below too.
-        setgroups_denied: id_maps.as_ref().is_some_and(|new| new.maps.setgroups_denied())
+        setgroups_denied: config.keep_groups
+            || id_maps.as_ref().is_some_and(|new| new.maps.setgroups_denied())
             || probe.nested.as_ref().is_some_and(|own| own.setgroups_denied),
         namespaces,
         id_maps,

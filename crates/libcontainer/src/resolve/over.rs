@@ -84,6 +84,7 @@ fn merged<'a>(config: &'a Config, process: &ProcessConfig) -> Cow<'a, Config> {
     }
     if let Some(groups) = &process.additional_groups {
         all.to_mut().additional_groups.clone_from(groups);
+        all.to_mut().keep_groups &= groups.is_empty();
     }
     if let Some(yes) = process.no_new_privileges {
         all.to_mut().no_new_privileges = yes;

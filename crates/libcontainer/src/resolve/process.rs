@@ -29,7 +29,10 @@ pub(crate) fn process(
 ) -> Result<ProcessSetup> {
     let spec = process.user.as_deref().unwrap_or(&config.user);
     let user = resolve_user(spec, &accounts.passwd, &accounts.group, &config.additional_groups);
-    let user = user.map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("/user: {error}")))?;
+    let mut user = user.map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("/user: {error}")))?;
+    if config.keep_groups {
+        user.groups.clear();
+    }
     if setgroups_denied && !user.groups.is_empty() {
         let text =
             format!("/user: groups {:?} can't be set: this user namespace denies setgroups", user.groups);

@@ -22,6 +22,9 @@ pub fn from_config(config: &Config) -> (Spec, Vec<Problem>) {
     for (name, value) in config.cgroups.iter().flat_map(|group| &group.properties) {
         annotations.insert(format!("{}{name}", crate::PROPERTY), value.clone());
     }
+    if config.keep_groups {
+        annotations.insert(crate::KEEP_GROUPS.to_owned(), "1".to_owned());
+    }
     let hooks = hooks(config, &mut left);
     let spec = Spec {
         oci_version: VERSION.to_owned(),

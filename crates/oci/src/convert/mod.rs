@@ -66,6 +66,7 @@ pub fn examine(spec: &Spec, options: &Options, facts: &Facts) -> (Converted, Vec
     linux::convert(spec, options, &mut config, &mut found);
     cgroup::convert(spec, options, &mut config, &mut found);
     let process = spec.process.as_ref().map(|process| process::first(process, &mut config, &mut found));
+    process::kept_groups(spec, &mut config, &mut found);
     if process.is_none() {
         found.warn("/process", "missing: the container can be created, not started");
     }

@@ -8,7 +8,8 @@ use libcontainer::{Config, Problem, ProcessConfig};
 
 use super::capabilities;
 use super::found::Found;
-use crate::spec::Process;
+use crate::KEEP_GROUPS;
+use crate::spec::{Process, Spec};
 
 /// The program of a container; what else it is stands in the [`Config`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,6 +99,23 @@ fn user(process: &Process) -> String {
 
 fn groups(process: &Process) -> Vec<String> {
     process.user.additional_gids.iter().map(ToString::to_string).collect()
+}
+
+/// crun's annotation, with its values.
+pub(super) fn kept_groups(spec: &Spec, config: &mut Config, found: &mut Found) {
+    match spec.annotations.get(KEEP_GROUPS).map(String::as_str) {
+        None | Some("0" | "false") => return,
+        Some("1" | "true") => config.keep_groups = true,
+        Some(other) => {
+            return found
+                .problem(&format!("/annotations/{KEEP_GROUPS}"), format!("{other:?}: neither 1 nor 0"));
+        }
+    }
+    if !config.additional_groups.is_empty() {
+        config.additional_groups.clear();
+        let text = format!("the caller's groups stay, as {KEEP_GROUPS} says: left out");
+        found.warn("/process/user/additionalGids", text);
+    }
 }
 
 fn check(process: &Process, at: &str, found: &mut Found) {

@@ -33,6 +33,9 @@ impl Config {
         if self.additional_groups.len() > 65536 {
             all.add("/additional_groups", "more than 65536");
         }
+        if self.keep_groups && !self.additional_groups.is_empty() {
+            all.hint("/additional_groups", "with keep_groups none are set", "leave one of them out");
+        }
         if let Seccomp::Profile(profile) = &self.seccomp {
             for (pointer, reason) in profile.problems() {
                 all.add(format!("/seccomp{pointer}"), reason);
