@@ -5,6 +5,8 @@ use std::process::{Child, Stdio};
 
 use libcontainer_tests::World;
 use libcontainer_tests::operator::{Operator, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::{COUNT, Saver, count};
 
@@ -153,9 +155,13 @@ fn a_restore_whose_sources_are_missing() {
     restore(&tool, ".", &["/no/such/source", "ENOENT"]);
 }
 
+/// In the environment of a command that is going to be killed.
+const BEGUN: &str = "LCT_BEGUN";
+
 fn begun(tool: &Operator, mode: &str, args: &[&str]) -> Child {
     let mut command = tool.command(args);
-    command.env("STANDIN", mode).stdout(Stdio::null()).stderr(Stdio::null());
+    command.env("STANDIN", mode).env(BEGUN, tool.place.path());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
     command.spawn().unwrap()
 }
 
@@ -211,6 +217,36 @@ fn a_checkpoint_that_is_killed_leaves_one_or_the_other() {
 #[test]
 fn a_restore_that_is_killed_at_any_time() {
     let Some(saver) = Saver::new("any-moment") else { return };
+    killed_at_any_time(&saver, |nsinit| nsinit.kill().unwrap());
+}
+
+/// Nor is anything left without a control group, in which all of criu would be found.
+#[test]
+fn a_restore_without_a_group_that_is_killed_at_any_time() {
+    let Some(mut saver) = Saver::new("ungrouped") else { return };
+    saver.tool.config.cgroups = None;
+    saver.tool.write();
+    killed_at_any_time(&saver, |nsinit| nsinit.kill().unwrap());
+}
+
+/// criu alone is killed, or the one of it that is to become the first process.
+#[test]
+fn a_restore_whose_criu_is_killed_at_any_time() {
+    let Some(mut saver) = Saver::new("criu-killed") else { return };
+    saver.tool.config.cgroups = None;
+    saver.tool.write();
+    killed_at_any_time(&saver, |nsinit| {
+        let children = format!("/proc/{0}/task/{0}/children", nsinit.id());
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        let pids = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+        for pid in pids {
+            // It may have ended by itself.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    });
+}
+
+fn killed_at_any_time(saver: &Saver, strike: impl Fn(&mut Child)) {
     let tool = &saver.tool;
     tool.ok(&["run", "--detach", "web"]);
     counts_on(tool);
@@ -219,16 +255,30 @@ fn a_restore_that_is_killed_at_any_time() {
         let mut child =
             begun(tool, "", &saver.with("restore", &["--image-path", "images", "--detach", "web"]));
         std::thread::sleep(std::time::Duration::from_millis(round * 20));
-        child.kill().unwrap();
+        strike(&mut child);
         child.wait().unwrap();
         // One that was killed before it had a record has left none.
         if tool.place.join("state/web").exists() {
             tool.ok(&["delete", "--force", "web"]);
         }
-        until("all have gone", || tool.inside().is_empty());
+        until("all have gone", || tool.inside().is_empty() && begun_by(tool).is_empty());
         nothing_is_left(tool);
     }
     saver.restore(&["--image-path", "images", "--detach", "web"]);
     counts_on(tool);
+    assert!(!tool.place.join("state/web/criu").exists());
     tool.ok(&["delete", "--force", "web"]);
+}
+
+/// Processes that were started by such a command, criu's among them.
+fn begun_by(tool: &Operator) -> Vec<String> {
+    let wanted = format!("{BEGUN}={}", tool.place.path().display());
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let has = |entry: &std::fs::DirEntry| {
+        let text = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        text.split(|byte| *byte == 0).any(|variable| variable == wanted.as_bytes())
+    };
+    let line =
+        |entry: std::fs::DirEntry| std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default();
+    entries.filter(has).map(line).collect()
 }

@@ -9,14 +9,14 @@ use libcontainer_plan::{Launch, OpenStdio, Stdio, wait_readable};
 use nix::sys::stat::stat;
 
 use super::condition::condition;
-use super::criu::{Directories, Start, setup, start};
+use super::criu::{Directories, Start, end_left, setup, start};
 use super::external::{from_host, to_dump};
 use super::host::Host;
 use super::prepared::Prepared;
 use super::standard;
 use crate::compile::HostSteps;
 use crate::config::{Config, Namespace, NamespaceKind};
-use crate::criu::{CheckpointOptions, Event, Feature, Request, RequestKind, Session};
+use crate::criu::{CheckpointOptions, Event, Feature, Mark, Request, RequestKind, Session};
 use crate::error::{Error, ErrorKind, Result, named};
 use crate::group::{self, PATIENCE, frozen};
 use crate::process::reap_ended;
@@ -31,21 +31,25 @@ pub(crate) fn checkpoint(host: &Host, store: &Store, id: &str, mut options: Chec
     let _alone = store.lock_checkpoint()?.ok_or_else(|| {
         Error::new(ErrorKind::WrongState, format!("{what}: another process makes a checkpoint of it"))
     })?;
-    let setup = setup(host, &options.criu).map_err(|error| error.within(&what))?;
+    let failed = |error| Error::io(&*what, error);
+    let mark = Mark::new().map_err(failed)?;
+    let setup = setup(host, &options.criu, &mark).map_err(|error| error.within(&what))?;
     let dirs = Directories::make(&options.criu).map_err(|error| error.within(&what))?;
     let request = request(host, &state, &init, (&options, &dirs)).map_err(|error| error.within(&what))?;
-    let host = HostSteps::default();
-    let stdio = OpenStdio::open(Stdio::Null, Stdio::Null, Stdio::Null);
-    let stdio = stdio.map_err(|error| Error::io(&*what, error))?.theirs;
-    let begin = Start { setup, host, stdio, handed: Vec::new() };
-    let mut session = start(begin, (&options.criu, &what), |plan, _| Launch::new(plan))?;
-    let dumped = dump(&mut session, &request, &mut options);
-    // ORDER: criu is gone before anybody looks at what it has left.
-    drop(session);
+    let stdio = OpenStdio::open(Stdio::Null, Stdio::Null, Stdio::Null).map_err(failed)?.theirs;
+    let begin = Start { setup, host: HostSteps::default(), stdio, handed: Vec::new() };
+    store.note_criu(mark.text()).map_err(failed)?;
+    let dumped = start(begin, (&options.criu, &what), |plan, _| Launch::new(plan)).and_then(|mut session| {
+        let dumped = dump(&mut session, &request, &mut options);
+        // ORDER: criu is gone before anybody looks at what it has left.
+        drop(session);
+        dumped.map_err(|error| dirs.explain(error, request.kind).within(&what))
+    });
     if let Err(error) = dumped {
-        let error = dirs.explain(error, request.kind).within(&what);
-        return Err(go_on(&state, found, error));
+        return Err(go_on(&state, found, error, end_left(store, &what)));
     }
+    // A mark that nothing has any more does no harm.
+    let _ = store.forget_criu();
     if options.leave_running || options.pre_dump { Ok(()) } else { ended(&init, &what) }
 }
 
@@ -198,7 +202,7 @@ fn told(status: Option<OwnedFd>) -> io::Result<()> {
 }
 
 /// Lets the processes go on that a criu which failed has left standing still.
-fn go_on(state: &State, before: RunState, error: Error) -> Error {
+fn go_on(state: &State, before: RunState, error: Error, criu: Result<()>) -> Error {
     let thaw = || -> Result<()> {
         if before == RunState::Paused || frozen(state)?.is_none() {
             return Ok(());
@@ -206,10 +210,11 @@ fn go_on(state: &State, before: RunState, error: Error) -> Error {
         let failed = |error| Error::cgroup("let it go on", error);
         Group::open(state.places()).and_then(|group| group.thaw(PATIENCE)).map_err(failed)
     };
-    match thaw() {
-        Ok(()) => error,
-        Err(left) => error.with_undo(vec![("resume".to_owned(), io::Error::other(left.to_string()))]),
-    }
+    let undone = [("end criu", criu), ("resume", thaw())].into_iter();
+    let left: Vec<_> = undone
+        .filter_map(|(name, done)| Some((name.to_owned(), io::Error::other(done.err()?.to_string()))))
+        .collect();
+    if left.is_empty() { error } else { error.with_undo(left) }
 }
 
 /// Waits until the first process is gone, which criu has killed.

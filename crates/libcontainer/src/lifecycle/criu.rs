@@ -13,9 +13,10 @@ use libcontainer_plan::{Launch, Launched, Pid};
 use super::host::Host;
 use crate::compile::{self, Compiled, Given, HostSteps};
 use crate::config::{Config, NamespaceKind};
-use crate::criu::{self, CriuOptions, Dirs, RequestKind, Session, connection};
+use crate::criu::{self, CriuOptions, Dirs, Mark, RequestKind, Session, connection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::Process;
+use crate::record::Store;
 use crate::setup::CriuSetup;
 
 /// The directories of a request, open.
@@ -118,7 +119,7 @@ pub(super) struct Start {
 }
 
 /// The program, and the environment in which it is run: that of this process, as criu looks for its helpers and its settings by it.
-pub(super) fn setup(host: &Host, options: &CriuOptions) -> Result<CriuSetup> {
+pub(super) fn setup(host: &Host, options: &CriuOptions, mark: &Mark) -> Result<CriuSetup> {
     if !host.probe.is_root() {
         let text = "criu is run as root of the machine only: as an ordinary user, or in a user namespace, nothing can be checkpointed or restored";
         return Err(Error::new(ErrorKind::PermissionDenied, text));
@@ -127,7 +128,7 @@ pub(super) fn setup(host: &Host, options: &CriuOptions) -> Result<CriuSetup> {
     let pair = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         [name.as_bytes(), b"=", value.as_bytes()].concat()
     };
-    let env = env::vars_os().map(pair).collect();
+    let env = mark.put(env::vars_os().map(pair).collect());
     Ok(CriuSetup { program, env, shell_job: options.shell_job, ..CriuSetup::default() })
 }
 
@@ -150,4 +151,15 @@ pub(super) fn start(
     }
     let Launched { pid, pidfd, .. } = launch.run().map_err(|error| Error::launch(what, error))?;
     Ok(Session::new(ours, Process::new(pid, pidfd), options.silence))
+}
+
+/// Ends what is left of a criu whose starter was killed, or which was killed itself.
+pub(super) fn end_left(store: &Store, what: &str) -> Result<()> {
+    let failed = |error| Error::io(what, error);
+    let Some(noted) = store.criu().map_err(failed)? else { return Ok(()) };
+    // Without a text nothing was started.
+    Mark::of(&noted).map_or(Ok(()), |mark| mark.end()).map_err(failed)?;
+    // A mark that nothing has any more does no harm.
+    let _ = store.forget_criu();
+    Ok(())
 }

@@ -12,6 +12,7 @@ use libcontainer_network::Going;
 use libcontainer_plan::{signal_pidfd, wait_readable};
 
 use super::again::again;
+use super::criu::end_left;
 use super::hooks::{Of, after_end};
 use super::host::Host;
 use super::recover::{end_marked, recover};
@@ -57,7 +58,9 @@ pub(super) fn end(
     let known = recover(store, handle)?;
     let environment = &host.environment();
     let (state, dir) = (&known.state, store.path());
-    let mut errors = Teardown { state, dir, environment, what: &what, errors: Vec::new() }.run();
+    // ORDER: before the processes, of which it makes more, and which it waits for.
+    let mut errors = Vec::from_iter(again(|| end_left(store, &what)).err());
+    errors.extend(Teardown { state, dir, environment, what: &what, errors: Vec::new() }.run());
     if known.by_marks {
         match end_marked(host, store.path(), &what) {
             Ok(true) => {}

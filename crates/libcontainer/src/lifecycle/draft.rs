@@ -244,6 +244,12 @@ impl Draft {
         })
     }
 
+    /// The step before a criu is started by which all of it is found again.
+    pub(super) fn criu_step(self: &Arc<Self>, mark: String) -> HostStep {
+        let note = Arc::clone(self);
+        HostStep::new("note the mark of criu", "", move |_| note.store()?.note_criu(&mark).map(|()| None))
+    }
+
     fn read_back_step(self: &Arc<Self>) -> HostStep {
         let check = Arc::clone(self);
         HostStep::new("read back ids, capabilities and namespaces of the init", "", move |_| {

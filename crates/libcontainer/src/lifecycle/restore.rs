@@ -20,7 +20,7 @@ use super::prepared::{Own, Part, Prepared};
 use super::standard;
 use crate::compile::HostSteps;
 use crate::config::{Config, Namespace, NamespaceKind};
-use crate::criu::{Event, Request, RequestKind, RestoreOptions, Session};
+use crate::criu::{Event, Mark, Request, RequestKind, RestoreOptions, Session};
 use crate::error::{Error, ErrorKind, Result, named};
 use crate::group::{GroupSteps, Planned};
 use crate::hooks::Moment;
@@ -40,7 +40,8 @@ pub(crate) fn restore(
     let failed = |error: io::Error| Error::io(what.clone(), error);
     own_mounts(&own.config, &what)?;
     // ORDER: what can be wrong with what is asked for comes before anything is made.
-    let criu = setup(&prepared.host, &options.criu).map_err(|error| error.within(&what))?;
+    let mark = Mark::new().map_err(failed)?;
+    let criu = setup(&prepared.host, &options.criu, &mark).map_err(|error| error.within(&what))?;
     let dirs = Directories::open(&options.criu).map_err(|error| error.within(&what))?;
     let standard = standard::read(dirs.images()).map_err(failed)?;
     dirs.let_in(&own.config).map_err(|error| error.within(&what))?;
@@ -53,13 +54,15 @@ pub(crate) fn restore(
     let stdio = opened.theirs.drain(..).collect();
     let handed = spaces.given().map_err(failed)?;
     let group = group_steps(prepared, own, &draft, planned)?;
+    let mut host = host_steps(&draft, &part, group);
+    host.before.push(draft.criu_step(mark.text().to_owned()));
     let begin = Start {
         setup: CriuSetup {
             handed: u32::try_from(handed.len()).unwrap_or(u32::MAX),
             restore: Some(restored(own, &part)),
             ..criu
         },
-        host: host_steps(&draft, &part, group),
+        host,
         stdio,
         handed,
     };
@@ -275,6 +278,8 @@ impl Work<'_> {
             Err(error) => return Err(self.take_back(error)),
         };
         let (store, state) = self.draft.finish()?;
+        // A mark that nothing has any more does no harm.
+        let _ = store.forget_criu();
         let mut process = Process::restored(pid, pidfd, opened);
         process.terminal = terminal.map(crate::process::Terminal::new);
         process.watch_memory(self.draft.group.memory());

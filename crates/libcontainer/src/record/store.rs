@@ -1,13 +1,16 @@
 //! The container's directory: locked by flock, described by `state.json`.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use libcontainer_plan::names;
-use nix::sys::stat::fstat;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::brief;
@@ -21,6 +24,10 @@ use crate::error::{Error, ErrorKind, Result, named};
 pub(crate) const START: &str = "start";
 /// Name of the file in which a start in another process leaves its trace.
 pub(crate) const BOARD: &str = "board";
+/// Name of the file with the mark of a criu that is at work.
+const CRIU: &str = "criu";
+/// Bytes that it may have.
+const LONGEST: u64 = 256;
 /// How long a directory may stand without a record before it counts as damaged.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -225,6 +232,34 @@ impl Store {
         let state = Arc::new(State { version: bytes::VERSION, checksum: String::new(), ..state.clone() });
         *self.seen() = Some((bytes, Arc::clone(&state)));
         state
+    }
+
+    /// Notes the mark of a criu that is about to be started.
+    pub(crate) fn note_criu(&self, mark: &str) -> io::Result<()> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let file = openat(&self.dir, CRIU, flags, Mode::S_IRUSR | Mode::S_IWUSR);
+        let written =
+            file.map_err(io::Error::from).and_then(|file| File::from(file).write_all(mark.as_bytes()));
+        written.map_err(|error| self.unwritten(CRIU, error))
+    }
+
+    /// The mark of a criu that is at work, or was when who had started it was killed.
+    pub(crate) fn criu(&self) -> io::Result<Option<String>> {
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let mut text = String::new();
+        let read = match openat(&self.dir, CRIU, flags, Mode::empty()) {
+            Err(Errno::ENOENT) => return Ok(None),
+            file => file
+                .map_err(io::Error::from)
+                .and_then(|file| File::from(file).take(LONGEST).read_to_string(&mut text)),
+        };
+        let failed = |error| named(format!("read {}", self.path.join(CRIU).display()), error);
+        read.map(|_| Some(text)).map_err(failed)
+    }
+
+    /// Notes that it has ended.
+    pub(crate) fn forget_criu(&self) -> io::Result<()> {
+        ignore_missing(unlinkat(&self.dir, CRIU, UnlinkatFlags::NoRemoveDir))
     }
 
     /// Removes every file, the record last, then the directory.
