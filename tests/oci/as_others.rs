@@ -224,6 +224,28 @@ fn groups_of_the_caller_stay_if_that_is_asked_for() {
     oci.check(&["run", "web"], 1, "/annotations/run.oci.keep_original_groups: \"perhaps\": neither 1 nor 0");
 }
 
+/// It makes none; the host's of that path is another device, or not there.
+#[test]
+fn devices_of_a_user_namespace_need_not_be_on_the_host() {
+    let name = "devices_of_a_user_namespace_need_not_be_on_the_host";
+    let script = "stat -c '%t:%T %u:%g %a' /dev/lct /dev/zero; head -c 2 /dev/lct | wc -c";
+    let Some(mut oci) = Oci::new(name, &["sh", "-c", script]) else { return };
+    let map = json!([{"containerID": 0, "hostID": 100_000, "size": 1000}]);
+    oci.spec["linux"]["uidMappings"] = map.clone();
+    oci.spec["linux"]["gidMappings"] = map;
+    oci.spec["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    oci.spec["linux"]["devices"] = json!([
+        {"path": "/dev/lct", "type": "c", "major": 1, "minor": 5, "uid": 10, "gid": 11, "fileMode": 0o646},
+        {"path": "/dev/zero", "type": "c", "major": 1, "minor": 7, "fileMode": 0o600}]);
+    let mounts = || fs::read_to_string("/proc/self/mountinfo").unwrap().lines().count();
+    let before = mounts();
+    assert_eq!(told(&oci), "1:5 10:11 646\n1:7 0:0 600\n2");
+    assert_eq!(mounts(), before);
+    oci.spec["linux"]["devices"][0]["uid"] = json!(5000);
+    oci.write();
+    oci.check(&["run", "web"], 1, "/linux/devices: /dev/lct: owner 5000:11 is not mapped");
+}
+
 /// Programs look for it to know whether there is shared memory.
 #[test]
 fn dev_has_no_place_for_shared_memory_that_is_not_mounted() {

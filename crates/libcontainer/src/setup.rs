@@ -197,7 +197,6 @@ pub(crate) struct MountSetup {
     pub(crate) dev_links: bool,
     /// A terminal lies on `/dev/console`, also where `/dev` is not the library's.
     pub(crate) console: bool,
-    pub(crate) bind_devices: bool,
     pub(crate) hidden: Vec<PathBuf>,
     pub(crate) read_only_paths: Vec<PathBuf>,
     pub(crate) read_only: bool,

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use libcontainer_mount::default_simple_devices;
 use libcontainer_mount::plan::{
-    self as mount, Attached, Bind, Filesystem, Kind, Links, Node, NodeKind, Propagation, Protected,
+    self as mount, Attached, Bind, Filesystem, Kind, Links, Node, NodeKind, Origin, Propagation, Protected,
 };
 use libcontainer_plan::{Builder, File, Launch, MountAttr, Slot};
 
@@ -37,10 +37,17 @@ fn tree(plan: &mut Builder, rootfs: &Path) {
     let node = |node: libcontainer_mount::DeviceNode| {
         let number = |number: i64| u32::try_from(number).unwrap_or(0);
         let number = (number(node.major_number), number(node.minor_number));
-        Node { kind: NodeKind::Character, number, mode: node.mode(), owner: (0, 0), path: node.path }
+        Node {
+            kind: NodeKind::Character,
+            number,
+            mode: node.mode(),
+            owner: (0, 0),
+            path: node.path,
+            origin: Origin::Made,
+        }
     };
     let nodes: Vec<_> = default_simple_devices().into_iter().map(node).collect();
-    let dev = mount::devices(plan, rootfs, &mount::usual_dev(None), &nodes, false, &["pts", "shm"]);
+    let dev = mount::devices(plan, rootfs, &mount::usual_dev(None), &nodes, &["pts", "shm"]);
     plan.close(dev);
     let protected = |path: &&str| Protected::new(rootfs, &attached, Path::new(path));
     mount::make_read_only(plan, libcontainer_mount::DEFAULT_READONLY_PATHS.iter().map(protected));

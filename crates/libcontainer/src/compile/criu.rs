@@ -106,7 +106,7 @@ fn make_places(plan: &mut Builder, rootfs: Rootfs, setup: &MountSetup) {
         own.iter().any(|above| names.starts_with(above))
     };
     for node in setup.other_devices.iter().filter(|node| !is_own(&node.path)) {
-        mount::device_node(plan, rootfs, node, setup.bind_devices);
+        mount::device_node(plan, rootfs, node);
     }
     if setup.dev_links {
         mount::device_links(plan, rootfs);

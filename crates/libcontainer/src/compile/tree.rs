@@ -39,7 +39,7 @@ pub(super) fn build(plan: &mut Builder, setup: &MountSetup, terminal: bool, cwd:
         }
     }
     for node in &setup.other_devices {
-        mount::device_node(plan, rootfs, node, setup.bind_devices);
+        mount::device_node(plan, rootfs, node);
     }
     if setup.dev_links {
         mount::device_links(plan, rootfs);
@@ -142,7 +142,7 @@ fn add<'a>(
             // The terminal takes the place of a node of that name.
             let console = |node: &&Node| terminal && node.path == Path::new("/dev/console");
             let nodes: Vec<_> = setup.devices.iter().filter(|node| !console(node)).cloned().collect();
-            let dev = mount::devices(plan, rootfs, filesystem, &nodes, setup.bind_devices, places(setup));
+            let dev = mount::devices(plan, rootfs, filesystem, &nodes, places(setup));
             if let Some((propagation, recursive)) = propagation {
                 mount::set_propagation(plan, dev, *propagation, *recursive);
             }

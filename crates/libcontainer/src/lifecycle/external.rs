@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use libcontainer_mount::parse_mountinfo;
-use libcontainer_mount::plan::components;
+use libcontainer_mount::plan::{Origin, components};
 use libcontainer_plan::Pid;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat, openat2, statx};
 
@@ -45,10 +45,9 @@ pub(super) fn from_host(setup: &MountSetup) -> Vec<FromHost> {
             _ => None,
         })
         .collect();
-    if setup.bind_devices {
-        let nodes = setup.devices.iter().chain(&setup.other_devices);
-        all.extend(nodes.map(|node| plain(&node.path, &node.path)));
-    }
+    let nodes = setup.devices.iter().chain(&setup.other_devices);
+    let bound = nodes.filter(|node| node.origin == Origin::Host);
+    all.extend(bound.map(|node| plain(&node.path, &node.path)));
     // A file is hidden by the null device; runc too calls it so in its images.
     let hidden = |path: &PathBuf| FromHost { name: NULL.into(), ..plain(path, Path::new(NULL)) };
     all.extend(setup.hidden.iter().map(hidden));

@@ -12,10 +12,10 @@ use super::accounts::Accounts;
 use super::capabilities::confinement;
 use super::cgroup_mount::Groups;
 use super::labels::Labels;
-use super::mounts;
 use super::over::over_first;
 use super::process::process as program;
 use super::rights::landlock;
+use super::{mounts, nodes};
 use crate::config::{Config, Namespace, NamespaceKind, TimeOffset};
 use crate::error::Result;
 use crate::process::ProcessConfig;
@@ -31,11 +31,11 @@ pub(crate) fn base(
 ) -> Result<Setup> {
     let namespaces = namespaces(config, probe);
     let id_maps = id_maps(config, probe);
-    let mounts = if config.namespaces.is_new(NamespaceKind::Mount) {
-        Some(mounts::setup(config, &namespaces, probe, labels, groups)?)
-    } else {
-        None
-    };
+    let mut mounts = None;
+    if config.namespaces.is_new(NamespaceKind::Mount) {
+        let made = mounts.insert(mounts::setup(config, &namespaces, probe, labels, groups)?);
+        nodes::find(made, id_maps.as_ref(), probe)?;
+    }
     let relabels = labels.relabels(config, mounts.as_ref());
     let line =
         |(clock, offset): (&String, &TimeOffset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs);

@@ -11,6 +11,7 @@ mod joined;
 mod labels;
 mod mounts;
 mod network;
+mod nodes;
 mod over;
 mod process;
 mod profile;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use libcontainer_mount::plan::{
-    Bind, CopyUp, Filesystem, Kind, Node, NodeKind, Propagation, components, look, usual_dev,
+    Bind, CopyUp, Filesystem, Kind, Node, NodeKind, Origin, Propagation, components, look, usual_dev,
 };
 use libcontainer_mount::{
     CopiedRoot, DeviceKind, DeviceNode, Mount, MountConfig, Options, default_simple_devices, parse_options,
@@ -46,7 +46,10 @@ pub(super) fn setup(
     } else {
         with_null(&mounts.device_nodes)
     };
-    let nodes = nodes.iter().map(node);
+    // mknod(2) is refused in a user namespace.
+    let user = namespaces.has(NamespaceKind::User) || probe.nested.is_some();
+    let origin = if user { Origin::Host } else { Origin::Made };
+    let nodes = nodes.iter().map(|one| node(one, origin));
     let filled = !mounts.bare || fill == Fill::Mount;
     let (devices, mut other): (Vec<_>, Vec<_>) =
         nodes.partition(|node| filled && node.path.starts_with("/dev"));
@@ -76,7 +79,6 @@ pub(super) fn setup(
         },
         dev_links: fill == Fill::Directory,
         console: mounts.fill_dev,
-        bind_devices: namespaces.has(NamespaceKind::User) || probe.nested.is_some(),
         hidden: mounts.masked_paths.iter().cloned().chain(kcore).collect(),
         read_only_paths: mounts.readonly_paths.iter().cloned().chain(restricted).chain(read_only).collect(),
         read_only: mounts.readonly_fs,
@@ -159,7 +161,7 @@ fn with_null(nodes: &[DeviceNode]) -> Vec<DeviceNode> {
     all
 }
 
-fn node(node: &DeviceNode) -> Node {
+fn node(node: &DeviceNode, origin: Origin) -> Node {
     let kind = match node.kind {
         DeviceKind::Character => NodeKind::Character,
         DeviceKind::Block => NodeKind::Block,
@@ -173,6 +175,7 @@ fn node(node: &DeviceNode) -> Node {
         number: (number(node.major_number), number(node.minor_number)),
         mode: node.mode(),
         owner: (node.uid, node.gid),
+        origin,
     }
 }
 

@@ -1,39 +1,15 @@
 //! `/dev`: a tmpfs that is filled before anyone can see it.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use libcontainer_plan::{At, Builder, Dir, File, How, Mount, Pty, Slot};
 
 use super::filesystem::{Filesystem, attach, mount, open_dir};
+use super::host_node::made;
+use super::node::{Node, Origin, make_node};
 use super::target::{Kind, Links, components, parent_and_name, target};
 use super::{Rootfs, attr};
-
-/// Kind of a device node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeKind {
-    /// Character device.
-    Character,
-    /// Block device.
-    Block,
-    /// Named pipe; has no number.
-    Fifo,
-}
-
-/// A device node to be made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
-    /// Path in the container.
-    pub path: PathBuf,
-    /// Kind.
-    pub kind: NodeKind,
-    /// Major and minor number.
-    pub number: (u32, u32),
-    /// Permission bits.
-    pub mode: u32,
-    /// Owner and group, in the container's user namespace.
-    pub owner: (u32, u32),
-}
 
 const LINKS: [(&str, &str); 6] = [
     ("fd", "/proc/self/fd"),
@@ -60,13 +36,12 @@ pub fn usual_dev(label: Option<&str>) -> Filesystem {
 ///
 /// ORDER: a mount would make its place too, but that walk takes 16 KiB of stack, which the init keeps while it waits.
 ///
-/// With `by_bind` (in a user namespace, where mknod is refused) the host's nodes are bound instead.
+/// Nodes that are bound come behind it.
 pub fn devices(
     plan: &mut Builder,
     rootfs: Rootfs,
     filesystem: &Filesystem,
     nodes: &[Node],
-    by_bind: bool,
     places: &[&str],
 ) -> Slot<Mount> {
     plan.purpose("build /dev");
@@ -78,7 +53,7 @@ pub fn devices(
     for name in places {
         plan.mkdirat(dev.root(), name, 0o755);
     }
-    for node in nodes.iter().filter(|_| !by_bind) {
+    for node in nodes.iter().filter(|node| node.origin == Origin::Made) {
         plan.purpose(format!("make {}", node.path.display()));
         node_in_dev(plan, dev.root(), node);
     }
@@ -86,7 +61,7 @@ pub fn devices(
     let place = target(plan, rootfs.dir, Path::new("/dev"), Kind::Directory, Links::Refuse);
     plan.move_mount(dev, place);
     plan.close(place);
-    for node in nodes.iter().filter(|_| by_bind) {
+    for node in nodes.iter().filter(|node| node.origin != Origin::Made) {
         bind_node(plan, rootfs, node);
     }
     dev
@@ -131,26 +106,9 @@ fn node_in_dev(plan: &mut Builder, dev: Slot<Dir>, node: &Node) {
     }
 }
 
-fn make_node(plan: &mut Builder, parent: Slot<Dir>, name: &OsStr, node: &Node) {
-    let (kind, number) = match node.kind {
-        NodeKind::Character => (libc::S_IFCHR, node.number),
-        NodeKind::Block => (libc::S_IFBLK, node.number),
-        NodeKind::Fifo => (libc::S_IFIFO, (0, 0)),
-    };
-    plan.mknodat(parent, name, kind | node.mode, device_number(number));
-    if node.owner != (0, 0) {
-        plan.fchownat(parent, name, node.owner.0, node.owner.1);
-    }
-}
-
-/// The kernel's 32-bit form of a device number: what mknod(2) takes.
-fn device_number((major, minor): (u32, u32)) -> u32 {
-    (minor & 0xff) | (major << 8) | ((minor & !0xff) << 12)
-}
-
 /// Makes a node outside of `/dev`. A name that is there already is replaced: it might be any other device.
-pub fn device_node(plan: &mut Builder, rootfs: Rootfs, node: &Node, by_bind: bool) {
-    if by_bind {
+pub fn device_node(plan: &mut Builder, rootfs: Rootfs, node: &Node) {
+    if node.origin != Origin::Made {
         return bind_node(plan, rootfs, node);
     }
     plan.purpose(format!("make {}", node.path.display()));
@@ -164,8 +122,13 @@ pub fn device_node(plan: &mut Builder, rootfs: Rootfs, node: &Node, by_bind: boo
 }
 
 fn bind_node(plan: &mut Builder, rootfs: Rootfs, node: &Node) {
-    plan.purpose(format!("bind the host's {}", node.path.display()));
-    let copy = plan.open_tree(At::Cwd, &node.path, 0);
+    let copy = if let Origin::ByHost { owner } = node.origin {
+        plan.purpose(format!("make {} by the host", node.path.display()));
+        made(plan, node, owner)
+    } else {
+        plan.purpose(format!("bind the host's {}", node.path.display()));
+        plan.open_tree(At::Cwd, &node.path, 0)
+    };
     attach(plan, rootfs, copy, &node.path, Kind::File, Links::InRoot);
 }
 
@@ -201,14 +164,6 @@ pub fn console_in(plan: &mut Builder, rootfs: Rootfs) -> (Slot<Pty>, Slot<Pty>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn device_numbers_are_the_kernels() {
-        for (major, minor) in [(1, 3), (5, 0), (136, 255), (8, 256), (4095, 0xf_ffff), (10, 229)] {
-            let wanted = libc::makedev(major, minor);
-            assert_eq!(libc::dev_t::from(device_number((major, minor))), wanted, "{major}:{minor}");
-        }
-    }
 
     #[test]
     fn dev_is_left_out_of_names() {

@@ -152,7 +152,11 @@ fn mapped(pid: Pid, maps: [(&'static str, &Vec<[u32; 3]>); 2]) -> io::Result<Own
 }
 
 /// Runs a helper to its end. It leaves when the pipe is closed: also if this process dies.
-fn run(mut plan: Builder, pipe: Slot<Sock>, fill: impl FnOnce(&mut Launch)) -> io::Result<Launched> {
+pub(super) fn run(
+    mut plan: Builder,
+    pipe: Slot<Sock>,
+    fill: impl FnOnce(&mut Launch),
+) -> io::Result<Launched> {
     plan.purpose("wait for the end of the helper").await_byte(pipe);
     plan.reap();
     let mut launch = Launch::new(plan.seal().map_err(io::Error::other)?);

@@ -6,17 +6,20 @@
 mod copy_up;
 mod device;
 mod filesystem;
+mod host_node;
 mod idmap;
 mod mask;
+mod node;
 mod rootfs;
 mod seen;
 mod target;
 
 pub use copy_up::CopyUp;
-pub use device::{Node, NodeKind, console, console_in, device_links, device_node, devices, usual_dev};
+pub use device::{console, console_in, device_links, device_node, devices, usual_dev};
 pub use filesystem::{Bind, Filesystem, attach, attach_open, bind, link, mount};
 pub use idmap::{IdMap, Ids};
 pub use mask::{Attached, Protected, hide, make_read_only};
+pub use node::{Node, NodeKind, Origin};
 pub use rootfs::{
     Propagation, Rootfs, enter_by_move, enter_by_pivot, enter_directory, read_only, set_propagation,
     take_rootfs,
