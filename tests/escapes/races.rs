@@ -109,10 +109,11 @@ fn missing_places_are_made_inside() {
         names
     };
     let before = outside(&attack);
-    let (started, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let made = AtomicUsize::new(0);
+    // While nobody swaps it starts; then it may fail, and what counts is where it reached.
+    attack.run("true").unwrap();
     swapping(&pairs, &|| {
-        // A start may fail; what counts is where it reached.
-        started.fetch_add(usize::from(attack.run("true").is_ok()), Ordering::Relaxed);
+        let _ = attack.run("true");
         attack.unharmed();
         assert_eq!(outside(&attack), before);
         for dir in ["dir", "aside"].map(|name| volume.join(name)).iter().filter(|dir| !dir.is_symlink()) {
@@ -124,8 +125,9 @@ fn missing_places_are_made_inside() {
     });
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(&*attack.place.path().to_string_lossy()), "{mounts}");
-    let (started, made) = (started.into_inner(), made.into_inner());
-    assert!(started > 0 && made > 0, "{started} started, {made} names made");
+    let made = made.into_inner();
+    // One start before, and others.
+    assert!(made > 6, "{made} names made");
 }
 
 /// CVE-2025-31133: the image's null device, which nothing of ours lies over, the masked names and their directory are swapped while masks
