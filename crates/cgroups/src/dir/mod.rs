@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use libc::nlink_t;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::{Mode, fstat, fstatat, mkdirat};
@@ -143,7 +144,11 @@ impl Dir {
 
     /// [`Self::inode_and_links`] of what lies by the name `name` in the directory that is `levels` above this one; None when nothing
     /// does. Needs no descriptor.
-    pub(crate) fn inode_and_links_above(&self, levels: usize, name: &OsStr) -> Result<Option<(u64, u64)>> {
+    pub(crate) fn inode_and_links_above(
+        &self,
+        levels: usize,
+        name: &OsStr,
+    ) -> Result<Option<(u64, nlink_t)>> {
         let way = up(levels, name);
         let found = faults::of("newfstatat", &self.path, &way)
             .and_then(|()| patient(|| fstatat(&self.fd, &way, AtFlags::AT_SYMLINK_NOFOLLOW)));
@@ -154,7 +159,7 @@ impl Dir {
         }
     }
     /// The number of this directory, and how many links it has: two and the groups below it, on a control group file system.
-    pub(crate) fn inode_and_links(&self) -> Result<(u64, u64)> {
+    pub(crate) fn inode_and_links(&self) -> Result<(u64, nlink_t)> {
         let found = faults::of("fstat", &self.path, "")
             .and_then(|()| patient(|| fstat(&self.fd)))
             .map_err(|errno| Error::directory("fstat", &self.path, errno))?;
