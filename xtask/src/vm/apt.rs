@@ -26,16 +26,27 @@ pub(crate) struct Apt {
 }
 
 impl Apt {
-    /// Writes the configuration below `cache` and fetches the index if there is none of today.
+    /// One that knows the suites above. Writes the configuration below `cache` and fetches the index if there is none of today.
     pub(crate) fn open(cache: &Path) -> Result<Self> {
-        let apt = Self { dir: cache.join("apt") };
+        Self::of(cache.join("apt"), |base| if base.security { &SECURITY_SUITES } else { &SUITES })
+    }
+
+    /// One that knows a single suite, likewise.
+    pub(crate) fn of_suite(cache: &Path, suite: &str) -> Result<Self> {
+        Self::of(cache.join(format!("apt-{suite}")), |base| {
+            if base.security { &[] } else { std::slice::from_ref(&suite) }
+        })
+    }
+
+    fn of<'a>(dir: PathBuf, suites: impl Fn(&Base) -> &'a [&'a str]) -> Result<Self> {
+        let apt = Self { dir };
         for dir in ["lists/partial", "debs/partial"] {
             std::fs::create_dir_all(apt.dir.join(dir))?;
         }
         std::fs::write(apt.dir.join("status"), "")?;
         std::fs::write(apt.dir.join("apt.conf"), apt.config())?;
         let bases = sources::bases(&sources::system()?)?;
-        let list = source_list(&bases);
+        let list = source_list(&bases, suites);
         let file = apt.dir.join("sources.list");
         // One that can't be read is written anew.
         let same = std::fs::read_to_string(&file).is_ok_and(|old| old == list);
@@ -202,11 +213,10 @@ fn first_line(text: &[u8]) -> String {
     error.or(lines.first()).copied().unwrap_or("no reason given").to_owned()
 }
 
-fn source_list(bases: &[Base]) -> String {
+fn source_list<'a>(bases: &[Base], suites: impl Fn(&Base) -> &'a [&'a str]) -> String {
     let mut text = String::new();
     for base in bases {
-        let suites = if base.security { &SECURITY_SUITES[..] } else { &SUITES[..] };
-        for suite in suites {
+        for suite in suites(base) {
             let mut options = Vec::new();
             if let Some(key) = &base.signed_by {
                 options.push(format!("signed-by={key}"));

@@ -52,7 +52,7 @@ pub(crate) fn packages(names: &[&str], dir: &Path) -> Result<Vec<PathBuf>> {
 pub(crate) fn with_dependencies(suite: &str, name: &str, dir: &Path) -> Result<()> {
     let cache = cache();
     fs::create_dir_all(&cache)?;
-    let apt = apt::Apt::open(&std::path::absolute(cache)?)?;
+    let apt = apt::Apt::of_suite(&std::path::absolute(cache)?, suite)?;
     apt::extract(&apt.closure(&["-t", suite, name])?, dir)
 }
 
