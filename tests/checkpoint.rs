@@ -9,17 +9,22 @@
 
 #[path = "checkpoint/failing.rs"]
 mod failing;
+#[path = "checkpoint/joined.rs"]
+mod joined;
+#[path = "checkpoint/options.rs"]
+mod options;
 #[path = "checkpoint/programs.rs"]
 mod programs;
 #[path = "checkpoint/surroundings.rs"]
 mod surroundings;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use libcontainer::mount::{Mount, MountConfig};
 use libcontainer_tests::operator::{Operator, until};
-use libcontainer_tests::skip;
+use libcontainer_tests::{copy_program, skip};
 
 /// A criu that works on this machine: the one that `cargo xtask test` has fetched, or the system's.
 fn criu(name: &str) -> Option<PathBuf> {
@@ -72,6 +77,25 @@ impl Saver {
         tool.config.args = ["sh", "-c", COUNT].map(str::to_owned).to_vec();
         tool.write();
         Some(Self { tool, criu })
+    }
+
+    /// The program that holds what busybox can't, with these arguments. It may need the host's libraries.
+    fn holding(name: &str, args: &[&str]) -> Option<Self> {
+        let mut saver = Self::new(name)?;
+        let config = &mut saver.tool.config;
+        copy_program(Path::new(env!("CARGO_BIN_EXE_holder")), &config.rootfs.join("bin/holder")).unwrap();
+        config.args = ["holder"].iter().chain(args).map(|&word| word.to_owned()).collect();
+        let libraries = ["/lib", "/lib64", "/usr/lib"].map(Path::new);
+        let bind = |path: &&Path| Mount {
+            kind: "bind".to_owned(),
+            source: path.to_path_buf(),
+            destination: path.to_path_buf(),
+            ..Mount::default()
+        };
+        let binds = libraries.iter().filter(|path| path.is_dir()).map(bind);
+        config.mount_config.get_or_insert_with(MountConfig::default).mounts.extend(binds);
+        saver.tool.write();
+        Some(saver)
     }
 
     fn with<'a>(&'a self, command: &'a str, more: &[&'a str]) -> Vec<&'a str> {

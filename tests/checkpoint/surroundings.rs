@@ -69,6 +69,38 @@ fn a_network_is_made_anew() {
     std::thread::scope(|scope| scope.spawn(thread).join()).unwrap();
 }
 
+/// No image has those of its network: they are set anew. Those of other namespaces are in the images.
+#[test]
+fn settings_are_there_again() {
+    let Some(mut saver) = Saver::new("settings") else { return };
+    let all = [
+        ("net.ipv4.ip_forward", "1"),
+        ("net.ipv4.ping_group_range", "0\t7"),
+        ("net.ipv4.conf.lo.rp_filter", "2"),
+        ("net.ipv4.conf.default.rp_filter", "2"),
+        ("kernel.shmmni", "77"),
+    ];
+    let sysctl = all.map(|(key, value)| (key.to_owned(), value.replace('\t', " ")));
+    saver.tool.config.sysctl = sysctl.into();
+    saver.tool.write();
+    let tool = &saver.tool;
+    tool.ok(&["run", "--detach", "web"]);
+    saver.counts_on(3);
+    saver.checkpoint(&["--image-path", "images", "web"]);
+    saver.restore(&["--image-path", "images", "--detach", "web"]);
+    for (key, value) in all {
+        let path = format!("/proc/sys/{}", key.replace('.', "/"));
+        assert_eq!(tool.ok(&["exec", "web", "cat", &path]).trim(), value, "{key}");
+    }
+    saver.checkpoint(&["--image-path", "images", "web"]);
+    saver.tool.config.sysctl.insert("net.ipv4.ip_forwrad".to_owned(), "1".to_owned());
+    saver.tool.write();
+    let output = saver.run_with("restore", &["--image-path", "images", "--detach", "web"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("/sysctl/net.ipv4.ip_forwrad") && text.contains("ENOENT"), "{text}");
+    assert!(!saver.tool.place.join("state/web").exists());
+}
+
 fn noting(file: &Path, word: &str, code: i32) -> Vec<Hook> {
     vec![Hook {
         path: "/bin/sh".into(),

@@ -6,8 +6,11 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use libcontainer_cgroups::{Group, Place};
 use libcontainer_plan::{Launch, OpenStdio, Stdio, wait_readable};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::stat;
 
+use super::added;
+use super::astray::astray;
 use super::condition::condition;
 use super::criu::{Directories, Start, end_left, setup, start};
 use super::external::{from_host, to_dump};
@@ -20,12 +23,18 @@ use crate::criu::{CheckpointOptions, Event, Feature, Mark, Request, RequestKind,
 use crate::error::{Error, ErrorKind, Result, named};
 use crate::group::{self, PATIENCE, frozen};
 use crate::process::reap_ended;
-use crate::record::{Init, KILL, RunState, State, Store};
+use crate::record::{AddedMount, Init, KILL, RunState, State, Store};
+
+/// Bytes of a pipe of criu's by which it serves memory: its `PIPE_MAX_SIZE` pages.
+const SERVED: i32 = 819 * 4096;
 
 /// Writes the container to the directory of images. After an error it is as it was.
 pub(crate) fn checkpoint(host: &Host, store: &Store, id: &str, mut options: CheckpointOptions) -> Result<()> {
     let what = format!("checkpoint {id:?}");
     check(&options, &what)?;
+    if options.criu.lazy_pages {
+        wide_pipe().map_err(|error| error.within(&what))?;
+    }
     let (state, init, found) = running(store, &what)?;
     own_mounts(&state.config, &what)?;
     let _alone = store.lock_checkpoint()?.ok_or_else(|| {
@@ -36,6 +45,8 @@ pub(crate) fn checkpoint(host: &Host, store: &Store, id: &str, mut options: Chec
     let setup = setup(host, &options.criu, &mark).map_err(|error| error.within(&what))?;
     let dirs = Directories::make(&options.criu).map_err(|error| error.within(&what))?;
     let request = request(host, &state, &init, (&options, &dirs)).map_err(|error| error.within(&what))?;
+    // ORDER: before it ends them.
+    let lost = astray(&state, init.pid).map_err(|error| error.within(&what))?;
     let stdio = OpenStdio::open(Stdio::Null, Stdio::Null, Stdio::Null).map_err(failed)?.theirs;
     let begin = Start { setup, host: HostSteps::default(), stdio, handed: Vec::new() };
     store.note_criu(mark.text()).map_err(failed)?;
@@ -50,7 +61,16 @@ pub(crate) fn checkpoint(host: &Host, store: &Store, id: &str, mut options: Chec
     }
     // A mark that nothing has any more does no harm.
     let _ = store.forget_criu();
-    if options.leave_running || options.pre_dump { Ok(()) } else { ended(&init, &what) }
+    if options.pre_dump {
+        return Ok(());
+    }
+    if let Some(lost) = lost {
+        let text = format!(
+            "{what}: not in the images: {lost}: joined the container, and criu writes the first process and those below it"
+        );
+        host.warn(&Error::new(ErrorKind::Unsupported, text));
+    }
+    if options.leave_running { Ok(()) } else { ended(&init, &what) }
 }
 
 /// Refuses a container whose root lies among the mounts of others, which criu would take for its own.
@@ -123,34 +143,42 @@ fn request(
     if options.pre_dump {
         return Ok(request);
     }
-    let failed = |error| Error::io("look at what comes from outside", error);
-    let groups = Some(group::setup_shown(state.places()));
-    if let Some(mounts) = Prepared::new(host, config)?.setup(false, groups)?.mounts {
-        refuse_id_maps(config)?;
-        let all = to_dump(&from_host(&mounts), init.pid).map_err(failed)?;
-        all.iter().for_each(|mount| request.mount(mount));
-    }
-    let standard = standard::of(init.pid).map_err(failed)?;
+    let added = outside(host, (state, init), &mut request)?;
+    let standard =
+        standard::of(init.pid).map_err(|error| Error::io("look at the standard descriptors", error))?;
     standard::outside(&standard).for_each(|text| request.external(text));
-    standard::write(dirs.images(), &standard)
-        .map_err(|error| Error::io("note the standard descriptors", error))?;
+    let noted = standard::write(dirs.images(), &standard).and_then(|()| added::write(dirs.images(), &added));
+    noted.map_err(|error| Error::io("note what a restore has to know", error))?;
     Ok(request)
 }
 
+/// Tells of mounts that come from the host: those of the config, and those that were added since, which are returned.
+fn outside(host: &Host, (state, init): (&State, &Init), request: &mut Request) -> Result<Vec<AddedMount>> {
+    let config = &state.config;
+    let groups = Some(group::setup_shown(state.places()));
+    let setup = Prepared::new(host, config)?.setup(false, groups)?;
+    let Some(mut mounts) = setup.mounts else { return Ok(Vec::new()) };
+    let added = added::standing(state, init.pid)?;
+    refuse_id_maps(config, &added)?;
+    mounts.items.extend(added::items(config, &added)?);
+    to_dump(&from_host(&mounts), init.pid)?.iter().for_each(|mount| request.mount(mount));
+    Ok(added)
+}
+
 /// criu makes binds anew from their sources, and knows no maps.
-fn refuse_id_maps(config: &Config) -> Result<()> {
-    let mounts = config.mount_config.iter().flat_map(|all| &all.mounts).enumerate();
+fn refuse_id_maps(config: &Config, added: &[AddedMount]) -> Result<()> {
     let is_mapped = |mount: &libcontainer_mount::Mount| {
         let option = |option: &String| option == "idmap" || option == "ridmap";
         !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() || mount.options.iter().any(option)
     };
-    match mounts.into_iter().find(|(_, mount)| is_mapped(mount)) {
+    let own = config.mount_config.iter().flat_map(|all| &all.mounts).enumerate();
+    let own = own.map(|(index, mount)| (format!("/mount_config/mounts/{index}"), mount));
+    let added = added.iter().map(|added| ("a mount that was added".to_owned(), &added.mount));
+    match own.chain(added).find(|(_, mount)| is_mapped(mount)) {
         None => Ok(()),
-        Some((index, mount)) => {
+        Some((what, mount)) => {
             let place = mount.destination.display();
-            let text = format!(
-                "/mount_config/mounts/{index}: {place} has an id map of its own, which criu can't restore"
-            );
+            let text = format!("{what}: {place} has an id map of its own, which criu can't restore");
             Err(Error::new(ErrorKind::Unsupported, text))
         }
     }
@@ -193,6 +221,18 @@ fn dump(session: &mut Session, request: &Request, options: &mut CheckpointOption
         }
         _ => Ok(()),
     })
+}
+
+/// Refuses to serve memory if criu can't have the pipe for that, of which it does not notice until somebody asks for a page that is not the first.
+fn wide_pipe() -> Result<()> {
+    let failed = |errno: nix::errno::Errno| {
+        let text = format!(
+            "by --lazy-pages criu has a pipe of {SERVED} bytes: fcntl(F_SETPIPE_SZ); it takes CAP_SYS_RESOURCE, or a sysctl fs.pipe-max-size of so many"
+        );
+        Error::io(text, errno.into())
+    };
+    let (reader, _writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(failed)?;
+    fcntl(&reader, FcntlArg::F_SETPIPE_SZ(SERVED)).map(drop).map_err(failed)
 }
 
 /// Says that pages can be fetched.

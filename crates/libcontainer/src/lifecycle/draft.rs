@@ -18,7 +18,7 @@ use crate::compile::HostSteps;
 use crate::config::{Config, Hooks};
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{self, Entry, GroupSteps, Planned};
-use crate::record::{BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time};
+use crate::record::{AddedMount, BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time};
 use crate::resctrl::{self, ResctrlSteps};
 use crate::resolve;
 use crate::setup::{Setup, StartSetup};
@@ -146,6 +146,11 @@ impl Draft {
     /// Notes what the network will consist of, for the record.
     pub(super) fn note_network(&self, state: NetworkState) {
         self.inner().state.network_state = state;
+    }
+
+    /// Notes mounts that no config has.
+    pub(super) fn note_added(&self, all: Vec<AddedMount>) {
+        self.inner().state.added_mounts = all;
     }
 
     /// The steps for a control group, which come right after the record, or when the init waits.

@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, StatxFlags,
 
 use crate::config::NamespaceKind;
 use crate::criu::External;
-use crate::error::named;
+use crate::error::{Error, ErrorKind, Result, named};
 use crate::setup::{MountItem, MountSetup};
 
 const NULL: &str = "/dev/null";
@@ -60,7 +60,33 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 /// Those that process `pid` has, where it has them: links on the way are followed as inside. What is not there, or is no mount any more, is none.
-pub(super) fn to_dump(all: &[FromHost], pid: Pid) -> io::Result<Vec<External>> {
+pub(super) fn to_dump(all: &[FromHost], pid: Pid) -> Result<Vec<External>> {
+    let failed = |error| Error::io("look at what comes from outside", error);
+    let (table, found) = looked_up(all, pid).map_err(failed)?;
+    let places = places(&table).map_err(failed)?;
+    for (key, one) in &found {
+        let lie = places.iter().filter(|place| *place == key).count();
+        let same = found.iter().filter(|(place, other)| place == key && other.source == one.source).count();
+        if lie > same {
+            let text = format!(
+                "{lie} mounts lie on {}, one of them from the host ({}): criu knows mounts by their places, and can't tell these apart",
+                key.display(),
+                one.source.display()
+            );
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+    }
+    let mut found: Vec<_> =
+        found.into_iter().map(|(key, one)| External { key, value: one.name.clone() }).collect();
+    found.dedup();
+    Ok(found)
+}
+
+/// Where one lies, and which it is.
+type Lying<'a> = (PathBuf, &'a FromHost);
+
+/// The table of mounts, and where those lie.
+fn looked_up(all: &[FromHost], pid: Pid) -> io::Result<(Vec<u8>, Vec<Lying<'_>>)> {
     let root = format!("/proc/{pid}/root");
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = openat(CWD, root.as_str(), flags, Mode::empty())
@@ -72,11 +98,15 @@ pub(super) fn to_dump(all: &[FromHost], pid: Pid) -> io::Result<Vec<External>> {
         let is_mask = one.source == Path::new(NULL);
         let looked = place(&dir, &one.to, is_mask, &table);
         let looked = looked.map_err(|error| named(format!("look at {} in {root}", one.to.display()), error));
-        found.extend(looked?.map(|key| External { key, value: one.name.clone() }));
+        found.extend(looked?.map(|key| (key, one)));
     }
-    // A later mount of the same place lies over the first.
-    found.dedup_by(|second, first| second.key == first.key);
-    Ok(found)
+    Ok((table, found))
+}
+
+/// Where each mount of a table lies.
+fn places(table: &[u8]) -> io::Result<Vec<PathBuf>> {
+    let place = |target: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(target));
+    parse_mountinfo(table).map(|entry| Ok(place(&entry.map_err(io::Error::other)?.target))).collect()
 }
 
 /// Where the mount lies whose beginning `path` is. A directory is hidden by a filesystem of the container's own.
@@ -101,15 +131,17 @@ fn place(root: &OwnedFd, path: &Path, is_mask: bool, table: &[u8]) -> io::Result
     Ok(None)
 }
 
-/// What criu is to bind where the images have those names.
-pub(super) fn to_restore(all: &[FromHost]) -> Vec<External> {
+/// What criu is to bind where the images have those names. It goes by paths, and does not follow links, which the sources may be.
+pub(super) fn to_restore(all: &[FromHost]) -> io::Result<Vec<External>> {
     let mut mapped: Vec<External> = Vec::new();
     for one in all {
         if !mapped.iter().any(|known| known.key == one.name) {
-            mapped.push(External { key: one.name.clone(), value: one.source.clone() });
+            let source = one.source.canonicalize();
+            let value = source.map_err(|error| named(format!("realpath {}", one.source.display()), error))?;
+            mapped.push(External { key: one.name.clone(), value });
         }
     }
-    mapped
+    Ok(mapped)
 }
 
 /// By what name a restore finds a namespace that was joined, for the two kinds that criu knows by names.
@@ -128,8 +160,9 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn masks_have_one_name() {
-        let bind = Bind { source: "/srv/data".into(), ..Bind::default() };
+        let bind = Bind { source: "/proc/self/../tty".into(), ..Bind::default() };
         let setup = MountSetup {
             items: vec![MountItem::Bind { bind, to: "/x/../data/".into(), kind: Kind::Directory }],
             hidden: vec!["/proc/kcore".into(), "/proc/keys".into()],
@@ -138,6 +171,9 @@ mod tests {
         let all = from_host(&setup);
         assert_eq!(all[0].to, Path::new("/data"));
         let pair = |key: &str, value: &str| External { key: key.into(), value: value.into() };
-        assert_eq!(to_restore(&all), [pair("/data", "/srv/data"), pair(NULL, NULL)]);
+        // Behind links.
+        assert_eq!(to_restore(&all).unwrap(), [pair("/data", "/proc/tty"), pair(NULL, NULL)]);
+        let lost = FromHost { source: "/no/such".into(), name: "/other".into(), to: "/other".into() };
+        assert!(to_restore(&[lost]).unwrap_err().to_string().contains("/no/such"));
     }
 }

@@ -1,7 +1,9 @@
 //! What happens to a container, as functions over data: config → setup → plan → launched → recorded, and back. They know neither the
 //! factory nor the handle, which wrap what these return.
 
+mod added;
 mod again;
+mod astray;
 mod checkpoint;
 mod condition;
 mod create;
@@ -18,6 +20,7 @@ mod join;
 mod listen;
 mod looked;
 mod mounted;
+mod networked;
 mod poststart;
 mod prepared;
 mod program;

@@ -1,13 +1,14 @@
 //! A restore: a new container whose processes criu makes of images.
 
 use std::cell::Cell;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use libcontainer_plan::{HostContext, Launch, Pid, open_namespace, open_pidfd};
+use libcontainer_plan::{Launch, Pid, open_namespace, open_pidfd};
 
+use super::added;
 use super::checkpoint::own_mounts;
 use super::create::{Made, draft, give_first, group_steps};
 use super::criu::{Directories, Start, setup, start};
@@ -16,18 +17,19 @@ use super::draft::Draft;
 use super::external::{from_host, namespace_key, to_restore};
 use super::hooks::{self, Of};
 use super::host::Host;
+use super::networked::connect;
 use super::prepared::{Own, Part, Prepared};
 use super::standard;
 use crate::compile::HostSteps;
 use crate::config::{Config, Namespace, NamespaceKind};
-use crate::criu::{Event, Mark, Request, RequestKind, RestoreOptions, Session};
+use crate::criu::{Event, ManageCgroups, Mark, Request, RequestKind, RestoreOptions, Session};
 use crate::error::{Error, ErrorKind, Result, named};
 use crate::group::{GroupSteps, Planned};
 use crate::hooks::Moment;
 use crate::process::{Process, ProcessConfig};
-use crate::record::Status;
+use crate::record::{AddedMount, Status};
 use crate::resolve;
-use crate::setup::{CriuSetup, RestoreSetup};
+use crate::setup::{CriuSetup, MountSetup, RestoreSetup};
 
 /// The container whose images are told, or nothing.
 pub(crate) fn restore(
@@ -40,14 +42,18 @@ pub(crate) fn restore(
     let failed = |error: io::Error| Error::io(what.clone(), error);
     own_mounts(&own.config, &what)?;
     // ORDER: what can be wrong with what is asked for comes before anything is made.
+    check(options, &own.config).map_err(|error| error.within(&what))?;
     let mark = Mark::new().map_err(failed)?;
     let criu = setup(&prepared.host, &options.criu, &mark).map_err(|error| error.within(&what))?;
     let dirs = Directories::open(&options.criu).map_err(|error| error.within(&what))?;
     let standard = standard::read(dirs.images()).map_err(failed)?;
+    let added = added::read(dirs.images()).map_err(failed)?;
     dirs.let_in(&own.config).map_err(|error| error.within(&what))?;
     let planned = prepared.group(own)?;
     let part = prepared.part(false, planned.as_ref().map(Planned::setup))?;
+    let mounts = mounts(&part, &own.config, &added).map_err(|error| error.within(&what))?;
     let (draft, network) = draft(&part, own)?;
+    draft.note_added(added);
     let (mut opened, _) = ProcessConfig { terminal: false, ..process }.open().map_err(failed)?;
     let spaces = Spaces::open(&own.config).map_err(failed)?;
     standard::keep_null(&standard, &mut opened.theirs).map_err(failed)?;
@@ -59,7 +65,7 @@ pub(crate) fn restore(
     let begin = Start {
         setup: CriuSetup {
             handed: u32::try_from(handed.len()).unwrap_or(u32::MAX),
-            restore: Some(restored(own, &part)),
+            restore: Some(restored(own, &part, mounts.clone())),
             ..criu
         },
         host,
@@ -72,7 +78,7 @@ pub(crate) fn restore(
         launch
     })?;
     let network = Cell::new(Some(network));
-    let work = Work { host: &prepared.host, own, part: &part, draft: &draft, dirs: &dirs, network };
+    let work = Work { host: &prepared.host, own, part: &part, mounts, draft: &draft, dirs: &dirs, network };
     let made = work.run(&mut session, options, (&spaces, &standard));
     let declined = session.is_declined();
     // ORDER: criu is gone before what it has made is ended.
@@ -86,11 +92,27 @@ pub(crate) fn restore(
     }
 }
 
-fn restored(own: &Own, part: &Part) -> RestoreSetup {
+/// Refuses what can't be: the container's group is there, and limited, before anything is restored in it.
+fn check(options: &RestoreOptions, config: &Config) -> Result<()> {
+    if options.criu.manage_cgroups == ManageCgroups::Strict && config.cgroups.is_some() {
+        let text = "the mode \"strict\" for control groups is for one that criu makes, and that of a container is made before criu: use \"full\"";
+        return Err(Error::new(ErrorKind::InvalidConfig, text));
+    }
+    Ok(())
+}
+
+/// Those of the config, and behind them those that were added to the container that was written.
+fn mounts(part: &Part, config: &Config, added: &[AddedMount]) -> Result<Option<MountSetup>> {
+    let Some(mut mounts) = part.setup.mounts.clone() else { return Ok(None) };
+    mounts.items.extend(added::items(config, added)?);
+    Ok(Some(mounts))
+}
+
+fn restored(own: &Own, part: &Part, mounts: Option<MountSetup>) -> RestoreSetup {
     RestoreSetup {
         cgroup: part.setup.cgroup.clone(),
         keyring: resolve::keyring(&own.config, &own.id),
-        mounts: part.setup.mounts.clone(),
+        mounts,
         cwd: part.setup.cwd.clone(),
     }
 }
@@ -153,6 +175,7 @@ struct Work<'a> {
     host: &'a Host,
     own: &'a Own,
     part: &'a Part,
+    mounts: Option<MountSetup>,
     draft: &'a Arc<Draft>,
     dirs: &'a Directories,
     /// What is to be made when there is a namespace for it.
@@ -170,11 +193,13 @@ impl Work<'_> {
     ) -> Result<Restored> {
         session.version()?;
         let config = &self.own.config;
-        let root = self.part.setup.mounts.as_ref().map(|mounts| mounts.rootfs.as_path());
+        let root = self.mounts.as_ref().map(|mounts| mounts.rootfs.as_path());
         let dirs = self.dirs.seen_by(session.pid())?;
         let mut request = Request::restore(options, root, dirs.dirs(), config);
-        if let Some(mounts) = &self.part.setup.mounts {
-            to_restore(&from_host(mounts)).iter().for_each(|mount| request.mount(mount));
+        if let Some(mounts) = &self.mounts {
+            let all = to_restore(&from_host(mounts));
+            let all = all.map_err(|error| Error::io("look at what comes from outside", error))?;
+            all.iter().for_each(|mount| request.mount(mount));
         }
         spaces.ask(&mut request);
         for (key, number) in standard::inherited(standard) {
@@ -208,10 +233,14 @@ impl Work<'_> {
         match event.name.as_str() {
             "setup-namespaces" => {
                 let pid = self.process(&event, Status::Creating)?;
-                self.connect(pid)?;
+                // What there is of its network is in the record, by which it is taken back.
+                connect(&self.part.setup, pid, self.network.take())?;
                 self.hooks(pid)
             }
             "post-restore" => {
+                if let Some(pid) = Pid::new(event.pid) {
+                    self.draft.note_added(added::found(self.draft.state().added_mounts, pid)?);
+                }
                 *first = Some(self.process(&event, Status::Running)?);
                 Ok(())
             }
@@ -230,25 +259,6 @@ impl Work<'_> {
         let pid = Pid::new(event.pid).ok_or_else(unknown)?;
         self.draft.note_process(pid, status).map_err(|error| Error::io("write the record", error))?;
         Ok(pid)
-    }
-
-    /// Makes its network: of that nothing is in images. What there is of it is in the record, by which it is taken back.
-    fn connect(&self, pid: Pid) -> Result<()> {
-        if self.part.setup.loopback {
-            let path = format!("/proc/{pid}/ns/net");
-            let namespace = File::open(&path).map_err(|error| Error::io(format!("open {path}"), error))?;
-            libcontainer_network::loopback_up(&namespace)
-                .map_err(|error| Error::network("bring up lo", error))?;
-        }
-        let Some(network) = self.network.take().filter(|network| !network.is_empty()) else { return Ok(()) };
-        let pidfd =
-            open_pidfd(pid).map_err(|error| Error::io(format!("pidfd_open of process {pid}"), error))?;
-        let mut context = HostContext::of(pid, pidfd);
-        for step in network.steps() {
-            let text = step.text().to_owned();
-            step.run_apart(&mut context).map_err(|error| Error::io(text, error))?;
-        }
-        Ok(())
     }
 
     /// Those that runc runs at a restore. Others can look at the container meanwhile.

@@ -22,7 +22,7 @@ pub(super) fn of(pid: Pid) -> io::Result<Vec<String>> {
     (0..3).map(|number| described(pid, number, &mounts)).collect()
 }
 
-fn described(pid: Pid, number: u32, mounts: &[u32]) -> io::Result<String> {
+fn described(pid: Pid, number: u32, mounts: &Mounts) -> io::Result<String> {
     let path = format!("/proc/{pid}/fd/{number}");
     let target = match fs::read_link(&path) {
         // It has closed it.
@@ -34,11 +34,18 @@ fn described(pid: Pid, number: u32, mounts: &[u32]) -> io::Result<String> {
         return Ok(shown);
     }
     let found = fs::metadata(&path).map_err(|error| named(format!("stat {path}"), error))?;
+    // Its own one need not be reached by a mount that it sees.
+    if is_terminal(&found) && !mounts.devices.contains(&found.dev()) {
+        let text = format!(
+            "descriptor {number} is {shown}, a terminal of the host, which criu can't restore in a container: run it with a terminal of its own, or with other descriptors"
+        );
+        return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+    }
     let info = format!("/proc/{pid}/fdinfo/{number}");
     let text = fs::read_to_string(&info).map_err(|error| named(format!("read {info}"), error))?;
     // Unknown, it is neither inside nor outside.
     let mount = mount_of(&text).ok_or_else(|| io::Error::other(format!("{info}: no mnt_id")))?;
-    if mounts.contains(&mount) {
+    if mounts.ids.contains(&mount) {
         return Ok(shown);
     }
     let shown = if is_null(&found) { NULL } else { &shown };
@@ -49,16 +56,33 @@ fn is_null(found: &fs::Metadata) -> bool {
     found.file_type().is_char_device() && found.rdev() == libc::makedev(1, 3)
 }
 
+/// By its number: of a pseudo terminal, of a console, or of what stands for one.
+fn is_terminal(found: &fs::Metadata) -> bool {
+    found.file_type().is_char_device() && matches!(libc::major(found.rdev()), 4 | 5 | 136..=143)
+}
+
 /// The number of the mount in the text of a file in `fdinfo`.
 fn mount_of(text: &str) -> Option<u32> {
     text.lines().find_map(|line| line.strip_prefix("mnt_id:")).and_then(|number| number.trim().parse().ok())
 }
 
-/// The numbers of the mounts that a process sees.
-fn mounts(pid: Pid) -> io::Result<Vec<u32>> {
+/// The mounts that a process sees: their numbers, and the devices of their filesystems.
+#[derive(Debug, Default)]
+struct Mounts {
+    ids: Vec<u32>,
+    devices: Vec<u64>,
+}
+
+fn mounts(pid: Pid) -> io::Result<Mounts> {
     let path = format!("/proc/{pid}/mountinfo");
     let text = fs::read(&path).map_err(|error| named(format!("read {path}"), error))?;
-    parse_mountinfo(&text).map(|entry| entry.map(|entry| entry.id).map_err(io::Error::other)).collect()
+    let mut found = Mounts::default();
+    for entry in parse_mountinfo(&text) {
+        let entry = entry.map_err(io::Error::other)?;
+        found.ids.push(entry.id);
+        found.devices.push(libc::makedev(entry.device.0, entry.device.1));
+    }
+    Ok(found)
 }
 
 /// The name that criu has for what lies outside, and its path.
