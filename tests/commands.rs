@@ -111,3 +111,32 @@ fn pids_are_written_and_ended_containers_kept() {
     tool.ok(&["delete", "web"]);
     assert_eq!(tool.ok(&["list", "-q"]), "");
 }
+
+/// A ps(1) that is not there or does not know its options is done without; one that fails is told.
+#[test]
+fn a_table_by_a_ps_that_fails() {
+    let Some(tool) = Operator::new("ps-fails") else { return };
+    tool.ok(&["run", "--detach", "web"]);
+    let bin = tool.place.join("programs");
+    std::fs::create_dir(&bin).unwrap();
+    let ps = |script: &str| {
+        let file = bin.join("ps");
+        std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let found = tool.command(&["ps", "web"]).env("PATH", &bin).output().unwrap();
+        (found.status.code(), String::from_utf8_lossy(&[found.stdout, found.stderr].concat()).into_owned())
+    };
+    for (script, code, wanted) in [
+        ("exit 1", 0, "PID PPID UID STATE COMMAND"),
+        ("echo nothing", 0, "PID PPID UID STATE COMMAND"),
+        ("echo heading PID; kill -9 $$", 1, "ps [\"-ef\"]: signal: 9 (SIGKILL)"),
+    ] {
+        let (found, text) = ps(script);
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(found == Some(code) && text.contains(wanted), "{script}: {found:?} {text}");
+    }
+    std::fs::remove_file(bin.join("ps")).unwrap();
+    let found = tool.command(&["ps", "web"]).env("PATH", &bin).output().unwrap();
+    assert!(found.status.success() && String::from_utf8_lossy(&found.stdout).contains("STATE"), "{found:?}");
+    tool.ok(&["delete", "--force", "web"]);
+}

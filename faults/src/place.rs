@@ -220,8 +220,8 @@ impl Place {
     pub(crate) fn forget_images(&self) {
         let dir = self.path(IMAGES);
         for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
-            // No directory, and nothing that is mounted.
-            let _ = fs::remove_file(entry.path());
+            // An empty directory is criu's own, if it was killed. Nothing below one is touched.
+            let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir(entry.path()));
         }
         let _ = fs::remove_dir(dir);
     }

@@ -219,7 +219,7 @@ const RESTORED: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000", SAVE, 
 const FREEZE: &str = "checkpoint --criu CRIU --image-path IMAGES ID";
 const FREEZE_RUNNING: &str = "checkpoint --criu CRIU --image-path IMAGES --leave-running ID";
 const FROZEN: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000", FREEZE];
-const FROZEN_SHORTLY: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1.5", FREEZE];
+const FROZEN_SHORTLY: &[&str] = &["run --detach --bundle BUNDLE ID sleep 4", FREEZE];
 const THAW: &str = "restore --criu CRIU --image-path IMAGES --detach --bundle BUNDLE ID";
 const THAW_HERE: &str = "restore --criu CRIU --image-path IMAGES --bundle BUNDLE ID";
 

@@ -77,7 +77,7 @@ pub(crate) fn delete(command: &mut Command, bundle: &Path) {
 
 /// Whether a caller says that the connection broke by which it would have heard why.
 pub(crate) fn is_cut_off(told: &str) -> bool {
-    told.contains("socket disconnected")
+    ["socket disconnected", "ECONNRESET"].iter().any(|words| told.contains(words))
 }
 
 /// Takes away what is containerd's to take away.

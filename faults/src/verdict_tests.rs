@@ -138,6 +138,17 @@ fn a_container_is_as_it_was_or_as_it_was_to_be() {
 }
 
 #[test]
+fn what_a_checkpoint_has_left_is_told() {
+    let of = |whole, stderr: &str, host: &str| {
+        let said = Said { host: lines(host), ..said(0, stderr) };
+        judge(&point("checkpoint:tool:1:unlinkat:EIO"), &said, &Baseline { whole, ..baseline() }).len()
+    };
+    let (left, runs) = ("group a\nprocess sleep\nfile x", "group a\nprocess sleep\nprocess x");
+    assert_eq!((of(Whole::Always, "EIO", left), of(Whole::Always, "", left)), (0, 1));
+    assert_eq!((of(Whole::Told, "EIO", left), of(Whole::Always, "EIO", runs)), (1, 1));
+}
+
+#[test]
 fn what_changes_by_itself_is_neither_wanted_nor_refused() {
     let normal = Normal::of(&lines("a\nb"), &lines("a\nc"));
     for (found, wanted) in [("a", 0), ("a\nb", 0), ("a\nc", 0), ("b", 1), ("a\nd", 1)] {

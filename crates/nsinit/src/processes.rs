@@ -1,16 +1,17 @@
 //! ps: the processes of a container.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io::ErrorKind;
-use std::process::{Command, Stdio};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Seek};
+use std::process::{Command, ExitStatus, Stdio};
 
 use libcontainer::Pid;
 use nix::errno::Errno;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde_json::json;
 
 use crate::arguments::PsArgs;
-use crate::failure::{Failure, Named, Outcome};
+use crate::failure::{Failure, Named, Outcome, shown};
 use crate::lifecycle::load;
 use crate::output::{say, table};
 use crate::root::State;
@@ -30,8 +31,17 @@ pub(crate) fn ps(root: &State, args: &PsArgs) -> Outcome {
     // As runc prints it, where there is a ps(1) that knows that.
     match filtered(&pids, &["-ef".into()]) {
         Ok(lines) => lines.iter().try_for_each(|line| say!("{line}")).map(|()| 0),
-        Err(_) => own_table(pids),
+        Err(Unable::Unfit(..)) => own_table(pids),
+        Err(Unable::Failed(failure)) => Err(failure),
     }
+}
+
+/// Why ps(1) gives no table.
+enum Unable {
+    /// There is none, or it does not know these options; with what it says of that.
+    Unfit(Failure, Vec<u8>),
+    /// It could not be run to its end.
+    Failed(Failure),
 }
 
 fn own_table(pids: Vec<Pid>) -> Outcome {
@@ -71,24 +81,58 @@ fn file(pid: Pid, name: &str) -> Result<Option<Vec<u8>>, Failure> {
 fn by_ps(pids: &[Pid], options: &[OsString]) -> Outcome {
     match filtered(pids, options) {
         Ok(lines) => lines.iter().try_for_each(|line| say!("{line}")).map(|()| 0),
-        Err((failure, told)) => {
+        Err(Unable::Unfit(failure, told)) => {
             streams::error(&told);
             Err(failure)
         }
+        Err(Unable::Failed(failure)) => Err(failure),
     }
 }
 
-/// Its lines; else what is wrong, with what it has told of that.
-fn filtered(pids: &[Pid], options: &[OsString]) -> Result<Vec<String>, (Failure, Vec<u8>)> {
-    let output = Command::new("ps").args(options).stdin(Stdio::null()).output();
-    let output = output.named("run ps, which the options behind the name are for");
-    let output = output.map_err(|failure| (failure, Vec::new()))?;
-    if !output.status.success() {
-        return Err((Failure::new(format!("ps {options:?}: {}", output.status)), output.stderr));
+/// Its lines; else what is wrong.
+fn filtered(pids: &[Pid], options: &[OsString]) -> Result<Vec<String>, Unable> {
+    const WHAT: &str = "run ps, which the options behind the name are for";
+    let ran = run(options).map_err(|error| {
+        let missing = error.kind() == ErrorKind::NotFound;
+        let failure = Failure::new(format!("{WHAT}: {}", shown(&error)));
+        if missing { Unable::Unfit(failure, Vec::new()) } else { Unable::Failed(failure) }
+    });
+    let Ran { status, stdout, stderr } = ran?;
+    let failed = || Failure::new(format!("ps {options:?}: {status}"));
+    match status.code() {
+        Some(0) => {}
+        Some(_) => return Err(Unable::Unfit(failed(), stderr)),
+        None => return Err(Unable::Failed(failed())),
     }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let none = || (Failure::new(format!("ps {options:?}: its table has no column PID")), Vec::new());
+    let text = String::from_utf8_lossy(&stdout);
+    let none = || {
+        let failure = Failure::new(format!("ps {options:?}: its table has no column PID"));
+        Unable::Unfit(failure, Vec::new())
+    };
     Ok(lines_of(&text, pids).ok_or_else(none)?.into_iter().map(str::to_owned).collect())
+}
+
+/// How a ps(1) went.
+struct Ran {
+    status: ExitStatus,
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+}
+
+/// By files in memory: the standard library panics if a pipe can't be read.
+fn run(options: &[OsString]) -> io::Result<Ran> {
+    let file = || memfd_create(c"ps", MFdFlags::MFD_CLOEXEC).map(File::from);
+    let (stdout, stderr) = (file()?, file()?);
+    let mut command = Command::new("ps");
+    command.args(options).stdin(Stdio::null()).stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+    Ok(Ran { status: command.status()?, stdout: written(stdout)?, stderr: written(stderr)? })
+}
+
+fn written(mut file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The heading and the lines whose `PID` is one of these; nothing without such a column.

@@ -5,9 +5,12 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::Duration;
 
 use libcontainer_thread::{Thread, spawn};
 use nix::sys::signal::{SigSet, Signal};
+
+use crate::rest::rest;
 
 /// Of a thread that copies.
 const NAME: &str = "container-stdio";
@@ -156,19 +159,52 @@ impl Pump {
     /// An error of the caller's object ends the copy. A process that is written to is closed then, one that is read from gets EPIPE, as with any closed pipe.
     fn copy(self) {
         match self {
-            Self::In(mut from, mut to) => {
+            Self::In(mut from, to) => {
                 // A process that stops reading must not end this program, whatever it does about SIGPIPE.
                 let mut pipe = SigSet::empty();
                 pipe.add(Signal::SIGPIPE);
                 if pipe.thread_block().is_ok() {
-                    let _ = io::copy(&mut from, &mut to);
+                    let _ = io::copy(&mut from, &mut Patient(to));
                 }
             }
-            Self::Out(mut from, mut to) => {
-                let _ = io::copy(&mut from, &mut to).and_then(|_| to.flush());
+            Self::Out(from, mut to) => {
+                let _ = io::copy(&mut Patient(from), &mut to).and_then(|_| to.flush());
             }
         }
     }
+}
+
+/// Our end of a pipe. That there is no page for it passes, and is no reason to cut a stream off of which nobody would hear.
+struct Patient(File);
+
+/// Before the same is tried again.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(1), Duration::from_millis(10), Duration::from_millis(100)];
+
+impl Read for Patient {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        patiently(|| self.0.read(bytes))
+    }
+}
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        patiently(|| self.0.write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn patiently(mut act: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    for pause in PAUSES {
+        match act() {
+            Err(error) if error.raw_os_error() == Some(libc::ENOMEM) => rest(pause),
+            done => return done,
+        }
+    }
+    act()
 }
 
 fn wrong(number: usize) -> io::Error {
@@ -182,4 +218,27 @@ fn wrong(number: usize) -> io::Error {
 fn pipe(number: usize) -> io::Result<(OwnedFd, File)> {
     let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     Ok(if number == 0 { (reader, writer.into()) } else { (writer, reader.into()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
+    fn want_of_memory_passes_and_nothing_else_is_waited_for() {
+        for (errno, failures, calls, works) in [
+            (libc::ENOMEM, 0, 1, true),
+            (libc::ENOMEM, 3, 4, true),
+            (libc::ENOMEM, 9, 4, false),
+            (libc::EPIPE, 1, 1, false),
+        ] {
+            let mut called = 0;
+            let result = patiently(|| {
+                called += 1;
+                if called <= failures { Err(io::Error::from_raw_os_error(errno)) } else { Ok(7) }
+            });
+            assert_eq!((called, result.is_ok()), (calls, works), "{errno} {failures}");
+        }
+    }
 }
