@@ -246,6 +246,24 @@ fn devices_of_a_user_namespace_need_not_be_on_the_host() {
     oci.check(&["run", "web"], 1, "/linux/devices: /dev/lct: owner 5000:11 is not mapped");
 }
 
+/// One filesystem is made, and nothing can be written to it by any of them. What is a file is not hidden by it.
+#[test]
+fn masked_directories_are_one_empty_directory() {
+    let name = "masked_directories_are_one_empty_directory";
+    let script = "stat -c %d /one /two | sort -u | wc -l; ls -A /one /two; touch /one/x 2>/dev/null || echo ro; cat /etc/masked";
+    let Some(mut oci) = Oci::new(name, &["sh", "-c", script]) else { return };
+    if !libcontainer::Probe::current().unwrap().nested_detached {
+        return libcontainer_tests::skip(name, "this kernel copies no mount that is not attached");
+    }
+    for directory in ["one", "two"] {
+        fs::create_dir(oci.config.rootfs.join(directory)).unwrap();
+        fs::write(oci.config.rootfs.join(directory).join("secret"), "").unwrap();
+    }
+    fs::write(oci.config.rootfs.join("etc/masked"), "secret").unwrap();
+    oci.spec["linux"]["maskedPaths"] = json!(["/none", "/one", "/etc/masked", "/two"]);
+    assert_eq!(told(&oci), "1\n/one:\n\n/two:\nro");
+}
+
 /// Programs look for it to know whether there is shared memory.
 #[test]
 fn dev_has_no_place_for_shared_memory_that_is_not_mounted() {

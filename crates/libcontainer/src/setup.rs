@@ -198,6 +198,8 @@ pub(crate) struct MountSetup {
     /// A terminal lies on `/dev/console`, also where `/dev` is not the library's.
     pub(crate) console: bool,
     pub(crate) hidden: Vec<PathBuf>,
+    /// A mount that is not attached can be copied.
+    pub(crate) copies_detached: bool,
     pub(crate) read_only_paths: Vec<PathBuf>,
     pub(crate) read_only: bool,
     pub(crate) no_pivot: bool,

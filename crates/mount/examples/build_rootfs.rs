@@ -51,7 +51,7 @@ fn tree(plan: &mut Builder, rootfs: &Path) {
     plan.close(dev);
     let protected = |path: &&str| Protected::new(rootfs, &attached, Path::new(path));
     mount::make_read_only(plan, libcontainer_mount::DEFAULT_READONLY_PATHS.iter().map(protected));
-    mount::hide(plan, libcontainer_mount::DEFAULT_MASKED_PATHS.iter().map(protected));
+    mount::hide(plan, libcontainer_mount::DEFAULT_MASKED_PATHS.iter().map(protected), false);
     for one in attached {
         plan.close(one.mount);
     }

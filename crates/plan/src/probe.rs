@@ -9,7 +9,7 @@ pub struct Probe {
     pub version: (u32, u32),
     /// Number of the last capability that the kernel knows: `/proc/sys/kernel/cap_last_cap`, or 40 if that can't be read.
     pub last_cap: u32,
-    /// Mounts may be attached inside a detached mount (6.15).
+    /// Mounts may be attached inside a detached mount, and one that is detached may be copied (6.15).
     pub nested_detached: bool,
     /// A task enters its new time namespace at exec (6.3); before, `setns` is needed.
     pub time_namespace_at_exec: bool,

@@ -179,7 +179,7 @@ fn change(
 pub(super) fn protect_and_enter(plan: &mut Builder, setup: &MountSetup, tree: &Tree) {
     let protected = |path: &PathBuf| Protected::new(tree.rootfs, &tree.attached, path);
     mount::make_read_only(plan, setup.read_only_paths.iter().map(protected));
-    mount::hide(plan, setup.hidden.iter().map(protected));
+    mount::hide(plan, setup.hidden.iter().map(protected), setup.copies_detached);
     for one in &tree.attached {
         plan.close(one.mount);
     }

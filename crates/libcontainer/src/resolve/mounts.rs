@@ -80,6 +80,7 @@ pub(super) fn setup(
         dev_links: fill == Fill::Directory,
         console: mounts.fill_dev,
         hidden: mounts.masked_paths.iter().cloned().chain(kcore).collect(),
+        copies_detached: probe.nested_detached,
         read_only_paths: mounts.readonly_paths.iter().cloned().chain(restricted).chain(read_only).collect(),
         read_only: mounts.readonly_fs,
         no_pivot: mounts.no_pivot_root,

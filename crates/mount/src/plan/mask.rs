@@ -52,33 +52,50 @@ impl Protected {
 
 /// Hides each path: a file by the host's null device, a directory by an empty read-only tmpfs. A path that is not there needs no
 /// hiding.
-pub fn hide(plan: &mut Builder, paths: impl IntoIterator<Item = Protected>) {
-    let mut paths = paths.into_iter().peekable();
-    if paths.peek().is_none() {
+///
+/// With `copies` (6.15: a detached mount may be copied) several directories have one tmpfs in common: making one takes five calls, and ending it the kernel's time.
+pub fn hide(plan: &mut Builder, paths: impl IntoIterator<Item = Protected>, copies: bool) {
+    let paths: Vec<_> = paths.into_iter().collect();
+    if paths.is_empty() {
         return;
     }
     // ORDER: before the pivot: this must be the host's node, not a name that the image controls.
     plan.purpose("open the null device for masks");
     let null: Slot<File> =
         plan.openat2(At::Cwd, "/dev/null", How { flags: libc::O_PATH | libc::O_NOFOLLOW, ..How::TRUSTED });
+    // KERNEL(6.15): before, what is not attached can't be copied, and which of the directories are there is not known.
+    let common = (copies && paths.len() > 1).then(|| {
+        plan.purpose("make an empty directory for masks");
+        empty(plan)
+    });
     for path in paths {
         plan.purpose(format!("mask {}", path.path.display()));
-        hide_one(plan, null, &path);
+        hide_one(plan, null, common, &path);
     }
     plan.purpose("close the null device").close(null);
+    if let Some(common) = common {
+        plan.close(common);
+    }
 }
 
-fn hide_one(plan: &mut Builder, null: Slot<File>, path: &Protected) {
+/// Read-only, and nothing in it counts for anything.
+fn empty(plan: &mut Builder) -> Slot<Mount> {
+    let attributes = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
+    let filesystem =
+        Filesystem { fstype: "tmpfs".into(), source: "tmpfs".into(), attributes, ..Filesystem::default() };
+    mount(plan, &filesystem)
+}
+
+fn hide_one(plan: &mut Builder, null: Slot<File>, common: Option<Slot<Mount>>, path: &Protected) {
     let (file, end) = (plan.label(), plan.label());
     let directory: Slot<Dir> = plan.openat2(path.mount.root(), path.below(), How::DIR_IN_ROOT);
     plan.on(libc::ENOENT, end).on(libc::ENOTDIR, file);
-    let attributes = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-    let empty = mount(
-        plan,
-        &Filesystem { fstype: "tmpfs".into(), source: "tmpfs".into(), attributes, ..Filesystem::default() },
-    );
-    plan.move_mount(empty, directory);
-    plan.close(empty);
+    let cover = match common {
+        Some(common) => plan.clone_tree(common.root(), false),
+        None => empty(plan),
+    };
+    plan.move_mount(cover, directory);
+    plan.close(cover);
     plan.close(directory);
     plan.on_success(end);
     plan.bind(file);
