@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::process::parent_id;
 use std::path::Path;
 use std::process::{Child, Command, ExitCode};
@@ -104,6 +105,7 @@ fn work(mode: &str, request: &[u8]) -> ExitCode {
 /// Has the processes stand still, as criu does, and ends them if they are not to go on.
 fn dump(mode: &str, options: &[Field<'_>]) -> Option<()> {
     let group = String::from_utf8_lossy(text(options, 44)).into_owned();
+    let images = fs::File::open(format!("/proc/{}/fd/{}", parent_id(), number(options, 1))).ok()?;
     freeze(Path::new(&group), true)?;
     match mode {
         "frozen" => return None,
@@ -111,17 +113,13 @@ fn dump(mode: &str, options: &[Field<'_>]) -> Option<()> {
         "frozen-hush" => return Some(()),
         _ => {}
     }
-    write(number(options, 1))?;
-    if number(options, 3) == 0 {
+    let written = fs::write(format!("/proc/self/fd/{}/inventory.img", images.as_raw_fd()), "").ok();
+    if written.is_some() && number(options, 3) == 0 {
         kill(Pid::from_raw(i32::try_from(number(options, 2)).ok()?), Signal::SIGKILL).ok()?;
     }
     freeze(Path::new(&group), false)?;
+    written?;
     answer(CHECKPOINT, DONE).then_some(())
-}
-
-/// An image, in the directory that the caller has open by that number.
-fn write(number: u64) -> Option<()> {
-    fs::write(format!("/proc/{}/fd/{number}/inventory.img", parent_id()), "").ok()
 }
 
 fn freeze(group: &Path, still: bool) -> Option<()> {

@@ -1,4 +1,4 @@
-//! All processes of a criu, by a mark in their environment: what it forks has that too, until it becomes what was in the images.
+//! All processes of a criu: by a mark in their environment, which what it forks has too; and by its session, as it lays its title over its environment when it begins its work.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -8,16 +8,22 @@ use std::time::{Duration, Instant};
 use libcontainer_plan::{Pid, names, open_pidfd, signal_pidfd};
 
 use crate::error::named;
-use crate::record::KILL;
+use crate::record::{KILL, session, start_time};
 
 const NAME: &str = "LIBCONTAINER_CRIU=";
+/// What begins the title that it gives itself.
+const TITLE: &[u8] = b"criu: ";
 /// Bytes of an environment that are looked at: more than execve(2) takes of one text.
 const LIMIT: u64 = 4 * 1024 * 1024;
 const TICK: Duration = Duration::from_millis(1);
 
-/// The mark of one criu.
+/// The mark of one criu, and which process that is, once it is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mark(String);
+pub(crate) struct Mark {
+    text: String,
+    /// Its number and its start time.
+    leader: Option<(Pid, String)>,
+}
 
 impl Mark {
     /// One that no other has.
@@ -28,13 +34,22 @@ impl Mark {
     }
 
     /// One that was noted.
-    pub(crate) fn of(text: &str) -> Option<Self> {
-        let text = text.trim();
-        (!text.is_empty()).then(|| Self(text.to_owned()))
+    pub(crate) fn of(noted: &str) -> Option<Self> {
+        let mut words = noted.split_whitespace();
+        let text = words.next()?.to_owned();
+        let pid = words.next().and_then(|word| Pid::new(word.parse().ok()?));
+        Some(Self { text, leader: pid.zip(words.next().map(str::to_owned)) })
     }
 
-    pub(crate) fn text(&self) -> &str {
-        &self.0
+    /// The same of a criu that is there.
+    pub(crate) fn led_by(&self, pid: Pid) -> io::Result<Self> {
+        Ok(Self { text: self.text.clone(), leader: Some((pid, start_time(pid)?)) })
+    }
+
+    /// As it is noted.
+    pub(crate) fn noted(&self) -> String {
+        let leader = self.leader.as_ref().map(|(pid, time)| format!(" {pid} {time}"));
+        format!("{}{}", self.text, leader.unwrap_or_default())
     }
 
     /// An environment with it, and with no other.
@@ -45,7 +60,7 @@ impl Mark {
     }
 
     fn variable(&self) -> Vec<u8> {
-        format!("{NAME}{}", self.0).into_bytes()
+        format!("{NAME}{}", self.text).into_bytes()
     }
 
     /// Kills all that have it, until there is none.
@@ -94,11 +109,14 @@ impl Mark {
     }
 
     fn is_of(&self, pid: Pid) -> io::Result<bool> {
+        Ok(self.has_mark(pid)? || (is_criu(pid) && self.is_in_session(pid)?))
+    }
+
+    fn has_mark(&self, pid: Pid) -> io::Result<bool> {
         let path = format!("/proc/{pid}/environ");
-        let gone = |error: &io::Error| matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH));
         let mut text = Vec::new();
         match File::open(&path).and_then(|file| file.take(LIMIT).read_to_end(&mut text)) {
-            Err(error) if gone(&error) => return Ok(false),
+            Err(error) if is_gone(&error) => return Ok(false),
             // Closed is what has more rights than we: so has criu only if somebody else had started it.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied && !is_criu(pid) => {
                 return Ok(false);
@@ -108,15 +126,34 @@ impl Mark {
         let wanted = self.variable();
         Ok(text.split(|byte| *byte == 0).any(|variable| variable == wanted))
     }
+
+    /// Whether it is of criu's session: the number is not given again as long as one is in it.
+    fn is_in_session(&self, pid: Pid) -> io::Result<bool> {
+        let Some((leader, time)) = &self.leader else { return Ok(false) };
+        let known = |found: io::Result<String>| match found {
+            Err(error) if is_gone(&error) => Ok(true),
+            found => found.map(|found| found == *time),
+        };
+        match session(pid) {
+            Err(error) if is_gone(&error) => Ok(false),
+            found => Ok(found? == leader.as_raw() && known(start_time(*leader))?),
+        }
+    }
 }
 
 /// Whether a process says that it is one, by the words with which we run it, or what it makes of them.
 fn is_criu(pid: Pid) -> bool {
     // These are open to everyone; what can't be read may be one.
     let found = fs::read(format!("/proc/{pid}/cmdline"));
-    let has =
-        |text: &[u8]| text.starts_with(b"criu") || text.split(|byte| *byte == 0).any(|word| word == b"swrk");
-    found.map_or(true, |text| has(&text))
+    let has = |text: &[u8]| {
+        let mut words = text.split(|byte| *byte == 0);
+        words.any(|word| word == b"swrk" || word.starts_with(TITLE))
+    };
+    found.map_or_else(|error| !is_gone(&error), |text| has(&text))
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
 }
 
 #[cfg(test)]
@@ -132,6 +169,9 @@ mod tests {
         let env = mark.put(["LIBCONTAINER_CRIU=old", "PATH=/bin"].map(|text| text.into()).to_vec());
         assert_eq!(env, [b"PATH=/bin".to_vec(), b"LIBCONTAINER_CRIU=a-b".to_vec()]);
         assert_eq!(Mark::of(" \n"), None);
+        let led = Mark { leader: Some((Pid::new(7).unwrap(), "44".to_owned())), ..mark.clone() };
+        assert_eq!((led.noted().as_str(), mark.noted().as_str()), ("a-b 7 44", "a-b"));
+        assert_eq!((Mark::of(&led.noted()), Mark::of(&mark.noted())), (Some(led), Some(mark)));
     }
 
     #[test]
@@ -141,7 +181,7 @@ mod tests {
         assert_ne!(mark, other);
         let start = |mark: &Mark| -> Child {
             let sleep = "sleep 300 & wait";
-            Command::new("sh").args(["-c", sleep]).env("LIBCONTAINER_CRIU", mark.text()).spawn().unwrap()
+            Command::new("sh").args(["-c", sleep]).env("LIBCONTAINER_CRIU", &mark.text).spawn().unwrap()
         };
         let (mut one, mut two, mut three) = (start(&mark), start(&mark), start(&other));
         mark.end().unwrap();
@@ -152,5 +192,22 @@ mod tests {
         other.end().unwrap();
         three.wait().unwrap();
         mark.end().unwrap();
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
+    fn its_session_is_found_without_its_environment() {
+        let script = "sh -c 'sleep 300; :' 'criu: restore' & wait";
+        let mut leader = Command::new("setsid").args(["sh", "-c", script, "swrk"]).spawn().unwrap();
+        let pid = Pid::new(i32::try_from(leader.id()).unwrap()).unwrap();
+        while session(pid).unwrap() != pid.as_raw() || !is_criu(pid) {
+            libcontainer_plan::rest(TICK);
+        }
+        let mark = Mark::new().unwrap().led_by(pid).unwrap();
+        let later = Mark { leader: Some((pid, "0".to_owned())), ..mark.clone() };
+        later.end().unwrap();
+        assert!(leader.try_wait().unwrap().is_none());
+        mark.end().unwrap();
+        assert_eq!(leader.wait().unwrap().signal(), Some(libc::SIGKILL));
     }
 }

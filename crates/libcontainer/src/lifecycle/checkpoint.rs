@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use libcontainer_cgroups::{Group, Place};
-use libcontainer_plan::{Launch, OpenStdio, Stdio, wait_readable};
+use libcontainer_plan::{Launch, OpenStdio, Pid, Stdio, wait_readable};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::stat;
 
@@ -49,9 +49,10 @@ pub(crate) fn checkpoint(host: &Host, store: &Store, id: &str, mut options: Chec
     let lost = astray(&state, init.pid).map_err(|error| error.within(&what))?;
     let stdio = OpenStdio::open(Stdio::Null, Stdio::Null, Stdio::Null).map_err(failed)?.theirs;
     let begin = Start { setup, host: HostSteps::default(), stdio, handed: Vec::new() };
-    store.note_criu(mark.text()).map_err(failed)?;
+    store.note_criu(&mark.noted()).map_err(failed)?;
     let dumped = start(begin, (&options.criu, &what), |plan, _| Launch::new(plan)).and_then(|mut session| {
-        let dumped = dump(&mut session, &request, &mut options);
+        let dumped = led_by(store, &mark, session.pid()).map_err(failed);
+        let dumped = dumped.and_then(|()| dump(&mut session, &request, &mut options));
         // ORDER: criu is gone before anybody looks at what it has left.
         drop(session);
         dumped.map_err(|error| dirs.explain(error, request.kind).within(&what))
@@ -71,6 +72,11 @@ pub(crate) fn checkpoint(host: &Host, store: &Store, id: &str, mut options: Chec
         host.warn(&Error::new(ErrorKind::Unsupported, text));
     }
     if options.leave_running { Ok(()) } else { ended(&init, &what) }
+}
+
+/// Notes which process criu is, that waits for its first question.
+fn led_by(store: &Store, mark: &Mark, pid: Pid) -> io::Result<()> {
+    store.note_criu(&mark.led_by(pid)?.noted())
 }
 
 /// Refuses a container whose root lies among the mounts of others, which criu would take for its own.

@@ -16,6 +16,7 @@ use super::relabel::relabel_steps;
 use super::under;
 use crate::compile::HostSteps;
 use crate::config::{Config, Hooks};
+use crate::criu::Mark;
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{self, Entry, GroupSteps, Planned};
 use crate::record::{AddedMount, BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time};
@@ -249,10 +250,17 @@ impl Draft {
         })
     }
 
-    /// The step before a criu is started by which all of it is found again.
-    pub(super) fn criu_step(self: &Arc<Self>, mark: String) -> HostStep {
-        let note = Arc::clone(self);
-        HostStep::new("note the mark of criu", "", move |_| note.store()?.note_criu(&mark).map(|()| None))
+    /// The steps by which all of a criu is found again: before it is started, and when it is there.
+    pub(super) fn criu_steps(self: &Arc<Self>, mark: &Mark) -> (HostStep, HostStep) {
+        let (before, born) = (Arc::clone(self), Arc::clone(self));
+        let (unled, led) = (mark.noted(), mark.clone());
+        let before = HostStep::new("note the mark of criu", "", move |_| {
+            before.store()?.note_criu(&unled).map(|()| None)
+        });
+        let born = HostStep::new("note which process criu is", "", move |context| {
+            born.store()?.note_criu(&led.led_by(context.pid()?)?.noted()).map(|()| None)
+        });
+        (before, born)
     }
 
     fn read_back_step(self: &Arc<Self>) -> HostStep {

@@ -61,7 +61,9 @@ pub(crate) fn restore(
     let handed = spaces.given().map_err(failed)?;
     let group = group_steps(prepared, own, &draft, planned)?;
     let mut host = host_steps(&draft, &part, group);
-    host.before.push(draft.criu_step(mark.text().to_owned()));
+    let (unled, led) = draft.criu_steps(&mark);
+    host.before.push(unled);
+    host.meanwhile.push(led);
     let begin = Start {
         setup: CriuSetup {
             handed: u32::try_from(handed.len()).unwrap_or(u32::MAX),

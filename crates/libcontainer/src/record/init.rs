@@ -132,6 +132,11 @@ pub(crate) fn start_time(pid: Pid) -> io::Result<String> {
     Ok(stat(pid)?.start_time)
 }
 
+/// The session of a process, by the number of the one that began it.
+pub(crate) fn session(pid: Pid) -> io::Result<i32> {
+    Ok(stat(pid)?.session)
+}
+
 /// The first process of a container, if it lives, for who only tells of it: by one read of its `/proc/PID/stat`, which speaks of one process;
 /// what that leaves open [`Init::open`] finds out.
 pub(crate) fn living(state: &State) -> Result<Option<Pid>> {
@@ -152,6 +157,7 @@ pub(crate) fn living(state: &State) -> Result<Option<Pid>> {
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     state: u8,
+    session: i32,
     start_time: String,
 }
 
@@ -183,16 +189,17 @@ pub(crate) fn boot_id() -> io::Result<&'static str> {
     }
 }
 
-/// The 3rd and the 22nd field of `/proc/PID/stat`, counted from behind the command's last `)`. There has to be one behind, else it may be cut.
+/// The 3rd, the 6th and the 22nd field of `/proc/PID/stat`, counted from behind the command's last `)`. There has to be one behind, else it may be cut.
 fn stat_of(stat: &[u8]) -> Option<Stat> {
     let end = stat.iter().rposition(|byte| *byte == b')')?;
     let mut fields =
         stat.get(end + 1..)?.split(|byte| byte.is_ascii_whitespace()).filter(|field| !field.is_empty());
     let state = *fields.next()?.first()?;
-    let field = fields.nth(18)?;
+    let session = std::str::from_utf8(fields.nth(2)?).ok()?.parse().ok()?;
+    let field = fields.nth(15)?;
     fields.next()?;
     let digits = field.iter().all(u8::is_ascii_digit);
-    digits.then(|| Stat { state, start_time: String::from_utf8_lossy(field).into_owned() })
+    digits.then(|| Stat { state, session, start_time: String::from_utf8_lossy(field).into_owned() })
 }
 
 #[cfg(test)]
@@ -218,7 +225,7 @@ mod tests {
         for name in ["sh", "a b", "x) (y", ") 1 2 3"] {
             let text = format!("1 ({name}) {fields}\n");
             let found = stat_of(text.as_bytes());
-            assert_eq!(found, Some(Stat { state: b'3', start_time: "22".into() }), "{name}");
+            assert_eq!(found, Some(Stat { state: b'3', session: 6, start_time: "22".into() }), "{name}");
             let start = text.find(" 22 ").unwrap() + 4;
             for end in 0..start {
                 assert_eq!(stat_of(&text.as_bytes()[..end]), None, "{name}, cut at {end}");
