@@ -86,7 +86,7 @@ fn states() -> Vec<Mistake> {
                 words(&["exec", "c", "true"])
             },
         ),
-        Mistake::new("memory limit in words", 2, &["--memory", "lots"], |scene| {
+        Mistake::new("memory limit in words", 2, &["--memory", "lots", "k, m or g"], |scene| {
             scene.running();
             words(&["update", "--memory", "lots", "c"])
         }),

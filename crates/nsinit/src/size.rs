@@ -9,7 +9,9 @@ pub(crate) fn parse(text: &str) -> Result<i64, String> {
         Some(digits) => (digits, 30),
         None => (lower.as_str(), 0),
     };
-    let number: i64 = digits.parse().map_err(|_| format!("{text:?} is no size"))?;
+    let number: i64 = digits
+        .parse()
+        .map_err(|_| format!("{text:?} is no size: bytes are wanted, or a number with k, m or g"))?;
     number.checked_mul(1 << shift).ok_or_else(|| format!("{text}: too large"))
 }
 

@@ -34,6 +34,7 @@ mod streams;
 mod sweep;
 mod under;
 mod unexecuted;
+mod unmade;
 mod warm;
 
 pub(crate) use checkpoint::checkpoint;

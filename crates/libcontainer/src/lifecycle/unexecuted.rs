@@ -14,14 +14,19 @@ use nix::sys::stat::Mode;
 use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use super::elf::{self, Elf};
+use super::unmade;
 use crate::error::Error;
 
 /// Bytes of a file that are looked at; the kernel takes at most 256 of a first line.
 const HEAD: usize = 4096;
 
-/// The error of a start with what is known of its program, if that was what failed.
+/// The error of a start with what is known of its program, if that was what failed, or of another step.
 pub(super) fn explained(rootfs: &Path, error: Error) -> Error {
-    let why = error.errno().and_then(|errno| why(rootfs, &executed(&error.to_string())?, errno));
+    let text = error.to_string();
+    let why = error.errno().and_then(|errno| match executed(&text) {
+        Some(path) => why(rootfs, &path, errno),
+        None => unmade::why(&text, errno).map(str::to_owned),
+    });
     match why {
         Some(why) => error.because(why),
         None => error,

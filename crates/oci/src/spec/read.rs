@@ -42,10 +42,25 @@ impl Error {
 
     fn at(text: &[u8], error: &serde_json::Error) -> Self {
         let all = error.to_string();
-        let message = all.split(" at line ").next().unwrap_or_default().replace("a sequence", "a list");
+        let message = plain(all.split(" at line ").next().unwrap_or_default());
         let pointer = pointer(before(text, error.line(), error.column()));
         Self { line: error.line(), column: error.column(), pointer, message }
     }
+}
+
+/// Without the words of serde and of Rust's types.
+fn plain(message: &str) -> String {
+    let message = message.replace("a sequence", "a list");
+    let Some((found, kind)) = message.split_once(", expected ") else { return message };
+    let range = match kind {
+        "i32" | "i64" => "",
+        "u8" => " from 0 to 255",
+        "u16" => " from 0 to 65535",
+        "u32" => " from 0 to 4294967295",
+        "u64" => ", not below 0",
+        _ => return message,
+    };
+    format!("{found}, expected a whole number{range}")
 }
 
 /// Reads a text; with pointers of the keys that `T` doesn't have.
@@ -225,8 +240,14 @@ mod tests {
         check("[]", "", "a list where an object");
         check(r#"{"root": ["x"]}"#, "/root/0", "a list where an object");
         check(r#"{"process": 7}"#, "/process", "expected struct Process");
-        check(r#"{"process": {"user": {"gid": 1, "uid": -1}, "cwd": "/"}}"#, "/process/user/uid", "u32");
+        check(
+            r#"{"process": {"user": {"gid": 1, "uid": -1}, "cwd": "/"}}"#,
+            "/process/user/uid",
+            "from 0 to 4294967295",
+        );
         check(r#"{"process": {"args": "a"}}"#, "/process/args", "expected a list");
+        let limit = r#"{"linux": {"resources": {"memory": {"limit": "64m"}}}}"#;
+        check(limit, "/linux/resources/memory/limit", "string \"64m\", expected a whole number");
         check(r#"{"process": {"args": ["a", 7]}}"#, "/process/args/1", "expected a string");
         check(r#"{"hostname": "a", "hostname": "b"}"#, "/hostname", "duplicate field");
         check(r#"{"linux": {"seccomp": {"defaultAction": "SCMP"}}}"#, "/linux/seccomp/defaultAction", "SCMP");
