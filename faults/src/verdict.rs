@@ -256,7 +256,9 @@ fn is_told(line: &str, point: &Point, said: &Said, baseline: &Baseline) -> bool 
 /// RACE: an init that waits may fail when `create` has said that it does. No program has run, and `state` and `start` say what has become of it.
 fn is_end_of_init(line: &str, point: &Point, baseline: &Baseline) -> bool {
     let waits = point.who == Who::Init && !baseline.begins;
-    waits && (line.starts_with("without: process (libcontainer) ") || line.contains(" processes "))
+    // Its links go with its network namespace, when the kernel gets to that.
+    let gone = ["without: process (libcontainer) ", "without: link "];
+    waits && (gone.iter().any(|start| line.starts_with(start)) || line.contains(" processes "))
 }
 
 /// Whether a text names an errno, in one of the ways in which that is done.

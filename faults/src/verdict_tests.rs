@@ -95,7 +95,7 @@ fn a_program_that_began_is_confined_whatever_is_said() {
 
 #[test]
 fn an_init_that_waits_may_end_later() {
-    let host = lines("group a processes 1\nprocess (libcontainer) S x1\ngroup a/pids.max 64");
+    let host = lines("group a processes 1\nprocess (libcontainer) S x1\ngroup a/pids.max 64\nlink v#");
     let waiting =
         |begins| Baseline { begins, confined: Vec::new(), host: Normal::of(&host, &host), ..baseline() };
     let gone = |text: &str| Said { host: lines(text), confined: Vec::new(), ..said(0, "") };
@@ -103,7 +103,7 @@ fn an_init_that_waits_may_end_later() {
         judge(&point(&format!("create:{who}:4:read:ENOMEM")), said, &waiting(begins)).len()
     };
     let ended = gone("group a processes 0\ngroup a/pids.max 64");
-    assert_eq!((of("init", &ended, false), of("tool", &ended, false), of("init", &ended, true)), (0, 3, 3));
+    assert_eq!((of("init", &ended, false), of("tool", &ended, false), of("init", &ended, true)), (0, 4, 4));
     assert_eq!(of("init", &gone("group a processes 0"), false), 1);
 }
 
