@@ -258,6 +258,10 @@ fn a_pid_file_of_one_who_was_killed() {
     operator.config.hooks = Default::default();
     operator.write();
     operator.check(&["run", "--detach", "--pid-file", "pid", "web", "sleep", "300"], 0, "");
+    let first = fs::read_to_string(operator.place.join("pid")).unwrap();
+    // One that is there is replaced.
+    operator.check(&["exec", "--detach", "--pid-file", "pid", "web", "sleep", "300"], 0, "");
+    assert_ne!(fs::read_to_string(operator.place.join("pid")).unwrap(), first);
     assert_eq!(names(), ["pid"]);
     operator.check(&["delete", "--force", "web"], 0, "");
 }

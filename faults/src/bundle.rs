@@ -169,9 +169,10 @@ pub(crate) fn config(bundle: Bundle, dir: &Path, tag: &str) -> Value {
     let group = json!({"cgroups": {"path": format!("/{tag}/web")}});
     let scope = json!({"cgroups": {"systemd": true, "parent": tag}});
     let parts = match bundle {
-        Bundle::Full | Bundle::Saved => vec![privileged(), group, network()],
+        Bundle::Full => vec![privileged(), group, network()],
+        Bundle::Saved => vec![privileged(), group, network(), open_paths()],
         // What criu may look at and set where root lacks CAP_SYS_RESOURCE.
-        Bundle::Frozen => vec![json!({"cgroups": limits(), "rlimits": []}), group, network()],
+        Bundle::Frozen => vec![json!({"cgroups": limits(), "rlimits": []}), group, network(), open_paths()],
         Bundle::Terminal => vec![privileged(), group, json!({"tty": true})],
         Bundle::Many => vec![privileged(), json!({"cgroups": {"parent": format!("/{tag}")}})],
         Bundle::Systemd => vec![privileged(), scope],
@@ -193,6 +194,11 @@ pub(crate) fn config(bundle: Bundle, dir: &Path, tag: &str) -> Value {
     };
     parts.into_iter().for_each(|part| merge(&mut config, part));
     config
+}
+
+/// criu can't tell a bind from its copy in a directory that is made read-only.
+fn open_paths() -> Value {
+    json!({"mount_config": {"readonly_paths": []}})
 }
 
 fn privileged() -> Value {

@@ -37,24 +37,33 @@ impl PidFile {
 
     pub(crate) fn write(mut self, pid: Pid) -> Result<(), Failure> {
         let written = self.file.write_all(pid.to_string().as_bytes());
-        let put = written.and_then(|()| self.name()).and_then(|()| fs::rename(&self.temporary, &self.path));
-        put.named(shown(&self.path))
+        written.and_then(|()| self.put()).named(shown(&self.path))
     }
 
-    /// Gives it its name of before the last: linkat(2) replaces nothing.
-    fn name(&mut self) -> io::Result<()> {
-        if self.is_named {
-            return Ok(());
+    /// Gives it its name. linkat(2) replaces nothing: then it needs another one before.
+    fn put(&mut self) -> io::Result<()> {
+        if !self.is_named {
+            match self.link(&self.path) {
+                Err(Errno::EEXIST) => {}
+                linked => return Ok(linked?),
+            }
+            // ORDER: an answer that is lost is no reason to leave it.
+            self.is_named = true;
+            match self.link(&self.temporary) {
+                // Of one with this number who was killed.
+                Err(Errno::EEXIST) => {
+                    fs::remove_file(&self.temporary)?;
+                    self.link(&self.temporary)?;
+                }
+                linked => linked?,
+            }
         }
-        // ORDER: an answer that is lost is no reason to leave it.
-        self.is_named = true;
+        fs::rename(&self.temporary, &self.path)
+    }
+
+    fn link(&self, name: &Path) -> nix::Result<()> {
         let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        let link = || linkat(AT_FDCWD, own.as_str(), AT_FDCWD, &self.temporary, AtFlags::AT_SYMLINK_FOLLOW);
-        match link() {
-            // Of one with this number who was killed.
-            Err(Errno::EEXIST) => fs::remove_file(&self.temporary).and_then(|()| Ok(link()?)),
-            linked => Ok(linked?),
-        }
+        linkat(AT_FDCWD, own.as_str(), AT_FDCWD, name, AtFlags::AT_SYMLINK_FOLLOW)
     }
 }
 
