@@ -52,7 +52,7 @@ pub(super) fn architecture() -> &'static str {
 fn fields(kib: u64) -> String {
     format!(
         "Package: nsinit\nVersion: {}\nArchitecture: {}\nMaintainer: the authors of libcontainer <root@localhost>\nSection: admin\n\
-         Priority: optional\nInstalled-Size: {kib}\nRecommends: uidmap\nSuggests: podman, containerd, passt\n{DESCRIPTION}\n",
+         Priority: optional\nInstalled-Size: {kib}\nRecommends: uidmap\nSuggests: podman, containerd, passt, criu\n{DESCRIPTION}\n",
         version(),
         architecture()
     )
