@@ -81,6 +81,10 @@ fn build(linker: &[OsString], out: &Path) -> std::result::Result<(), String> {
     ] {
         command.args(["-C", option]);
     }
+    // With musl the toolchain brings files that begin a program of C.
+    if env::var_os("CARGO_CFG_TARGET_ENV").is_some_and(|env| env == "musl") {
+        command.args(["-C", "link-self-contained=no"]);
+    }
     command.args(linker).arg("-o").arg(out).arg("init/main.rs");
     let result = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     if result.status.success() {

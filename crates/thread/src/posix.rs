@@ -14,6 +14,11 @@ type Work<'a> = Box<dyn FnOnce() + Send + 'a>;
 /// A thread that was not waited for yet.
 pub(crate) struct Handle(Option<libc::pthread_t>);
 
+// SAFETY: any thread may join or detach another, by a number which musl has as a pointer.
+unsafe impl Send for Handle {}
+// SAFETY: nothing is done through a shared reference.
+unsafe impl Sync for Handle {}
+
 impl Handle {
     /// Waits for its end.
     pub(crate) fn join(mut self) {

@@ -141,7 +141,8 @@ struct PidfdInfo {
 /// That of the call.
 pub(crate) fn exit_code(pidfd: BorrowedFd<'_>) -> io::Result<Option<i32>> {
     // _IOWR(0xff, 11, struct pidfd_info), whose first version has 64 bytes: linux/pidfd.h.
-    const PIDFD_GET_INFO: libc::c_ulong = 0xc040_ff0b;
+    #[allow(clippy::cast_lossless, clippy::cast_possible_wrap, reason = "musl's has 32 bits and a sign")]
+    const PIDFD_GET_INFO: libc::Ioctl = 0xc040_ff0b_u32 as libc::Ioctl;
     const PIDFD_INFO_EXIT: u64 = 1 << 3;
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
     // SAFETY: the structure has the size that the request number carries.
@@ -157,7 +158,7 @@ pub(crate) fn exit_code(pidfd: BorrowedFd<'_>) -> io::Result<Option<i32>> {
 /// # Errors
 /// That of the call: `ENOTTY` if it is no namespace.
 pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> io::Result<u32> {
-    const NS_GET_NSTYPE: libc::c_ulong = 0xb703;
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
     // SAFETY: the request takes no argument.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
     u32::try_from(result).map_err(|_| io::Error::last_os_error())
@@ -168,7 +169,7 @@ pub(crate) fn namespace_type(fd: BorrowedFd<'_>) -> io::Result<u32> {
 /// # Errors
 /// That of the call: `EPERM` if it is none of the caller's and none below it.
 pub(crate) fn namespace_owner(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
-    const NS_GET_USERNS: libc::c_ulong = 0xb701;
+    const NS_GET_USERNS: libc::Ioctl = 0xb701;
     // SAFETY: the request takes no argument.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_USERNS) };
     if result < 0 {

@@ -83,10 +83,12 @@ pub(super) fn request(fd: BorrowedFd<'_>, request: Request, words: &mut Vec<u64>
     let wanted = request.words()?.max(words.len());
     words.resize(wanted, 0);
     let (fd, place) = (fd.as_raw_fd(), words.as_mut_ptr());
+    #[allow(clippy::cast_lossless, clippy::cast_possible_wrap, reason = "musl's has 32 bits and a sign")]
+    let number = request.number() as libc::Ioctl;
     // SAFETY: the descriptor is open for the length of the call. A listener takes the requests here by their whole number, and reads and writes one structure of
     // the size that the kernel itself has told, or that is in the number: there is room for either, and every bit pattern is a word.
     // A descriptor of another kind answers ENOTTY: the number is of a type ('!') that linux/ioctl-number.rst gives to nothing else with these sizes.
-    let result = unsafe { libc::ioctl(fd, libc::Ioctl::from(request.number()), place) };
+    let result = unsafe { libc::ioctl(fd, number, place) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
