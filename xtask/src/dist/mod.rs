@@ -5,7 +5,7 @@ mod deb;
 mod packed;
 mod tree;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -61,13 +61,34 @@ pub(crate) fn install(args: &[String]) -> Result<()> {
     tree::fill(&root(), &tree)?;
     std::fs::create_dir_all(&prefix).with_context(|| format!("make {}", prefix.display()))?;
     done(Command::new("cp").args(["-r", "--no-preserve=ownership"]).arg(tree.join("usr/.")).arg(&prefix))?;
+    own_functions(&prefix.join("share/zsh"))?;
     println!("installed below {}", prefix.display());
+    Ok(())
+}
+
+/// Where zsh looks below a prefix of one's own: the other place is for packages of Debian.
+fn own_functions(zsh: &Path) -> Result<()> {
+    let (from, to) = (zsh.join("vendor-completions/_nsinit"), zsh.join("site-functions"));
+    std::fs::create_dir_all(&to).with_context(|| format!("make {}", to.display()))?;
+    std::fs::rename(&from, to.join("_nsinit")).with_context(|| from.display().to_string())?;
+    // Others may have something there.
+    let _ = std::fs::remove_dir(zsh.join("vendor-completions"));
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zsh_finds_its_functions() {
+        let zsh = std::env::temp_dir().join(format!("xtask-zsh-{}", std::process::id()));
+        std::fs::create_dir_all(zsh.join("vendor-completions")).unwrap();
+        std::fs::write(zsh.join("vendor-completions/_nsinit"), "#compdef nsinit").unwrap();
+        own_functions(&zsh).unwrap();
+        assert!(zsh.join("site-functions/_nsinit").exists() && !zsh.join("vendor-completions").exists());
+        std::fs::remove_dir_all(&zsh).unwrap();
+    }
 
     #[test]
     fn options_are_read() {
