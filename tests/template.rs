@@ -36,7 +36,7 @@ fn shell(template: &Template, script: &str) -> String {
 }
 
 /// What a program can see of how it is confined and where it is.
-const LOOK: &str = "id; pwd; hostname; umask; grep -E '^(Cap|NoNewPrivs|Groups|Seccomp)' /proc/self/status; env | sort; \
+const LOOK: &str = "id; pwd; hostname; umask; grep -E '^(Cap|NoNewPrivs|Groups|Seccomp|Cpus_allowed)' /proc/self/status; env | sort; \
                     cut -d' ' -f 4-7 /proc/self/mountinfo; ls -l /proc/self/fd | wc -l; cat /proc/self/oom_score_adj; ulimit -a; tr ' ' '\\n' </proc/self/stat | sed -n 4,8p";
 
 #[test]
