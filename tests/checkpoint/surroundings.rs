@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Stdio;
 
-use libcontainer::mount::IdMapping;
+use libcontainer::mount::{DeviceNode, IdMapping};
 use libcontainer::{
     CheckpointOptions, CriuOptions, Factory, Hook, Namespace, NamespaceKind, Network, ProcessConfig,
     RestoreOptions,
@@ -232,6 +232,31 @@ fn a_user_namespace_is_made_anew() {
     saver.counts_on(there);
     let map = tool.ok(&["exec", "web", "cat", "/proc/self/uid_map"]);
     assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", "300000", "65536"]);
+    tool.ok(&["delete", "--force", "web"]);
+}
+
+/// A device of a user namespace that the host has not at that place is refused before criu is asked, and the container goes on.
+#[test]
+fn a_device_that_was_made_for_it_is_refused() {
+    let Some(mut saver) = Saver::new("node") else { return };
+    let map = vec![IdMapping { container_id: 0, host_id: 300_000, size: 65_536 }];
+    let config = &mut saver.tool.config;
+    config.namespaces.set(NamespaceKind::User, Namespace::New);
+    (config.uid_mappings, config.gid_mappings) = (map.clone(), map);
+    let mut nodes = libcontainer::mount::default_simple_devices();
+    nodes.push(DeviceNode { path: "/dev/lct-none".into(), ..nodes[0].clone() });
+    config.mount_config.get_or_insert_default().device_nodes = nodes;
+    let tmp = config.rootfs.join("tmp");
+    std::os::unix::fs::chown(&tmp, Some(300_000), Some(300_000)).unwrap();
+    saver.tool.write();
+    let tool = &saver.tool;
+    let mut command = tool.command(&["run", "--detach", "web"]);
+    assert!(command.stdout(Stdio::null()).status().unwrap().success());
+    saver.counts_on(2);
+    let output = saver.run_with("checkpoint", &["--image-path", "images", "web"]);
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(text.contains("/dev/lct-none") && text.contains("criu can't restore it"), "{text}");
+    saver.counts_on(4);
     tool.ok(&["delete", "--force", "web"]);
 }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use libcontainer_cgroups::{Group, Place};
+use libcontainer_mount::plan::{Node, Origin};
 use libcontainer_plan::{Launch, OpenStdio, Pid, Stdio, wait_readable};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::stat;
@@ -24,6 +25,7 @@ use crate::error::{Error, ErrorKind, Result, named};
 use crate::group::{self, PATIENCE, frozen};
 use crate::process::reap_ended;
 use crate::record::{AddedMount, Init, KILL, RunState, State, Store};
+use crate::setup::MountSetup;
 
 /// Bytes of a pipe of criu's by which it serves memory: its `PIPE_MAX_SIZE` pages.
 const SERVED: i32 = 819 * 4096;
@@ -166,9 +168,25 @@ fn outside(host: &Host, (state, init): (&State, &Init), request: &mut Request) -
     let Some(mut mounts) = setup.mounts else { return Ok(Vec::new()) };
     let added = added::standing(state, init.pid)?;
     refuse_id_maps(config, &added)?;
+    refuse_made_nodes(&mounts)?;
     mounts.items.extend(added::items(config, &added)?);
     to_dump(&from_host(&mounts), init.pid)?.iter().for_each(|mount| request.mount(mount));
     Ok(added)
+}
+
+/// A node that the host has made for a user namespace lies in a filesystem that nothing leads to any more.
+fn refuse_made_nodes(mounts: &MountSetup) -> Result<()> {
+    let is_made = |node: &&Node| matches!(node.origin, Origin::ByHost { .. });
+    match mounts.devices.iter().chain(&mounts.other_devices).find(is_made) {
+        None => Ok(()),
+        Some(node) => {
+            let path = node.path.display();
+            let text = format!(
+                "/mount_config/device_nodes: {path} is not the host's of that path, and was made for the user namespace: criu can't restore it"
+            );
+            Err(Error::new(ErrorKind::Unsupported, text))
+        }
+    }
 }
 
 /// criu makes binds anew from their sources, and knows no maps.
