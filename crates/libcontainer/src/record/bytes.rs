@@ -184,6 +184,11 @@ pub(super) fn write_ending(dir: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> 
         Err(Errno::ENOENT) => return replace(dir, ENDING, bytes),
         file => File::from(file?),
     };
+    overwrite(&mut file, bytes)
+}
+
+/// Writes over what the file has from its beginning, so that it is empty at no moment.
+pub(super) fn overwrite(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
     // What is behind the new text was text of the old one.

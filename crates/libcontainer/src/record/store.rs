@@ -1,7 +1,7 @@
 //! The container's directory: locked by flock, described by `state.json`.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -234,12 +234,12 @@ impl Store {
         state
     }
 
-    /// Notes the mark of a criu that is about to be started.
+    /// Notes the mark of a criu that is about to be started, or more of one that is noted: an empty file says that none was started, so it is not emptied in between.
     pub(crate) fn note_criu(&self, mark: &str) -> io::Result<()> {
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let file = openat(&self.dir, CRIU, flags, Mode::S_IRUSR | Mode::S_IWUSR);
-        let written =
-            file.map_err(io::Error::from).and_then(|file| File::from(file).write_all(mark.as_bytes()));
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let written = openat(&self.dir, CRIU, flags, Mode::S_IRUSR | Mode::S_IWUSR)
+            .map_err(io::Error::from)
+            .and_then(|file| bytes::overwrite(&mut File::from(file), mark.as_bytes()));
         written.map_err(|error| self.unwritten(CRIU, error))
     }
 
@@ -295,4 +295,25 @@ fn unopened(path: &Path, error: io::Error) -> Error {
 
 fn not_there(path: &Path) -> Error {
     Error::new(ErrorKind::NotFound, format!("container {} does not exist", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
+    fn the_mark_of_a_criu_is_the_last_that_was_noted() {
+        let path = std::env::temp_dir().join(format!("libcontainer-store-{}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.criu().unwrap(), None);
+        for text in ["a-b", "a-b 7 44", "c-d", ""] {
+            store.note_criu(text).unwrap();
+            assert_eq!(store.criu().unwrap().as_deref(), Some(text));
+        }
+        store.forget_criu().unwrap();
+        assert_eq!(store.criu().unwrap(), None);
+        std::fs::remove_dir(&path).unwrap();
+    }
 }
