@@ -15,7 +15,9 @@ type Step = (String, Box<dyn Fn() -> Result<()>>);
 
 /// Runs the steps in a process of its own, and repeats at the end what those said that failed.
 pub(crate) fn run() -> Result<()> {
-    let (status, failures) = follow(Command::new(std::env::current_exe()?).arg("ci-steps"))?;
+    // What is built once needs no notes for the next time: they take a third of the disk.
+    let mut steps = Command::new(std::env::current_exe()?);
+    let (status, failures) = follow(steps.arg("ci-steps").env("CARGO_INCREMENTAL", "0"))?;
     print!("{failures}");
     if !status.success() {
         bail!("steps failed: {status}");
