@@ -2,11 +2,15 @@
 
 use std::fs;
 
+use libcontainer::mount::{DeviceNode, default_simple_devices};
 use libcontainer::security::selinux::{
     self, Attribute, Context, Levels, SelinuxError, dup_sec_opt, file_label, init_labels,
 };
 
-use super::{Ground, OWN, file, own};
+use libcontainer::{Factory, ProcessConfig};
+use libcontainer_tests::config_with_mounts;
+
+use super::{Ground, OWN, file, labelled, own};
 
 #[test]
 fn labels_of_the_policy_are_those_of_a_container() {
@@ -60,4 +64,27 @@ fn a_thread_labels_what_it_makes() {
     refused(Attribute::FileCreate);
     assert_eq!(selinux::to_come(Attribute::FileCreate), Ok(None));
     assert_eq!(selinux::check(&wrong), Err(SelinuxError::Invalid { context: wrong.to_string() }));
+}
+
+/// In a user namespace: on a filesystem of the host's making, which the container sees by a bind.
+#[test]
+fn a_device_that_the_host_makes_has_the_containers_label() {
+    let Some(ground) = Ground::new("a_device_that_the_host_makes_has_the_containers_label") else { return };
+    let mut config = labelled(config_with_mounts(&ground.rootfs), "s0:c1,c2");
+    let mounts = config.mount_config.as_mut().unwrap();
+    mounts.mounts.remove(1);
+    mounts.masked_paths.clear();
+    mounts.device_nodes = default_simple_devices();
+    let node = DeviceNode { path: "/dev/lct-none".into(), ..mounts.device_nodes[0].clone() };
+    mounts.device_nodes.push(node);
+    let program = ProcessConfig::new(["sleep", "60"]);
+    let (container, mut process) =
+        Factory::new().unwrap().run(ground.place.join("c"), &config, program).unwrap();
+    let made = format!("/proc/{}/root/dev/lct-none", process.pid());
+    let opened =
+        nix::fcntl::open(made.as_str(), nix::fcntl::OFlag::O_PATH, nix::sys::stat::Mode::empty()).unwrap();
+    assert_eq!(file_label(opened).unwrap(), Some(file("s0:c1,c2")));
+    process.signal(libc::SIGKILL).unwrap();
+    process.wait().unwrap();
+    container.destroy().unwrap();
 }

@@ -34,7 +34,8 @@ pub(crate) fn base(
     let mut mounts = None;
     if config.namespaces.is_new(NamespaceKind::Mount) {
         let made = mounts.insert(mounts::setup(config, &namespaces, probe, labels, groups)?);
-        nodes::find(made, id_maps.as_ref(), probe)?;
+        let label = labels.mount.as_ref().map(ToString::to_string);
+        nodes::find(made, id_maps.as_ref(), probe, label.as_deref())?;
     }
     let relabels = labels.relabels(config, mounts.as_ref());
     let line =

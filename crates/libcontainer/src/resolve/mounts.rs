@@ -49,7 +49,7 @@ pub(super) fn setup(
     // mknod(2) is refused in a user namespace.
     let user = namespaces.has(NamespaceKind::User) || probe.nested.is_some();
     let origin = if user { Origin::Host } else { Origin::Made };
-    let nodes = nodes.iter().map(|one| node(one, origin));
+    let nodes = nodes.iter().map(|one| node(one, origin.clone()));
     let filled = !mounts.bare || fill == Fill::Mount;
     let (devices, mut other): (Vec<_>, Vec<_>) =
         nodes.partition(|node| filled && node.path.starts_with("/dev"));

@@ -10,11 +10,16 @@ use crate::error::{Error, Result};
 use crate::setup::{IdMapSetup, MountSetup};
 
 /// The host's node of the same path is bound if it is the device that is asked for; else root on the host makes one.
-pub(super) fn find(mounts: &mut MountSetup, maps: Option<&IdMapSetup>, probe: &Probe) -> Result<()> {
+pub(super) fn find(
+    mounts: &mut MountSetup,
+    maps: Option<&IdMapSetup>,
+    probe: &Probe,
+    label: Option<&str>,
+) -> Result<()> {
     let maps = maps.filter(|_| probe.is_root());
     for node in mounts.devices.iter_mut().chain(&mut mounts.other_devices) {
         if node.origin == Origin::Host {
-            node.origin = origin(node, maps).map_err(|error| {
+            node.origin = origin(node, maps, label).map_err(|error| {
                 let what = format!("/mount_config/device_nodes: {}", node.path.display());
                 Error::io(what, error)
             })?;
@@ -23,7 +28,7 @@ pub(super) fn find(mounts: &mut MountSetup, maps: Option<&IdMapSetup>, probe: &P
     Ok(())
 }
 
-fn origin(node: &Node, maps: Option<&IdMapSetup>) -> io::Result<Origin> {
+fn origin(node: &Node, maps: Option<&IdMapSetup>, label: Option<&str>) -> io::Result<Origin> {
     if node.kind == NodeKind::Fifo {
         return Ok(Origin::Made);
     }
@@ -40,7 +45,7 @@ fn origin(node: &Node, maps: Option<&IdMapSetup>) -> io::Result<Origin> {
                 let (uid, gid) = node.owner;
                 io::Error::other(format!("owner {uid}:{gid} is not mapped in the container's user namespace"))
             };
-            Ok(Origin::ByHost { owner: owner.ok_or_else(unmapped)? })
+            Ok(Origin::ByHost { owner: owner.ok_or_else(unmapped)?, label: label.map(str::to_owned) })
         }
         // The step that binds it says that it is not there.
         (None, None) => Ok(Origin::Host),

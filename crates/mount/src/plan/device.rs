@@ -122,9 +122,9 @@ pub fn device_node(plan: &mut Builder, rootfs: Rootfs, node: &Node) {
 }
 
 fn bind_node(plan: &mut Builder, rootfs: Rootfs, node: &Node) {
-    let copy = if let Origin::ByHost { owner } = node.origin {
+    let copy = if let Origin::ByHost { owner, label } = &node.origin {
         plan.purpose(format!("make {} by the host", node.path.display()));
-        made(plan, node, owner)
+        made(plan, node, *owner, label.clone())
     } else {
         plan.purpose(format!("bind the host's {}", node.path.display()));
         plan.open_tree(At::Cwd, &node.path, 0)

@@ -13,14 +13,14 @@ use super::node::{Node, make_node};
 const NEWNS: u64 = 0x2_0000;
 
 /// A detached mount of such a node alone, on a filesystem of its own, made while the init waits for it. `owner` is as the host sees it.
-pub(super) fn made(plan: &mut Builder, node: &Node, owner: (u32, u32)) -> Slot<Mount> {
+pub(super) fn made(plan: &mut Builder, node: &Node, owner: (u32, u32), label: Option<String>) -> Slot<Mount> {
     let name = format!("node {}", node.path.display());
     let node = Node { owner, ..node.clone() };
-    plan.receive_fd(&name, FdSource::shared(name.clone(), move |_| make(&node)))
+    plan.receive_fd(&name, FdSource::shared(name.clone(), move |_| make(&node, label.as_deref())))
 }
 
 /// By a short-lived init in a mount namespace of its own.
-fn make(node: &Node) -> io::Result<OwnedFd> {
+fn make(node: &Node, label: Option<&str>) -> io::Result<OwnedFd> {
     const NAME: &str = "mount of a node";
     let mut plan = Builder::new();
     plan.namespaces(NEWNS);
@@ -33,6 +33,9 @@ fn make(node: &Node) -> io::Result<OwnedFd> {
     plan.purpose(format!("make {}", node.path.display())).umask(0);
     let context = plan.fsopen("tmpfs");
     plan.fsconfig_string(context, "mode", "755").fsconfig_string(context, "nr_inodes", "2");
+    if let Some(label) = label {
+        plan.fsconfig_string(context, "context", label);
+    }
     plan.fsconfig_create(context);
     let filesystem = plan.fsmount(context, attr::NOSUID | attr::NOEXEC);
     // KERNEL(6.15): before, nothing is copied of a mount that is not attached.

@@ -34,7 +34,7 @@ pub struct Node {
 }
 
 /// How a device node gets into a container.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
     /// mknod(2), which is refused in a user namespace.
     #[default]
@@ -45,6 +45,8 @@ pub enum Origin {
     ByHost {
         /// Owner and group, as the host sees them.
         owner: (u32, u32),
+        /// Context of SELinux of the filesystem on which it is made.
+        label: Option<String>,
     },
 }
 
