@@ -1,6 +1,7 @@
 //! The floor: the system calls that a container needs and nothing else: the namespaces, mounts and nodes of the config that the
 //! others start, loopback, exec. `floor ROOTFS COUNT GAP_MS` prints microseconds, a line each; `floor ROOTFS mounts` the mount table
-//! inside. `bare` in place of ROOTFS: only the namespaces and exec.
+//! inside. `bare` in place of ROOTFS: only the namespaces and exec. `floor waiting PROGRAM`: what a process that waits in such namespaces
+//! takes from a word until it executes, and until it has ended.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -8,6 +9,9 @@
 )]
 
 use std::ffi::{CStr, CString, c_int, c_void};
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -138,10 +142,56 @@ fn one(rootfs: &CStr, stack: &mut [u8]) -> Option<Duration> {
     (waited == pid && status == 0).then(|| start.elapsed())
 }
 
+/// What the process that waits is told.
+struct Waiting {
+    program: CString,
+    word: c_int,
+}
+
+extern "C" fn waiting(told: *mut c_void) -> c_int {
+    // SAFETY: the parent passes one; this process has a copy of its memory.
+    let told = unsafe { &*told.cast::<Waiting>() };
+    let mut byte = 0_u8;
+    // SAFETY: a writable byte.
+    unsafe { libc::read(told.word, (&raw mut byte).cast(), 1) };
+    let (argv, envp) = ([told.program.as_ptr(), std::ptr::null()], [std::ptr::null()]);
+    // SAFETY: both arrays end with NULL.
+    unsafe { libc::execve(told.program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    127
+}
+
+/// Until it executes, which closes its end of a socket, and until it has ended.
+fn woken(program: &str, stack: &mut [u8]) -> Result<(Duration, Duration), Box<dyn std::error::Error>> {
+    let (mut ours, theirs) = UnixStream::pair()?;
+    let mut told = Waiting { program: CString::new(program)?, word: theirs.as_raw_fd() };
+    let top = stack.as_mut_ptr_range().end;
+    let aligned = top.wrapping_sub(top.addr() % 16);
+    // SAFETY: the child has a copy of all memory, the stack among it.
+    let pid =
+        unsafe { libc::clone(waiting, aligned.cast(), NAMESPACES | libc::SIGCHLD, (&raw mut told).cast()) };
+    drop(theirs);
+    // Until it waits.
+    std::thread::sleep(Duration::from_millis(3));
+    let start = Instant::now();
+    ours.write_all(b"g")?;
+    let closed = ours.read(&mut [0])?;
+    let executed = start.elapsed();
+    let mut status = 0;
+    // SAFETY: the status is writable.
+    let waited = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+    let good = (closed, waited, status) == (0, pid, 0);
+    good.then(|| (executed, start.elapsed())).ok_or_else(|| format!("{program}: {status:#x}").into())
+}
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let mut stack = vec![0; 64 * 1024];
     if let [rootfs, what] = args.as_slice() {
+        if rootfs == "waiting" {
+            let (executed, ended) = woken(what, &mut stack)?;
+            println!("{} {}", executed.as_micros(), ended.as_micros());
+            return Ok(());
+        }
         SHOWS.store(what == "mounts", Ordering::Relaxed);
         let rootfs = CString::new(rootfs.as_str())?;
         return one(&rootfs, &mut stack).map(drop).ok_or_else(|| "the child failed".into());

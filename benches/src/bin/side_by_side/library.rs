@@ -9,18 +9,44 @@ use libcontainer::{Config, Factory, ProcessConfig};
 use libcontainer_tests::Place;
 
 use crate::failure::Failure;
+use crate::rows::Row;
 
 pub(crate) fn floor_program() -> Result<PathBuf, Failure> {
     Ok(std::env::current_exe()?.with_file_name("floor"))
 }
 
 pub(crate) fn floor(program: &Path, rootfs: &Path) -> Result<Duration, Failure> {
-    let output = Command::new(program).arg(rootfs).args(["1", "0"]).output();
-    let output = output.map_err(|error| format!("{}: {error}", program.display()))?;
+    micros(told(Command::new(program).arg(rootfs).args(["1", "0"]))?.trim())
+}
+
+/// A process that waits in new namespaces and nothing else: until it executes a program, or until that has ended.
+pub(crate) fn waiting(program: &Path, rootfs: &Path, ended: bool) -> Result<Duration, Failure> {
+    let both = told(Command::new(program).arg("waiting").arg(rootfs.join("bin/true")))?;
+    let (executed, over) = both.trim().split_once(' ').ok_or_else(|| format!("floor: {both:?}"))?;
+    micros(if ended { over } else { executed })
+}
+
+/// What is beneath templates.
+pub(crate) fn floor_rows<'a>(program: &Path, rootfs: &Path) -> Vec<Row<'a>> {
+    let both = || (program.to_owned(), rootfs.to_owned());
+    let ((first, a), (second, b), (third, c)) = (both(), both(), both());
+    vec![
+        Row::own("floor", move || floor(&first, &a)),
+        Row::own("a waiting process until it executes", move || waiting(&second, &b, false)),
+        Row::own("a waiting process until it has ended", move || waiting(&third, &c, true)),
+    ]
+}
+
+fn told(floor: &mut Command) -> Result<String, Failure> {
+    let output = floor.output().map_err(|error| format!("floor: {error}"))?;
     if !output.status.success() {
         return Err(format!("floor: {}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into());
     }
-    Ok(Duration::from_micros(String::from_utf8(output.stdout)?.trim().parse()?))
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn micros(text: &str) -> Result<Duration, Failure> {
+    Ok(Duration::from_micros(text.parse()?))
 }
 
 pub(crate) fn run(factory: &Factory, place: &Place, config: &Config) -> Result<Duration, Failure> {

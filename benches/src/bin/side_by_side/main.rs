@@ -82,7 +82,7 @@ fn measure(options: &Options) -> Result<(), Failure> {
     for gap in [0, 60] {
         let floor = library::floor_program()?;
         let rootfs = config.rootfs.clone();
-        let mut rows = vec![Row::own("floor", move || library::floor(&floor, &rootfs))];
+        let mut rows = library::floor_rows(&floor, &rootfs);
         rows.extend(warm::rows(&place, &config, &format!("warm-{gap}"))?);
         let title = format!("{gap} ms between starts, templates");
         table(&title, "floor", rows, options.count, Duration::from_millis(gap))?;
