@@ -12,7 +12,9 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use libcontainer::{Container, ErrorKind, Factory, Namespace, NamespaceKind, ProcessConfig, RunState};
+use libcontainer::{
+    Container, ErrorKind, Factory, Listing, Namespace, NamespaceKind, ProcessConfig, RunState,
+};
 use libcontainer_tests::{Place, able, config, text};
 
 fn output(container: &Container, args: &[&str]) -> String {
@@ -84,6 +86,30 @@ fn create_and_start_are_apart() {
     let output = process.output(100).unwrap();
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(3), b"ran\n".as_slice()));
     assert!(output.status.usage().is_some_and(|usage| usage.max_rss > 0));
+    container.destroy().unwrap();
+}
+
+#[test]
+fn what_was_let_go_runs_whoever_was_killed_then() {
+    if !able("what_was_let_go_runs_whoever_was_killed_then") {
+        return;
+    }
+    let place = Place::new("let-go");
+    let config = config(&place.rootfs().unwrap());
+    let process = ProcessConfig::new(["sh", "-c", "echo ran; exec sleep 300"]).piped();
+    let factory = Factory::new().unwrap();
+    let (container, mut process) = factory.create_with(place.join("c"), &config, process).unwrap();
+    assert_eq!(container.run_state().unwrap(), RunState::Created);
+    // As far as a start comes that is killed.
+    std::fs::write(place.join("c/start"), "s").unwrap();
+    let mut said = [0; 4];
+    std::io::Read::read_exact(&mut process.stdout.take().unwrap(), &mut said).unwrap();
+    assert_eq!((&said, container.run_state().unwrap()), (b"ran\n", RunState::Running));
+    let listing = Listing::open(place.path()).unwrap();
+    assert_eq!(listing.summary("c").unwrap().unwrap().state, RunState::Running);
+    let error = container.run().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongState, "{error}");
+    assert!(error.to_string().contains("is running, not created"), "{error}");
     container.destroy().unwrap();
 }
 

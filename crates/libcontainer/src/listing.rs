@@ -93,14 +93,14 @@ impl Listing {
     /// # Errors
     /// [`ErrorKind::Corrupt`] if its record can't be used; else the call that failed: what it is in is not known then.
     pub fn summary(&self, name: impl AsRef<OsStr>) -> Result<Option<Summary>> {
-        let (record, owner) = match self.record(name.as_ref()) {
+        let (store, record, owner) = match self.record(name.as_ref()) {
             Err(error) if error.kind() == ErrorKind::NotFound || error.errno() == Some(libc::ENOTDIR) => {
                 return Ok(None);
             }
             found => found?,
         };
         let pid = living(&record)?;
-        let state = condition(&record, pid.is_some())?;
+        let state = condition(&store, &record, pid.is_some())?;
         let (id, created, config) = (record.id, record.created, record.config);
         let (rootfs, bundle, labels) = (config.rootfs, config.bundle, config.labels);
         Ok(Some(Summary { id, state, pid, created, rootfs, bundle, labels, owner }))
@@ -133,9 +133,10 @@ impl Listing {
         names.iter().map(|name| self.summary(name)).collect()
     }
 
-    fn record(&self, name: &OsStr) -> Result<(State, u32)> {
+    fn record(&self, name: &OsStr) -> Result<(Store, State, u32)> {
         let (store, owner) = Store::open_in(&self.dir, &self.path.join(name))?;
-        Ok((store.read_brief()?, owner))
+        let state = store.read_brief()?;
+        Ok((store, state, owner))
     }
 }
 

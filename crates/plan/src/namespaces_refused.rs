@@ -31,7 +31,7 @@ fn by(text: &str, ordinary: bool, setting: impl Fn(&str) -> Option<String>) -> S
     if text.contains("sysctl ") || !(clone || text.contains(": step ")) {
         return String::new();
     }
-    if clone && text.contains(": ENOSPC") {
+    if is_full(text) {
         return full(text, is);
     }
     let refused = text.contains(": EPERM") || text.contains(": EACCES");
@@ -47,6 +47,12 @@ fn by(text: &str, ordinary: bool, setting: impl Fn(&str) -> Option<String>) -> S
         );
     }
     String::new()
+}
+
+/// Whether the clone itself failed so, and not the write of a file before it.
+fn is_full(text: &str) -> bool {
+    let answer = text.split_once(" clone3(").and_then(|(_, call)| call.split_once(": "));
+    answer.is_some_and(|(_, answer)| answer.starts_with("ENOSPC"))
 }
 
 fn full(text: &str, is: impl Fn(&str, &str) -> bool) -> String {
@@ -81,6 +87,7 @@ mod tests {
             with(&full, "user.max_user_namespaces", "0\n").contains("(sysctl user.max_user_namespaces is 0)")
         );
         assert!(with(&full, "user.max_pid_namespaces", "0\n").contains("user.max_*_namespaces"));
+        assert_eq!(with(&format!("{CLONED}write /run/c/board: ENOSPC: No space"), "", ""), "");
         let refused = format!("{CLONED}EPERM: Operation not permitted");
         assert!(with(&refused, CLONE, "0\n").contains("sysctl kernel.unprivileged_userns_clone=1"));
         assert!(with(&refused, APPARMOR, "1\n").contains("AppArmor restricts"));

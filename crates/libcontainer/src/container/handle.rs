@@ -137,12 +137,12 @@ impl Container {
             state => state?,
         };
         let init = Init::open(&state)?;
-        Ok((condition(&state, init.is_some())?, init.map(|init| init.pid)))
+        Ok((condition(self.store(), &state, init.is_some())?, init.map(|init| init.pid)))
     }
 
     /// The state of the container that `state` records.
     pub(super) fn state_now(&self, state: &State) -> Result<RunState> {
-        condition(state, Init::open(state)?.is_some())
+        condition(self.store(), state, Init::open(state)?.is_some())
     }
 
     /// Kills every process and removes everything; the record goes last. May be called again, also by another process: a container

@@ -32,7 +32,7 @@ impl Container {
     pub fn start(&self, process: ProcessConfig) -> Result<Process> {
         let state = self.refresh()?;
         let init = Init::open(&state)?;
-        let found = condition(&state, init.is_some())?;
+        let found = condition(self.store(), &state, init.is_some())?;
         let paused = matches!(found, RunState::Paused | RunState::Pausing) && process.ignore_paused;
         let alive = matches!(found, RunState::Running | RunState::Created);
         let Some(init) = init.filter(|_| alive || paused) else {

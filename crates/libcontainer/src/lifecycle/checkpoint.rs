@@ -119,7 +119,7 @@ fn running(store: &Store, what: &str) -> Result<(State, Init, RunState)> {
     let _lock = store.lock(false)?;
     let state = store.read()?;
     let init = Init::open(&state)?;
-    let found = condition(&state, init.is_some())?;
+    let found = condition(store, &state, init.is_some())?;
     match init.filter(|_| matches!(found, RunState::Running | RunState::Paused)) {
         Some(init) => Ok((State::clone(&state), init, found)),
         None => {

@@ -2,12 +2,14 @@
 
 use crate::error::Result;
 use crate::group::frozen;
-use crate::record::{RunState, State, Status};
+use crate::record::{RunState, State, Status, Store};
 
-/// By the record, by whether the first process lives, and by the freezer.
-pub(crate) fn condition(state: &State, lives: bool) -> Result<RunState> {
+/// By the record, by whether the first process lives, by the pipe on which it waits, and by the freezer.
+pub(crate) fn condition(store: &Store, state: &State, lives: bool) -> Result<RunState> {
     let found = match (state.status, lives) {
         (Status::Creating, _) => RunState::Creating,
+        // Who has let it go may have been killed before that was noted.
+        (Status::Created, true) if !store.has_waiting()? => RunState::Running,
         (Status::Created, true) => RunState::Created,
         (Status::Running, true) => RunState::Running,
         (Status::Warm, true) => RunState::Warm,

@@ -269,7 +269,7 @@ pub(super) fn give_program(
     if let Some(slot) = given.start {
         let (pipe, board) = (Arc::clone(draft), Arc::clone(draft));
         launch.give_with(slot, move || pipe.open_start());
-        launch.board_with(move || board.open_board());
+        launch.board_with(move |bytes| board.make_board(bytes));
     }
     opened
 }

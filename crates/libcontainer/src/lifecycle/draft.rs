@@ -1,6 +1,7 @@
 //! A container on its way: the record as far as it has come, and the host's steps that make it, each with its undo.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,7 @@ use super::under;
 use crate::compile::HostSteps;
 use crate::config::{Config, Hooks};
 use crate::criu::Mark;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, named};
 use crate::group::{self, Entry, GroupSteps, Planned};
 use crate::record::{AddedMount, BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time};
 use crate::resctrl::{self, ResctrlSteps};
@@ -334,9 +335,14 @@ impl Draft {
         Ok(openat(self.store()?.dir(), START, flags, Mode::empty())?)
     }
 
-    pub(super) fn open_board(&self) -> io::Result<OwnedFd> {
+    /// The file in which the init tells how far it has come.
+    pub(super) fn make_board(&self, bytes: &[u8]) -> io::Result<OwnedFd> {
         let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        Ok(openat(self.store()?.dir(), BOARD, flags, Mode::S_IRUSR | Mode::S_IWUSR)?)
+        let failed = |error| named(format!("write {}", self.path.join(BOARD).display()), error);
+        let made = openat(self.store()?.dir(), BOARD, flags, Mode::S_IRUSR | Mode::S_IWUSR);
+        let mut file = File::from(made.map_err(|errno| failed(errno.into()))?);
+        file.write_all(bytes).map_err(failed)?;
+        Ok(file.into())
     }
 
     /// Keeps the texts of the steps from the wait for the start, for the error of a start in another process.

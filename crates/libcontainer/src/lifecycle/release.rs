@@ -51,7 +51,7 @@ fn created(store: &Store, what: &str) -> Result<Created> {
     let lock = store.lock(true)?;
     let state = store.read()?;
     let init = Init::open(&state)?;
-    let found = condition(&state, init.is_some())?;
+    let found = condition(store, &state, init.is_some())?;
     match init.filter(|_| found == RunState::Created) {
         Some(init) => Ok(Created { lock, state, init }),
         None => Err(not_created(store, &state, found, what)),
@@ -78,28 +78,34 @@ fn run_hooks(host: &Host, store: &Store, created: Created, what: &str) -> Result
 
 fn let_go(store: &Store, created: Created, what: &str) -> Result<Arc<State>> {
     let Created { lock: _lock, state, init } = created;
-    let mut state = State::clone(&state);
     let failed = |error| Error::io(what, error);
     // ORDER: before it is let go, so that its descriptors are those that it had.
     let listener = Listened::new(&state, &init, store.path()).map_err(failed)?;
+    // ORDER: a program that has begun can't be taken back for want of room for its record.
+    let running = State { status: Status::Running, ..State::clone(&state) };
+    let next = again(|| store.prepare(&running).map_err(failed))?;
     // RACE: an init that fails while it waits lets the pipe go before it has ended.
     let pipe = write_start(store).map_err(|error| not_heard(store, &state, error, what))?;
     if let Some(error) = listener.and_then(|listener| listener.hand_over(&init).err()) {
         return Err(not_heard(store, &state, error, what));
     }
-    wait_for_exec(&pipe, &init.pidfd).map_err(failed)?;
-    drop(pipe);
-    let executed = again(|| executed(store, &state, &init, what));
-    let executed = executed.map(|failed| failed.or_else(|| elsewhere(&state, &init, what)));
+    let executed = outcome(store, &state, &init, pipe, what);
     if let Ok(Some(error)) = executed {
         // It is on its way out; afterwards the state is Stopped. If that takes too long the error is told all the same.
         let _ = wait_readable(init.pidfd.as_fd(), Some(KILL));
         return Err(error);
     }
     // ORDER: also if it can't be known: what has let the pipe go is no init that waits any more.
-    state.status = Status::Running;
-    let written = again(|| store.write(&state).map_err(failed));
+    let written = again(|| next.commit().map_err(failed));
     executed.and(written)
+}
+
+/// Why its exec has failed, if so, once it has let the pipe go.
+fn outcome(store: &Store, state: &State, init: &Init, pipe: File, what: &str) -> Result<Option<Error>> {
+    wait_for_exec(&pipe, &init.pidfd).map_err(|error| Error::io(what, error))?;
+    drop(pipe);
+    let failed = again(|| executed(store, state, init, what))?;
+    Ok(failed.or_else(|| elsewhere(state, init, what)))
 }
 
 /// Why the init could not be let go, or its listener not be given away: by itself, or because the init has failed before.
@@ -112,7 +118,9 @@ fn not_heard(store: &Store, state: &State, error: io::Error, what: &str) -> Erro
 /// Why there is nothing to start. An init that failed while it waited has said why.
 fn not_created(store: &Store, state: &State, found: RunState, what: &str) -> Error {
     let failure = match (state.status, found) {
-        (Status::Created, RunState::Stopped) => board(store, what).map(|board| told(&board, state, what)),
+        (Status::Created, RunState::Stopped | RunState::Running) => {
+            board(store, what).map(|board| told(&board, state, what))
+        }
         _ => Ok(None),
     };
     let wrong = format!("{what}: the container is {found}, not created");

@@ -203,9 +203,38 @@ pub(super) fn write(dir: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
     replace(dir, FILE, bytes)
 }
 
+/// Writes the next record beside the one that holds.
+pub(super) fn prepare(dir: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    write_new(dir, FILE, bytes)
+}
+
+/// Makes the next record, which was written, the one that holds.
+pub(super) fn commit(dir: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(renameat(dir, new(FILE).as_str(), dir, FILE)?)
+}
+
+/// Takes the next record away. What stays is removed by the next writer, or with the directory.
+pub(super) fn discard(dir: BorrowedFd<'_>) {
+    let _ = unlinkat(dir, new(FILE).as_str(), UnlinkatFlags::NoRemoveDir);
+}
+
 /// Writes a new file, renamed over the old one.
 fn replace(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let temporary = format!(".{name}.new");
+    write_new(dir, name, bytes)?;
+    let renamed = renameat(dir, new(name).as_str(), dir, name);
+    if renamed.is_err() {
+        // As in `discard`.
+        let _ = unlinkat(dir, new(name).as_str(), UnlinkatFlags::NoRemoveDir);
+    }
+    Ok(renamed?)
+}
+
+fn new(name: &str) -> String {
+    format!(".{name}.new")
+}
+
+fn write_new(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = new(name);
     // We hold the lock: what is there was left by a writer that was killed.
     let mut file = match make(dir, &temporary) {
         Err(Errno::EEXIST) => {
@@ -214,9 +243,9 @@ fn replace(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
         }
         file => file?,
     };
-    let written = file.write_all(bytes).and_then(|()| Ok(renameat(dir, temporary.as_str(), dir, name)?));
+    let written = file.write_all(bytes);
     if written.is_err() {
-        // What stays is removed by the next writer, or with the directory.
+        // As in `discard`.
         let _ = unlinkat(dir, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
     }
     written

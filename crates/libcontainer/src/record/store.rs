@@ -1,5 +1,6 @@
 //! The container's directory: locked by flock, described by `state.json`.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -122,6 +123,17 @@ impl Store {
             .map_err(|error| Error::io(format!("lock {}", self.path.display()), error))
     }
 
+    /// Whether the first process of a created container waits on its pipe, as it does until it begins its program or fails.
+    pub(crate) fn has_waiting(&self) -> Result<bool> {
+        let flags = OFlag::O_WRONLY | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(&self.dir, START, flags, Mode::empty()) {
+            // RACE: who looks without a lock may find that somebody has begun to remove it.
+            Ok(_) | Err(Errno::ENOENT) => Ok(true),
+            Err(Errno::ENXIO) => Ok(false),
+            Err(errno) => Err(Error::io(format!("open {}", self.path.join(START).display()), errno.into())),
+        }
+    }
+
     /// Whether the directory still stands under its name: another process may have destroyed the container.
     pub(crate) fn stands(&self) -> io::Result<bool> {
         Ok(fstat(&self.dir)?.st_nlink > 0)
@@ -224,6 +236,13 @@ impl Store {
         Ok(self.remember(bytes, state))
     }
 
+    /// Writes the next record beside the one that holds: for who can't go back once he has begun. It ends like that one.
+    pub(crate) fn prepare(&self, state: &State) -> io::Result<Next<'_>> {
+        let bytes = bytes::encode(state).map_err(io::Error::other)?;
+        bytes::prepare(self.dir.as_fd(), &bytes).map_err(|error| self.unwritten(bytes::FILE, error))?;
+        Ok(Next { store: self, bytes, state: state.clone(), holds: Cell::new(false) })
+    }
+
     fn unwritten(&self, name: &str, error: io::Error) -> io::Error {
         named(format!("write {}", self.path.join(name).display()), error)
     }
@@ -278,6 +297,33 @@ impl Store {
             ignore_missing(unlinkat(&self.dir, name.as_os_str(), UnlinkatFlags::NoRemoveDir))?;
         }
         if stands { ignore_missing(unlinkat(&parent, name, UnlinkatFlags::RemoveDir)) } else { Ok(()) }
+    }
+}
+
+/// A record that is written and does not hold yet. Without a commit it is taken away.
+#[derive(Debug)]
+pub(crate) struct Next<'a> {
+    store: &'a Store,
+    bytes: Vec<u8>,
+    state: State,
+    holds: Cell<bool>,
+}
+
+impl Next<'_> {
+    /// Makes it the one that holds; may be called again after an error.
+    pub(crate) fn commit(&self) -> io::Result<Arc<State>> {
+        let renamed = bytes::commit(self.store.dir.as_fd());
+        renamed.map_err(|error| self.store.unwritten(bytes::FILE, error))?;
+        self.holds.set(true);
+        Ok(self.store.remember(self.bytes.clone(), &self.state))
+    }
+}
+
+impl Drop for Next<'_> {
+    fn drop(&mut self) {
+        if !self.holds.get() {
+            bytes::discard(self.store.dir.as_fd());
+        }
     }
 }
 

@@ -38,7 +38,7 @@ impl Run {
         };
         let room = board::bytes(steps, trace, page_size());
         let file = match launch.board.take() {
-            Some(make) => write(make()?, room, &encoded)?,
+            Some(make) => make(&[&vec![0; room], encoded.as_slice()].concat())?,
             None => sealed_memory(room, &encoded)?,
         };
         let file = image::duplicate(file.as_fd(), 3)?;
@@ -120,16 +120,11 @@ fn arguments(fd: i32, board: usize, plan: usize) -> [CString; 3] {
 
 /// A memfd with an empty board and the plan. It can't shrink, so no process can make a reader fault.
 pub(super) fn sealed_memory(room: usize, encoded: &[u8]) -> io::Result<OwnedFd> {
-    let fd = write(image::memory_file(c"libcontainer-plan")?, room, encoded)?;
+    let file = File::from(image::memory_file(c"libcontainer-plan")?);
+    file.write_all_at(encoded, room as u64)?;
     fcntl(
-        &fd,
+        &file,
         FcntlArg::F_ADD_SEALS(SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL),
     )?;
-    Ok(fd)
-}
-
-fn write(fd: OwnedFd, room: usize, encoded: &[u8]) -> io::Result<OwnedFd> {
-    let file = File::from(fd);
-    file.write_all_at(encoded, room as u64)?;
     Ok(file.into())
 }

@@ -17,6 +17,7 @@ use crate::slot::{Kind, Slot, SlotId};
 
 pub(super) type Observer = Box<dyn FnMut(usize) + Send>;
 pub(super) type Make = Box<dyn FnOnce() -> io::Result<OwnedFd> + Send>;
+pub(super) type MakeBoard = Box<dyn FnOnce(&[u8]) -> io::Result<OwnedFd> + Send>;
 
 /// A descriptor for the init, or how to get it when the init is about to be started.
 pub(super) enum Gift {
@@ -40,7 +41,7 @@ pub struct Launch {
     pub(super) plan: Plan,
     pub(super) given: BTreeMap<SlotId, Gift>,
     pub(super) cgroup: Option<MakeCgroup>,
-    pub(super) board: Option<Make>,
+    pub(super) board: Option<MakeBoard>,
     pub(super) limit: Duration,
     pub(super) trace: bool,
     pub(super) fault: Option<Fault>,
@@ -121,8 +122,12 @@ impl Launch {
         self
     }
 
-    /// Keeps board and plan in the file that `make` returns instead of a memfd, so that another process can read how a start ended.
-    pub fn board_with(&mut self, make: impl FnOnce() -> io::Result<OwnedFd> + Send + 'static) -> &mut Self {
+    /// Keeps board and plan in the file that `make` fills with these bytes, and returns, instead of a memfd, so that another process can read how a start
+    /// ended. The init maps the file: all of it has to be written, or a page that the disk has no room for kills it.
+    pub fn board_with(
+        &mut self,
+        make: impl FnOnce(&[u8]) -> io::Result<OwnedFd> + Send + 'static,
+    ) -> &mut Self {
         self.board = Some(Box::new(make));
         self
     }
