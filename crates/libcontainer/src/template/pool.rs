@@ -9,6 +9,8 @@ use crate::lifecycle::Warm;
 /// How long to wait after a failure before the next attempt: doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
+/// How long one that was taken is left alone: what is made beside it would have it wait for processors and for locks of the kernel.
+const REST: Duration = Duration::from_millis(2);
 /// How often one is tried to be ended.
 const ATTEMPTS: u32 = 3;
 
@@ -51,6 +53,8 @@ pub(super) struct Pool {
     busy: bool,
     pause: Duration,
     not_before: Option<Instant>,
+    /// When one was last taken.
+    taken: Option<Instant>,
     stopped: bool,
     counts: TemplateStats,
 }
@@ -69,7 +73,8 @@ impl Pool {
     }
 
     /// One that stands by.
-    pub(super) fn take(&mut self) -> Option<Warm> {
+    pub(super) fn take(&mut self, now: Instant) -> Option<Warm> {
+        self.taken = Some(now);
         self.ready.pop_front()
     }
 
@@ -95,8 +100,9 @@ impl Pool {
     /// The next thing to do, or how long there is nothing.
     pub(super) fn next(&mut self, now: Instant) -> Result<Job, Option<Duration>> {
         let lacks = self.ready.len() < self.counts.wanted && !self.stopped;
-        let wait =
-            self.not_before.map(|time| time.saturating_duration_since(now)).filter(|left| !left.is_zero());
+        let rest = self.taken.and_then(|time| rest(time, now, self.ready.len(), self.counts.wanted));
+        let pause = self.not_before.map(|time| time.saturating_duration_since(now));
+        let wait = pause.max(rest).filter(|left| !left.is_zero());
         let make = lacks && wait.is_none();
         // ORDER: whoever comes next wants one that is ready; but what is going must go too.
         if make && (self.ready.is_empty() || (self.ending.is_empty() && self.unwanted.is_empty())) {
@@ -173,5 +179,27 @@ impl Pool {
     pub(super) fn stats(&self) -> TemplateStats {
         let ending = self.ending.len() + self.unwanted.len() + usize::from(self.busy);
         TemplateStats { ready: self.ready.len(), ending, ..self.counts.clone() }
+    }
+}
+
+/// How long nothing is to be made yet. With less than half of what is wanted nobody is spared: the next would find none.
+fn rest(taken: Instant, now: Instant, ready: usize, wanted: usize) -> Option<Duration> {
+    let enough = ready > 0 && ready * 2 >= wanted;
+    enough.then(|| REST.saturating_sub(now.saturating_duration_since(taken)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_took_one_is_left_alone_as_long_as_there_are_others() {
+        let taken = Instant::now();
+        let rest = |millis, ready, wanted| rest(taken, taken + Duration::from_millis(millis), ready, wanted);
+        assert_eq!(rest(0, 1, 2), Some(REST));
+        assert_eq!(rest(1, 1, 2), Some(REST - Duration::from_millis(1)));
+        assert_eq!(rest(5, 1, 2), Some(Duration::ZERO));
+        assert_eq!([rest(0, 0, 1), rest(0, 0, 2), rest(0, 1, 3), rest(0, 2, 5)], [None; 4]);
+        assert_eq!([rest(0, 2, 3), rest(0, 3, 5)], [Some(REST); 2]);
     }
 }

@@ -120,7 +120,7 @@ impl Shared {
             return self.start_new(process);
         }
         loop {
-            let taken = self.pool().take();
+            let taken = self.pool().take(Instant::now());
             let Some(warm) = taken else { return self.start_new(process) };
             // RACE: somebody may have killed it, or destroyed it. What isn't known is found out by handing over.
             if !warm.is_alive().unwrap_or(true) {
