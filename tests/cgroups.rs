@@ -9,6 +9,8 @@
 
 #[path = "cgroups/descriptors.rs"]
 mod descriptors;
+#[path = "cgroups/joining.rs"]
+mod joining;
 #[path = "cgroups/refused.rs"]
 mod refused;
 #[path = "cgroups/resctrl.rs"]

@@ -13,7 +13,7 @@ if [ -z "${CLIENTS_WORLD:-}" ]; then
 fi
 
 RUNTIME=$1
-NAME=${RUNTIME##*/}
+NAME=${RUNTIME##*/}${SUITE_DRIVER:+.$SUITE_DRIVER}
 FROM=$(source_of "$SUITE")
 RESULT=$SUITES/results/$SUITE.$NAME
 

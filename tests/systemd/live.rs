@@ -4,9 +4,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use libcontainer::cgroups::Layout;
+use libcontainer::cgroups::discovery::Mode;
 use libcontainer::cgroups::stats::Limit;
 use libcontainer::cgroups::systemd::is_running;
-use libcontainer::{Cgroup, Config, Factory, ProcessConfig};
+use libcontainer::{Cgroup, Config, ErrorKind, Factory, ProcessConfig};
 use libcontainer_tests::{Place, able, config, skip};
 
 /// Whether the test can run; else says why not.
@@ -137,4 +139,25 @@ fn runs(path: &Path) -> bool {
     container.is_ok_and(|container| {
         container.run_state().is_ok_and(|state| state == libcontainer::RunState::Running)
     })
+}
+
+/// systemd takes a directory that is there for its unit, with all that is set in it.
+#[test]
+fn a_frozen_group_in_the_place_of_a_scope_is_refused() {
+    let name = "a_frozen_group_in_the_place_of_a_scope_is_refused";
+    if !ready(name) {
+        return;
+    }
+    if Layout::of_this_process().unwrap().mode != Mode::Unified {
+        return skip(name, "only version 2 freezes in the hierarchy that systemd uses");
+    }
+    let place = Place::new("sd-frozen");
+    let id = place.path().file_name().unwrap().to_str().unwrap().to_owned();
+    let group = Path::new("/sys/fs/cgroup/system.slice").join(format!("libcontainer-{id}.scope"));
+    std::fs::create_dir(&group).unwrap();
+    std::fs::write(group.join("cgroup.freeze"), "1").unwrap();
+    let refused = Factory::new().unwrap().run(place.join(&id), &scoped(&place), sleeper()).unwrap_err();
+    std::fs::remove_dir(&group).unwrap();
+    assert_eq!(refused.kind(), ErrorKind::InvalidConfig, "{refused}");
+    assert!(refused.to_string().contains("is frozen"), "{refused}");
 }

@@ -152,6 +152,21 @@ fn a_scope_of_the_users_own() {
     assert_eq!(session.show("ActiveState"), "active");
     let inside = session.ok(&["exec", &session.id, "cat", "/proc/self/cgroup"]);
     assert!(inside.contains(&session.unit()), "{inside}");
+    if limited {
+        follows_the_first(&session);
+    }
     session.ok(&["delete", "--force", &session.id]);
     assert_eq!(session.show("LoadState"), "not-found");
+}
+
+/// The first process has moved into a group below, as a service manager does.
+fn follows_the_first(session: &Session) {
+    let group = format!("/sys/fs/cgroup{}", session.show("ControlGroup"));
+    let script = format!(
+        "cd {group} && mkdir inner && cat cgroup.procs > inner/cgroup.procs && echo +pids > cgroup.subtree_control"
+    );
+    let moved = user(&session.place, "sh".as_ref(), &["-c", &script]);
+    assert!(moved.success, "{}", moved.text);
+    let inside = session.ok(&["exec", &session.id, "cat", "/proc/self/cgroup"]);
+    assert!(inside.trim().ends_with("/inner"), "{inside}");
 }

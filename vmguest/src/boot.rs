@@ -86,6 +86,9 @@ fn root() -> Result<()> {
     mount_disk("modules", "/newroot/usr/lib/modules", MsFlags::MS_RDONLY)?;
     // Not on /tmp: the workspace may lie there.
     mount_disk("scratch", &format!("/newroot{}", run::SCRATCH), MsFlags::empty())?;
+    if run::word("vm.disk")?.is_some() {
+        mount_disk("disk", "/newroot/disk", MsFlags::empty())?;
+    }
     for name in ["dev", "proc", "sys"] {
         let (from, to) = (format!("/{name}"), format!("/newroot/{name}"));
         fs::create_dir_all(&to).with_context(|| format!("mkdir {to}"))?;

@@ -29,7 +29,7 @@ const USAGE: &str = "cargo xtask COMMAND
 
   test [FILTER]   set up what the tests need, run them all, count skips
   test --vm [FILTER | --all] [--few] [--kernel 6.1|newest|5.10|all] [--cg v2|v1|hybrid|systemd] [--keep]
-                  run them in machines with stock kernels, under QEMU
+                  run them in machines with stock kernels, under QEMU; --script IMAGE runs the program `run` of a disk in their place
   test --clients [podman] [buildah] [containerd] [docker] [--runtime nsinit,crun,runc]
                   real clients of runtimes, with each of these; docs/clients.md
   tidy [--circles]

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::image::{ext4, remove};
+use super::purpose::LIMIT_OF_SCRIPT;
 use crate::run::{output, root};
 use crate::source;
 
@@ -56,6 +57,11 @@ pub(crate) fn build(cache: &Path) -> Result<Vec<Binary>> {
     let mut all = cargo(cache, &["build", "--workspace", "--bins", "--examples"])?;
     all.extend(cargo(cache, &["test", "--no-run", "--workspace"])?);
     Ok(all)
+}
+
+/// The programs that a machine with a script has: its init and the runtime.
+pub(crate) fn programs(cache: &Path) -> Result<Vec<Binary>> {
+    cargo(cache, &["build", "-p", "libcontainer-vmguest", "-p", "nsinit", "--bins"])
 }
 
 /// The tests that are to run.
@@ -173,10 +179,22 @@ fn lists(path: &Path, filter: &str) -> Result<bool> {
 }
 
 /// The disk: binaries, the files of the source tree, the list of what to run.
-pub(crate) fn payload(cache: &Path, all: &[Binary], chosen: &Chosen<'_>) -> Result<PathBuf> {
-    let stage = cache.join("payload");
-    remove(&stage)?;
+pub(crate) fn payload(dir: &Path, all: &[Binary], chosen: &Chosen<'_>) -> Result<PathBuf> {
     let Chosen { tests, args } = chosen;
+    let jobs: Vec<Value> = tests.iter().map(|test| job(test, args)).collect();
+    disk(dir, all, tests, &jobs)
+}
+
+/// The disk of a machine that runs the program `run` of another one. The runtime's path is in `NSINIT`.
+pub(crate) fn payload_of_script(dir: &Path, all: &[Binary]) -> Result<PathBuf> {
+    let runtime = all.iter().find(|binary| binary.package == "nsinit").context("nsinit was not built")?;
+    let job = json!({"name": "script", "path": "/disk/run", "args": [], "cwd": "/disk", "env": {"NSINIT": runtime.path}, "limit": LIMIT_OF_SCRIPT});
+    disk(dir, all, &[], &[job])
+}
+
+fn disk(dir: &Path, all: &[Binary], tests: &[&Binary], jobs: &[Value]) -> Result<PathBuf> {
+    let stage = dir.join("payload");
+    remove(&stage)?;
     let guest = guest(all)?;
     let programs = all.iter().filter(|binary| !binary.is_test);
     for binary in programs.chain(tests.iter().copied()) {
@@ -185,9 +203,8 @@ pub(crate) fn payload(cache: &Path, all: &[Binary], chosen: &Chosen<'_>) -> Resu
     sources(&stage)?;
     fs::create_dir_all(stage.join("vmtest"))?;
     fs::copy(guest, stage.join("vmtest/vmguest"))?;
-    let jobs: Vec<Value> = tests.iter().map(|test| job(test, args)).collect();
     fs::write(stage.join("vmtest/job.json"), json!({ "tests": jobs }).to_string())?;
-    let image = cache.join("payload.ext4");
+    let image = dir.join("payload.ext4");
     ext4(&image, Some(&stage), 0)?;
     remove(&stage)?;
     Ok(image)

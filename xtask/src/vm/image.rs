@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 use super::apt::{Apt, extract};
+use super::purpose::Purpose;
 use crate::run::{check, has};
 use crate::tools::is_root;
 
@@ -42,20 +43,6 @@ const PACKAGES: &[&str] = &[
     "uidmap",
     "util-linux",
 ];
-/// What a machine has besides in which podman and Docker run.
-const CLIENTS: &[&str] = &[
-    "aardvark-dns",
-    "catatonit",
-    "conmon",
-    "hostname",
-    "tar",
-    "containernetworking-plugins",
-    "docker.io",
-    "iptables",
-    "jq",
-    "netavark",
-    "podman",
-];
 /// Counts up when the making of the image changes in what its stamp does not have.
 const REVISION: &str = "4";
 
@@ -67,9 +54,9 @@ pub(crate) struct Tools {
 }
 
 impl Tools {
-    /// Makes the image unless one of the same packages is there: two are kept, with and without clients of runtimes.
-    pub(crate) fn fetch(apt: &Apt, cache: &Path, clients: bool) -> Result<Self> {
-        let (more, dir) = if clients { (CLIENTS, "tools-clients") } else { (&[][..], "tools") };
+    /// Makes the image unless one of the same packages is there: one is kept for each purpose.
+    pub(crate) fn fetch(apt: &Apt, cache: &Path, purpose: &Purpose) -> Result<Self> {
+        let (more, dir) = purpose.packages();
         let debs = apt.closure(&[PACKAGES, more].concat())?;
         let dir = cache.join(dir);
         let tools = Self { tree: dir.join("tree"), image: dir.join("tools.ext4") };

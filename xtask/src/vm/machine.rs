@@ -10,12 +10,9 @@ use anyhow::{Context, Result};
 use super::image::ext4;
 use super::kernel::Kernel;
 use super::options::{APPARMOR, SELINUX};
+use super::purpose::Purpose;
 use super::report::Report;
 
-/// A machine that has not answered for so long is ended.
-const LIMIT: Duration = Duration::from_secs(1500);
-/// The same of one in which podman runs.
-const LIMIT_OF_CLIENTS: Duration = Duration::from_secs(3600);
 /// How long a machine may take to its first test. Half a minute is usual, on a busy host two.
 const BOOT: Duration = Duration::from_secs(300);
 /// QEMU's status when the guest ended it after all tests.
@@ -33,8 +30,7 @@ pub(crate) struct Machine {
     pub(crate) lsm: String,
     /// Binaries that run, if not all of the payload do.
     pub(crate) only: Option<&'static str>,
-    /// Whether podman runs in it: it needs more time and more memory.
-    pub(crate) clients: bool,
+    pub(crate) purpose: Purpose,
     pub(crate) initramfs: PathBuf,
     pub(crate) tools: PathBuf,
     pub(crate) payload: PathBuf,
@@ -101,7 +97,7 @@ impl Machine {
     /// QEMU's exit code, or none if its time was over.
     fn watch(&self, child: &mut Child, start: Instant) -> Result<Option<i32>> {
         let mut seen = 0;
-        let limit = if self.clients { LIMIT_OF_CLIENTS } else { LIMIT };
+        let limit = self.purpose.limit();
         loop {
             let status = child.try_wait()?;
             // A letter at the end may be there in part.
@@ -138,9 +134,9 @@ impl Machine {
             "-cpu",
             "max,-cx16",
             "-smp",
-            "1",
+            self.purpose.processors(),
             "-m",
-            if self.clients { "2048" } else { "1024" },
+            self.purpose.memory(),
         ]);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
@@ -149,12 +145,14 @@ impl Machine {
         }
         command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(&self.initramfs);
         command.arg("-append").arg(self.words());
-        for (name, image, writable) in [
+        let disks = [
             ("tools", self.tools.as_path(), false),
             ("payload", &self.payload, false),
             ("modules", &self.kernel.modules, false),
             ("scratch", scratch, true),
-        ] {
+        ];
+        let own = self.purpose.disk().map(|disk| ("disk", disk, true));
+        for (name, image, writable) in disks.into_iter().chain(own) {
             let options = if writable { "cache=unsafe" } else { "readonly=on" };
             command
                 .arg("-drive")
@@ -182,9 +180,10 @@ impl Machine {
             _ => "security=none apparmor=0",
         };
         let only = self.only.map(|names| format!("vm.only={names}")).unwrap_or_default();
+        let disk = if self.purpose.disk().is_some() { "vm.disk=1" } else { "" };
         format!(
             "console=ttyS0 panic=-1 quiet no_timer_check swapaccount=1 vm.cg={layout} systemd.log_target=console \
-             systemd.show_status=0 {systemd} {lsm} {only}"
+             systemd.show_status=0 {systemd} {lsm} {only} {disk}"
         )
     }
 

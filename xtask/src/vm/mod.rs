@@ -7,6 +7,7 @@ mod image;
 mod kernel;
 mod machine;
 mod options;
+mod purpose;
 mod report;
 mod selinux;
 mod sources;
@@ -24,6 +25,7 @@ use crate::run::root;
 use crate::tools::{self, Tool, tool};
 use machine::Machine;
 use options::{Boot, Options};
+use purpose::Purpose;
 use report::Report;
 
 /// Boots at a time: one per core of the smallest machine that this is meant for.
@@ -63,7 +65,7 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     let cache = std::path::absolute(cache)?;
     qemu()?;
     let machines = machines(&options, &cache)?;
-    for (name, reason) in build::LEFT_OUT {
+    for (name, reason) in build::LEFT_OUT.iter().filter(|_| options.script.is_none()) {
         println!("vm: left out: {name}: {reason}");
     }
     let queue = Mutex::new(machines.iter());
@@ -123,12 +125,8 @@ fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
     for boot in options.boots() {
         kernel::look_for(&apt, &boot.series)?;
     }
-    let binaries = build::build(cache)?;
-    let chosen = build::chosen(&build::tests(&binaries), &options.wanted)?;
-    let clients = chosen.has_clients();
-    let tools = image::Tools::fetch(&apt, cache, clients)?;
-    let payload = build::payload(cache, &binaries, &chosen)?;
-    let init = fs::read(build::guest(&binaries)?)?;
+    let Built { purpose, payload, init } = built(options, cache)?;
+    let tools = image::Tools::fetch(&apt, cache, &purpose)?;
     let mut kernels = BTreeMap::new();
     let mut all = Vec::new();
     for boot in options.boots() {
@@ -141,16 +139,44 @@ fn machines(options: &Options, cache: &Path) -> Result<Vec<Machine>> {
         }
         .clone();
         let policy = if boot.lsm == options::SELINUX { Some(selinux::policy(&tools, cache)?) } else { None };
-        let dir = cache.join("runs").join(format!("{}-{}-{}", kernel.version, boot.layout, boot.lsm));
+        let run = format!("{}-{}-{}", kernel.version, boot.layout, boot.lsm);
+        let dir = dir_of_script(options, cache).unwrap_or_else(|| cache.join("runs").join(run));
         fs::create_dir_all(&dir)?;
         let initramfs = dir.join("initramfs");
         fs::write(&initramfs, kernel.initramfs(&init, policy.as_deref())?)?;
-        let (tools, payload) = (tools.image.clone(), payload.clone());
+        let (tools, payload, purpose) = (tools.image.clone(), payload.clone(), purpose.clone());
         let only = options.only(&boot);
         let Boot { layout, lsm, .. } = boot;
-        all.push(Machine { kernel, layout, lsm, only, clients, initramfs, tools, payload, dir });
+        all.push(Machine { kernel, layout, lsm, only, purpose, initramfs, tools, payload, dir });
     }
     Ok(all)
+}
+
+/// What was compiled, for all machines of a run.
+struct Built {
+    purpose: Purpose,
+    payload: PathBuf,
+    init: Vec<u8>,
+}
+
+fn built(options: &Options, cache: &Path) -> Result<Built> {
+    let Some((disk, dir)) = options.script.as_ref().zip(dir_of_script(options, cache)) else {
+        let binaries = build::build(cache)?;
+        let chosen = build::chosen(&build::tests(&binaries), &options.wanted)?;
+        let purpose = if chosen.has_clients() { Purpose::Clients } else { Purpose::Tests };
+        let payload = build::payload(cache, &binaries, &chosen)?;
+        return Ok(Built { purpose, payload, init: fs::read(build::guest(&binaries)?)? });
+    };
+    fs::create_dir_all(&dir)?;
+    let binaries = build::programs(cache)?;
+    let purpose = Purpose::Script(std::path::absolute(disk)?);
+    let payload = build::payload_of_script(&dir, &binaries)?;
+    Ok(Built { purpose, payload, init: fs::read(build::guest(&binaries)?)? })
+}
+
+/// Named after the disk: more than one may run at a time.
+fn dir_of_script(options: &Options, cache: &Path) -> Option<PathBuf> {
+    Some(cache.join("runs").join(options.script.as_ref()?.file_stem()?))
 }
 
 /// Whether the disk has room for what is to be fetched and built.

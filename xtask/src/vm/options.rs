@@ -1,5 +1,7 @@
 //! What `test --vm` is asked for, and which machines that takes.
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 
 use super::build::Wanted;
@@ -31,6 +33,8 @@ pub(crate) struct Options {
     layout: Option<String>,
     lsm: Option<String>,
     few: bool,
+    /// A disk whose program runs in the place of tests.
+    pub(crate) script: Option<PathBuf>,
     pub(crate) keep: bool,
 }
 
@@ -57,11 +61,15 @@ impl Options {
                 "--few" => options.few = true,
                 "--keep" => options.keep = true,
                 "--kernel" => options.kernel = Some(value()?),
+                "--script" => options.script = Some(value()?.into()),
                 "--cg" => options.layout = Some(one_of(arg, value()?, &LAYOUTS)?),
                 "--lsm" => options.lsm = Some(one_of(arg, value()?, &LSMS)?),
                 other if other.starts_with('-') => bail!("unknown option {other}"),
                 other => options.choose(Wanted::Filter(other.to_owned()), other)?,
             }
+        }
+        if options.script.is_some() && (options.wanted != Wanted::Layout || options.boots().len() > 1) {
+            bail!("--script: no test, and one machine");
         }
         Ok(options)
     }
@@ -89,7 +97,7 @@ impl Options {
         let layout = self.layout.as_deref().unwrap_or("v2");
         let lsm = self.lsm.as_deref().unwrap_or(APPARMOR);
         match (self.kernel.as_deref(), &self.layout, &self.lsm) {
-            (None, None, None) => {
+            (None, None, None) if self.script.is_none() => {
                 // A host of ours is often hybrid itself.
                 let wanted = |(_, layout, _): &(&str, &str, &str)| !self.few || *layout != "hybrid";
                 DEFAULT.into_iter().filter(wanted).map(boot).collect()
@@ -131,6 +139,9 @@ mod tests {
             ("--vm --cg v1 mount", Some((1, filter.clone(), false))),
             ("--vm --lsm selinux mount", Some((1, filter, false))),
             ("--vm --kernel all", Some((3, Wanted::Layout, false))),
+            ("--vm --script disk", Some((1, Wanted::Layout, false))),
+            ("--vm --script disk --kernel all", None),
+            ("--vm --script disk mount", None),
             ("--vm --cg v3", None),
             ("--vm --lsm smack", None),
             ("--vm --kernel", None),

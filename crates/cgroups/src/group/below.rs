@@ -1,6 +1,8 @@
 //! A group below one that there is.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,9 +48,47 @@ impl Group {
         Ok(self.with(nodes))
     }
 
+    /// Whether a group below has controllers of this one: then this one takes no further processes, by version 2's rule, unless it is threaded.
+    ///
+    /// # Errors
+    /// [`Error::Directory`], [`Error::Read`].
+    pub fn gives_controllers(&self) -> Result<bool> {
+        let mut unified = self.present()?.iter().filter(|node| node.place.unified);
+        unified.next().map_or(Ok(false), |node| Ok(!node.dir.read("cgroup.subtree_control")?.is_empty()))
+    }
+
+    /// The group below this one, in version 2 alone, in which a process is by the text of its `/proc/PID/cgroup`. `None` if it is in this very group or
+    /// elsewhere, if that group takes no processes, and in further hierarchies.
+    ///
+    /// # Errors
+    /// [`Error::Directory`], [`Error::Read`].
+    pub fn below_with(&self, text: &[u8]) -> Result<Option<Self>> {
+        let [Node { place, .. }] = self.present()? else { return Ok(None) };
+        let Some(path) = way_to(text, &place.below).filter(|_| place.unified) else { return Ok(None) };
+        match self.open_below(&BTreeMap::from([(String::new(), path)])) {
+            // RACE: the process has gone on, and the group has been removed.
+            Err(Error::Invalid { .. }) => Ok(None),
+            group => group.map(Some),
+        }
+    }
+
     fn with(&self, nodes: Vec<Node>) -> Self {
         let places = nodes.iter().map(|node| node.place.clone()).collect();
         Self { nodes, places, missing: self.missing.clone(), unmarked: None }
+    }
+}
+
+/// The rest of version 2's path behind `below`, if there is one. What is mounted may be a part of the hierarchy: then the path has more in front.
+fn way_to(text: &[u8], below: &Path) -> Option<PathBuf> {
+    let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::/"))?;
+    let mut whole = Path::new(OsStr::from_bytes(line));
+    loop {
+        if let Ok(rest) = whole.strip_prefix(below) {
+            return Some(rest.to_owned()).filter(|rest| !rest.as_os_str().is_empty());
+        }
+        let mut parts = whole.components();
+        parts.next()?;
+        whole = parts.as_path();
     }
 }
 
@@ -102,4 +142,27 @@ fn not_there(error: Error, path: &Path) -> Error {
         "adding pid of a new process to {}/cgroup.procs: no such file or directory",
         path.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_a_process_is_what_follows_the_group() {
+        let way = |text: &str| way_to(text.as_bytes(), Path::new("a/b"));
+        for (text, wanted) in [
+            ("0::/a/b/init.scope\n", Some("init.scope")),
+            ("4:pids:/x\n0::/outer/a/b/c/d\n", Some("c/d")),
+            ("0::/a/b/c: d (deleted)\n", Some("c: d (deleted)")),
+            ("0::/a/b\n", None),
+            ("0::/a\n", None),
+            ("0::/\n", None),
+            ("0::/a/bc/d\n", None),
+            ("4:pids:/a/b/c\n", None),
+            ("", None),
+        ] {
+            assert_eq!(way(text).as_deref(), wanted.map(Path::new), "{text}");
+        }
+    }
 }

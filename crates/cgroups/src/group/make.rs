@@ -10,7 +10,7 @@ use super::place::Place;
 use super::plan::{Plan, Select};
 use super::wait::Patience;
 use super::way::Way;
-use super::{Group, Node};
+use super::{Group, Node, walk};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 
@@ -62,6 +62,18 @@ impl Plan {
         }
         group.missing = self.missing;
         Ok(group)
+    }
+
+    /// As [`Existing::Refuse`], before anything is made: for a group that somebody else makes, as systemd does.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a group that has processes or is frozen, [`Error::Directory`], [`Error::Read`].
+    pub(crate) fn check_unused(&self) -> Result<()> {
+        for (place, mount) in self.places.iter().zip(&self.mounts.0).filter(|(place, _)| place.new == 0) {
+            let used = walk::descend(mount, &place.below).and_then(|dir| refuse_used(place, &dir, false));
+            used.or_else(|error| if error.is_gone() { Ok(()) } else { Err(error) })?;
+        }
+        Ok(())
     }
 
     fn make_place(&mut self, place: &Place, mount: &Arc<Dir>, existing: Existing) -> Result<(Node, Way)> {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::unit::Placement;
 use crate::discovery::{Hierarchy, Layout, Mode};
-use crate::error::{Error, Result};
-use crate::group::{Group, GroupPath, Plan, Select};
+use crate::error::Result;
+use crate::group::{GroupPath, Plan, Select};
 use crate::stats::Version;
 
 impl Plan {
@@ -13,15 +13,11 @@ impl Plan {
     /// [`Plan::make`] with [`Existing::Adopt`](crate::Existing::Adopt), which takes what systemd has made and makes what it has not (version 1's `freezer` …).
     ///
     /// # Errors
-    /// As [`Plan::new`]; [`Error::Invalid`] when such a group has processes already.
+    /// As [`Plan::new`]; [`Error::Invalid`](crate::Error::Invalid) when there is such a group that has processes or is frozen.
     pub fn for_unit(layout: &Layout, root: &Path, placement: &Placement) -> Result<Self> {
         let path = Path::new("/").join(root).join(placement.path());
         let mut plan = Self::new(layout, &GroupPath::new(&path)?, &Select::Usable)?;
-        let used = Group::open(plan.places())?.look().all()?;
-        if !used.is_empty() {
-            let problem = format!("{} has processes already ({used:?})", path.display());
-            return Err(Error::invalid("cgroupsPath", problem));
-        }
+        plan.check_unused()?;
         plan.of_unit = true;
         Ok(plan)
     }

@@ -153,10 +153,10 @@ pub(crate) fn stop(record: &UnitRecord, environment: &Environment) -> Group<()> 
     manager.stop(&unit).map(drop)
 }
 
-/// Has systemd move a process into the unit.
-pub(crate) fn attach(record: &UnitRecord, environment: &Environment, pid: Pid) -> Group<()> {
+/// Has systemd move a process into the unit, or into a group below it.
+pub(crate) fn attach(record: &UnitRecord, below: &str, environment: &Environment, pid: Pid) -> Group<()> {
     let pid = nix::unistd::Pid::from_raw(pid.as_raw());
-    connect(environment, record.user)?.attach(&Unit::new(&record.name)?, "", &[pid])
+    connect(environment, record.user)?.attach(&Unit::new(&record.name)?, below, &[pid])
 }
 
 /// Properties that were changed, with the way back.

@@ -193,7 +193,8 @@ fn inside(
     // A user's systemd alone could move it there.
     let is_moved = state.unit().is_some_and(|unit| unit.user);
     let cgroup = if is_moved { None } else { group_setup(state) };
-    let group = if cgroup.is_some() { open_group(state, &ProcessConfig::default(), &what)? } else { None };
+    let group =
+        if cgroup.is_some() { open_group(state, &ProcessConfig::default(), init.pid, &what)? } else { None };
     let inside = InsideSetup { namespaces, setgroups_denied, cgroup };
     let processes = inside.processes();
     let tasks = inside.cgroup.as_ref().map(|cgroup| cgroup.tasks.clone()).unwrap_or_default();

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use libcontainer_cgroups::{Group, Place};
-use libcontainer_plan::{HostStep, Launch, Plan, Slot, Sock};
+use libcontainer_plan::{HostStep, Launch, Pid, Plan, Slot, Sock};
 use libcontainer_security::ReadBack;
 
 use super::draft::oom_step;
@@ -62,14 +62,14 @@ pub(super) fn join_as(
         (host.known(setgroups_denied || config.keep_groups), resolve::Labels::of_process(config)?);
     let mut setup = resolve::join(config, &process, &accounts, namespaces, (known, &labels))?;
     change(&mut setup.process);
-    let group = open_group(state, &process, &what)?;
+    let group = open_group(state, &process, init.pid, &what)?;
     let places = group.as_ref().map(|group| group.places().to_vec()).unwrap_or_default();
     setup.cgroup = group_setup(state);
     listen::check(&setup.process)?;
     let listen = listen::step(&setup.process, &Of { id, dir, config, first: state.init_pid, agent: None });
+    let born = born(host, (state, &places), config.oom_score_adj);
     let ready = read_back_step(expected(host, &setup, links), places);
     let executed = under::step(setup.apparmor.as_ref()).into_iter().collect();
-    let born = born(host, state, config.oom_score_adj);
     let steps = HostSteps { born, ready: vec![ready], listen, executed, ..HostSteps::default() };
     let Compiled { plan, given } =
         compile::join(&setup, steps).map_err(|error| Error::seal(what.clone(), error))?;
@@ -128,8 +128,9 @@ fn expected(host: &Host, setup: &JoinSetup, links: Vec<String>) -> Expected {
 }
 
 /// Steps for an init that was just born.
-fn born(host: &Host, state: &State, oom_score_adj: Option<i32>) -> Vec<HostStep> {
-    let enters = state.unit().filter(|unit| unit.user).map(|unit| attach_step(unit.clone(), host));
+fn born(host: &Host, (state, places): (&State, &[Place]), oom_score_adj: Option<i32>) -> Vec<HostStep> {
+    let unit = state.unit().filter(|unit| unit.user);
+    let enters = unit.map(|unit| attach_step(unit.clone(), below_unit(state.places(), places), host));
     let shares = resctrl::enter(state.resctrl());
     enters.into_iter().chain(shares).chain(oom_score_adj.map(oom_step)).collect()
 }
@@ -161,8 +162,13 @@ pub(super) fn enter(
     Ok(OutOfMemory::new(&group))
 }
 
-/// The control group that it is going to be in, if the container has one.
-pub(super) fn open_group(state: &State, process: &ProcessConfig, what: &str) -> Result<Option<Group>> {
+/// The control group that it is going to be in, if the container has one. `init` is the container's first process.
+pub(super) fn open_group(
+    state: &State,
+    process: &ProcessConfig,
+    init: Pid,
+    what: &str,
+) -> Result<Option<Group>> {
     let ProcessConfig { subgroup, subgroups, .. } = process;
     let below = subgroup.is_some() || !subgroups.is_empty();
     let failed = |error| Error::cgroup(what, error);
@@ -177,8 +183,27 @@ pub(super) fn open_group(state: &State, process: &ProcessConfig, what: &str) -> 
     match subgroup {
         Some(path) => group.below(path).map(Some).map_err(failed),
         None if below => group.open_below(subgroups).map(Some).map_err(failed),
-        None => Ok(Some(group)),
+        None => with_first(group, init, what).map(Some),
     }
+}
+
+/// The group, or, where it takes no processes because a service manager in the container has made groups below it, that of the first process.
+fn with_first(group: Group, init: Pid, what: &str) -> Result<Group> {
+    let failed = |error| Error::cgroup(what, error);
+    if group.is_gone() || !group.gives_controllers().map_err(failed)? {
+        return Ok(group);
+    }
+    let path = format!("/proc/{init}/cgroup");
+    let text = std::fs::read(&path).map_err(|error| Error::io(format!("{what}: read {path}"), error))?;
+    Ok(group.below_with(&text).map_err(failed)?.unwrap_or(group))
+}
+
+/// Where a group is below that of its unit, as systemd is told.
+fn below_unit(unit: &[Place], places: &[Place]) -> String {
+    let below =
+        |(unit, place): (&Place, &Place)| Some(place.below.strip_prefix(&unit.below).ok()?.to_owned());
+    let below = unit.iter().zip(places).find_map(below).filter(|path| !path.as_os_str().is_empty());
+    below.map(|path| format!("/{}", path.display())).unwrap_or_default()
 }
 
 /// A user may write to the group, but not to that above it and to the own one, as moving takes: that is for systemd to do.
@@ -188,10 +213,10 @@ pub(super) fn group_setup(state: &State) -> Option<CgroupSetup> {
     (!state.places().is_empty()).then(setup)
 }
 
-fn attach_step(unit: UnitRecord, host: &Host) -> HostStep {
+fn attach_step(unit: UnitRecord, below: String, host: &Host) -> HostStep {
     let environment = host.environment();
     HostStep::new(format!("have systemd move the init into {}", unit.name), "", move |context| {
-        group::attach(&unit, &environment, context.pid()?).map_err(as_io)?;
+        group::attach(&unit, &below, &environment, context.pid()?).map_err(as_io)?;
         Ok(None)
     })
 }
