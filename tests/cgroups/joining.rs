@@ -1,10 +1,11 @@
-//! Processes that join a container which has made groups of its own.
+//! Containers that make groups of their own, and processes that join them.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
 use libcontainer::cgroups::{Layout, discovery::Mode};
-use libcontainer::{Container, Factory, ProcessConfig};
+use libcontainer::{Config, Container, Factory, Namespace, NamespaceKind, ProcessConfig};
 use libcontainer_tests::{Place, skip, text};
 
 use super::{directories, gone, limited, ready};
@@ -48,4 +49,44 @@ fn a_process_that_joins_follows_a_first_that_has_moved() {
     let made = directories(&container);
     container.destroy().unwrap();
     gone(&made);
+}
+
+/// Runs `mkdir` of a group as an ordinary user of the container. Whose the group, its list of processes and its limit are on the host, and what mkdir said.
+fn made_inside(name: &str, options: &str) -> (Vec<u32>, bool) {
+    let place = Place::new("cg-given");
+    let mount =
+        r#"{"type": "cgroup", "source": "cgroup", "destination": "/sys/fs/cgroup", "options": [OPTIONS]}"#;
+    let mounts = format!(r#"{{"mounts": [{}]}}"#, mount.replace("OPTIONS", options));
+    let mut config = Config {
+        mount_config: Some(serde_json::from_str(&mounts).unwrap()),
+        user: "1000:1000".to_owned(),
+        restrict_sys: false,
+        ..limited(&place, name, "{}")
+    };
+    config.namespaces.set(NamespaceKind::Cgroup, Namespace::New);
+    let sleep = ProcessConfig::new(["sleep", "1000"]);
+    let (container, _process) = Factory::new().unwrap().run(place.join(name), &config, sleep).unwrap();
+    let group = unified(&container);
+    let files = ["", "cgroup.procs", "memory.max"];
+    let owners = files.map(|file| fs::metadata(group.join(file)).unwrap().uid()).to_vec();
+    let mkdir = ProcessConfig::new(["mkdir", "/sys/fs/cgroup/sub"]);
+    let status = container.start(mkdir).unwrap().wait().unwrap();
+    let made = directories(&container);
+    container.destroy().unwrap();
+    gone(&made);
+    (owners, status.success())
+}
+
+/// As the OCI runtime specification has it: what may be written to belongs to who is to write.
+#[test]
+fn a_group_of_a_writable_mount_is_the_users() {
+    let name = "a_group_of_a_writable_mount_is_the_users";
+    if !ready(name, &["memory"]) {
+        return;
+    }
+    if Layout::of_this_process().unwrap().mode != Mode::Unified {
+        return skip(name, "groups of version 1 are given to nobody");
+    }
+    assert_eq!(made_inside("writable", ""), (vec![1000, 1000, 0], true));
+    assert_eq!(made_inside("read-only", r#""ro""#), (vec![0, 0, 0], false));
 }

@@ -15,6 +15,7 @@
 
 mod below;
 mod freeze;
+mod give;
 mod join;
 mod kill;
 mod make;

@@ -30,6 +30,8 @@ pub(crate) struct Planned {
     environment: Arc<Environment>,
     /// A mount of the container's shows the group by its name.
     shown: bool,
+    /// To whom it is given.
+    owner: Option<u32>,
 }
 
 /// The host steps for a group.
@@ -68,12 +70,17 @@ impl Planned {
         if let Some(scope) = &mut scope {
             scope.limit(&resources).map_err(failed)?;
         }
-        Ok(Self { plan, dir: dir.to_owned(), resources, scope, environment, shown: false })
+        Ok(Self { plan, dir: dir.to_owned(), resources, scope, environment, shown: false, owner: None })
     }
 
     /// With the group's path in the setup.
     pub(crate) fn showing(self, shown: bool) -> Self {
         Self { shown, ..self }
+    }
+
+    /// Given to a user, as the container is to make groups below it.
+    pub(crate) fn given_to(self, owner: Option<u32>) -> Self {
+        Self { owner, ..self }
     }
 
     /// The unit, for the record.
@@ -109,7 +116,8 @@ impl Planned {
         let undone = Arc::clone(entry);
         // A scope is made with its first process in it: by systemd where that has controllers, by us in the other hierarchies.
         let existing = if scoped { Existing::Adopt } else { Existing::Refuse };
-        let (mut plan, dir, has_limits) = (self.plan, self.dir, self.resources != Resources::default());
+        let (mut plan, dir, owner) = (self.plan, self.dir, self.owner);
+        let has_limits = self.resources != Resources::default();
         let paths = if scoped { Vec::new() } else { setup(plan.places()).tasks };
         let mut steps: Vec<_> =
             self.scope.map(|scope| start_step(scope, self.environment)).into_iter().collect();
@@ -119,6 +127,7 @@ impl Planned {
             let group = plan.make(existing).map_err(|error| make.note_left(error, token))?;
             make.note_made(group.places());
             made(&group);
+            owner.map_or(Ok(()), |uid| group.give(uid)).map_err(as_io)?;
             let entered = if scoped {
                 enter(&group, context.pid()?)
             } else {

@@ -61,6 +61,8 @@ pub(crate) fn create(
     let root = resolve::open_root(&own.config, &joined).map_err(failed)?;
     let wanted = expected(prepared, &part, &instance.process, &joined).map_err(failed)?;
     draft.expect(Expected { program: program(&instance.process, start), ..wanted });
+    let owner = prepared.owner_of_group(own, instance.process.identity.uid);
+    let planned = planned.map(|planned| planned.given_to(owner));
     let group = group_steps(prepared, own, &draft, planned)?;
     let steps = host_steps(prepared, &part, &draft, Aim::of(start), (group, network));
     let steps = HostSteps { listen: listen::step(&instance.process, &Of::new(own)), ..steps };

@@ -8,6 +8,7 @@ use libcontainer_cgroups::Layout;
 
 use super::host::Host;
 use super::looked::Looked;
+use super::streams;
 use crate::compile::{self, Foundation};
 use crate::config::{Config, Facts};
 use crate::error::{Error, Result};
@@ -110,6 +111,14 @@ impl Prepared {
         let (environment, probe) = (self.host.environment(), &self.host.probe);
         let planned = Planned::new(block, (&own.id, &own.path), layout, environment, probe)?;
         Ok(Some(planned.showing(resolve::shows_groups(&own.config))))
+    }
+
+    /// Whose on the host the control group is to be if its processes may make groups below it: the user's who runs its program, who is `uid` inside. An ordinary
+    /// user has no group but his own.
+    pub(super) fn owner_of_group(&self, own: &Own, uid: u32) -> Option<u32> {
+        let layout = self.layout.as_ref().filter(|_| self.host.probe.is_root())?;
+        let given = resolve::has_group_to_itself(&own.config, layout);
+        streams::outside(&own.config, uid).filter(|uid| given && *uid != 0)
     }
 
     /// The class of resctrl that a container is going to be in.

@@ -30,7 +30,8 @@ fn give(fd: &OwnedFd, uid: Uid) -> io::Result<()> {
     }
 }
 
-fn outside(config: &Config, uid: u32) -> Option<u32> {
+/// The id on the host of a user of the container.
+pub(super) fn outside(config: &Config, uid: u32) -> Option<u32> {
     if !config.namespaces.contains(NamespaceKind::User) {
         return Some(uid);
     }

@@ -33,6 +33,17 @@ pub(crate) fn shows_groups(config: &Config) -> bool {
         .any(|mount| mount.kind == CGROUP && !mount.is_bind())
 }
 
+/// Whether a container has its own group of version 2 to itself, to make groups below it: as the OCI runtime specification has it, with a namespace of control
+/// groups of its own and a mount that may be written to.
+pub(crate) fn has_group_to_itself(config: &Config, layout: &Layout) -> bool {
+    let read_only = |option: &String| option == "ro" || option == "rro";
+    let mut mounts = config.mount_config.iter().flat_map(|all| &all.mounts);
+    layout.mode == Mode::Unified
+        && config.namespaces.is_new(NamespaceKind::Cgroup)
+        && mounts
+            .any(|mount| mount.kind == CGROUP && !mount.is_bind() && !mount.options.iter().any(read_only))
+}
+
 /// One such mount: where, and how.
 pub(super) struct Shown<'a> {
     pub(super) to: &'a Path,

@@ -23,7 +23,7 @@ mod whole;
 use libcontainer_plan::Probe;
 
 pub(crate) use accounts::{Accounts, accounts, accounts_to_show, read_accounts};
-pub(crate) use cgroup_mount::{Groups, shows_groups};
+pub(crate) use cgroup_mount::{Groups, has_group_to_itself, shows_groups};
 pub(crate) use create::{base, instance, keyring};
 pub(crate) use join::join;
 pub(crate) use joined::{links, open_namespaces, open_root};
