@@ -36,7 +36,7 @@ mkdir -p $SUITES /run/clients
 mount --bind /disk $SUITES
 runtime=$SUITES/bin/$runtime
 [ $runtime != nsinit ] || { runtime=/run/nsinit; cp "\$NSINIT" \$runtime; }
-export SUITES=$SUITES SUITE=runc SUITE_FILES="$*" SUITE_FILTER='${SUITE_FILTER:-}' SUITE_DRIVER=$driver CLIENTS_WORLD=guest FILE_LIMIT=${FILE_LIMIT:-1800} BATS_TEST_TIMEOUT=600
+export SUITES=$SUITES SUITE=runc SUITE_FILES="$*" SUITE_FILTER='${SUITE_FILTER:-}' SUITE_DRIVER=$driver CLIENTS_WORLD=guest FILE_LIMIT=${FILE_LIMIT:-1500} BATS_TEST_TIMEOUT=300
 $([ "$driver" = fs ] || echo export RUNC_USE_SYSTEMD=1)
 $SUITES/scripts/suites/suite.sh \$runtime >/dev/ttyS0 2>&1
 echo "test result: ok. 1 passed; 0 failed"
