@@ -128,7 +128,7 @@ fn values() {
         (&["update", "--memory", "3q", "x"], 2, &["--memory", "\"3q\" is no size"]),
         (&["update", "-r", "/nope", "x"], 1, &["--resources /nope", nothing]),
         (&["update", "-r", ".", "x"], 1, &["--resources .", "EISDIR: Is a directory"]),
-        (&["update", "-r", "words", "x"], 1, &["--resources words", "line 1 column"]),
+        (&["update", "-r", "words", "x"], 1, &["--resources words", "line 1, column"]),
         (&["update", "-r", "large", "x"], 1, &["--resources large", "more than 1048576 bytes"]),
         (&["run", "--pid-file", "/no/pid", "x", "true"], 1, &["--pid-file /no/pid", nothing]),
         (&["try", "--timeline", "/no/x.svg", "--", "true"], 1, &["--timeline /no/x.svg", nothing]),

@@ -156,6 +156,39 @@ fn resources_that_say_nothing_change_nothing() {
     oci.ok(&["delete", "--force", "web"]);
 }
 
+/// runc leaves them out in silence; its own tests have such a rule.
+#[test]
+fn letters_of_an_access_that_mean_nothing_are_left_out() {
+    let name = "letters_of_an_access_that_mean_nothing_are_left_out";
+    let Some(mut oci) = Oci::new(name, &["sleep", "300"]) else { return };
+    let rule =
+        |allow, access| json!({"allow": allow, "type": "c", "major": 1, "minor": 11, "access": access});
+    oci.spec["linux"]["devices"] = json!([{"path": "/dev/kmsg", "type": "c", "major": 1, "minor": 11}]);
+    let able = json!(["CAP_SYSLOG"]);
+    oci.spec["process"]["capabilities"] = json!({"bounding": able, "effective": able, "permitted": able});
+    let kmsg = |oci: &Oci| oci.run(&["exec", "web", "sh", "-c", ": < /dev/kmsg"]).status.success();
+    for (allow, access, opened) in [(true, "ra", true), (true, "wa", false), (false, "wa", false)] {
+        let first = rule(!allow, "r");
+        let rules = json!([{"allow": false, "access": "rwm"}, first, rule(allow, access)]);
+        oci.spec["linux"]["resources"]["devices"] = rules;
+        oci.write();
+        let told = String::from_utf8(oci.run(&["--debug", "run", "--detach", "web"]).stderr).unwrap();
+        assert!(told.contains("/access: letters besides r, w and m: left out"), "{told}");
+        assert_eq!(kmsg(&oci), opened, "{allow} {access}");
+        oci.ok(&["delete", "--force", "web"]);
+    }
+    oci.ok(&["run", "--detach", "web"]);
+    let file = oci.place.join("limits.json");
+    fs::write(&file, json!({"devices": [rule(true, "ra")], "odd": 1}).to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let told = String::from_utf8(oci.run(&["--debug", "update", "--resources", file, "web"]).stderr).unwrap();
+    assert!(told.contains("/devices/0/access: letters besides r, w and m"), "{told}");
+    assert!(told.contains("/odd: unknown key") && kmsg(&oci), "{told}");
+    assert_eq!(oci.ok(&["update", "--resources", file, "web"]), "");
+    oci.ok(&["delete", "--force", "web"]);
+    oci.check(&["validate"], 0, "/linux/resources/devices/2/access: letters besides");
+}
+
 /// runc's and crun's hooks look for programs in the PATH of whoever runs the runtime.
 #[test]
 fn a_hook_without_an_environment_inherits_one() {

@@ -1,31 +1,15 @@
 //! The error of every public call.
 
+mod problem;
+
 use std::fmt;
 use std::io;
 
+pub use problem::Problem;
+pub(crate) use problem::{is_access, left_out};
+
 use libcontainer_plan::{LaunchError, SealError, StepFailure};
 use libcontainer_security::seccomp::notify::NotifyError;
-
-/// One thing that is wrong with a config: where, what, and what would help.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// JSON pointer to the value (RFC 6901), such as `/namespaces/NEWPID`.
-    pub pointer: String,
-    /// What is wrong with it.
-    pub message: String,
-    /// What would help, where that is known.
-    pub remedy: Option<String>,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.pointer, self.message)?;
-        match &self.remedy {
-            Some(remedy) => write!(f, " ({remedy})"),
-            None => Ok(()),
-        }
-    }
-}
 
 /// What went wrong, coarsely: for callers that decide by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-use libcontainer::{Config, Factory, Mode, ProcessConfig};
+use libcontainer::{Config, Factory, Mode, Problem, ProcessConfig};
 use libcontainer_oci::{Options, spec::Spec};
 
 use crate::arguments::{CreateArgs, ExplainArgs, FileArgs};
@@ -172,8 +172,8 @@ fn read_oci(file: &Path, reading: &Reading) -> Result<Bundle, Failure> {
 fn read_own(file: &Path, reading: &Reading) -> Result<Bundle, Failure> {
     let mode = if reading.strict { Mode::Strict } else { Mode::Lenient };
     let (mut config, unknown) = Config::from_file(file, mode)?;
-    for pointer in unknown {
-        tell(Level::Warning, &format!("{}: {pointer}: unknown key, left out", file.display()));
+    for problem in unknown.into_iter().map(Problem::left_out) {
+        tell(Level::Warning, &format!("{}: {problem}", file.display()));
     }
     let dir = file.parent().unwrap_or(Path::new("/"));
     if config.rootfs.as_os_str().is_empty() {

@@ -4,12 +4,15 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use libcontainer::Problem;
 use libcontainer::cgroups::Resources;
 use libcontainer::cgroups::resources::{BlockIo, Cpu, Memory, Pids};
+use libcontainer_oci::spec::resources_from_json;
 
 use crate::arguments::UpdateArgs;
 use crate::failure::{Failure, Named, Outcome};
 use crate::lifecycle::load;
+use crate::log::{Level, tell};
 use crate::root::State;
 
 /// Bytes that a file of limits may have.
@@ -18,7 +21,8 @@ const LIMIT: u64 = 1024 * 1024;
 #[inline(never)]
 pub(crate) fn update(root: &State, args: UpdateArgs) -> Outcome {
     let id = args.id.clone();
-    let given = args.resources.as_deref().map(read).transpose()?.unwrap_or_default();
+    let given =
+        args.resources.as_deref().map(|path| read(path, root.debug())).transpose()?.unwrap_or_default();
     let text = |option: &Option<String>| option.clone().unwrap_or_default();
     let (schemata, _) = libcontainer_oci::schemata(&text(&args.l3_cache_schema), &text(&args.mem_bw_schema));
     let from_file = args.resources.is_some();
@@ -31,7 +35,8 @@ pub(crate) fn update(root: &State, args: UpdateArgs) -> Outcome {
     Ok(0)
 }
 
-fn read(path: &Path) -> Result<Resources, Failure> {
+/// What is left out is told as that of a config.json is.
+fn read(path: &Path, tells: bool) -> Result<Resources, Failure> {
     let name = format!("--resources {}", path.display());
     let mut text = String::new();
     let count = if path == Path::new("-") {
@@ -42,7 +47,12 @@ fn read(path: &Path) -> Result<Resources, Failure> {
     if count.named(&name)? as u64 > LIMIT {
         return Err(Failure::new(format!("{name}: more than {LIMIT} bytes")));
     }
-    serde_json::from_str(&text).named(name)
+    let (resources, unknown) =
+        resources_from_json(text.as_bytes()).map_err(|error| Failure::new(format!("{name}: {error}")))?;
+    for problem in unknown.into_iter().filter(|_| tells).map(Problem::left_out) {
+        tell(Level::Warning, &format!("{name}: {problem}"));
+    }
+    Ok(resources)
 }
 
 /// The options laid over what the file says.

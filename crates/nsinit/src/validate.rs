@@ -89,10 +89,7 @@ fn own(text: &[u8]) -> Found {
     if !config.rootfs.is_absolute() {
         config.rootfs = Path::new("/").join("rootfs").join(&config.rootfs);
     }
-    found.warnings = unknown
-        .into_iter()
-        .map(|pointer| Problem { pointer, message: "unknown key: left out".to_owned(), remedy: None })
-        .collect();
+    found.warnings = unknown.into_iter().map(Problem::left_out).collect();
     more(&mut found.problems, config.problems(&facts()));
     found
 }

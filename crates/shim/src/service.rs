@@ -20,13 +20,14 @@ use containerd_shim_protos::shim::oci::ProcessDetails;
 use containerd_shim_protos::shim_async;
 use containerd_shim_protos::ttrpc::Result as Answer;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
-use libcontainer::RunState;
-use libcontainer::cgroups::Resources;
+use libcontainer::{Problem, RunState};
+use libcontainer_oci::spec::resources_from_json;
 use tokio::sync::watch;
 
 use crate::create::{self, Shim};
 use crate::detached::{blocking, detached};
 use crate::events::{packed, timestamp};
+use crate::journal;
 use crate::metrics;
 use crate::process::{Exit, Process};
 use crate::task::Task;
@@ -155,7 +156,9 @@ async fn pids(task: Arc<Task>) -> Result<Vec<ProcessInfo>, Trouble> {
 async fn update(task: Arc<Task>, request: UpdateTaskRequest) -> Result<(), Trouble> {
     let wrong = |text: String| Trouble::invalid(format!("resources for {:?}: {text}", task.id));
     let given = request.resources.as_ref().map(|any| any.value.as_slice()).unwrap_or_default();
-    let resources: Resources = serde_json::from_slice(given).map_err(|error| wrong(error.to_string()))?;
+    let (resources, unknown) = resources_from_json(given).map_err(|error| wrong(error.to_string()))?;
+    let left_out = unknown.into_iter().map(Problem::left_out);
+    left_out.for_each(|problem| journal::warn(format!("resources for {:?}: {problem}", task.id)));
     let resources = libcontainer_oci::resources(&resources).map_err(|problems| {
         let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
         wrong(all.join("; "))

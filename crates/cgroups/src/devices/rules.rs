@@ -11,6 +11,9 @@ pub(super) const MAJOR_MAX: u32 = (1 << 12) - 1;
 /// Largest minor number of a device (20 bits).
 pub(super) const MINOR_MAX: u32 = (1 << 20) - 1;
 
+/// The letters of an access.
+const KNOWN: &str = "rwm";
+
 bitflags::bitflags! {
     /// What may be done with a device. The bits are those of `BPF_DEVCG_ACC_*` (`linux/bpf.h`).
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +46,22 @@ impl Access {
             return Err(invalid("access is empty: name at least one of r, w and m".to_owned()));
         }
         Ok(access)
+    }
+
+    /// Whether a text has letters besides `r`, `w` and `m`.
+    #[must_use]
+    pub fn has_others(text: &str) -> bool {
+        text.chars().any(|letter| !KNOWN.contains(letter))
+    }
+
+    /// What is not known is never allowed, and never left undenied.
+    fn of_rule(text: &str, allow: bool) -> Result<Self> {
+        let known: String = text.chars().filter(|letter| KNOWN.contains(*letter)).collect();
+        match known.len() == text.len() || (allow && known.is_empty()) {
+            true => Self::parse(text),
+            false if allow => Self::parse(&known),
+            false => Ok(Self::all()),
+        }
     }
 }
 
@@ -95,6 +114,7 @@ impl Kind {
 
 /// One rule. In JSON it has the shape of `linux.resources.devices[]` in the OCI runtime specification:
 /// `allow` (bool), `type` (`a`, `b`, `c`; absent = `a`), `major` and `minor` (absent or -1 = all), `access` (letters; absent = `rwm`).
+/// Letters besides `r`, `w` and `m` allow nothing; of a rule that denies, they make it deny every access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Json", into = "Json")]
 pub struct Rule {
@@ -239,7 +259,7 @@ impl TryFrom<Json> for Rule {
                 .map_or(Ok(Kind::All), |kind| Kind::parse(&kind))?,
             major: number("major", json.major, MAJOR_MAX)?,
             minor: number("minor", json.minor, MINOR_MAX)?,
-            access: json.access.map_or(Ok(Access::all()), |access| Access::parse(&access))?,
+            access: json.access.map_or(Ok(Access::all()), |access| Access::of_rule(&access, json.allow))?,
         })
     }
 }

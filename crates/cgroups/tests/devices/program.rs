@@ -122,6 +122,20 @@ fn too_many_rules_are_refused() {
     assert!(Program::assemble(&rules[..1000]).is_ok());
 }
 
+/// The specification has no word on other letters; runc leaves them out.
+#[test]
+fn letters_that_are_not_known_allow_nothing_and_deny_everything() {
+    for (json, wanted) in [
+        (r#"{"allow":true,"type":"c","major":1,"minor":11,"access":"rwa"}"#, "allow c 1:11 rw"),
+        (r#"{"allow":true,"access":"xm"}"#, "allow a *:* m"),
+        (r#"{"allow":false,"type":"c","major":1,"minor":11,"access":"rwa"}"#, "deny c 1:11 rwm"),
+        (r#"{"allow":false,"access":"é"}"#, "deny a *:* rwm"),
+        (r#"{"allow":false,"access":"r"}"#, "deny a *:* r"),
+    ] {
+        assert_eq!(serde_json::from_str::<Rule>(json).unwrap().to_string(), wanted, "{json}");
+    }
+}
+
 #[test]
 fn rules_that_can_not_be() {
     for (json, words) in [
@@ -131,6 +145,7 @@ fn rules_that_can_not_be() {
         (r#"{"allow":true,"type":"p","access":"r"}"#, "none of a, b, c"),
         (r#"{"allow":true,"access":"x"}"#, "only the letters r, w and m"),
         (r#"{"allow":true,"access":""}"#, "access is empty"),
+        (r#"{"allow":false,"access":""}"#, "access is empty"),
     ] {
         let error = serde_json::from_str::<Rule>(json).unwrap_err().to_string();
         assert!(error.contains(words), "{json}: {error}");

@@ -5,11 +5,12 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use libcontainer_cgroups::devices::Access;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::container::Config;
-use crate::error::{Error, ErrorKind, Problem, Result};
+use crate::error::{Error, ErrorKind, Problem, Result, is_access, left_out};
 
 /// What to do with keys that no field has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,8 @@ pub enum Mode {
 const LIMIT: u64 = 16 * 1024 * 1024;
 
 impl Config {
-    /// Reads a config from JSON text, leniently. Returns the pointers of the keys that were left out too.
+    /// Reads a config from JSON text, leniently. Returns the pointers of the keys that were left out too
+    /// ([`Problem::left_out`]).
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] with line and column, or with the JSON pointer of what is wrong.
@@ -60,8 +62,10 @@ impl Config {
         let mut unknown = Vec::new();
         normalise(&mut value, &example(), "", mode, &mut unknown);
         if mode == Mode::Strict && !unknown.is_empty() {
-            let problem =
-                |pointer: String| Problem { pointer, message: "unknown key".to_owned(), remedy: None };
+            let problem = |pointer: String| {
+                let message = left_out(&pointer).to_owned();
+                Problem { pointer, message, remedy: None }
+            };
             return Err(Error::problems(name, unknown.into_iter().map(problem).collect()));
         }
         let config = serde_path(&value).map_err(|(pointer, message)| {
@@ -217,6 +221,7 @@ fn normalise(value: &mut Value, known: &Value, at: &str, mode: Mode, unknown: &m
                 }
             }
         }
+        (Value::String(text), _) if is_access(at) && Access::has_others(text) => unknown.push(at.to_owned()),
         _ => {}
     }
 }

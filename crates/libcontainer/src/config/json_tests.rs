@@ -22,6 +22,11 @@ fn lenient_keys() {
 #[test]
 fn strict_keys() {
     check(r#"{"HostName":"a"}"#, Mode::Strict, "c.json: /HostName: unknown key");
+    let letters = r#"{"cgroups":{"resources":{"devices":[{"allow":true,"access":"rwa"}]}}}"#;
+    let pointer = "/cgroups/resources/devices/0/access";
+    check(letters, Mode::Strict, &format!("c.json: {pointer}: letters besides r, w and m"));
+    let read = r#"{"cgroups":{"resources":{"devices":[{"allow":true,"access":"rw"}]}}}"#;
+    check(letters, Mode::Lenient, &format!("{read} [{pointer:?}]"));
     check(
         r#"{"capabilites":[],"nope":1}"#,
         Mode::Strict,

@@ -49,9 +49,7 @@ pub fn convert(spec: &Spec, options: &Options) -> Result<Converted, Vec<Problem>
 #[must_use]
 pub fn examine(spec: &Spec, options: &Options, facts: &Facts) -> (Converted, Vec<Problem>) {
     let mut found = Found::default();
-    for pointer in &spec.unknown {
-        found.warn(pointer, "unknown key: left out");
-    }
+    found.warnings.extend(spec.unknown.iter().cloned().map(Problem::left_out));
     let mut config = Config { no_new_keyring: options.no_new_keyring, ..Config::default() };
     version(spec, &mut found);
     foreign(spec, &mut found);

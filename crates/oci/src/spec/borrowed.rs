@@ -5,11 +5,12 @@ use libcontainer::cgroups::devices::Rule;
 pub use libcontainer::security::seccomp::Profile as Seccomp;
 pub use libcontainer::security::{CpuAffinity, IoPriority, MemoryPolicy, Personality, Rlimit, Scheduler};
 
-use super::object::Shape::{self, Any, List, Map, Object};
+use super::object::Shape::{self, Access, Any, List, Map, Object};
 use super::object::Shaped;
 use super::read;
 
-/// Reads `linux.resources` alone, which `update --resources` is given; with JSON pointers of keys that no field has.
+/// Reads `linux.resources` alone, which `update --resources` is given; with JSON pointers of what was left out, as in a
+/// [`Spec`](super::Spec).
 ///
 /// # Errors
 /// As [`Spec::from_json`](super::Spec::from_json).
@@ -51,7 +52,7 @@ impl Shaped for Personality {
 
 impl Shaped for Rule {
     const SHAPE: Shape =
-        Object(&[("allow", Any), ("type", Any), ("major", Any), ("minor", Any), ("access", Any)]);
+        Object(&[("allow", Any), ("type", Any), ("major", Any), ("minor", Any), ("access", Access)]);
 }
 
 const WEIGHT: Shape = Object(&[("major", Any), ("minor", Any), ("weight", Any), ("leafWeight", Any)]);

@@ -1,7 +1,7 @@
 //! The types of the OCI runtime specification 1.3, `config.json`.
 //!
 //! A key whose value is `null` is absent, as for Go. Keys that no field has are left out when a text is read, as the specification wants it, and
-//! noted as JSON pointers.
+//! noted as JSON pointers; so are letters of a device rule's access that are none of r, w and m.
 
 mod borrowed;
 mod linux;
@@ -53,7 +53,7 @@ object! {
         zos: Option<serde_json::Value> = "zos",
         /// What only FreeBSD has; of no meaning here.
         freebsd: Option<serde_json::Value> = "freebsd",
-        /// JSON pointers of keys of the text that no field has.
+        /// JSON pointers of what was left out of the text: [`Problem::left_out`](libcontainer::Problem::left_out).
         beside unknown: Vec<String>,
     }
 }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer};
 pub(crate) enum Shape {
     /// Anything: a text, a number, or what is not ours to look into.
     Any,
+    /// Letters of what may be done with a device.
+    Access,
     /// An object with these keys.
     Object(&'static [(&'static str, Shape)]),
     /// A list of such values.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use libcontainer::cgroups::devices::Access;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
@@ -63,7 +64,7 @@ fn plain(message: &str) -> String {
     format!("{found}, expected a whole number{range}")
 }
 
-/// Reads a text; with pointers of the keys that `T` doesn't have.
+/// Reads a text; with pointers of what was left out: keys that `T` doesn't have, and letters of an access that mean nothing.
 pub(super) fn read<T: DeserializeOwned + Shaped>(text: &[u8]) -> Result<(T, Vec<String>), Error> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(Error::whole("empty"));
@@ -76,7 +77,7 @@ pub(super) fn read<T: DeserializeOwned + Shaped>(text: &[u8]) -> Result<(T, Vec<
     Ok((value, unknown))
 }
 
-/// Notes the keys that a shape doesn't have.
+/// Notes what a shape doesn't have.
 struct Walk<'a> {
     shape: &'static Shape,
     at: String,
@@ -102,6 +103,15 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
+        match self.shape {
+            Shape::Access if Access::has_others(text) => self.unknown.push(self.at),
+            Shape::Access => {}
+            _ => return Err(E::invalid_type(serde::de::Unexpected::Str(text), &self)),
+        }
         Ok(())
     }
 
