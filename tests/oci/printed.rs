@@ -36,6 +36,10 @@ fn versions_are_lines() {
     let lines: Vec<_> = text.lines().collect();
     assert!(lines[0].starts_with("nsinit version "), "{text}");
     assert!(lines.iter().any(|line| line.starts_with("spec: 1.")), "{text}");
+    // As crun tells what it was built with: its own tests, and people who read `podman info`, go by these words.
+    assert_eq!(lines.last(), Some(&"+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF +CRIU"), "{text}");
+    // runc has the one, crun both.
+    assert_eq!((oci.ok(&["-v"]), oci.ok(&["-V"])), (text.clone(), text));
 }
 
 #[test]

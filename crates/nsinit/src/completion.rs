@@ -31,6 +31,7 @@ fn for_users() -> Command {
     let commands = whole.get_subcommands().filter(|command| !command.is_hide_set());
     Command::new("nsinit")
         .version(env!("CARGO_PKG_VERSION"))
+        .disable_version_flag(true)
         .args(whole.get_arguments())
         .subcommands(commands)
 }

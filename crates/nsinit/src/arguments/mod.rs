@@ -9,7 +9,7 @@ mod process;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::seccomp::SeccompCommand;
 
@@ -22,8 +22,12 @@ pub(crate) use look::{
 };
 pub(crate) use process::{CreateArgs, ExecArgs, ProcessArgs, RunArgs, TryArgs};
 
-/// As callers of OCI runtimes read it: three lines.
-const VERSION: &str = concat!("version ", env!("CARGO_PKG_VERSION"), "\nspec: 1.3.0");
+/// As callers of OCI runtimes read it: three lines. The last is crun's, of what is always built in.
+const VERSION: &str = concat!(
+    "version ",
+    env!("CARGO_PKG_VERSION"),
+    "\nspec: 1.3.0\n+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF +CRIU"
+);
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done; 1 it could not be done; 2 the command line is wrong; 126 the program is there and can't be executed; 127 it is \
@@ -31,10 +35,13 @@ not there; 128+n signal n ended it; else the program's own.";
 
 /// Create and run Linux containers.
 #[derive(Debug, Parser)]
-#[command(name = "nsinit", version = VERSION, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "nsinit", version = VERSION, disable_version_flag = true, max_term_width = 100, after_help = EXIT_CODES)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
+    /// Print version
+    #[arg(id = "version", short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
+    _version: Option<bool>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
