@@ -161,6 +161,32 @@ fn the_own_id_alone_needs_no_helper() {
     assert_eq!(fs::read_dir(ordinary.state()).unwrap().count(), 0);
 }
 
+/// Of another container: the one id that is mapped can't be anybody else's, and its groups can't be set.
+#[test]
+fn a_user_namespace_that_denies_setgroups_is_joined() {
+    let Some(mut ordinary) = Ordinary::new("denies-groups") else { return };
+    ordinary.user_namespace(&[(0, i64::from(USER), 1)]);
+    let state = ordinary.state();
+    let mut first = ordinary.command(ordinary.place.join("nsinit").to_str().unwrap(), &["--root"]);
+    first.arg(&state).args(["run", "--detach", "first", "sleep", "300"]);
+    assert!(first.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
+    let told: serde_json::Value =
+        serde_json::from_str(&ordinary.nsinit(&state, &["state", "first"]).1).unwrap();
+    let path = format!("/proc/{}/ns/user", told["pid"]).into();
+    ordinary.config.namespaces.set(NamespaceKind::User, Namespace::Join(path));
+    ordinary.config.uid_mappings.clear();
+    ordinary.config.gid_mappings.clear();
+    ordinary.write();
+    let script = "id -u; cat /proc/self/setgroups";
+    let (code, text) = ordinary.nsinit(&state, &["run", "second", "sh", "-c", script]);
+    assert_eq!((code, text.as_str()), (Some(0), "0\ndeny\n"));
+    ordinary.config.additional_groups = vec!["5".into()];
+    ordinary.write();
+    let (code, text) = ordinary.nsinit(&state, &["run", "second", "true"]);
+    assert!(code == Some(1) && text.contains("setgroups"), "{text}");
+    assert_eq!(ordinary.nsinit(&state, &["delete", "--force", "first"]), (Some(0), String::new()));
+}
+
 /// Account files of the test's own lie over those of the host, in a mount namespace of the test's own.
 #[test]
 fn ranges_of_ids_are_mapped_by_the_helpers() {

@@ -74,7 +74,7 @@ pub(crate) fn instance(
     known: Known<'_>,
     id: &str,
 ) -> Result<Instance> {
-    let process = match process {
+    let mut process = match process {
         Some((process, accounts)) => program(&*over_first(config, process)?, process, accounts, known)?,
         None => {
             // It runs no program; those that join would all be refused.
@@ -82,6 +82,9 @@ pub(crate) fn instance(
             reaper(config, known.probe, known.setgroups_denied)?
         }
     };
+    // The caller's groups went when it was joined, if that is allowed in it.
+    let joins_user = matches!(config.namespaces.get(NamespaceKind::User), Some(Namespace::Join(_)));
+    process.identity.setgroups_denied |= joins_user && process.identity.groups.is_empty();
     Ok(Instance {
         keyring: keyring(config, id),
         hostname: config.hostname.clone(),
