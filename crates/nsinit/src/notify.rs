@@ -203,8 +203,7 @@ impl Proxy {
         };
         let ready = says_ready(message.get(..count).unwrap_or_default());
         if ready {
-            // One message: whoever sees that it is ready knows whom to watch.
-            self.tell(&format!("MAINPID={main}\nREADY=1\n"), &[])?;
+            self.tell_ready(main)?;
         }
         Ok(ready)
     }
@@ -237,6 +236,16 @@ impl Proxy {
                 return Ok(());
             }
         }
+    }
+
+    fn tell_ready(&self, main: u32) -> Result<(), Failure> {
+        if main == std::process::id() {
+            // runc and crun tell this alone, and a manager may compare it whole.
+            self.tell("READY=1", &[])?;
+            return self.tell(&format!("MAINPID={main}"), &[]);
+        }
+        // One message, before this process leaves: whoever sees that it is ready knows whom to watch.
+        self.tell(&format!("MAINPID={main}\nREADY=1\n"), &[])
     }
 
     fn tell(&self, text: &str, fds: &[i32]) -> Result<(), Failure> {
