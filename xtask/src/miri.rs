@@ -10,7 +10,7 @@ use crate::run::root;
 use crate::test::Totals;
 
 /// What runs: unit tests of packages, and test binaries that need no kernel.
-const PURE: [(&str, &str); 12] = [
+const PURE: [(&str, &str); 11] = [
     ("libcontainer-plan", "--lib"),
     ("libcontainer-mount", "--lib"),
     ("libcontainer-mount", "mountinfo"),
@@ -22,7 +22,6 @@ const PURE: [(&str, &str); 12] = [
     ("libcontainer", "--lib"),
     ("libcontainer-oci", "refused"),
     ("libcontainer-oci", "converted"),
-    ("libcontainer-cgroups", "samples"),
 ];
 /// What a test that is left out may say of itself (`cfg_attr(miri, ignore = "…")`).
 const REASONS: [(&str, &str); 3] = [
@@ -111,6 +110,15 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn binaries_are_there() {
+        for (package, target) in PURE.iter().filter(|(_, target)| *target != "--lib") {
+            let folder = package.trim_start_matches("libcontainer-");
+            let path = root().join("crates").join(folder).join("tests").join(format!("{target}.rs"));
+            assert!(path.exists(), "{}", path.display());
+        }
+    }
 
     #[test]
     fn results_and_reasons_are_counted() {

@@ -148,6 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn many_are_told_in_their_order() {
         let dir = std::env::temp_dir().join(format!("libcontainer-listing-{}", std::process::id()));
         let names: Vec<OsString> = (0..3 * EACH).map(|number| format!("c{number}").into()).collect();

@@ -138,6 +138,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn the_file_tells_what_the_error_number_does_not() {
         let dir = std::env::temp_dir().join(format!("libcontainer-unexecuted-{}", std::process::id()));
         std::fs::create_dir_all(dir.join("bin")).unwrap();

@@ -234,6 +234,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
     fn one_read_tells_what_a_pidfd_would() {
         let boot_id = boot_id().unwrap().to_owned();
         let of = |pid: i32, time: String| State {

@@ -9,6 +9,7 @@ use crate::{Dir, FdSource, File, Hook, Plan, Slot, Sock};
 const CONTROL: usize = 100;
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn a_message_of_the_host_must_be_the_point_awaited() {
     let plan = plan(|plan| {
         plan.await_host("go");
@@ -28,6 +29,7 @@ fn a_message_of_the_host_must_be_the_point_awaited() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn any_byte_of_a_pipe_will_do_but_its_end() {
     let plan = plan(|plan| {
         let pipe: Slot<Sock> = plan.preset("pipe");
@@ -80,6 +82,7 @@ fn a_descriptor_is_put_into_the_message_and_sent() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn a_descriptor_is_taken_from_the_message() {
     let plan = plan(|plan| {
         let dir: Slot<Dir> =
@@ -134,6 +137,7 @@ fn respawns() -> Plan {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn a_respawned_child_goes_on_when_the_host_has_adopted_it() {
     let mut table = Table::answering(&[0, 1]).writing(1, 1, 0, &[2]);
     assert_eq!(run(&respawns(), &mut table), (2, 0));
@@ -143,6 +147,7 @@ fn a_respawned_child_goes_on_when_the_host_has_adopted_it() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn the_parent_of_a_respawn_passes_the_pidfd_on_and_leaves() {
     for (sent, errno) in [(8, 0), (-105, libc::ENOBUFS)] {
         let plan = respawns();

@@ -140,6 +140,7 @@ fn stand_by(build: impl FnOnce(&mut Builder, Slot<Dir>), fds: &[i32]) -> ((usize
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn an_init_that_stands_by_takes_the_rest_by_a_message() {
     let (result, table) = stand_by(
         |plan, dir| {
@@ -156,6 +157,7 @@ fn an_init_that_stands_by_takes_the_rest_by_a_message() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn a_descriptor_in_the_programs_way_is_moved() {
     let (_, table) = stand_by(
         |plan, _| {
@@ -170,6 +172,7 @@ fn a_descriptor_in_the_programs_way_is_moved() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn a_rest_that_is_not_what_it_should_be_ends_the_init() {
     let (result, _) = stand_by(
         |plan, _| {
@@ -189,6 +192,7 @@ fn a_rest_that_is_not_what_it_should_be_ends_the_init() {
 
 /// The init does not take the host's word for it: a rest in the wrong order is not entered.
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn the_init_checks_the_order_of_what_it_is_given() {
     let mut plan = Builder::new();
     plan.start_init();

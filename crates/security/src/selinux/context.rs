@@ -214,6 +214,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 4 } else { 256 }, failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn what_is_written_is_read_as_the_same(text in "[a-z]{1,4}:[a-z]{1,4}:[a-z_]{1,8}:s[0-9]:c[0-9]{1,3}(,c[0-9]{1,4}){0,4}") {
             if let Ok(context) = text.parse::<Context>() {
