@@ -222,6 +222,9 @@ stops_the_pod() {
 nothing_is_left() {
     is "$(ctr -n k8s.io task ls -q)" ''
     soon bash -c "! pgrep -x containerd-shim"
+    # Of a pod whose shim for runc was killed, containerd 2 has the sandbox deleted, and not its containers.
+    [ "$SHIM" != containerd-shim-runc-v2 ] || ! containerd --version | grep -q /v2 ||
+        "$RUNTIME" --root /run/containerd/runc/k8s.io delete --force "$(id orphan)"
     is "$(find /run/containerd/runc /run/containerd/nsinit /run/containerd/io.containerd.runtime.v2.task -mindepth 2 2>/dev/null | head -n 5)" ''
     # The shim for runc leaves its socket if it is killed.
     [ "$SHIM" = containerd-shim-runc-v2 ] || soon bash -c '[ -z "$(ls /run/containerd/s)" ]'

@@ -86,9 +86,15 @@ runtimes() {
     done
 }
 
+# containerd 2, for the clients' tests: $SUITES/containerd/usr/bin.
+newer_containerd() {
+    [ -e "$SUITES/containerd/usr" ] || unpack containerd containerd/sid
+}
+
 apt-get -qq install -y bats jq gawk gcc libc6-dev debootstrap busybox-static patchelf python3 socat libseccomp-dev pkg-config >/dev/null
 own_apt
 sources
 go_packages
 runtimes
+newer_containerd
 echo "fetched to $SUITES; next: build.sh"
