@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One suite of others with one runtime: suite.sh runc|rootless|crun|podman|validation RUNTIME [FILE…], after fetch.sh and build.sh. As root; in a world of its own, as the
+# One suite of others with one runtime: suite.sh runc|rootless[-idmap|-cgroup|-none]|crun|podman|validation RUNTIME [FILE…], after fetch.sh and build.sh. As root; in a world of its own, as the
 # clients' tests (../clients/world.sh). SUITE_FILTER is bats' --filter. $SUITES/results has a line per test, and a log.
 set -u
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -58,7 +58,7 @@ whole() {
     fi
 }
 
-. "$HERE/$SUITE.sh"
+. "$HERE/${SUITE%-*}.sh"
 mkdir -p "$SUITES/results"
 : >"$RESULT"
 : >"$RESULT.log"

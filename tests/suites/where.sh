@@ -9,10 +9,10 @@ VALIDATION=golang-github-opencontainers-runtime-tools
 # The directory of a suite's sources.
 source_of() {
     case $1 in
-        runc | rootless) echo "$SUITES/x/runc_$RUNC_VERSION" ;;
+        runc | rootless | rootless-idmap | rootless-cgroup | rootless-none) echo "$SUITES/x/runc_$RUNC_VERSION" ;;
         crun) echo "$SUITES/x/crun_$CRUN_VERSION" ;;
         podman) echo "$SUITES/x/libpod_$PODMAN_VERSION" ;;
         validation) echo "$SUITES/x/${VALIDATION}_$VALIDATION_VERSION" ;;
-        *) echo "no suite $1: there are runc, rootless, crun, podman, validation" >&2; return 2 ;;
+        *) echo "no suite $1: there are runc, rootless, rootless-idmap, rootless-cgroup, rootless-none, crun, podman, validation" >&2; return 2 ;;
     esac
 }
