@@ -17,6 +17,8 @@ mod refused;
 mod resctrl;
 #[path = "cgroups/room.rs"]
 mod room;
+#[path = "cgroups/shared.rs"]
+mod shared;
 
 use std::fs;
 use std::path::PathBuf;

@@ -35,7 +35,8 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a group that has processes or is frozen ([`Existing::Refuse`]), that somebody else made since the
-    /// plan, or that is threaded; [`Error::Directory`], [`Error::Write`] (EBUSY: a group above has processes of its own).
+    /// plan, or that is threaded; [`Error::Directory`], [`Error::Write`] (EBUSY: a group above has processes of its own). [`Error::is_gone`] if a directory above
+    /// has vanished that was there when it was planned: see [`Plan::renew`].
     /// [`Error::NotRolledBack`] when a directory that was made couldn't be removed again: [`Group::open`] and [`Group::destroy`]
     /// find it by [`Plan::places`].
     pub fn make(mut self, existing: Existing) -> Result<Group> {
@@ -43,9 +44,11 @@ impl Plan {
             Group { nodes: Vec::new(), places: Vec::new(), missing: BTreeMap::new(), unmarked: None };
         let mut ways = Vec::new();
         let (places, mounts) = (std::mem::take(&mut self.places), std::mem::take(&mut self.mounts.0));
-        for (place, mount) in places.into_iter().zip(mounts) {
+        let mut mounts = mounts.into_iter();
+        for place in places {
             let controllers = place.controllers.clone();
-            match self.make_place(&place, &mount, existing) {
+            let mount = mounts.next().map_or_else(|| place.open_mount().map(Arc::new), Ok);
+            match mount.and_then(|mount| self.make_place(&place, &mount, existing)) {
                 Ok((node, mut way)) => {
                     group.places.push(node.place.clone());
                     group.nodes.push(node);
@@ -78,18 +81,18 @@ impl Plan {
 
     fn make_place(&mut self, place: &Place, mount: &Arc<Dir>, existing: Existing) -> Result<(Node, Way)> {
         let levels = place.below.components().count();
-        for _ in 1..ATTEMPTS {
+        let mut again = 1..ATTEMPTS;
+        loop {
             let mut way = Way::new(Arc::clone(mount), levels, self.mark.clone());
             match self.make_node(place.clone(), &mut way, existing) {
                 Ok(node) => return Ok((node, way)),
                 Err(error) => match take_back(vec![way], error) {
                     // RACE: whoever shares a directory above may remove it when the last group below goes.
-                    error if error.is_gone() && !matches!(error, Error::NotRolledBack { .. }) => {}
+                    error if error.is_gone() && again.next().is_some() => {}
                     error => return Err(error),
                 },
             }
         }
-        Err(Error::invalid("cgroupsPath", "the directories above vanish again and again"))
     }
 
     fn make_node(&mut self, mut place: Place, way: &mut Way, existing: Existing) -> Result<Node> {

@@ -65,19 +65,22 @@ impl Place {
     pub(super) fn plan(hierarchy: &Hierarchy, below: PathBuf) -> Result<(Self, Dir)> {
         let mut place = Self::of(hierarchy, below);
         let mount = place.open_mount()?;
+        place.new = place.missing(&mount)?;
+        Ok((place, mount))
+    }
+
+    /// How many of its directories are not there.
+    pub(super) fn missing(&self, mount: &Dir) -> Result<usize> {
         let mut deepest: Option<Dir> = None;
-        let components: Vec<_> = place.below.components().collect();
+        let components: Vec<_> = self.below.components().collect();
         for (index, component) in components.iter().enumerate() {
-            match deepest.as_ref().unwrap_or(&mount).child(component) {
+            match deepest.as_ref().unwrap_or(mount).child(component) {
                 Ok(child) => deepest = Some(child),
-                Err(error) if error.errno() == Some(libc::ENOENT) => {
-                    place.new = components.len() - index;
-                    break;
-                }
+                Err(error) if error.errno() == Some(libc::ENOENT) => return Ok(components.len() - index),
                 Err(error) => return Err(error),
             }
         }
-        Ok((place, mount))
+        Ok(0)
     }
 
     /// Opens the mount point, if a hierarchy of the right kind is there. That it isn't says nothing about the group, which a hierarchy

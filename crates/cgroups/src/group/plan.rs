@@ -82,6 +82,24 @@ impl Plan {
         &self.places
     }
 
+    /// Looks again which directories are missing: whoever shares one above the group may have removed it. Whether there are more than before: then the places are to be written
+    /// down anew before they are made.
+    ///
+    /// # Errors
+    /// [`Error::Directory`]; [`Error::Content`] if a hierarchy is not mounted any more.
+    pub fn renew(&mut self) -> Result<bool> {
+        let mut more = false;
+        self.mounts = Mounts::default();
+        for place in &mut self.places {
+            let mount = place.open_mount()?;
+            let missing = place.missing(&mount)?;
+            // One that somebody else has made is none of ours: making tells.
+            more |= missing > place.new;
+            place.new = missing.max(place.new);
+        }
+        Ok(more)
+    }
+
     /// Every directory that will be made, in the order of their making.
     #[must_use]
     pub fn directories(&self) -> Vec<PathBuf> {
@@ -126,9 +144,15 @@ impl Plan {
     }
 }
 
-/// The root of the hierarchy of each place, open since the plan looked at it. Tells no two plans apart.
-#[derive(Debug, Clone, Default)]
+/// The root of the hierarchy of each place, open since the plan looked at it, or none of them: a copy opens them anew. Tells no two plans apart.
+#[derive(Debug, Default)]
 pub(super) struct Mounts(pub(super) Vec<Arc<Dir>>);
+
+impl Clone for Mounts {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
 
 impl PartialEq for Mounts {
     fn eq(&self, _: &Self) -> bool {

@@ -54,6 +54,23 @@ fn an_absolute_parent_is_made_but_not_by_a_reader() {
 }
 
 #[test]
+fn a_directory_above_that_vanishes_is_made_once_it_is_planned() {
+    let name = name();
+    let above = plan(&name, &Select::Usable).make(Existing::Refuse).unwrap();
+    let mut plan = plan(&format!("{name}/leaf"), &Select::Usable);
+    assert!(plan.places().iter().all(|place| place.new == 1));
+    above.remove(LONG).unwrap();
+    // What was not planned is not made: a record would not have it.
+    assert!(plan.clone().make(Existing::Refuse).unwrap_err().is_gone());
+    assert!(above.places().iter().all(|place| !place.path().exists()));
+    assert!(plan.renew().unwrap() && !plan.renew().unwrap());
+    let group = plan.make(Existing::Refuse).unwrap();
+    assert!(group.places().iter().all(|place| place.new == 2));
+    group.destroy(LONG).unwrap();
+    assert!(above.places().iter().all(|place| !place.path().exists()));
+}
+
+#[test]
 fn a_creator_that_died_half_way_leaves_nothing() {
     let path = format!("{}/half/leaf", name());
     let plan = plan(&path, &Select::Usable);

@@ -1,5 +1,6 @@
 //! A control group that is planned from the config: what the host does to make and limit it.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -109,8 +110,13 @@ impl Planned {
         }
     }
 
-    /// The host steps: make, limit, filter. `made` is told where the group is.
-    pub(crate) fn steps(self, entry: &Arc<Entry>, made: impl FnOnce(&Group) + Send + 'static) -> GroupSteps {
+    /// The host steps: make, limit, filter. `noted` writes down where the group is to be, if that has changed, and `made` is told where it is.
+    pub(crate) fn steps(
+        self,
+        entry: &Arc<Entry>,
+        noted: impl Fn(&[Place]) -> io::Result<()> + Send + 'static,
+        made: impl FnOnce(&Group) + Send + 'static,
+    ) -> GroupSteps {
         let below = self.plan.places().first().map(|place| place.below.clone()).unwrap_or_default();
         let (scoped, text, make) = (self.scope.is_some(), make_text(&below), Arc::clone(entry));
         let undone = Arc::clone(entry);
@@ -124,7 +130,8 @@ impl Planned {
         let run = move |context: &mut HostContext| {
             let token = token(&dir)?;
             plan.mark(token.clone());
-            let group = plan.make(existing).map_err(|error| make.note_left(error, token))?;
+            let group = make_group(&mut plan, existing, &noted)?;
+            let group = group.map_err(|error| make.note_left(error, token))?;
             make.note_made(group.places());
             made(&group);
             owner.map_or(Ok(()), |uid| group.give(uid)).map_err(as_io)?;
@@ -158,6 +165,29 @@ impl GroupSteps {
     pub(super) fn new(scoped: bool, steps: Vec<HostStep>) -> Self {
         let (before, born) = if scoped { (Vec::new(), steps) } else { (steps, Vec::new()) };
         Self { before, born }
+    }
+}
+
+/// How often a plan is renewed.
+const RENEWALS: u32 = 16;
+
+/// Makes the group. An error of its own is one of `noted`, or of a look.
+fn make_group(
+    plan: &mut Plan,
+    existing: Existing,
+    noted: &dyn Fn(&[Place]) -> io::Result<()>,
+) -> io::Result<libcontainer_cgroups::Result<Group>> {
+    let mut again = 0..RENEWALS;
+    loop {
+        let spare = plan.clone();
+        match std::mem::replace(plan, spare).make(existing) {
+            // RACE: the last group below a directory that was there has gone, and the directory with it.
+            Err(error) if error.is_gone() && again.next().is_some() => {}
+            made => return Ok(made),
+        }
+        if plan.renew().map_err(as_io)? {
+            noted(plan.places())?;
+        }
     }
 }
 

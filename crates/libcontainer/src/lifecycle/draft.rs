@@ -6,12 +6,14 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use libcontainer_cgroups::Place;
 use libcontainer_network::NetworkState;
 use libcontainer_plan::{HostContext, HostStep, Lane, Pid, Plan};
-use libcontainer_security::{IdMaps, ProcessDir, ReadBack};
+use libcontainer_security::ReadBack;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
+use super::born::born;
 use super::readback::Expected;
 use super::relabel::relabel_steps;
 use super::under;
@@ -161,8 +163,13 @@ impl Draft {
         inner.state.set_places(planned.places());
         inner.state.intent.extend(planned.unit().map(Intent::Unit));
         drop(inner);
-        let draft = Arc::clone(self);
-        planned.steps(&self.group, move |group| draft.inner().state.set_places(group.places().to_vec()))
+        let (again, draft) = (Arc::clone(self), Arc::clone(self));
+        let noted = move |places: &[Place]| {
+            again.inner().state.set_places(places.to_vec());
+            again.note()
+        };
+        planned
+            .steps(&self.group, noted, move |group| draft.inner().state.set_places(group.places().to_vec()))
     }
 
     /// The steps for a class of resctrl.
@@ -370,30 +377,4 @@ impl Draft {
         inner.lock = None;
         Ok((store, Arc::new(std::mem::take(&mut inner.state))))
     }
-}
-
-/// Steps for an init that was just born.
-fn born(setup: &Setup) -> Vec<HostStep> {
-    let mut steps = Vec::new();
-    if let Some(maps) = setup.id_maps.as_ref().map(|new| new.maps.clone()) {
-        let text = format!("map {}", describe(&maps));
-        steps.push(HostStep::new(text, "", move |context| maps.write(context.pid()?).map(|()| None)));
-    }
-    if let Some(score) = setup.oom_score_adj {
-        steps.push(oom_step(score));
-    }
-    steps
-}
-
-pub(super) fn oom_step(score: i32) -> HostStep {
-    HostStep::new(format!("write oom_score_adj {score}"), "", move |context| {
-        ProcessDir::open(context.pid()?)?.write("oom_score_adj", &score.to_string()).map(|()| None)
-    })
-}
-
-fn describe(maps: &IdMaps) -> String {
-    let lines = |lines: &[[u32; 3]]| {
-        lines.iter().map(|line| format!("{}:{}:{}", line[0], line[1], line[2])).collect::<Vec<_>>().join(",")
-    };
-    format!("users {} groups {}", lines(&maps.uids), lines(&maps.gids))
 }

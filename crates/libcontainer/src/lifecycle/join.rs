@@ -7,7 +7,7 @@ use libcontainer_cgroups::{Group, Place};
 use libcontainer_plan::{HostStep, Launch, Pid, Plan, Slot, Sock};
 use libcontainer_security::ReadBack;
 
-use super::draft::oom_step;
+use super::born::oom_step;
 use super::host::Host;
 use super::inside::{Inside, look};
 use super::listen::{self, Of};

@@ -4,6 +4,7 @@
 mod added;
 mod again;
 mod astray;
+mod born;
 mod checkpoint;
 mod condition;
 mod create;

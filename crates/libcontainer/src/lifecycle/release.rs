@@ -96,7 +96,8 @@ fn let_go(store: &Store, created: Created, what: &str) -> Result<Arc<State>> {
         return Err(error);
     }
     // ORDER: also if it can't be known: what has let the pipe go is no init that waits any more.
-    let written = again(|| next.commit().map_err(failed));
+    // RACE: a rename whose answer was lost can't be made again.
+    let written = next.commit().or_else(|_| again(|| store.write(&running).map_err(failed)));
     executed.and(written)
 }
 

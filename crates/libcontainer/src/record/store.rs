@@ -310,7 +310,7 @@ pub(crate) struct Next<'a> {
 }
 
 impl Next<'_> {
-    /// Makes it the one that holds; may be called again after an error.
+    /// Makes it the one that holds.
     pub(crate) fn commit(&self) -> io::Result<Arc<State>> {
         let renamed = bytes::commit(self.store.dir.as_fd());
         renamed.map_err(|error| self.store.unwritten(bytes::FILE, error))?;
