@@ -35,6 +35,7 @@ const UNREAD: [&str; 2] = ["link_slave2", "link_port_all"];
 
 /// Both read the same from every message: ours from the original, and ours from what they understood of it.
 #[test]
+#[cfg_attr(miri, ignore = "too long")]
 fn what_they_understand_is_what_we_understand() {
     let (mut unread, mut fields) = (Vec::new(), 0);
     let mut compared = std::collections::BTreeMap::new();
