@@ -46,6 +46,10 @@ fn a_process_that_joins_follows_a_first_that_has_moved() {
     let named = ProcessConfig { subgroup: Some("other".into()), ..ProcessConfig::new(["true"]) };
     assert!(container.start(named).unwrap().wait().unwrap().success());
     assert!(group.join("other").is_dir());
+    let own =
+        ProcessConfig { subgroups: [(String::new(), PathBuf::new())].into(), ..ProcessConfig::new(["true"]) };
+    let busy = container.start(own).unwrap_err().to_string();
+    assert!(busy.contains("takes no processes: EBUSY"), "{busy}");
     let made = directories(&container);
     container.destroy().unwrap();
     gone(&made);

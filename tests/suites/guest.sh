@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # runc's suite in a machine with systemd and version 2 of control groups (docs/vm-tests.md): guest.sh systemd|fs RUNTIME [FILE…], after fetch.sh and build.sh.
 # The first word is the driver of control groups; RUNTIME is nsinit, as this source tree has it, or a program in $SUITES/bin. Results are as those of suite.sh,
-# under the name RUNTIME.DRIVER; in the end the console lies beside them.
+# under the name RUNTIME.DRIVER, and the disk stays in $SUITES/guests. SUITE_FILTER is bats' --filter, FILE_LIMIT the seconds for a file.
 set -eu
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/where.sh"
@@ -48,7 +48,8 @@ DISK=$SUITES/guests/$NAME.ext4
 make_disk "$@"
 code=0
 (cd "$HERE/../.." && cargo xtask test --vm --cg systemd --script "$DISK") || code=$?
-rm -rf "$SUITES/guests/results"
-debugfs -R "rdump /results $SUITES/guests" "$DISK" >/dev/null 2>&1
-cp "$SUITES/guests/results/runc.$NAME"* "$SUITES/results"
+rm -rf "$SUITES/guests/$NAME"
+mkdir "$SUITES/guests/$NAME"
+debugfs -R "rdump /results $SUITES/guests/$NAME" "$DISK" >/dev/null 2>&1
+cp "$SUITES/guests/$NAME/results/runc.$NAME"* "$SUITES/results"
 exit $code

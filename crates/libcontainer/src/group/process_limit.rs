@@ -1,22 +1,33 @@
-//! A start that the kernel refuses with EAGAIN alone: which group's limit of processes is reached.
+//! A start that the kernel refuses with a number alone: which group's limit of processes is reached, or that a group takes none.
+
+use std::io;
 
 use libcontainer_cgroups::{Group, Layout, check_own_room};
 use libcontainer_plan::{Cause, LaunchError};
 
-use crate::error::as_io;
+use crate::error::{as_io, named};
 
-/// Puts the limit that is reached in place of the EAGAIN of a clone, where one is found: in what `seen` has seen of the
+/// Says what EBUSY of a clone into a group means. Puts the limit that is reached in place of the EAGAIN of one, where one is found: in what `seen` has seen of the
 /// container's group, else in the group in which this process is.
 pub(crate) fn explain(
     mut error: Box<LaunchError>,
     seen: impl FnOnce() -> Option<libcontainer_cgroups::Error>,
 ) -> Box<LaunchError> {
     let failure = &mut error.failure;
-    if !failure.call.starts_with("clone3(") || failure.errno() != Some(libc::EAGAIN) {
+    if !failure.call.starts_with("clone3(") {
         return error;
     }
-    if let Some(full) = seen().or_else(own) {
-        failure.cause = Cause::Os(as_io(full));
+    match failure.errno() {
+        Some(libc::EAGAIN) => {
+            if let Some(full) = seen().or_else(own) {
+                failure.cause = Cause::Os(as_io(full));
+            }
+        }
+        Some(libc::EBUSY) => {
+            let what = "the control group gives controllers to groups below it and so takes no processes";
+            failure.cause = Cause::Os(named(what, io::Error::from_raw_os_error(libc::EBUSY)));
+        }
+        _ => {}
     }
     error
 }
