@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 
 use crate::digest::Digest;
 use crate::run::{cargo, check};
-use crate::{bench, clients, faults, profiles, source, test, tidy, tools, vm};
+use crate::{bench, clients, criu, faults, profiles, source, test, tidy, tools, vm};
 
 type Step = (String, Box<dyn Fn() -> Result<()>>);
 
@@ -108,6 +108,7 @@ fn steps() -> Result<Vec<Step>> {
     }
     let tests = || {
         profiles::fetch();
+        criu::fetch();
         test::run(&[])
     };
     steps.push(("test".into(), Box::new(tests)));
