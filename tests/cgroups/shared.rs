@@ -32,6 +32,8 @@ fn a_directory_above_that_comes_and_goes_stops_no_start() {
                 all.iter().for_each(|path| drop(fs::create_dir(path)));
                 all.iter().for_each(|path| drop(fs::remove_dir(path)));
             }
+            // What it made may have been in use at its last look.
+            all.iter().for_each(|path| drop(fs::remove_dir(path)));
         });
         let run = || -> libcontainer::Result<()> {
             let process = ProcessConfig::new(["true"]);
