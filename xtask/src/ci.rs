@@ -15,7 +15,7 @@ type Step = (String, Box<dyn Fn() -> Result<()>>);
 
 /// Runs the steps in a process of its own, and repeats at the end what those said that failed.
 pub(crate) fn run() -> Result<()> {
-    // What is built once needs no notes for the next time: they take a third of the disk.
+    // What is built once needs no notes for the next time: they were half of what lay in `target` behind clippy.
     let mut steps = Command::new(std::env::current_exe()?);
     let (status, failures) = follow(steps.arg("ci-steps").env("CARGO_INCREMENTAL", "0"))?;
     print!("{failures}");

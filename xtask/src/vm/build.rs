@@ -79,7 +79,7 @@ fn cargo(cache: &Path, args: &[&str]) -> Result<Vec<Binary>> {
         .arg(cache.join("build"))
         .env("RUSTFLAGS", "-C target-feature=+crt-static -C strip=debuginfo")
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
-        // Would be three times as large.
+        // Notes for the next build grow with each.
         .env("CARGO_INCREMENTAL", "0")
         .stderr(Stdio::inherit())
         .output()

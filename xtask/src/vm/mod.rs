@@ -31,7 +31,7 @@ use report::Report;
 /// Boots at a time: one per core of the smallest machine that this is meant for.
 const AT_ONCE: usize = 2;
 /// Megabytes that an empty cache grows to, and that a run writes with a full one.
-const ROOM_COLD: u64 = 5000;
+const ROOM_COLD: u64 = 4000;
 const ROOM_WARM: u64 = 1500;
 
 /// Where packages, images and builds are kept.
