@@ -141,7 +141,7 @@ fn short_clients() -> Result<()> {
 /// A selection that is spread over all commands, who makes the call, and errors.
 fn short_faults() -> Result<()> {
     if tools::is_root()? && cfg!(target_arch = "x86_64") {
-        return faults::run(&["--count", "300", "--again", "3"].map(str::to_owned));
+        return faults::run(&["--count", "200", "--again", "3"].map(str::to_owned));
     }
     println!("left out: only root can try, and on x86_64 only");
     Ok(())
