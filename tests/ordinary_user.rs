@@ -170,9 +170,9 @@ fn a_user_namespace_that_denies_setgroups_is_joined() {
     let mut first = ordinary.command(ordinary.place.join("nsinit").to_str().unwrap(), &["--root"]);
     first.arg(&state).args(["run", "--detach", "first", "sleep", "300"]);
     assert!(first.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success());
-    let told: serde_json::Value =
+    let first: serde_json::Value =
         serde_json::from_str(&ordinary.nsinit(&state, &["state", "first"]).1).unwrap();
-    let path = format!("/proc/{}/ns/user", told["pid"]).into();
+    let path = format!("/proc/{}/ns/user", first["pid"]).into();
     ordinary.config.namespaces.set(NamespaceKind::User, Namespace::Join(path));
     ordinary.config.uid_mappings.clear();
     ordinary.config.gid_mappings.clear();
@@ -180,6 +180,11 @@ fn a_user_namespace_that_denies_setgroups_is_joined() {
     let script = "id -u; cat /proc/self/setgroups";
     let (code, text) = ordinary.nsinit(&state, &["run", "second", "sh", "-c", script]);
     assert_eq!((code, text.as_str()), (Some(0), "0\ndeny\n"));
+    // Of root the caller's groups would come along.
+    let mut root = Command::new("setpriv");
+    root.args(["--groups", "0,4242", "./nsinit", "--root", "roots", "run", "third", "id"]);
+    let (code, text) = told(root.current_dir(ordinary.place.path()).stdin(Stdio::null()));
+    assert!(code == Some(1) && text.contains("setgroups") && text.contains("EPERM"), "{text}");
     ordinary.config.additional_groups = vec!["5".into()];
     ordinary.write();
     let (code, text) = ordinary.nsinit(&state, &["run", "second", "true"]);

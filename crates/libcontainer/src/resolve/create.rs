@@ -82,9 +82,7 @@ pub(crate) fn instance(
             reaper(config, known.probe, known.setgroups_denied)?
         }
     };
-    // The caller's groups went when it was joined, if that is allowed in it.
-    let joins_user = matches!(config.namespaces.get(NamespaceKind::User), Some(Namespace::Join(_)));
-    process.identity.setgroups_denied |= joins_user && process.identity.groups.is_empty();
+    process.identity.setgroups_denied |= keeps_own_groups(config, &process.identity, known.probe);
     Ok(Instance {
         keyring: keyring(config, id),
         hostname: config.hostname.clone(),
@@ -92,6 +90,16 @@ pub(crate) fn instance(
         process,
         start,
     })
+}
+
+/// Whether an ordinary user joins a user namespace that denies setgroups(2): the groups that stay are his own. What is not known to deny it is asked, and an
+/// error ends the start; so it does for root, whose groups would be the host's (CVE-2022-2989).
+fn keeps_own_groups(config: &Config, identity: &Identity, probe: &Probe) -> bool {
+    let Some(Namespace::Join(path)) = config.namespaces.get(NamespaceKind::User) else { return false };
+    let of_process = path.parent().and_then(Path::parent).filter(|dir| path == &dir.join("ns/user"));
+    let denies =
+        |dir: &Path| std::fs::read(dir.join("setgroups")).is_ok_and(|text| text.starts_with(b"deny"));
+    probe.euid != 0 && identity.groups.is_empty() && of_process.is_some_and(denies)
 }
 
 /// The session keyring of the container `id`.
