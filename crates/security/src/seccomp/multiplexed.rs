@@ -49,13 +49,13 @@ const IPC: [(&str, u32); 12] = [
     ("shmctl", 24),
 ];
 
-/// What rules for the single calls mean for the one that all go through: its number and name, and a rule for it.
+/// What rules for the single calls mean for the one that all go through: its number, and a rule for it.
 pub(super) fn entries(
     arch: Arch,
     names: &ByName,
     default: Outcome,
     warnings: &mut Vec<Warning>,
-) -> Result<Vec<(u32, Name, Entry)>, CompileError> {
+) -> Result<Vec<(u32, Entry)>, CompileError> {
     let mut all = Vec::new();
     // The kernel looks at an int of socketcall, and leaves a version in the high half of ipc's.
     for (outer, calls, mask) in [("socketcall", &SOCKET[..], 0xffff_ffff), ("ipc", &IPC[..], 0xffff)] {
@@ -76,7 +76,7 @@ pub(super) fn entries(
             let condition = Condition { index: 0, op, value: u64::from(*call), mask };
             let rule = found.first().map_or(0, |entry| entry.rule);
             if outcome != default {
-                all.push((number, outer, Entry { rule, conditions: vec![condition], outcome }));
+                all.push((number, Entry { name: outer, rule, conditions: vec![condition], outcome }));
             }
         }
     }

@@ -1,7 +1,5 @@
 //! What the rules of a profile say about each system call by its name.
 
-use std::collections::BTreeMap;
-
 use super::action::Outcome;
 use super::error::{CompileError, Warning};
 use super::profile::{Arg, Operator, Profile, Rule};
@@ -53,6 +51,7 @@ impl Decision {
 /// A rule for one system call.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
+    pub(super) name: Name,
     /// The rule's place in the profile.
     pub(super) rule: usize,
     pub(super) conditions: Vec<Condition>,
@@ -62,20 +61,22 @@ pub(super) struct Entry {
 /// The rules of a profile by the names of the system calls.
 #[derive(Debug, Default)]
 pub(super) struct ByName {
-    /// In the order of the profile.
-    entries: BTreeMap<Name, Vec<Entry>>,
+    /// In order of the names, those of one name in the order of the profile.
+    entries: Vec<Entry>,
     /// All that the profile names, also in rules that say nothing.
     pub(super) named: Vec<Name>,
 }
 
 impl ByName {
     pub(super) fn iter(&self) -> impl Iterator<Item = (Name, &[Entry])> {
-        self.entries.iter().map(|(name, entries)| (*name, entries.as_slice()))
+        let of_one = self.entries.chunk_by(|one, other| one.name == other.name);
+        of_one.filter_map(|entries| Some((entries.first()?.name, entries)))
     }
 
     /// The rules for one call.
     pub(super) fn get(&self, name: Name) -> &[Entry] {
-        self.entries.get(&name).map_or(&[], Vec::as_slice)
+        let (_, from) = self.entries.split_at(self.entries.partition_point(|entry| entry.name < name));
+        from.split_at(from.partition_point(|entry| entry.name == name)).0
     }
 }
 
@@ -125,8 +126,7 @@ pub(super) fn by_name(profile: &Profile, warnings: &mut Vec<Warning>) -> ByName 
     for (index, rule) in profile.syscalls.iter().enumerate() {
         let outcome = rule.outcome();
         let alternatives = alternatives(index, rule, warnings);
-        let entry =
-            |conditions: &Vec<Condition>| Entry { rule: index, conditions: conditions.clone(), outcome };
+        let says = outcome != profile.default_outcome();
         for (place, text) in rule.names.iter().enumerate() {
             let Some(name) = Name::find(text) else {
                 let text = format!("{text}: no kernel known here has this system call; left out");
@@ -134,11 +134,12 @@ pub(super) fn by_name(profile: &Profile, warnings: &mut Vec<Warning>) -> ByName 
                 continue;
             };
             all.named.push(name);
-            if outcome != profile.default_outcome() {
-                all.entries.entry(name).or_default().extend(alternatives.iter().map(entry));
-            }
+            let entry =
+                |conditions: &Vec<_>| Entry { name, rule: index, conditions: conditions.clone(), outcome };
+            all.entries.extend(alternatives.iter().filter(|_| says).map(entry));
         }
     }
+    all.entries.sort_by_key(|entry| entry.name);
     all
 }
 
@@ -170,6 +171,14 @@ fn fitted(conditions: &[Condition], narrow: bool) -> Vec<Condition> {
     conditions.iter().map(fit).filter(|condition| !condition.is_idle()).collect()
 }
 
+/// What comes of a single rule without conditions, as for most calls.
+pub(super) fn alone(entries: &[Entry]) -> Option<Decision> {
+    match entries {
+        [only] if only.conditions.is_empty() => Some(Decision::always(only.outcome)),
+        _ => None,
+    }
+}
+
 /// Puts the rules of one call together. A rule without conditions decides alone, wherever it stands, as in libseccomp.
 pub(super) fn decide(
     name: Name,
@@ -177,12 +186,6 @@ pub(super) fn decide(
     (narrow, default): (bool, Outcome),
     warnings: &mut Vec<Warning>,
 ) -> Result<Decision, CompileError> {
-    // As most are.
-    if let [Entry { conditions, outcome, .. }] = entries {
-        if conditions.is_empty() {
-            return Ok(Decision::always(*outcome));
-        }
-    }
     let name = name.text();
     let fit = |entry: &&Entry| Entry { conditions: fitted(&entry.conditions, narrow), ..(*entry).clone() };
     let entries: Vec<Entry> = entries.iter().map(fit).collect();
@@ -196,7 +199,7 @@ pub(super) fn decide(
         return Ok(Decision::always(whole.outcome));
     }
     let mut checks: Vec<(usize, Check)> = Vec::new();
-    for Entry { rule, conditions, outcome } in entries {
+    for Entry { rule, conditions, outcome, .. } in entries {
         match checks.iter().find(|(_, check)| check.conditions == conditions) {
             Some((first, check)) if check.outcome != outcome => {
                 return Err(CompileError::Conflict { syscall: name.to_owned(), first: *first, second: rule });

@@ -7,7 +7,6 @@ use super::multiplexed;
 use super::options::Options;
 use super::profile::Profile;
 use super::rules::{self, ByName, Decision, Entry};
-use super::syscalls::Name;
 
 /// What tracers set a call's number to that is not to be made: no number of x32.
 const SKIPPED: u32 = u32::MAX;
@@ -83,11 +82,14 @@ fn spaces(arch: Arch, archs: &[Arch]) -> Vec<(u32, u32, Option<Arch>)> {
 /// What the numbers of one architecture come to.
 struct Space {
     arch: Arch,
+    /// The numbers of today's calls, in order.
+    calls: Vec<u32>,
     /// By number.
     decisions: Vec<(u32, Decision)>,
-    default: Outcome,
-    /// Numbers that the profile can't know, first and last.
+    default: Decision,
+    /// Numbers that the profile can't know, first and last, and what is said of them.
     unknown: Vec<(u32, u32)>,
+    missing: Decision,
 }
 
 fn space(
@@ -101,6 +103,7 @@ fn space(
     let decisions = decisions(arch, names, default, warnings)?;
     let hides = options.enosys && !default.action().lets_happen() && default != Outcome::ENOSYS;
     let newest = newest(arch, names).filter(|_| hides);
+    let calls = arch.sorted();
     let mut unknown = Vec::new();
     if let Some(newest) = newest {
         // The kernel leaves 0, the number of setup(2), where it does not know the call that was meant.
@@ -108,8 +111,7 @@ fn space(
             unknown.push((0, 0));
         }
         // Those of an architecture's own are not numbered by age.
-        let sorted = arch.sorted();
-        let own = sorted.get(sorted.partition_point(|number| *number < arch.ordinary_end())..);
+        let own = calls.get(calls.partition_point(|number| *number < arch.ordinary_end())..);
         if let Some([first, .., last]) = own {
             unknown.push((newest + 1, first - 1));
             unknown.push((last + 1, u32::MAX));
@@ -117,39 +119,59 @@ fn space(
             unknown.push((newest + 1, u32::MAX));
         }
     }
-    Ok(Space { arch, decisions, default, unknown })
+    let (default, missing) = (Decision::always(default), Decision::always(Outcome::ENOSYS));
+    Ok(Space { arch, calls, decisions, default, unknown, missing })
 }
 
 impl Space {
-    /// Its ranges from `start` to `end`, both included.
+    /// Its ranges from `start` to `end`, both included; neighbours differ.
     fn between(&self, start: u32, end: u32) -> Vec<Range> {
-        let mut starts: Vec<u32> = vec![start];
-        let edge = |(first, last): (u32, u32)| [Some(first), last.checked_add(1)];
-        starts.extend(self.decisions.iter().flat_map(|(number, _)| edge((*number, *number))).flatten());
-        starts.extend(self.unknown.iter().flat_map(|range| edge(*range)).flatten());
-        starts.retain(|number| (start..=end).contains(number));
-        starts.sort_unstable();
-        starts.dedup();
-        let calls = self.arch.sorted();
-        let below = |number: u32| calls.partition_point(|call| *call < number);
-        let next = |place: usize| starts.get(place + 1).copied();
-        let range = |(place, start): (usize, &u32)| Range {
-            start: *start,
-            decision: self.decision(*start),
-            narrow: self.arch.is_narrow(),
-            calls: u32::try_from(next(place).map_or(calls.len(), below).saturating_sub(below(*start)))
-                .unwrap_or(u32::MAX),
+        let mut runs: Vec<(u32, &Decision)> = Vec::new();
+        let mut run = |first: u32, decision| match runs.last() {
+            Some((_, last)) if *last == decision => {}
+            _ => runs.push((first, decision)),
         };
-        starts.iter().enumerate().map(range).collect()
+        // The first number that is in no run yet.
+        let mut next = Some(start);
+        for (first, last, decision) in self.pieces(start, end) {
+            if let Some(gap) = next.filter(|next| *next < first) {
+                run(gap, &self.default);
+            }
+            run(first, decision);
+            next = last.checked_add(1);
+        }
+        if let Some(gap) = next.filter(|next| *next <= end) {
+            run(gap, &self.default);
+        }
+        self.ranges(&runs)
     }
 
-    fn decision(&self, number: u32) -> Decision {
-        if self.unknown.iter().any(|(first, last)| (*first..=*last).contains(&number)) {
-            return Decision::always(Outcome::ENOSYS);
-        }
-        let place = self.decisions.binary_search_by_key(&number, |(number, _)| *number);
-        let found = place.ok().and_then(|place| self.decisions.get(place));
-        found.map_or(Decision::always(self.default), |(_, decision)| decision.clone())
+    /// First and last of the numbers that have a fate of their own, in order, and cut to what lies between.
+    fn pieces(&self, start: u32, end: u32) -> Vec<(u32, u32, &Decision)> {
+        let hidden =
+            |number: u32| self.unknown.iter().any(|(first, last)| (*first..=*last).contains(&number));
+        let known = self.decisions.iter().filter(|(number, _)| !hidden(*number));
+        let known = known.map(|(number, decision)| (*number, *number, decision));
+        let unknown = self.unknown.iter().map(|(first, last)| (*first, *last, &self.missing));
+        let mut all: Vec<_> = known
+            .chain(unknown)
+            .map(|(first, last, decision)| (first.max(start), last.min(end), decision))
+            .filter(|(first, last, _)| first <= last)
+            .collect();
+        all.sort_by_key(|(first, ..)| *first);
+        all
+    }
+
+    fn ranges(&self, runs: &[(u32, &Decision)]) -> Vec<Range> {
+        let below = |number: u32| self.calls.partition_point(|call| *call < number);
+        let end = |place: usize| runs.get(place + 1).map_or(self.calls.len(), |(next, _)| below(*next));
+        let range = |(place, (start, decision)): (usize, &(u32, &Decision))| Range {
+            start: *start,
+            decision: (*decision).clone(),
+            narrow: self.arch.is_narrow(),
+            calls: u32::try_from(end(place).saturating_sub(below(*start))).unwrap_or(u32::MAX),
+        };
+        runs.iter().enumerate().map(range).collect()
     }
 }
 
@@ -183,15 +205,22 @@ fn decisions(
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<(u32, Decision)>, CompileError> {
     let inner = multiplexed::entries(arch, names, default, warnings)?;
-    let numbered = |(name, entries)| Some((arch.number_of(name)?, name, entries));
-    let mut parts: Vec<(u32, Name, &[Entry])> = names.iter().filter_map(numbered).collect();
-    parts.extend(inner.iter().map(|(number, name, entry)| (*number, *name, std::slice::from_ref(entry))));
-    parts.sort_by_key(|(number, ..)| *number);
+    let mut parts: Vec<(u32, &[Entry])> =
+        names.iter().filter_map(|(name, entries)| Some((arch.number_of(name)?, entries))).collect();
+    parts.extend(inner.iter().map(|(number, entry)| (*number, std::slice::from_ref(entry))));
+    parts.sort_by_key(|(number, _)| *number);
     let mut all = Vec::with_capacity(parts.len());
-    for parts in parts.chunk_by(|(one, ..), (other, ..)| one == other) {
-        let Some((number, name, _)) = parts.first() else { continue };
-        let entries: Vec<&Entry> = parts.iter().flat_map(|(_, _, entries)| *entries).collect();
-        all.push((*number, rules::decide(*name, &entries, (arch.is_narrow(), default), warnings)?));
+    for parts in parts.chunk_by(|(one, _), (other, _)| one == other) {
+        let [(number, first), ..] = parts else { continue };
+        let decision = match rules::alone(first).filter(|_| parts.len() == 1) {
+            Some(decision) => decision,
+            None => {
+                let entries: Vec<&Entry> = parts.iter().flat_map(|(_, entries)| *entries).collect();
+                let Some(name) = entries.first().map(|entry| entry.name) else { continue };
+                rules::decide(name, &entries, (arch.is_narrow(), default), warnings)?
+            }
+        };
+        all.push((*number, decision));
     }
     Ok(all)
 }
