@@ -9,6 +9,8 @@
 
 #[path = "checkpoint/failing.rs"]
 mod failing;
+#[path = "checkpoint/groups.rs"]
+mod groups;
 #[path = "checkpoint/joined.rs"]
 mod joined;
 #[path = "checkpoint/options.rs"]

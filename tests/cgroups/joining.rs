@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use libcontainer::cgroups::{Layout, discovery::Mode};
 use libcontainer::{Config, Container, Factory, Namespace, NamespaceKind, ProcessConfig};
@@ -55,9 +56,8 @@ fn a_process_that_joins_follows_a_first_that_has_moved() {
     gone(&made);
 }
 
-/// Runs `mkdir` of a group as an ordinary user of the container. Whose the group, its list of processes and its limit are on the host, and what mkdir said.
-fn made_inside(name: &str, options: &str) -> (Vec<u32>, bool) {
-    let place = Place::new("cg-given");
+/// A container of an ordinary user with a control group namespace and the group's files mounted with these options.
+fn shown(place: &Place, name: &str, options: &str) -> Config {
     let mount =
         r#"{"type": "cgroup", "source": "cgroup", "destination": "/sys/fs/cgroup", "options": [OPTIONS]}"#;
     let mounts = format!(r#"{{"mounts": [{}]}}"#, mount.replace("OPTIONS", options));
@@ -65,32 +65,85 @@ fn made_inside(name: &str, options: &str) -> (Vec<u32>, bool) {
         mount_config: Some(serde_json::from_str(&mounts).unwrap()),
         user: "1000:1000".to_owned(),
         restrict_sys: false,
-        ..limited(&place, name, "{}")
+        ..limited(place, name, "{}")
     };
     config.namespaces.set(NamespaceKind::Cgroup, Namespace::New);
-    let sleep = ProcessConfig::new(["sleep", "1000"]);
-    let (container, _process) = Factory::new().unwrap().run(place.join(name), &config, sleep).unwrap();
-    let group = unified(&container);
-    let files = ["", "cgroup.procs", "memory.max"];
+    config
+}
+
+/// Whose on the host its group is, with its list of processes and a file that is never given, and whether its user could make a group below it.
+fn given(container: &Container) -> (Vec<u32>, bool) {
+    let group = unified(container);
+    let files = ["", "cgroup.procs", "cgroup.max.depth"];
     let owners = files.map(|file| fs::metadata(group.join(file)).unwrap().uid()).to_vec();
     let mkdir = ProcessConfig::new(["mkdir", "/sys/fs/cgroup/sub"]);
-    let status = container.start(mkdir).unwrap().wait().unwrap();
-    let made = directories(&container);
-    container.destroy().unwrap();
-    gone(&made);
-    (owners, status.success())
+    (owners, container.start(mkdir).unwrap().wait().unwrap().success())
+}
+
+fn can_be_given(name: &str) -> bool {
+    if !ready(name, &[]) {
+        return false;
+    }
+    if Layout::of_this_process().unwrap().mode == Mode::Unified {
+        return true;
+    }
+    skip(name, "groups of version 1 are given to nobody");
+    false
 }
 
 /// As the OCI runtime specification has it: what may be written to belongs to who is to write.
 #[test]
 fn a_group_of_a_writable_mount_is_the_users() {
     let name = "a_group_of_a_writable_mount_is_the_users";
-    if !ready(name, &["memory"]) {
+    if !can_be_given(name) {
         return;
     }
-    if Layout::of_this_process().unwrap().mode != Mode::Unified {
-        return skip(name, "groups of version 1 are given to nobody");
+    for (name, options, wanted) in
+        [("writable", "", (vec![1000, 1000, 0], true)), ("read-only", r#""ro""#, (vec![0, 0, 0], false))]
+    {
+        let place = Place::new("cg-given");
+        let config = shown(&place, name, options);
+        let sleep = ProcessConfig::new(["sleep", "1000"]);
+        let (container, _process) = Factory::new().unwrap().run(place.join(name), &config, sleep).unwrap();
+        assert_eq!(given(&container), wanted, "{name}");
+        let made = directories(&container);
+        container.destroy().unwrap();
+        gone(&made);
     }
-    assert_eq!(made_inside("writable", ""), (vec![1000, 1000, 0], true));
-    assert_eq!(made_inside("read-only", r#""ro""#), (vec![0, 0, 0], false));
+}
+
+/// Whose it is to be is known when the program is: the same as of one that was made for it.
+#[test]
+fn a_group_that_stood_by_is_its_users() {
+    let name = "a_group_that_stood_by_is_its_users";
+    if !can_be_given(name) {
+        return;
+    }
+    let sleep = |user: Option<&str>| ProcessConfig {
+        user: user.map(str::to_owned),
+        ..ProcessConfig::new(["sleep", "1000"])
+    };
+    for (name, options, user, wanted) in [
+        ("warm", "", None, [1000, 1000, 0]),
+        ("warm-other", "", Some("7:8"), [7, 7, 0]),
+        ("warm-root", "", Some("0"), [0, 0, 0]),
+        ("warm-read-only", r#""ro""#, None, [0, 0, 0]),
+    ] {
+        let place = Place::new("cg-warm");
+        let mut config = shown(&place, name, options);
+        // Each has a group of its name.
+        config.cgroups.as_mut().unwrap().path = PathBuf::new();
+        fs::create_dir(place.join("all")).unwrap();
+        let template = Factory::new().unwrap().template(place.join("all"), &config).unwrap();
+        template.keep_ready(1).unwrap();
+        assert!(template.settle(Duration::from_secs(20)), "{:?}", template.stats());
+        let (container, _process) = template.start(sleep(user)).unwrap();
+        assert_eq!(template.stats().handed_over, 1);
+        let (owners, made) = given(&container);
+        assert_eq!((owners, made), (wanted.to_vec(), wanted[0] == 1000), "{name}");
+        let made = directories(&container);
+        container.destroy().unwrap();
+        assert!(template.settle(Duration::from_secs(20)));
+        gone(&made);
+    }
 }

@@ -13,7 +13,7 @@ pub(crate) use entry::{Entry, WayIn, setup, setup_shown};
 pub(crate) use freezer::{frozen, let_die};
 pub(crate) use limits::change;
 pub(crate) use mark::{end_marked, token};
-pub(crate) use planned::{GroupSteps, Planned};
+pub(crate) use planned::{GroupSteps, Planned, give_step};
 pub(crate) use process_limit::{check_move, explain, limit_of};
 pub(crate) use shown::shown;
 pub(crate) use unit::{attach, stop};

@@ -191,6 +191,14 @@ fn make_group(
     }
 }
 
+/// Gives a group that is there to a user.
+pub(crate) fn give_step(places: Vec<Place>, uid: u32) -> HostStep {
+    HostStep::new(format!("give the control group to user {uid}"), "", move |_| {
+        Group::open(&places).and_then(|group| group.give(uid)).map_err(as_io)?;
+        Ok(None)
+    })
+}
+
 fn start_step(mut scope: Scope, environment: Arc<Environment>) -> HostStep {
     let (text, record) = (scope.text(), scope.record.clone());
     let start = move |context: &mut HostContext| scope.start(context.pid()?).map_err(as_io);

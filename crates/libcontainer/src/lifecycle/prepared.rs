@@ -116,9 +116,21 @@ impl Prepared {
     /// Whose on the host the control group is to be if its processes may make groups below it: the user's who runs its program, who is `uid` inside. An ordinary
     /// user has no group but his own.
     pub(super) fn owner_of_group(&self, own: &Own, uid: u32) -> Option<u32> {
-        let layout = self.layout.as_ref().filter(|_| self.host.probe.is_root())?;
-        let given = resolve::has_group_to_itself(&own.config, layout);
-        streams::outside(&own.config, uid).filter(|uid| given && *uid != 0)
+        streams::outside(&own.config, uid).filter(|uid| *uid != 0 && self.gives_group(own))
+    }
+
+    /// The same of one whose program comes of images: as what they hold may have become anybody, it is the config that says whose.
+    pub(super) fn owner_of_restored(&self, own: &Own, process: &ProcessConfig) -> Result<Option<u32>> {
+        if !self.gives_group(own) {
+            return Ok(None);
+        }
+        let user = resolve::user(&own.config, process, self.accounts()?)?;
+        Ok(self.owner_of_group(own, user.uid))
+    }
+
+    fn gives_group(&self, own: &Own) -> bool {
+        let to_itself = |layout: &Arc<Layout>| resolve::has_group_to_itself(&own.config, layout);
+        self.host.probe.is_root() && self.layout.as_ref().is_some_and(to_itself)
     }
 
     /// The class of resctrl that a container is going to be in.

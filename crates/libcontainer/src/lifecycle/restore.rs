@@ -49,7 +49,8 @@ pub(crate) fn restore(
     let standard = standard::read(dirs.images()).map_err(failed)?;
     let added = added::read(dirs.images()).map_err(failed)?;
     dirs.let_in(&own.config).map_err(|error| error.within(&what))?;
-    let planned = prepared.group(own)?;
+    let owner = prepared.owner_of_restored(own, &process).map_err(|error| error.within(&what))?;
+    let planned = prepared.group(own)?.map(|planned| planned.given_to(owner));
     let part = prepared.part(false, planned.as_ref().map(Planned::setup))?;
     let mounts = mounts(&part, &own.config, &added).map_err(|error| error.within(&what))?;
     let (draft, network) = draft(&part, own)?;

@@ -128,7 +128,9 @@ fn fill(
     let failed = |error| Error::io(what, error);
     draft.expect(expected(prepared, part, &instance.process, joined).map_err(failed)?);
     draft.lock()?;
-    let (first, ready) = draft.hand_over_steps();
+    let (mut first, ready) = draft.hand_over_steps();
+    let owner = prepared.owner_of_group(own, instance.process.identity.uid);
+    first.extend(owner.map(|uid| group::give_step(draft.state().places().to_vec(), uid)));
     let executed = under::step(part.setup.apparmor.as_ref()).into_iter().collect();
     let listen = listen::step(&instance.process, &Of::new(own));
     let steps = HostSteps { first, ready, listen, executed, ..HostSteps::default() };

@@ -31,7 +31,7 @@ pub(crate) use labels::Labels;
 pub(crate) use mounts::mount;
 pub(crate) use network::{network, with_joined_network};
 pub(crate) use over::over;
-pub(crate) use process::without_doubles;
+pub(crate) use process::{user, without_doubles};
 pub(crate) use seccomp::Filters;
 
 /// What has to be known of the host for a program.

@@ -27,9 +27,7 @@ pub(crate) fn process(
     accounts: &Accounts,
     Known { probe, filters, setgroups_denied }: Known<'_>,
 ) -> Result<ProcessSetup> {
-    let spec = process.user.as_deref().unwrap_or(&config.user);
-    let user = resolve_user(spec, &accounts.passwd, &accounts.group, &config.additional_groups);
-    let mut user = user.map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("/user: {error}")))?;
+    let mut user = user(config, process, accounts)?;
     if config.keep_groups {
         user.groups.clear();
     }
@@ -78,6 +76,13 @@ pub(crate) fn process(
         preserved: u32::try_from(process.preserved.len()).unwrap_or(u32::MAX),
         landlock,
     })
+}
+
+/// Who runs the program.
+pub(crate) fn user(config: &Config, process: &ProcessConfig, accounts: &Accounts) -> Result<ResolvedUser> {
+    let spec = process.user.as_deref().unwrap_or(&config.user);
+    let user = resolve_user(spec, &accounts.passwd, &accounts.group, &config.additional_groups);
+    user.map_err(|error| Error::new(ErrorKind::InvalidConfig, format!("/user: {error}")))
 }
 
 /// A root that was only changed holds nobody who may leave it, whatever the process says of itself.
