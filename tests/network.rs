@@ -20,6 +20,8 @@ mod found;
 mod going;
 #[path = "network/hairpin.rs"]
 mod hairpin;
+#[path = "network/homecoming.rs"]
+mod homecoming;
 #[path = "network/host.rs"]
 mod host;
 #[path = "network/lost.rs"]

@@ -10,7 +10,7 @@ use libcontainer_tests::Place;
 use super::host::{bridge, name, networked, on_a_host, rootfs, veth};
 
 /// A device that is up, with addresses that go along and others that don't.
-fn device() {
+pub(crate) fn device() {
     let mut host = Netlink::open().unwrap();
     host.add(&NewLink::veth(name("dev0"), name("dev1")).mtu(1400)).unwrap();
     let index = host.index("dev0").unwrap();
@@ -30,7 +30,7 @@ fn device() {
     host.set(&LinkChange::new(index).mac(mac).up()).unwrap();
 }
 
-fn network(inside: &str) -> Network {
+pub(crate) fn network(inside: &str) -> Network {
     Network {
         kind: "host-device".to_owned(),
         device: "dev0".to_owned(),
@@ -40,14 +40,14 @@ fn network(inside: &str) -> Network {
 }
 
 /// Permanent global addresses in words.
-fn global(addresses: &[Address]) -> Vec<String> {
+pub(crate) fn global(addresses: &[Address]) -> Vec<String> {
     let kept = |one: &&Address| one.scope == Scope::Universe && one.flags.contains(AddressFlags::PERMANENT);
     let mut all: Vec<_> = addresses.iter().filter(kept).map(|one| one.address.to_string()).collect();
     all.sort();
     all
 }
 
-const KEPT: [&str; 4] = ["10.3.0.2/24", "10.5.0.1/32", "fd03::2/64", "fd03::3/64"];
+pub(crate) const KEPT: [&str; 4] = ["10.3.0.2/24", "10.5.0.1/32", "fd03::2/64", "fd03::3/64"];
 
 fn on_the_host() -> Option<(Link, Vec<Address>)> {
     let mut host = Netlink::open().unwrap();

@@ -15,7 +15,7 @@ use libcontainer_netlink::{
 
 use crate::error::{Error, Named, Result};
 use crate::mark::Mark;
-use crate::side::{self, Side};
+use crate::side;
 
 /// Longest alias, in bytes.
 const LONGEST_ALIAS: usize = 255;
@@ -40,7 +40,7 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    fn what(&self) -> String {
+    pub(crate) fn what(&self) -> String {
         format!("device {}", self.home)
     }
 
@@ -49,7 +49,7 @@ impl Device {
         format!("{} home={} alias=", self.mark.as_str(), self.home).into_bytes()
     }
 
-    fn old_alias(&self, link: &Link) -> Option<Vec<u8>> {
+    pub(crate) fn old_alias(&self, link: &Link) -> Option<Vec<u8>> {
         Some(link.alias.as_ref()?.as_bytes().strip_prefix(self.label().as_slice())?.to_vec())
     }
 
@@ -100,39 +100,8 @@ impl Device {
         }
     }
 
-    /// Brings it home from a container's namespace, or from the name that the kernel gave it on the host. One that is nowhere is fine:
-    /// the kernel deletes virtual devices with their namespace.
-    pub(crate) fn bring_home(&self, namespace: Option<&File>) -> Result<()> {
-        let what = || self.what();
-        let mut host = Side::host();
-        if let Some(namespace) = namespace {
-            let failed = |source| Error::Io { what: what(), source };
-            let own = File::open("/proc/thread-self/ns/net").map_err(failed)?;
-            let mut inside = Side::inside(namespace.try_clone().map_err(failed)?);
-            inside.again(what, |netlink| {
-                let Some(link) = self.find(netlink)? else { return Ok(()) };
-                netlink.set(&LinkChange::new(link.index).down())?;
-                let home = Namespace::Fd(own.as_fd());
-                side::known(netlink.set(&LinkChange::new(link.index).namespace(home).name(self.home)))
-                    .map(drop)
-            })?;
-        }
-        host.again(what, |netlink| self.settle(netlink))
-    }
-
-    /// On the host: its old name and alias.
-    fn settle(&self, host: &mut Netlink) -> Answer<()> {
-        let Some(link) = self.find(host)? else { return Ok(()) };
-        if link.name != self.home {
-            host.set(&LinkChange::new(link.index).down())?;
-            host.set(&LinkChange::new(link.index).name(self.home))?;
-        }
-        let alias = self.old_alias(&link).unwrap_or_default();
-        host.set(&LinkChange::new(link.index).alias(std::ffi::OsStr::from_bytes(&alias)))
-    }
-
     /// The link that has our label, whatever its name.
-    fn find(&self, netlink: &mut Netlink) -> Answer<Option<Link>> {
+    pub(crate) fn find(&self, netlink: &mut Netlink) -> Answer<Option<Link>> {
         let found = RefCell::new(None);
         let ours = |link: &Link| self.old_alias(link).is_some();
         netlink.links_with(
@@ -145,29 +114,18 @@ impl Device {
         )?;
         Ok(found.into_inner())
     }
-
-    /// Takes back [`Device::take`]: also addresses and state are as before. Link-local addresses and routes are not.
-    pub(crate) fn give_back(&self, namespace: Option<&File>, kept: &Kept) -> Result<()> {
-        self.bring_home(namespace)?;
-        Side::host().again(
-            || self.what(),
-            |host| {
-                // Gone for ever, or never was.
-                let Some(link) = side::find(host, &self.home)? else { return Ok(()) };
-                let there = host.addresses(Some(link.index))?;
-                for old in
-                    kept.addresses.iter().filter(|old| there.iter().all(|one| one.address != old.address))
-                {
-                    host.replace(&again(link.index, old))?;
-                }
-                kept.changes(&link).iter().try_for_each(|change| host.set(change))
-            },
-        )
-    }
 }
 
 impl Kept {
-    /// What makes the link what it was.
+    /// Makes a link what it was: also addresses and state are as before. Link-local addresses and routes are not.
+    pub(crate) fn give_to(&self, host: &mut Netlink, link: &Link) -> Answer<()> {
+        let there = host.addresses(Some(link.index))?;
+        for old in self.addresses.iter().filter(|old| there.iter().all(|one| one.address != old.address)) {
+            host.replace(&again(link.index, old))?;
+        }
+        self.changes(link).iter().try_for_each(|change| host.set(change))
+    }
+
     fn changes(&self, link: &Link) -> Vec<LinkChange<'static>> {
         let change = || LinkChange::new(link.index);
         let mtu = (link.mtu != self.mtu).then(|| change().mtu(self.mtu));

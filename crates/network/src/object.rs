@@ -15,7 +15,7 @@ use crate::side::{self, Side};
 use crate::{pasta, rules};
 
 /// How often all is tried: what can't be brought back from a namespace now is lost when that ends.
-const PASSES: usize = 2;
+pub(crate) const PASSES: usize = 2;
 
 /// One thing that may be there.
 #[derive(Clone, Debug)]
@@ -90,9 +90,9 @@ impl Object {
                 |netlink| end_inside(netlink, &[*made_as, *name], |link| is_ours(link, made_as, mark)),
             ),
             Self::Device(device, Some(path)) if namespace.is_none() => {
-                device.bring_home(joined(path)?.as_ref())
+                device.bring_home(&joined(path)?).map(drop)
             }
-            Self::Device(device, _) => device.bring_home(namespace),
+            Self::Device(device, _) => device.bring_home(namespace).map(drop),
             Self::Table(name) => rules::remove(name),
             Self::Pasta(pid_file) => pasta::stop(pid_file),
         }
@@ -114,7 +114,7 @@ impl Object {
 }
 
 /// The namespace at a path, unless there is nothing any more: then who holds the namespace has the device.
-fn joined(path: &Path) -> Result<Option<File>> {
+pub(crate) fn joined(path: &Path) -> Result<Option<File>> {
     match File::open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => Ok(None),

@@ -8,6 +8,7 @@ use libcontainer_netlink::{Cidr, IpvlanMode, Mac, MacvlanMode, Name};
 
 use crate::bridge::OwnBridge;
 use crate::config::{InterfaceState, NetworkState};
+use crate::home::{Notes, Renamed};
 use crate::mark::Mark;
 use crate::nat::{Nat, Published};
 
@@ -29,6 +30,8 @@ pub struct Plan {
     pub(crate) mark: Mark,
     /// What the container's own namespace is called by the host's.
     pub(crate) namespace_id: i32,
+    /// Who is told of a device that comes home under another name.
+    pub(crate) notes: Notes,
     /// The network namespace that is joined; none if the container has one of its own.
     pub(crate) joins: Option<PathBuf>,
 }
@@ -101,6 +104,12 @@ impl Plan {
     pub fn joins(&mut self, path: &Path) {
         self.namespace_id = 0;
         self.joins = Some(path.to_owned());
+    }
+
+    /// Says who is told of a device that is taken back and whose name is somebody else's by then.
+    #[must_use]
+    pub fn renamed(self, tell: impl Fn(&Renamed) + Send + Sync + 'static) -> Self {
+        Self { notes: Notes::to(tell), ..self }
     }
 
     /// What will be made, for the record: to be written down before [`Plan::steps`] run. Every object of the host's that may come to be

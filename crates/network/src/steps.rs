@@ -13,6 +13,7 @@ use libcontainer_plan::{HostContext, HostStep};
 use crate::bridge::{self, LastPort, OwnBridge};
 use crate::device::{Device, Kept};
 use crate::error::{Error, Named, Result};
+use crate::home::Notes;
 use crate::link::{self, Container};
 use crate::mark::Mark;
 use crate::nat::Nat;
@@ -29,6 +30,7 @@ struct Sides {
     /// What devices of the host's had there, by their names inside: from just before they are moved.
     kept: Vec<(Name, Kept)>,
     mark: Mark,
+    notes: Notes,
     /// Whether the namespace is not the container's own.
     joined: bool,
     /// What the host calls it, if it is.
@@ -86,7 +88,8 @@ impl Plan {
     #[must_use]
     pub fn steps(self) -> Vec<HostStep> {
         let (mark, joined) = (self.mark.clone(), self.joins.is_some());
-        let sides = Sides { mark, joined, namespace_id: self.namespace_id, ..Sides::default() };
+        let sides =
+            Sides { mark, joined, notes: self.notes, namespace_id: self.namespace_id, ..Sides::default() };
         let shared = Arc::new(Mutex::new(sides));
         let mut steps = Vec::new();
         // ORDER: first of all: a host that does not forward is told so before anything is made.
@@ -266,7 +269,11 @@ fn move_back(sides: &Sides, home: Name, name: Name) -> Result<()> {
     // Without it the move was not even asked for.
     let Some(kept) = sides.kept(name) else { return Ok(()) };
     let device = Device { home, mark: sides.mark.clone() };
-    device.give_back(sides.container.as_ref().map(|container| &container.namespace), &kept)
+    let namespace = sides.container.as_ref().map(|container| &container.namespace);
+    if let Some(renamed) = device.give_back(namespace, &kept)? {
+        sides.notes.tell(&renamed);
+    }
+    Ok(())
 }
 
 fn duplicate(file: &File) -> Result<File> {

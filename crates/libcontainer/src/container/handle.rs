@@ -156,7 +156,9 @@ impl Container {
     pub fn destroy(&self) -> Result<()> {
         let Some(undertaker) = &self.inner.undertaker else { return self.destroy_now() };
         // What hinders the kill is told by the long way, unless it has passed by then.
-        let killed = lifecycle::kill_first(&self.known()).is_ok();
+        let known = self.known();
+        // ORDER: a device of the host's comes home first.
+        let killed = known.network_state.devices().next().is_none() && lifecycle::kill_first(&known).is_ok();
         if killed && undertaker.take(self.clone())? { Ok(()) } else { self.destroy_now() }
     }
 

@@ -54,6 +54,7 @@ pub(crate) fn create(
         listen::check(&instance.process)?;
     }
     let (draft, network) = draft(&part, own)?;
+    let network = prepared.host.told_of(&what, network);
     let (opened, preserved) =
         process.map_or_else(|| Ok(Default::default()), ProcessConfig::open).map_err(failed)?;
     streams::give_away(&opened, &own.config, instance.process.identity.uid).map_err(failed)?;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use libcontainer_cgroups::systemd::Environment;
-use libcontainer_cgroups::{Group, Place, remove_empty};
+use libcontainer_cgroups::{Group, remove_empty};
 use libcontainer_network::Going;
 use libcontainer_plan::{signal_pidfd, wait_readable};
 
 use super::again::again;
 use super::criu::end_left;
+use super::devices;
 use super::hooks::{Of, after_end};
 use super::host::Host;
 use super::recover::{end_marked, recover};
@@ -28,7 +29,8 @@ const YOUNG: Duration = Duration::from_secs(2);
 
 /// Kills every process and removes everything. `handle` is the record as it was read or written last; a container that is gone is no error.
 ///
-/// Goes on past errors. After one the record stays, and a second call ends what is left.
+/// Goes on past errors, but for a device of the host's that can't be brought home: then nothing is ended. After an error the record stays,
+/// and a second call ends what is left.
 pub(crate) fn destroy(store: &Store, id: &str, handle: Option<Arc<State>>, host: &Host) -> Result<()> {
     if let Some(state) = end(store, id, handle, host)? {
         after_end(host, Of { config: &state.config, id, dir: store.path() });
@@ -58,6 +60,8 @@ pub(super) fn end(
     let known = recover(store, handle)?;
     let environment = &host.environment();
     let (state, dir) = (&known.state, store.path());
+    // ORDER: before anything ends that may hold the namespace in which they are.
+    devices::bring_home(state, host, &what)?;
     // ORDER: before the processes, of which it makes more, and which it waits for.
     let mut errors = Vec::from_iter(again(|| end_left(store, &what)).err());
     errors.extend(Teardown { state, dir, environment, what: &what, errors: Vec::new() }.run());
@@ -97,7 +101,7 @@ impl Teardown<'_> {
             Err(error) => return vec![error],
         };
         let init = if this_boot { self.look(|this| Init::open(this.state)).flatten() } else { None };
-        let going = self.network(init.as_ref());
+        let going = self.network();
         if this_boot {
             self.processes(init);
             // ORDER: behind those that are in it: else they would be in another class.
@@ -118,14 +122,9 @@ impl Teardown<'_> {
     }
 
     /// Takes the network away, but for what goes with its namespace.
-    fn network(&mut self, init: Option<&Init>) -> Option<Going> {
-        // ORDER: devices of the host's come back from the namespace before that ends with its processes.
-        let namespace = match init {
-            Some(init) if self.has_devices() => self.look(|_| init.network_namespace()).flatten(),
-            _ => None,
-        };
+    fn network(&mut self) -> Option<Going> {
         self.look(|this| {
-            libcontainer_network::remove_later(&this.state.network_state, namespace.as_ref())
+            libcontainer_network::remove_later(&this.state.network_state, None)
                 .map_err(|error| Error::network(this.what, error))
         })
     }
@@ -137,10 +136,6 @@ impl Teardown<'_> {
         // A clock that was set back makes no container young.
         let young = made.elapsed().is_ok_and(|age| age < YOUNG);
         going.is_empty() || (young && self.errors.is_empty() && !going.has_bridges())
-    }
-
-    fn has_devices(&self) -> bool {
-        self.state.network_state.interfaces.iter().any(|one| one.kind == "host-device")
     }
 
     /// Kills everything, and removes the control group. `init` is the first process, if it lives.
@@ -180,13 +175,7 @@ impl Teardown<'_> {
 
     /// The control group, as far as it is ours.
     fn group(&self) -> Result<Option<Group>> {
-        // What was there before, and is not noted as taken by us, belongs to somebody else.
-        let ours = |place: &&Place| place.inode.is_some() || place.new > 0;
-        let ours: Vec<_> = self.state.places().iter().filter(ours).cloned().collect();
-        if ours.is_empty() {
-            return Ok(None);
-        }
-        Group::open(&ours).map(Some).map_err(|error| Error::cgroup(self.what, error))
+        group::own(self.state).map_err(|error| Error::cgroup(self.what, error))
     }
 }
 

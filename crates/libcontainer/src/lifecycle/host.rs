@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use libcontainer_cgroups::Layout;
 use libcontainer_cgroups::systemd::Environment;
+use libcontainer_network::Renamed;
 use libcontainer_plan::{Fault, Launch, Plan, Probe};
 
 use super::readback::Expected;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::resctrl::ResctrlMount;
 use crate::resolve::{Filters, Known};
 
@@ -67,6 +68,21 @@ impl Host {
         if let Some(tell) = &self.warnings {
             tell(error);
         }
+    }
+
+    /// Tells what a device of the host's is called now.
+    pub(super) fn renamed(&self, what: &str, device: &Renamed) {
+        self.warn(&Error::new(ErrorKind::AlreadyExists, format!("{what}: {device}")));
+    }
+
+    /// The network's steps with that.
+    pub(super) fn told_of(
+        &self,
+        what: &str,
+        network: libcontainer_network::Plan,
+    ) -> libcontainer_network::Plan {
+        let (host, what) = (self.clone(), what.to_owned());
+        network.renamed(move |device| host.renamed(&what, device))
     }
 
     /// Where systemd is looked for.

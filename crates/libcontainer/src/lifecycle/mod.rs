@@ -10,6 +10,7 @@ mod condition;
 mod create;
 mod criu;
 mod destroy;
+mod devices;
 mod draft;
 mod elf;
 mod external;

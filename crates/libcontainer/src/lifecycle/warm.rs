@@ -41,6 +41,7 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
     let planned = prepared.group(&own)?;
     let part = prepared.part(false, planned.as_ref().map(Planned::setup))?;
     let (draft, network) = draft(&part, &own)?;
+    let network = prepared.host.told_of(&what, network);
     let joined = resolve::open_namespaces(&own.config).map_err(failed)?;
     let root = resolve::open_root(&own.config, &joined).map_err(failed)?;
     let kept: std::io::Result<Vec<_>> = joined.iter().map(OwnedFd::try_clone).collect();

@@ -1,0 +1,180 @@
+//! Devices of the host's whose way home is blocked: nothing that holds them ends before they are back.
+
+use std::cell::Cell;
+use std::sync::{Arc, Mutex};
+
+use libcontainer::network::netlink::faults::{Fault, inject};
+use libcontainer::network::netlink::{AltNames, Bridge, Link, Netlink, NewLink};
+use libcontainer::plan::{Fault as StepFault, Lane};
+use libcontainer::{Config, Container, Factory, NamespaceKind, ProcessConfig, RunState};
+use libcontainer_tests::Place;
+
+use super::device::{KEPT, device, global, network};
+use super::host::{name, networked, on_a_host, rootfs};
+
+/// By its address the device is known whatever it is called.
+fn ours(link: &Link) -> bool {
+    link.mac.is_some_and(|mac| mac.to_string() == "02:00:00:00:00:09")
+}
+
+fn on_the_host() -> Option<Link> {
+    Netlink::open().unwrap().links().unwrap().into_iter().find(ours)
+}
+
+fn is_inside(container: &Container) -> bool {
+    container.network().unwrap().links.iter().any(ours)
+}
+
+fn made(place: &Place, config: &Config) -> Container {
+    Factory::new().unwrap().create(place.join("c"), config).unwrap()
+}
+
+fn with_device(place: &Place) -> Config {
+    device();
+    networked(&rootfs(place), vec![network("net0")])
+}
+
+/// From one call on, none gets through: neither once nor again.
+fn destroy_without(container: &Container, from: usize, errno: i32) -> Result<(), String> {
+    let next = Cell::new(0);
+    let _injected = inject(move |_| (next.replace(next.get() + 1) >= from).then_some(Fault::Refused(errno)));
+    container.destroy().map_err(|error| error.to_string())
+}
+
+#[test]
+fn nothing_ends_before_a_device_is_home() {
+    on_a_host("home-refused", |place| {
+        let config = with_device(place);
+        let mut refused = 0;
+        for from in 0..100 {
+            let container = made(place, &config);
+            assert!(on_the_host().is_none());
+            let Err(text) = destroy_without(&container, from, libc::EPERM) else { break };
+            refused += 1;
+            assert!(text.contains("device dev0: ") && text.contains("os error 1)"), "{from}: {text}");
+            if on_the_host().is_none() {
+                assert!(text.contains("the container was left"), "{from}: {text}");
+                assert_eq!(container.run_state().unwrap(), RunState::Running, "{from}");
+                assert!(is_inside(&container), "{from}: {text}");
+            }
+            container.destroy().unwrap();
+            let link = on_the_host().unwrap_or_else(|| panic!("{from}: {text}"));
+            assert_eq!((link.name, link.alias), (name("dev0"), None), "{from}: {text}");
+            assert!(!place.join("c").exists());
+        }
+        assert!(refused > 4, "{refused}");
+    });
+}
+
+/// The destroy that tells what it has to tell.
+fn destroyed(place: &Place) -> String {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let factory =
+        Factory::new().unwrap().warnings(move |error| heard.lock().unwrap().push(error.to_string()));
+    factory.destroy(place.join("c")).unwrap();
+    assert!(!place.join("c").exists());
+    let heard = told.lock().unwrap();
+    heard.join("\n")
+}
+
+fn take_name(called: &str) -> libcontainer::network::netlink::Index {
+    let mut host = Netlink::open().unwrap();
+    host.add(&NewLink::bridge(name(called), Bridge::default())).unwrap();
+    host.index(called).unwrap()
+}
+
+#[test]
+fn a_device_whose_name_is_taken_meanwhile_gets_another() {
+    on_a_host("home-taken", |place| {
+        let config = with_device(place);
+        for more in [&[][..], &["net0"]] {
+            drop(made(place, &config));
+            let taken: Vec<_> = ["dev0"].iter().chain(more).map(|called| take_name(called)).collect();
+            let told = destroyed(place);
+            let link = on_the_host().expect("lost");
+            let wanted = format!("device dev0 is back on the host as {}", link.name);
+            assert!(told.starts_with("destroy \"c\": ") && told.contains(&wanted), "{told}");
+            assert!(link.name != name("dev0") && link.alias.is_none(), "{link:?}");
+            let mut host = Netlink::open().unwrap();
+            assert!(!ours(&host.link("dev0").unwrap()));
+            for index in taken {
+                host.delete(&index).unwrap();
+            }
+            let renamed = libcontainer::network::netlink::LinkChange::new(link.index).name(name("dev0"));
+            host.set(&renamed).unwrap();
+        }
+    });
+}
+
+/// A program in the container may give it any.
+#[test]
+fn an_alternative_name_that_the_host_has_keeps_no_device_inside() {
+    on_a_host("home-alternative", |place| {
+        let config = with_device(place);
+        let container = made(place, &config);
+        let view = container.network().unwrap();
+        let index = view.links.iter().find(|link| ours(link)).unwrap().index;
+        let pid = container.init_pid().unwrap().unwrap();
+        let namespace = std::fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
+        let mut inside = Netlink::in_namespace(std::os::fd::AsFd::as_fd(&namespace)).unwrap();
+        take_name("clash0");
+        let names = ["clash0", "other0"].map(std::ffi::OsStr::new);
+        inside.add(&AltNames::new(index, &names)).unwrap();
+        container.destroy().unwrap();
+        let link = on_the_host().expect("lost");
+        assert_eq!(link.name, name("dev0"));
+        assert_eq!(link.alt_names, [names[1]]);
+    });
+}
+
+/// Without a pid namespace of their own others live on, and the network namespace with them.
+#[test]
+fn a_device_comes_home_behind_the_end_of_the_first_process() {
+    on_a_host("home-behind", |place| {
+        let mut config = with_device(place);
+        config.namespaces.share(NamespaceKind::Pid);
+        config.cgroups = Some(place.cgroup());
+        let factory = Factory::new().unwrap();
+        let sleep = || ProcessConfig::new(["sleep", "1000"]);
+        let (container, mut first) = factory.run(place.join("c"), &config, sleep()).unwrap();
+        let _second = container.start(sleep()).unwrap();
+        container.signal(libc::SIGKILL).unwrap();
+        first.wait().unwrap();
+        assert_eq!(container.run_state().unwrap(), RunState::Stopped);
+        container.destroy().unwrap();
+        assert_eq!(on_the_host().expect("lost").name, name("dev0"));
+    });
+}
+
+/// What is taken back of a create too.
+#[test]
+fn a_failed_create_gives_a_device_back_whose_name_is_taken() {
+    on_a_host("home-undone", |place| {
+        let config = with_device(place);
+        let steps = Factory::new().unwrap().explain(&config, None).unwrap();
+        let number = steps.steps(Lane::Host).find(|step| step.call.starts_with("move dev0")).unwrap().index;
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&told);
+        let factory = Factory::new()
+            .unwrap()
+            .warnings(move |error| heard.lock().unwrap().push(error.to_string()))
+            .observe(move |step| {
+                if step == number {
+                    take_name("dev0");
+                }
+            })
+            .inject(StepFault { lane: Lane::Host, step: number + 1, errno: libc::EIO });
+        let error = factory.create(place.join("c"), &config).unwrap_err().to_string();
+        assert!(error.contains("EIO"), "{error}");
+        let link = on_the_host().expect("lost");
+        assert!(link.name != name("dev0") && link.is_up(), "{link:?}");
+        let mut host = Netlink::open().unwrap();
+        assert_eq!(global(&host.addresses(Some(link.index)).unwrap()), KEPT);
+        let other = host.link("dev0").unwrap();
+        assert!(host.addresses(Some(other.index)).unwrap().is_empty());
+        let wanted = format!("device dev0 is back on the host as {}", link.name);
+        assert!(told.lock().unwrap().join("\n").contains(&wanted), "{error}");
+        assert!(!place.join("c").exists());
+    });
+}
