@@ -8,11 +8,12 @@ use anyhow::{Context, Result, bail};
 use crate::run::{cargo, check, root};
 use crate::tools::{self, BUSYBOX, Tool, tool};
 
-const TOOLS: [Tool; 6] = [
+const TOOLS: [Tool; 7] = [
     tool("strace", "strace", "compares the init's system calls with the plan"),
     tool("newuidmap", "uidmap", "maps more than one id without root"),
     tool("ip", "iproute2", "compares what it sees of a network with what we see"),
     tool("pasta", "passt", "connects containers of ordinary users"),
+    tool("iptables-restore", "iptables", "holds back the network of what criu writes"),
     BUSYBOX,
     tool("setpriv", "util-linux", "runs the rootless tests as another user"),
 ];
