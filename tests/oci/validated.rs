@@ -74,6 +74,9 @@ fn a_warning_is_a_problem_only_if_asked() {
     oci.write();
     oci.check(&["validate"], 0, "config.json: warning: /future: unknown key");
     oci.check(&["validate", "--strict"], 1, "config.json: error: /future");
+    oci.spec["root"] = json!({"Path": oci.spec["root"]["path"], "readOnly": true});
+    oci.write();
+    oci.check(&["validate"], 0, "config.json: warning: /root/readOnly: taken for readonly");
     fs::remove_file(oci.place.join("config.json")).unwrap();
     fs::write(
         oci.place.join("container.json"),

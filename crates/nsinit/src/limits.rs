@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use libcontainer::Problem;
 use libcontainer::cgroups::Resources;
 use libcontainer::cgroups::resources::{BlockIo, Cpu, Memory, Pids};
 use libcontainer_oci::spec::resources_from_json;
@@ -47,9 +46,9 @@ fn read(path: &Path, tells: bool) -> Result<Resources, Failure> {
     if count.named(&name)? as u64 > LIMIT {
         return Err(Failure::new(format!("{name}: more than {LIMIT} bytes")));
     }
-    let (resources, unknown) =
+    let (resources, notes) =
         resources_from_json(text.as_bytes()).map_err(|error| Failure::new(format!("{name}: {error}")))?;
-    for problem in unknown.into_iter().filter(|_| tells).map(Problem::left_out) {
+    for problem in notes.into_iter().filter(|_| tells) {
         tell(Level::Warning, &format!("{name}: {problem}"));
     }
     Ok(resources)

@@ -51,6 +51,6 @@ fn what_clients_execute_is_converted() {
 fn nothing_of_a_real_config_is_unknown() {
     for path in fixtures(".json", ".process.json") {
         let spec = Spec::from_json(&std::fs::read(&path).unwrap()).unwrap();
-        assert!(spec.unknown.is_empty(), "{}: {:?}", path.display(), spec.unknown);
+        assert!(spec.notes.is_empty(), "{}: {:?}", path.display(), spec.notes);
     }
 }

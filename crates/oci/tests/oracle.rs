@@ -19,7 +19,7 @@ fn configs() -> Vec<PathBuf> {
 fn both(text: &[u8]) -> (Value, Value) {
     let theirs: oci_spec::runtime::Spec = serde_json::from_slice(text).unwrap();
     let ours = Spec::from_json(text).unwrap();
-    assert_eq!(ours.unknown, Vec::<String>::new());
+    assert_eq!(ours.notes, []);
     (plain(serde_json::to_value(theirs).unwrap()), plain(serde_json::to_value(ours).unwrap()))
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn exec(root: &State, mut args: ExecArgs) -> Outcome {
     let handed = Handed::take(args.process.preserve_fds)?;
     let pid_file = args.process.pid_file.as_deref().map(PidFile::prepare).transpose()?;
     let detach = args.detach;
-    let mut process = wanted(&container.config(), &mut args)?;
+    let mut process = wanted(&container.config(), root.debug(), &mut args)?;
     if sockets.console() && !process.terminal {
         return Err(Failure::new("--console-socket: no terminal is asked for: give --tty"));
     }
@@ -49,9 +49,9 @@ pub(crate) fn exec(root: &State, mut args: ExecArgs) -> Outcome {
 }
 
 /// The process that the command line, or the file that it names, asks for.
-fn wanted(config: &Config, args: &mut ExecArgs) -> Result<ProcessConfig, Failure> {
+fn wanted(config: &Config, tells: bool, args: &mut ExecArgs) -> Result<ProcessConfig, Failure> {
     let mut process = match &args.file {
-        Some(path) => from_file(path)?,
+        Some(path) => from_file(path, tells)?,
         None => from_options(config, args),
     };
     process.terminal |= args.tty;
@@ -82,7 +82,8 @@ fn from_options(config: &Config, args: &mut ExecArgs) -> ProcessConfig {
     ProcessConfig { env: Some(env), ..ProcessConfig::new(std::mem::take(&mut args.args)) }
 }
 
-fn from_file(path: &Path) -> Result<ProcessConfig, Failure> {
+/// What is to be said of the text is told as that of a config.json is.
+fn from_file(path: &Path, tells: bool) -> Result<ProcessConfig, Failure> {
     let name = format!("--process {}", path.display());
     let mut text = Vec::new();
     let count = File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut text)).named(&name)?;
@@ -91,6 +92,9 @@ fn from_file(path: &Path) -> Result<ProcessConfig, Failure> {
     }
     let process = libcontainer_oci::spec::Process::from_json(&text)
         .map_err(|error| Failure::new(format!("{name}: {error}")))?;
+    for problem in process.notes.iter().filter(|_| tells) {
+        tell(Level::Warning, &format!("{name}: {problem}"));
+    }
     libcontainer_oci::process(&process).map_err(|problems| refused(&name, &problems))
 }
 

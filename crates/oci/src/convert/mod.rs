@@ -49,7 +49,7 @@ pub fn convert(spec: &Spec, options: &Options) -> Result<Converted, Vec<Problem>
 #[must_use]
 pub fn examine(spec: &Spec, options: &Options, facts: &Facts) -> (Converted, Vec<Problem>) {
     let mut found = Found::default();
-    found.warnings.extend(spec.unknown.iter().cloned().map(Problem::left_out));
+    found.warnings.extend(spec.notes.iter().cloned());
     let mut config = Config { no_new_keyring: options.no_new_keyring, ..Config::default() };
     version(spec, &mut found);
     foreign(spec, &mut found);

@@ -1,5 +1,6 @@
 //! Types that `libcontainer` has in the specification's own JSON.
 
+use libcontainer::Problem;
 pub use libcontainer::cgroups::Resources;
 use libcontainer::cgroups::devices::Rule;
 pub use libcontainer::security::seccomp::Profile as Seccomp;
@@ -9,12 +10,11 @@ use super::object::Shape::{self, Access, Any, List, Map, Object};
 use super::object::Shaped;
 use super::read;
 
-/// Reads `linux.resources` alone, which `update --resources` is given; with JSON pointers of what was left out, as in a
-/// [`Spec`](super::Spec).
+/// Reads `linux.resources` alone, which `update --resources` is given; with what is to be said of it, as in a [`Spec`](super::Spec).
 ///
 /// # Errors
 /// As [`Spec::from_json`](super::Spec::from_json).
-pub fn resources_from_json(text: &[u8]) -> Result<(Resources, Vec<String>), super::Error> {
+pub fn resources_from_json(text: &[u8]) -> Result<(Resources, Vec<Problem>), super::Error> {
     read::read(text)
 }
 

@@ -1,26 +1,29 @@
 //! The types of the OCI runtime specification 1.3, `config.json`.
 //!
 //! A key whose value is `null` is absent, as for Go. Keys that no field has are left out when a text is read, as the specification wants it, and
-//! noted as JSON pointers; so are letters of a device rule's access that are none of r, w and m.
+//! noted with their JSON pointers; so are letters of a device rule's access that are none of r, w and m. A key that differs from a known one in the case of
+//! letters alone is taken for that, as by Go, and noted.
 
 mod borrowed;
 mod linux;
 pub(crate) mod object;
 mod process;
 mod read;
+mod respell;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use libcontainer::Problem;
 
 pub use borrowed::{
     CpuAffinity, IoPriority, MemoryPolicy, Personality, Resources, Rlimit, Scheduler, Seccomp,
     resources_from_json,
 };
 pub use linux::{Device, IdMapping, IntelRdt, Linux, Namespace, NetDevice, TimeOffset};
-pub(crate) use object::object;
+pub(crate) use object::{escaped, object};
 pub use process::{Capabilities, ConsoleSize, Process, User};
 pub use read::Error;
-pub(crate) use read::escaped;
 
 object! {
     /// A container: `config.json`.
@@ -53,8 +56,8 @@ object! {
         zos: Option<serde_json::Value> = "zos",
         /// What only FreeBSD has; of no meaning here.
         freebsd: Option<serde_json::Value> = "freebsd",
-        /// JSON pointers of what was left out of the text: [`Problem::left_out`](libcontainer::Problem::left_out).
-        beside unknown: Vec<String>,
+        /// What is to be said of the text: what was [left out](Problem::left_out), and keys in other letters' case.
+        beside notes: Vec<Problem>,
     }
 }
 
@@ -64,8 +67,8 @@ impl Spec {
     /// # Errors
     /// Where the text is no JSON, or a value has the wrong type, or is a word that the specification doesn't have.
     pub fn from_json(text: &[u8]) -> Result<Self, Error> {
-        let (spec, unknown) = read::read::<Self>(text)?;
-        Ok(Self { unknown, ..spec })
+        let (spec, notes) = read::read::<Self>(text)?;
+        Ok(Self { notes, ..spec })
     }
 }
 

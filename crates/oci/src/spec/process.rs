@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use libcontainer::Problem;
+
 use super::borrowed::{CpuAffinity, IoPriority, Rlimit, Scheduler};
 use super::object::object;
 use super::read;
@@ -41,8 +43,8 @@ object! {
         io_priority: Option<IoPriority> = "ioPriority",
         /// CPUs of a program that joins.
         exec_cpu_affinity: Option<CpuAffinity> = "execCPUAffinity",
-        /// JSON pointers of keys of the text that no field has, if this is the whole text.
-        beside unknown: Vec<String>,
+        /// As those of a [`Spec`](super::Spec), if this is the whole text.
+        beside notes: Vec<Problem>,
     }
 }
 
@@ -52,8 +54,8 @@ impl Process {
     /// # Errors
     /// As [`Spec::from_json`](super::Spec::from_json).
     pub fn from_json(text: &[u8]) -> Result<Self, super::Error> {
-        let (process, unknown) = read::read::<Self>(text)?;
-        Ok(Self { unknown, ..process })
+        let (process, notes) = read::read::<Self>(text)?;
+        Ok(Self { notes, ..process })
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use libcontainer::Problem;
 use libcontainer::cgroups::devices::Access;
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::object::{Shape, Shaped};
+use super::object::{Shape, Shaped, escaped};
+use super::respell::{meant, respell};
 
 /// A text that can't be read, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,24 +66,57 @@ fn plain(message: &str) -> String {
     format!("{found}, expected a whole number{range}")
 }
 
-/// Reads a text; with pointers of what was left out: keys that `T` doesn't have, and letters of an access that mean nothing.
-pub(super) fn read<T: DeserializeOwned + Shaped>(text: &[u8]) -> Result<(T, Vec<String>), Error> {
+/// Reads a text; with what is to be said of it: keys that `T` doesn't have and letters of an access that mean nothing, which are left out, and keys
+/// that were taken for others.
+pub(super) fn read<T: DeserializeOwned + Shaped>(text: &[u8]) -> Result<(T, Vec<Problem>), Error> {
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(Error::whole("empty"));
     }
-    let value: T = serde_json::from_slice(text).map_err(|error| Error::at(text, &error))?;
-    let mut unknown = Vec::new();
-    let walk = Walk { shape: &T::SHAPE, at: String::new(), unknown: &mut unknown };
-    let mut keys = serde_json::Deserializer::from_slice(text);
-    walk.deserialize(&mut keys).map_err(|error| Error::at(text, &error))?;
-    Ok((value, unknown))
+    let value = serde_json::from_slice(text).map_err(|error| Error::at(text, &error));
+    let mut odd = Odd::default();
+    let walk = Walk { shape: &T::SHAPE, at: String::new(), odd: &mut odd };
+    let walked = walk.deserialize(&mut serde_json::Deserializer::from_slice(text));
+    if odd.respelt && walked.is_ok() {
+        return read_respelt(text);
+    }
+    let value: T = value?;
+    walked.map_err(|error| Error::at(text, &error))?;
+    Ok((value, odd.unknown.into_iter().map(Problem::left_out).collect()))
+}
+
+/// The same for a text with keys in other letters' case. Lines and columns are not those of the text any more.
+fn read_respelt<T: DeserializeOwned + Shaped>(text: &[u8]) -> Result<(T, Vec<Problem>), Error> {
+    let mut value = serde_json::from_slice(text).map_err(|error| Error::at(text, &error))?;
+    let mut respelt = Vec::new();
+    respell(&mut value, &T::SHAPE, "", &mut respelt);
+    let text = serde_json::to_vec(&value).map_err(|error| Error::whole(&error.to_string()))?;
+    let moved = |error: &serde_json::Error| Error { line: 0, column: 0, ..Error::at(&text, error) };
+    let value = serde_json::from_slice(&text).map_err(|error| moved(&error))?;
+    let mut odd = Odd::default();
+    let walk = Walk { shape: &T::SHAPE, at: String::new(), odd: &mut odd };
+    walk.deserialize(&mut serde_json::Deserializer::from_slice(&text)).map_err(|error| moved(&error))?;
+    let taken = |(pointer, known)| Problem {
+        pointer,
+        message: format!("taken for {known}, as runc does: the specification has keys as they are written"),
+        remedy: None,
+    };
+    let unknown = odd.unknown.into_iter().map(Problem::left_out);
+    Ok((value, respelt.into_iter().map(taken).chain(unknown).collect()))
+}
+
+/// What a walk has found.
+#[derive(Default)]
+struct Odd {
+    unknown: Vec<String>,
+    /// A key is another one but for the case of letters.
+    respelt: bool,
 }
 
 /// Notes what a shape doesn't have.
 struct Walk<'a> {
     shape: &'static Shape,
     at: String,
-    unknown: &'a mut Vec<String>,
+    odd: &'a mut Odd,
 }
 
 impl<'de> DeserializeSeed<'de> for Walk<'_> {
@@ -108,7 +143,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
         match self.shape {
-            Shape::Access if Access::has_others(text) => self.unknown.push(self.at),
+            Shape::Access if Access::has_others(text) => self.odd.unknown.push(self.at),
             Shape::Access => {}
             _ => return Err(E::invalid_type(serde::de::Unexpected::Str(text), &self)),
         }
@@ -121,7 +156,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             return Err(A::Error::custom("a list where an object is wanted"));
         };
         for index in 0_usize.. {
-            let walk = Walk { shape, at: format!("{}/{index}", self.at), unknown: self.unknown };
+            let walk = Walk { shape, at: format!("{}/{index}", self.at), odd: self.odd };
             if list.next_element_seed(walk)?.is_none() {
                 break;
             }
@@ -138,17 +173,13 @@ impl<'de> Visitor<'de> for Walk<'_> {
                 _ => Some(&Shape::Any),
             };
             if shape.is_none() {
-                self.unknown.push(at.clone());
+                self.odd.unknown.push(at.clone());
+                self.odd.respelt |= meant(self.shape, &key).is_some();
             }
-            map.next_value_seed(Walk { shape: shape.unwrap_or(&Shape::Any), at, unknown: self.unknown })?;
+            map.next_value_seed(Walk { shape: shape.unwrap_or(&Shape::Any), at, odd: self.odd })?;
         }
         Ok(())
     }
-}
-
-/// A key as a part of a JSON pointer: RFC 6901.
-pub(crate) fn escaped(key: &str) -> String {
-    key.replace('~', "~0").replace('/', "~1")
 }
 
 /// The text up to a line and column, each from 1.
@@ -270,17 +301,44 @@ mod tests {
     #[test]
     fn unknown_keys_are_noted_and_nulls_are_absent() {
         let text = r#"{"ociVersion": "1.0.0", "x": {"y": 1}, "process": {"args": null, "user": {"name": "a"}},
-            "mounts": [{"destination": "/a", "Options": []}], "linux": {"resources": {"cpu": {"weight": 1}},
+            "mounts": [{"destination": "/a", "option": []}], "linux": {"resources": {"cpu": {"weight": 1}},
             "netDevices": {"eth0": {"mac": ""}}, "seccomp": null}, "annotations": {"a/b": "c"}}"#;
         let spec = Spec::from_json(text.as_bytes()).unwrap();
         let wanted = [
             "/x",
             "/process/user/name",
-            "/mounts/0/Options",
+            "/mounts/0/option",
             "/linux/resources/cpu/weight",
             "/linux/netDevices/eth0/mac",
         ];
-        assert_eq!(spec.unknown, wanted);
+        let pointers: Vec<_> = spec.notes.iter().map(|note| note.pointer.as_str()).collect();
+        assert_eq!(pointers, wanted);
         assert_eq!(spec.annotations.get("a/b").map(String::as_str), Some("c"));
+    }
+
+    #[test]
+    fn keys_in_other_letters_are_those_that_go_takes_them_for() {
+        let text = r#"{"linux": {"Resources": {"hugepageLimits": [{"pagesize": "2MB", "limit": 7}], "rdma": {"A": {"hcahandles": 1}}}},
+            "hostname": "a", "HOSTNAME": "b", "process": {"user": {}, "nonewprivileges": true, "cwd": "/"}, "Annotations": {"X": "y"}}"#;
+        let spec = Spec::from_json(text.as_bytes()).unwrap();
+        let resources = spec.linux.unwrap().resources.unwrap();
+        assert_eq!(resources.hugepage_limits[0].page_size, "2MB");
+        assert_eq!(resources.rdma["A"].hca_handles, Some(1));
+        assert!(spec.process.unwrap().no_new_privileges);
+        assert_eq!((spec.hostname.as_str(), spec.annotations["X"].as_str()), ("a", "y"));
+        let mut notes: Vec<_> =
+            spec.notes.iter().map(|note| (note.pointer.as_str(), &note.message[..9])).collect();
+        notes.sort_unstable();
+        let wanted = [
+            ("/Annotations", "taken for"),
+            ("/HOSTNAME", "unknown k"),
+            ("/linux/Resources", "taken for"),
+            ("/linux/resources/hugepageLimits/0/pagesize", "taken for"),
+            ("/linux/resources/rdma/A/hcahandles", "taken for"),
+            ("/process/nonewprivileges", "taken for"),
+        ];
+        assert_eq!(notes, wanted);
+        let wrong = Spec::from_json(br#"{"Hostname": 7}"#).unwrap_err();
+        assert_eq!((wrong.line, wrong.pointer.as_str()), (0, "/hostname"));
     }
 }
