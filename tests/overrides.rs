@@ -165,6 +165,52 @@ fn a_paused_container_takes_a_process_if_that_is_asked_for() {
     container.destroy().unwrap();
 }
 
+/// Behind each step of the host once: the process may be in the group by then, and stand still.
+#[test]
+fn a_container_that_is_paused_while_a_process_joins_is_told_as_that() {
+    if !able("a_container_that_is_paused_while_a_process_joins_is_told_as_that") {
+        return;
+    }
+    let place = Place::new("over-pausing");
+    let path = place.join("c");
+    let first = container(&place).processes().unwrap();
+    let mut told = 0;
+    for number in 0..100 {
+        let pausing = Factory::new().unwrap().load(&path).unwrap();
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let paused = std::sync::Arc::clone(&done);
+        let factory = Factory::new().unwrap().observe(move |step| {
+            if step == number {
+                pausing.pause_within(std::time::Duration::from_secs(10)).unwrap();
+                paused.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        });
+        let container = factory.load(&path).unwrap();
+        let started = container.start(sh("true"));
+        container.resume().unwrap();
+        match started {
+            Ok(mut process) => drop(process.wait().unwrap()),
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.contains("was paused while the process was on its way in"), "{number}: {text}");
+                assert_eq!(error.kind(), libcontainer::ErrorKind::WrongState, "{text}");
+                told += 1;
+            }
+        }
+        // On version 1 what stood still dies now.
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while container.processes().unwrap() != first && std::time::Instant::now() < until {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert_eq!(container.processes().unwrap(), first, "{number}");
+        if !done.load(std::sync::atomic::Ordering::Relaxed) {
+            assert!(number > 3 && told > 0, "{number} {told}");
+            break;
+        }
+    }
+    Factory::new().unwrap().destroy(&path).unwrap();
+}
+
 #[test]
 fn a_terminal_has_its_size_when_the_program_begins() {
     if !able("a_terminal_has_its_size_when_the_program_begins") {

@@ -8,6 +8,7 @@ use libcontainer_plan::{HostStep, Launch, Pid, Plan, Slot, Sock};
 use libcontainer_security::ReadBack;
 
 use super::born::oom_step;
+use super::held::Held;
 use super::host::Host;
 use super::inside::{Inside, look};
 use super::listen::{self, Of};
@@ -73,6 +74,7 @@ pub(super) fn join_as(
     let steps = HostSteps { born, ready: vec![ready], listen, executed, ..HostSteps::default() };
     let Compiled { plan, given } =
         compile::join(&setup, steps).map_err(|error| Error::seal(what.clone(), error))?;
+    let patient = process.ignore_paused;
     let (mut opened, preserved) = process.open().map_err(|error| Error::io(what.clone(), error))?;
     let owned = streams::give_away(&opened, config, setup.process.identity.uid);
     owned.map_err(|error| Error::io(format!("{what}: fchown of a pipe"), error))?;
@@ -94,7 +96,15 @@ pub(super) fn join_as(
     if let Some(slot) = given.target {
         launch.give(slot, init.pidfd);
     }
+    let held = Held::new(state);
+    // Who joins a paused one waits for its resume.
+    if !patient {
+        launch.in_vain(held.asked());
+    }
     let launched = launch.run().map_err(|error| {
+        if let Some(paused) = held.told(&error, &what) {
+            return paused;
+        }
         // Only to explain an error that is told anyway.
         let full = || group::limit_of(&Group::open(state.places()).ok()?, setup.processes());
         unexecuted::explained(config.tree(), Error::launch(what, group::explain(error, full)))

@@ -14,6 +14,7 @@ mod devices;
 mod draft;
 mod elf;
 mod external;
+mod held;
 mod hooked;
 mod hooks;
 mod host;

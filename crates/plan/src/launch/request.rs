@@ -17,6 +17,7 @@ use crate::slot::{Kind, Slot, SlotId};
 
 pub(super) type Observer = Box<dyn FnMut(usize) + Send>;
 pub(super) type Make = Box<dyn FnOnce() -> io::Result<OwnedFd> + Send>;
+pub(super) type InVain = Box<dyn Fn() -> bool + Send>;
 pub(super) type MakeBoard = Box<dyn FnOnce(&[u8]) -> io::Result<OwnedFd> + Send>;
 
 /// A descriptor for the init, or how to get it when the init is about to be started.
@@ -43,6 +44,7 @@ pub struct Launch {
     pub(super) cgroup: Option<MakeCgroup>,
     pub(super) board: Option<MakeBoard>,
     pub(super) limit: Duration,
+    pub(super) in_vain: Option<InVain>,
     pub(super) trace: bool,
     pub(super) fault: Option<Fault>,
     pub(super) observer: Option<Observer>,
@@ -89,6 +91,7 @@ impl Launch {
             cgroup: None,
             board: None,
             limit: Duration::from_secs(10),
+            in_vain: None,
             trace: false,
             fault: None,
             observer: None,
@@ -135,6 +138,12 @@ impl Launch {
     /// How long the init may make no progress: 10 s unless set.
     pub fn limit(&mut self, limit: Duration) -> &mut Self {
         self.limit = limit;
+        self
+    }
+
+    /// Asked now and then while the init makes no progress: whether it is not going to, as somebody holds it. Then it is waited for no longer.
+    pub fn in_vain(&mut self, asked: impl Fn() -> bool + Send + 'static) -> &mut Self {
+        self.in_vain = Some(Box::new(asked));
         self
     }
 

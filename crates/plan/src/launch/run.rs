@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 use super::control::{Control, Message};
 use super::request::{Launch, Launched};
@@ -13,6 +14,9 @@ use crate::fault::Fault;
 use crate::host::{HostContext, HostOp};
 use crate::step::Point;
 use crate::undo::UndoList;
+
+/// How long an init makes no progress before it is asked whether it is held.
+const TICK: Duration = Duration::from_millis(500);
 
 #[derive(Default)]
 pub(super) struct State {
@@ -112,15 +116,19 @@ impl Run {
 
     /// Waits for a message as long as the init makes progress.
     pub(super) fn receive(&self) -> Result<Message, Failure> {
-        let mut seen = None;
+        let tick =
+            if self.launch.in_vain.is_some() { TICK.min(self.launch.limit) } else { self.launch.limit };
+        let (mut seen, mut silent) = (None, Duration::ZERO);
         loop {
             let init = self.state.context.pidfd.as_ref().map(AsFd::as_fd);
-            if let Some(message) = self.control()?.receive(self.launch.limit, init)? {
+            if let Some(message) = self.control()?.receive(tick, init)? {
                 return Ok(message);
             }
             let now = self.snapshot()?.step;
-            if seen == Some(now) {
-                return Err(Failure::Init(Cause::Timeout(self.launch.limit)));
+            silent = if seen == Some(now) { silent + tick } else { Duration::ZERO };
+            let in_vain = || self.launch.in_vain.as_ref().is_some_and(|in_vain| in_vain());
+            if silent >= self.launch.limit || (!silent.is_zero() && in_vain()) {
+                return Err(Failure::Init(Cause::Timeout(silent)));
             }
             seen = Some(now);
         }
