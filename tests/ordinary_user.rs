@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use libcontainer::mount::IdMapping;
-use libcontainer::{Config, Namespace, NamespaceKind};
+use libcontainer::{Cgroup, Config, Namespace, NamespaceKind};
 use libcontainer_tests::{Place, able, config, copy_program, skip};
 
 const USER: u32 = 4321;
@@ -145,6 +145,40 @@ fn what_needs_rights_is_one_clear_error() {
         assert_eq!(code, Some(0), "{args:?}: {text}");
     }
     assert_eq!(ordinary.nsinit(&ordinary.state(), &["config"]).0, Some(1), "tells what is missing");
+}
+
+/// Nobody has delegated any: what is asked for by its path, or for limits, is refused, and nothing made without.
+#[test]
+fn a_control_group_that_may_not_be_made_is_told() {
+    let Some(mut ordinary) = Ordinary::new("no-group") else { return };
+    ordinary.user_namespace(&[(0, i64::from(USER), 1)]);
+    let path = ordinary.place.cgroup().path.join("theirs");
+    let shown = path.display().to_string().trim_start_matches('/').to_owned();
+    let limits = serde_json::from_str(r#"{"pids": {"limit": 64}}"#).unwrap();
+    let named = Cgroup { path, ..Cgroup::default() };
+    let limited = Cgroup { resources: limits, ..Cgroup::default() };
+    for (group, wanted) in [
+        (named.clone(), [shown.as_str(), "leave the path out (cgroupsPath)"]),
+        (
+            Cgroup { resources: limited.resources.clone(), ..named },
+            [&shown, "leave the path out (cgroupsPath)"],
+        ),
+        (limited, ["control group ", "leave the limits out"]),
+    ] {
+        ordinary.config.cgroups = Some(group);
+        ordinary.write();
+        let (code, text) = ordinary.nsinit(&ordinary.state(), &["run", "web", "true"]);
+        assert_eq!(code, Some(1), "{text}");
+        let refused = text.contains("mkdir /sys/fs/cgroup/") && text.contains("EACCES: Permission denied");
+        assert!(refused && text.contains("this user may not make it"), "{text}");
+        assert!(wanted.iter().all(|part| text.contains(part)), "{wanted:?}: {text}");
+        assert_eq!(fs::read_dir(ordinary.state()).unwrap().count(), 0);
+    }
+    // Neither was asked for.
+    ordinary.config.cgroups = Some(Cgroup::default());
+    ordinary.write();
+    let (code, text) = ordinary.nsinit(&ordinary.state(), &["run", "web", "true"]);
+    assert_eq!(code, Some(0), "{text}");
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl Plan {
     pub fn make(mut self, existing: Existing) -> Result<Group> {
         let mut group =
             Group { nodes: Vec::new(), places: Vec::new(), missing: BTreeMap::new(), unmarked: None };
-        let mut ways = Vec::new();
+        let (mut ways, mut refused) = (Vec::new(), None);
         let (places, mounts) = (std::mem::take(&mut self.places), std::mem::take(&mut self.mounts.0));
         let mut mounts = mounts.into_iter();
         for place in places {
@@ -59,12 +59,22 @@ impl Plan {
                 }
                 Err(error) if self.select.is_refusal(&error) => {
                     self.leave_out(&controllers, &error.to_string());
+                    refused.get_or_insert(error);
                 }
                 Err(error) => return Err(take_back(ways, error)),
             }
         }
+        if self.required && group.nodes.is_empty() {
+            return Err(refused.unwrap_or_else(|| self.nowhere()));
+        }
         group.missing = self.missing;
         Ok(group)
+    }
+
+    /// Why there is nothing to be made, if nothing was refused.
+    fn nowhere(&self) -> Error {
+        let why = self.missing.values().next().map_or("no hierarchy is mounted", String::as_str);
+        Error::invalid("cgroupsPath", format!("the group can be in no hierarchy: {why}"))
     }
 
     /// As [`Existing::Refuse`], before anything is made: for a group that somebody else makes, as systemd does.

@@ -33,6 +33,8 @@ pub struct Plan {
     pub(super) select: Select,
     /// The group is a unit's: what systemd has made of it when it is made here is systemd's, but for the group itself.
     pub(crate) of_unit: bool,
+    /// The group is wanted in one hierarchy at least.
+    pub(super) required: bool,
     /// What the directories are marked with.
     pub(super) mark: Option<Vec<u8>>,
 }
@@ -52,6 +54,7 @@ impl Plan {
             missing: BTreeMap::new(),
             select: select.clone(),
             of_unit: false,
+            required: false,
             mark: None,
         };
         plan.check_selected(layout)?;
@@ -116,6 +119,11 @@ impl Plan {
     #[must_use]
     pub fn missing(&self) -> &BTreeMap<String, String> {
         &self.missing
+    }
+
+    /// Wants the group in one hierarchy at least: if [`Select::Usable`] would leave all of them out, [`Plan::make`] fails with why.
+    pub fn require(&mut self) {
+        self.required = true;
     }
 
     /// Has the directories that are made marked with `token`, of at most 4096 bytes: [`find_marked`](super::find_marked) then finds the

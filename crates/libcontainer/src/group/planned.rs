@@ -14,7 +14,7 @@ use super::mark::token;
 use super::process_limit;
 use super::unit::{self, Scope};
 use crate::config::Cgroup;
-use crate::error::{Error, Result, as_io};
+use crate::error::{Error, Result, as_io, errno_of, named};
 use crate::record::UnitRecord;
 use crate::resctrl::ResctrlSteps;
 use crate::setup::CgroupSetup;
@@ -29,10 +29,41 @@ pub(crate) struct Planned {
     /// The unit, if systemd makes the group.
     scope: Option<Scope>,
     environment: Arc<Environment>,
+    /// Who may be refused all of it has asked for it.
+    asked: Option<Asked>,
     /// A mount of the container's shows the group by its name.
     shown: bool,
     /// To whom it is given.
     owner: Option<u32>,
+}
+
+/// What an ordinary user has asked for by which a group is needed.
+#[derive(Debug)]
+struct Asked {
+    /// By its path, or for limits alone.
+    by_path: bool,
+}
+
+impl Asked {
+    fn of(config: &Cgroup) -> Option<Self> {
+        let by_path = !config.path.as_os_str().is_empty();
+        let limited = config.limits(false).is_ok_and(|limits| limits != Resources::default());
+        (by_path || limited).then_some(Self { by_path })
+    }
+
+    /// What a refusal means.
+    fn explain(&self, error: io::Error) -> io::Error {
+        if !matches!(errno_of(&error), Some(libc::EACCES | libc::EPERM | libc::EROFS)) {
+            return error;
+        }
+        let without = if self.by_path {
+            "leave the path out (cgroupsPath), and limits"
+        } else {
+            "leave the limits out"
+        };
+        let help = "have a directory above it delegated to the user (systemd: Delegate=yes)";
+        named(format!("this user may not make it: {help}, or {without}"), error)
+    }
 }
 
 /// The host steps for a group.
@@ -54,6 +85,7 @@ impl Planned {
         probe: &Probe,
     ) -> Result<Self> {
         let failed = |error| Error::cgroup(format!("control group of {id:?}"), error);
+        let mut asked = None;
         let (mut scope, plan) = if config.systemd {
             let (scope, plan) = Scope::new(config, id, dir, layout, &environment)?;
             (Some(scope), plan)
@@ -61,7 +93,10 @@ impl Planned {
             let path = config.group_path(id).map_err(failed)?;
             // Root is refused nothing for want of rights: what is refused is not left out in silence.
             let select = if probe.is_root() { Select::All } else { Select::Usable };
-            (None, Plan::new(layout, &path, &select).map_err(failed)?)
+            let mut plan = Plan::new(layout, &path, &select).map_err(failed)?;
+            asked = (probe.euid != 0).then(|| Asked::of(config)).flatten();
+            asked.iter().for_each(|_| plan.require());
+            (None, plan)
         };
         // Without a hierarchy for it, a filter that nobody asked for is none.
         let possible =
@@ -71,7 +106,8 @@ impl Planned {
         if let Some(scope) = &mut scope {
             scope.limit(&resources).map_err(failed)?;
         }
-        Ok(Self { plan, dir: dir.to_owned(), resources, scope, environment, shown: false, owner: None })
+        let dir = dir.to_owned();
+        Ok(Self { plan, dir, resources, scope, environment, asked, shown: false, owner: None })
     }
 
     /// With the group's path in the setup.
@@ -122,7 +158,7 @@ impl Planned {
         let undone = Arc::clone(entry);
         // A scope is made with its first process in it: by systemd where that has controllers, by us in the other hierarchies.
         let existing = if scoped { Existing::Adopt } else { Existing::Refuse };
-        let (mut plan, dir, owner) = (self.plan, self.dir, self.owner);
+        let (mut plan, dir, owner, asked) = (self.plan, self.dir, self.owner, self.asked);
         let has_limits = self.resources != Resources::default();
         let paths = if scoped { Vec::new() } else { setup(plan.places()).tasks };
         let mut steps: Vec<_> =
@@ -131,7 +167,9 @@ impl Planned {
             let token = token(&dir)?;
             plan.mark(token.clone());
             let group = make_group(&mut plan, existing, &noted)?;
-            let group = group.map_err(|error| make.note_left(error, token))?;
+            let group = group.map_err(|error| make.note_left(error, token));
+            let group =
+                group.map_err(|error| asked.iter().fold(error, |error, asked| asked.explain(error)))?;
             make.note_made(group.places());
             made(&group);
             owner.map_or(Ok(()), |uid| group.give(uid)).map_err(as_io)?;
