@@ -185,3 +185,35 @@ fn with_start_hooks_the_config_says_what_the_program_may() {
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.to_string().contains("/user: with startContainer hooks"), "{error}");
 }
+
+/// While a hook runs the container's lock is let go: somebody else may end it.
+#[test]
+fn a_container_that_is_deleted_while_it_is_made_is_told_as_that() {
+    if !able("a_container_that_is_deleted_while_it_is_made_is_told_as_that") {
+        return;
+    }
+    let place = Place::new("hook-deleted");
+    let (plain, log) = logging(&place);
+    for name in &NAMES[..4] {
+        let mut config = plain.clone();
+        let begun = log.join("begun");
+        let script = format!("echo > {0}; while [ -e {0} ]; do sleep 0.01; done", begun.display());
+        *list(&mut config.hooks, name) = vec![sh(&script)];
+        let error = std::thread::scope(|scope| {
+            let process = libcontainer::ProcessConfig::new(["sleep", "1000"]);
+            let making = scope.spawn(|| Factory::new().unwrap().run(place.join("c"), &config, process));
+            let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+            while !begun.exists() && std::time::Instant::now() < until {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            assert!(begun.exists(), "{name}");
+            let destroyed = Factory::new().unwrap().destroy(place.join("c"));
+            std::fs::remove_file(&begun).unwrap();
+            destroyed.unwrap();
+            making.join().unwrap().map(drop).unwrap_err()
+        });
+        assert_eq!(error.to_string(), "create \"c\": another process has deleted the container meanwhile");
+        assert_eq!(error.kind(), libcontainer::ErrorKind::NotFound);
+        assert!(!place.join("c").exists(), "{name}");
+    }
+}

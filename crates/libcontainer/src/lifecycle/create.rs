@@ -11,7 +11,7 @@ use super::hooked::{self, with_hooks};
 use super::hooks;
 use super::host::Host;
 use super::listen::{self, Of};
-use super::poststart::poststart;
+use super::poststart::{destroyed, poststart};
 use super::prepared::{Own, Part, Prepared, check};
 use super::program::Program;
 use super::readback::Expected;
@@ -77,6 +77,9 @@ pub(crate) fn create(
     give_first(&mut launch, &given, (joined, root), &draft, &part);
     let opened = give_program(&mut launch, given, opened, preserved, &draft);
     let launched = launch.run().map_err(|error| {
+        if draft.was_destroyed() {
+            return destroyed(&what);
+        }
         let error = group::explain(error, || draft.group.full());
         let error = half_made(
             &own.path,

@@ -47,6 +47,8 @@ struct Inner {
     look: Option<ReadBack>,
     /// A hook was run.
     hooked: bool,
+    /// Another process has destroyed the container while hooks ran.
+    destroyed: bool,
 }
 
 /// What a container is made for.
@@ -288,8 +290,18 @@ impl Draft {
         Ok(())
     }
 
+    /// Whether another process has destroyed it, if it was taken back.
+    pub(super) fn was_destroyed(&self) -> bool {
+        self.inner().destroyed
+    }
+
     fn unclaim(&self) -> io::Result<()> {
-        let inner = self.inner();
+        let mut inner = self.inner();
+        if let (Some(store), true) = (inner.store.clone(), inner.lock.is_none()) {
+            // RACE: who destroys it meanwhile comes to an end first. Without a lock it is taken back all the same.
+            inner.lock = store.lock(true).ok();
+            inner.destroyed = matches!(store.stands(), Ok(false));
+        }
         match &inner.store {
             _ if inner.is_anothers => Ok(()),
             Some(store) => store.remove(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::destroy::destroy;
 use super::hooks::Of;
 use super::host::Host;
-use crate::error::{Error, FailedHook, Result};
+use crate::error::{Error, ErrorKind, FailedHook, Result};
 use crate::hooks::Moment;
 use crate::record::{State, Store};
 
@@ -17,6 +17,11 @@ pub(super) fn poststart(host: &Host, store: &Store, state: &Arc<State>, what: &s
     ran.map_err(|failed| end(host, store, state, (what, failed)))
 }
 
+/// What was begun of a container that another process has destroyed: whatever has failed, that is why.
+pub(super) fn destroyed(what: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("{what}: another process has deleted the container meanwhile"))
+}
+
 /// Ends a container whose hook has failed at its start: runtime-spec, runtime.md, "Lifecycle", steps 7 and 9, which go on with 12.
 pub(super) fn end(
     host: &Host,
@@ -24,6 +29,10 @@ pub(super) fn end(
     state: &Arc<State>,
     (what, failed): (&str, FailedHook),
 ) -> Error {
+    // What can't be found out is told by the hook's own error.
+    if matches!(store.stands(), Ok(false)) {
+        return destroyed(what);
+    }
     let error = Error::hook(what, failed);
     match destroy(store, &state.id, Some(Arc::clone(state)), host) {
         Ok(()) => error,
