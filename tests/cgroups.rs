@@ -7,6 +7,8 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "cgroups/changed.rs"]
+mod changed;
 #[path = "cgroups/descriptors.rs"]
 mod descriptors;
 #[path = "cgroups/joining.rs"]

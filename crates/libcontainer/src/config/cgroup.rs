@@ -116,6 +116,26 @@ impl Cgroup {
         Ok(all)
     }
 
+    /// Lays limits over those that there are. What can't hold beside one of them goes, unless it is asked for too.
+    pub(crate) fn change(&mut self, new: &Resources) {
+        self.resources = merge(&self.resources, new);
+        let is_alone = |memory: &libcontainer_cgroups::resources::Memory| {
+            memory.limit == Some(-1) && memory.swap.is_none()
+        };
+        if let (true, Some(memory)) = (new.memory.as_ref().is_some_and(is_alone), &mut self.resources.memory)
+        {
+            memory.swap = Some(-1);
+        }
+        if let (Some(asked), Some(cpu)) = (&new.cpu, &mut self.resources.cpu) {
+            match (asked.idle, asked.shares) {
+                // Unset, whatever 2014's part says.
+                (Some(1), None) => cpu.shares = Some(0),
+                (None, Some(_)) => cpu.idle = cpu.idle.map(|_| 0),
+                _ => {}
+            }
+        }
+    }
+
     /// 2014's part.
     fn legacy(&self) -> legacy::Cgroup {
         let default = if self.allowed_devices.is_empty() { default_allowed_devices() } else { Vec::new() };
@@ -143,7 +163,7 @@ impl Cgroup {
 }
 
 /// `new` laid over `old`, field by field; device rules one behind the other, because the last one that matches counts.
-pub(crate) fn merge(old: &Resources, new: &Resources) -> Resources {
+fn merge(old: &Resources, new: &Resources) -> Resources {
     if *new == Resources::default() {
         return old.clone();
     }
@@ -205,6 +225,37 @@ mod tests {
         let wanted =
             parse(r#"{"memory": {"limit": 7, "swap": 9}, "pids": {"limit": 3}, "cpu": {"shares": 2}}"#);
         assert_eq!(merged, wanted);
+    }
+
+    /// A limit of both together can't hold without it, whoever has set it.
+    #[test]
+    fn a_limit_of_memory_that_is_taken_away_takes_that_of_swap_along() {
+        let parse = |text: &str| serde_json::from_str::<Resources>(text).unwrap();
+        let mut block = serde_json::from_str::<Cgroup>(r#"{"memory": 4096, "memory_swap": 6000}"#).unwrap();
+        block.change(&parse(r#"{"memory": {"limit": 5000, "swap": 9000}}"#));
+        block.change(&parse(r#"{"memory": {"limit": -1}}"#));
+        let memory = block.limits(false).unwrap().memory.unwrap();
+        assert_eq!((memory.limit, memory.swap), (Some(-1), Some(-1)));
+        block.change(&parse(r#"{"memory": {"limit": 5000}}"#));
+        let memory = block.limits(false).unwrap().memory.unwrap();
+        assert_eq!((memory.limit, memory.swap), (Some(5000), Some(-1)));
+    }
+
+    /// The kernel has one of the two.
+    #[test]
+    fn an_idle_group_has_no_weight_and_one_with_a_weight_is_not_idle() {
+        let parse = |text: &str| serde_json::from_str::<Resources>(text).unwrap();
+        let mut block = serde_json::from_str::<Cgroup>(r#"{"cpu_shares": 300}"#).unwrap();
+        let mut changed = |text: &str| {
+            block.change(&parse(text));
+            let cpu = block.limits(false).unwrap().cpu.unwrap();
+            (cpu.shares.unwrap_or(0), cpu.idle, cpu.quota)
+        };
+        assert_eq!(changed(r#"{"cpu": {"shares": 200, "quota": 5000}}"#), (200, None, Some(5000)));
+        assert_eq!(changed(r#"{"cpu": {"idle": 1}}"#), (0, Some(1), Some(5000)));
+        assert_eq!(changed(r#"{"cpu": {"quota": 6000}}"#), (0, Some(1), Some(6000)));
+        assert_eq!(changed(r#"{"cpu": {"shares": 150}}"#), (150, Some(0), Some(6000)));
+        assert_eq!(changed(r#"{"cpu": {"idle": 0}}"#), (150, Some(0), Some(6000)));
     }
 
     /// As Docker sends it when only the number of processes is to change.

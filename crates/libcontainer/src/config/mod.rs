@@ -14,7 +14,6 @@ mod seccomp;
 mod unset;
 
 pub use cgroup::Cgroup;
-pub(crate) use cgroup::merge;
 pub use container::{CapabilitySets, Config, TimeOffset};
 pub use hooks::{Hook, Hooks};
 pub use json::Mode;

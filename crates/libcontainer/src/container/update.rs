@@ -3,7 +3,6 @@
 use libcontainer_cgroups::{Group, Resources};
 
 use super::handle::Container;
-use crate::config::merge;
 use crate::error::{Error, Result};
 use crate::group;
 use crate::record::{RunState, State};
@@ -94,7 +93,7 @@ impl Limits {
         let group = container.group_of(state, "update")?;
         let block = state.config.cgroups.get_or_insert_default();
         let before = block.resources.clone();
-        block.resources = merge(&before, resources);
+        block.change(resources);
         let mut wanted = resources.clone();
         if !wanted.devices.is_empty() {
             // The filter is replaced as a whole.
