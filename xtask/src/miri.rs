@@ -1,10 +1,12 @@
 //! `miri`: the tests of all pure code in Miri, which knows what is undefined; what it can't run says so, and is counted.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::run::root;
 use crate::test::Totals;
@@ -48,11 +50,40 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     if !version.status.success() {
         bail!("no Miri: rustup toolchain install nightly --component miri --component rust-src");
     }
-    let mut tally = Tally::default();
-    for (package, target) in PURE.into_iter().filter(|(package, _)| wanted(package)) {
-        tally.test(package, target)?;
+    let tally = Mutex::new(Tally::default());
+    let left = Mutex::new(PURE.into_iter().filter(|(package, _)| wanted(package)));
+    let next = || left.lock().ok()?.next();
+    // An interpreter has one thread.
+    thread::scope(|scope| {
+        let work = || -> Result<()> { std::iter::from_fn(next).try_for_each(|one| test(one, &tally)) };
+        let workers: Vec<_> =
+            (0..thread::available_parallelism().map_or(1, usize::from)).map(|_| scope.spawn(work)).collect();
+        let ended = |worker: thread::ScopedJoinHandle<'_, Result<()>>| {
+            worker.join().unwrap_or_else(|_| bail!("a worker panicked"))
+        };
+        workers.into_iter().try_for_each(ended)
+    })?;
+    tally.into_inner().map_err(|_| anyhow!("a worker panicked"))?.report()
+}
+
+/// Runs one of them, and tells of it when it has ended.
+fn test((package, target): (&str, &str), tally: &Mutex<Tally>) -> Result<()> {
+    let mut command = miri(&["test", "--package", package]);
+    match target {
+        "--lib" => command.arg(target),
+        binary => command.args(["--test", binary]),
+    };
+    let begun = Instant::now();
+    let output = command.stderr(Stdio::inherit()).output().context("rustup")?;
+    let mut tally = tally.lock().map_err(|_| anyhow!("a worker panicked"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    println!("{text}{package} {target}: {}, {} s", output.status, begun.elapsed().as_secs());
+    text.lines().for_each(|line| tally.line(line));
+    // What Miri does not allow ends the whole binary, without a result.
+    if !output.status.success() {
+        tally.failed.push(format!("{package} {target}: {}", output.status));
     }
-    tally.report()
+    Ok(())
 }
 
 /// The proxy of rustup: cargo's own variable names the toolchain of this program.
@@ -64,26 +95,6 @@ fn miri(args: &[&str]) -> Command {
 }
 
 impl Tally {
-    fn test(&mut self, package: &str, target: &str) -> Result<()> {
-        let mut command = miri(&["test", "--package", package]);
-        match target {
-            "--lib" => command.arg(target),
-            binary => command.args(["--test", binary]),
-        };
-        let mut child = command.stdout(Stdio::piped()).spawn().context("rustup")?;
-        for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
-            let line = line?;
-            println!("{line}");
-            self.line(&line);
-        }
-        // What Miri does not allow ends the whole binary, without a result.
-        let status = child.wait()?;
-        if !status.success() {
-            self.failed.push(format!("{package} {target}: {status}"));
-        }
-        Ok(())
-    }
-
     fn line(&mut self, line: &str) {
         self.totals.add(line);
         let Some((name, reason)) = line.split_once(" ... ignored, ") else { return };

@@ -20,7 +20,8 @@ fn options() -> Options {
 
 /// Where, value, pointer, text.
 fn lines(text: &str) -> impl Iterator<Item = [&str; 4]> {
-    text.lines().filter(|line| !line.starts_with('#')).map(|line| {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    lines.step_by(if cfg!(miri) { 16 } else { 1 }).map(|line| {
         let parts: Vec<_> = line.split(" |").map(str::trim).collect();
         parts.try_into().unwrap_or_else(|_| panic!("{line}"))
     })

@@ -14,7 +14,7 @@ static CAPTURES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| {
 });
 
 /// Miri takes a second for what takes microseconds: one of so many.
-const FEWER: usize = if cfg!(miri) { 16 } else { 1 };
+const FEWER: usize = if cfg!(miri) { 64 } else { 1 };
 
 fn captures() -> &'static [Vec<u8>] {
     &CAPTURES
@@ -28,7 +28,7 @@ fn the_captures_as_they_are_can_be_read() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 8 } else { 4096 }, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 3 } else { 4096 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn mangled_captures_never_panic(

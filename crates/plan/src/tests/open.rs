@@ -249,7 +249,7 @@ fn tree_of(lines: &[String]) -> Tree {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 16 } else { 3000 }, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 6 } else { 3000 }, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What is opened is what the path leads to, nothing is lost, and only what is missing is made. It fails only where no
     /// directory or file could ever be.
