@@ -20,7 +20,7 @@ use containerd_shim_protos::shim::oci::ProcessDetails;
 use containerd_shim_protos::shim_async;
 use containerd_shim_protos::ttrpc::Result as Answer;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
-use libcontainer::{Problem, RunState};
+use libcontainer::RunState;
 use libcontainer_oci::spec::resources_from_json;
 use tokio::sync::watch;
 
@@ -156,9 +156,8 @@ async fn pids(task: Arc<Task>) -> Result<Vec<ProcessInfo>, Trouble> {
 async fn update(task: Arc<Task>, request: UpdateTaskRequest) -> Result<(), Trouble> {
     let wrong = |text: String| Trouble::invalid(format!("resources for {:?}: {text}", task.id));
     let given = request.resources.as_ref().map(|any| any.value.as_slice()).unwrap_or_default();
-    let (resources, unknown) = resources_from_json(given).map_err(|error| wrong(error.to_string()))?;
-    let left_out = unknown.into_iter().map(Problem::left_out);
-    left_out.for_each(|problem| journal::warn(format!("resources for {:?}: {problem}", task.id)));
+    let (resources, notes) = resources_from_json(given).map_err(|error| wrong(error.to_string()))?;
+    notes.iter().for_each(|note| journal::warn(format!("resources for {:?}: {note}", task.id)));
     let resources = libcontainer_oci::resources(&resources).map_err(|problems| {
         let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
         wrong(all.join("; "))
