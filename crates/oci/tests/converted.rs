@@ -33,7 +33,8 @@ fn converted(at: &str, value: Value, options: &Options) -> Config {
 #[test]
 fn each_value_has_its_place() {
     let mut wrong = Vec::new();
-    for line in include_str!("converted.txt").lines().filter(|line| !line.starts_with('#')) {
+    let lines = include_str!("converted.txt").lines().filter(|line| !line.starts_with('#'));
+    for line in lines.step_by(if cfg!(miri) { 16 } else { 1 }) {
         let parts: Vec<_> = line.split(" | ").collect();
         let [at, value, place, wanted] = parts[..] else { panic!("{line}") };
         let (value, wanted): (Value, Value) =
