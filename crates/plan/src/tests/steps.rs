@@ -128,6 +128,7 @@ fn an_expected_result_is_compared() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn a_read_back_is_compared_without_a_call() {
     let masks = CapMasks { effective: 1 << 40 | 5, permitted: 5, inheritable: 0 };
     let plan = plan(|plan| {
@@ -148,6 +149,7 @@ fn a_read_back_is_compared_without_a_call() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
 fn what_was_seen_is_known_by_device_inode_and_type_alone() {
     let seen = Seen { device: 7, inode: 1 << 40, kind: libc::S_IFDIR };
     let plan = plan(|plan| {
