@@ -78,7 +78,8 @@ pub(crate) fn create(
     let opened = give_program(&mut launch, given, opened, preserved, &draft);
     let launched = launch.run().map_err(|error| {
         if draft.was_destroyed() {
-            return destroyed(&what);
+            // Who has deleted it may not have known of what could not be taken back here.
+            return destroyed(&what).with_undo(error.undo_errors);
         }
         let error = group::explain(error, || draft.group.full());
         let error = half_made(
