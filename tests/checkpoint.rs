@@ -22,7 +22,7 @@ mod surroundings;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use libcontainer::mount::{Mount, MountConfig};
 use libcontainer_tests::operator::{Operator, until};
@@ -116,6 +116,12 @@ impl Saver {
 
     fn run_with(&self, command: &str, more: &[&str]) -> Output {
         self.tool.run(&self.with(command, more))
+    }
+
+    /// Without files of the host's, which are not a mapped root's to open.
+    fn quietly(&self, args: &[&str]) {
+        let mut command = self.tool.command(args);
+        assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success(), "{args:?}");
     }
 
     /// The number that it has come to.

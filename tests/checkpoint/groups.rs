@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-use std::process::Stdio;
 
 use libcontainer::cgroups::{Layout, discovery::Mode};
 use libcontainer::mount::IdMapping;
@@ -52,17 +51,12 @@ fn a_group_of_a_writable_mount_is_the_users_again() {
         return skip(name, "groups of version 1 are given to nobody");
     }
     let tool = &saver.tool;
-    // Files of the host's are not its root's to open.
-    let quiet = |args: &[&str]| {
-        let mut command = tool.command(args);
-        assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success(), "{args:?}");
-    };
-    quiet(&["run", "--detach", "web"]);
+    saver.quietly(&["run", "--detach", "web"]);
     saver.counts_on(3);
     assert_eq!(owners(&saver), [300_000, 300_000, 0]);
     saver.checkpoint(&["--image-path", "images", "web"]);
     let there = saver.count();
-    quiet(&saver.with("restore", &["--image-path", "images", "--detach", "web"]));
+    saver.quietly(&saver.with("restore", &["--image-path", "images", "--detach", "web"]));
     saver.counts_on(there);
     assert_eq!(owners(&saver), [300_000, 300_000, 0]);
     tool.ok(&["exec", "web", "mkdir", "/sys/fs/cgroup/sub"]);

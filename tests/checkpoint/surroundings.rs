@@ -214,12 +214,7 @@ fn a_user_namespace_is_made_anew() {
     std::os::unix::fs::chown(&tmp, Some(300_000), Some(300_000)).unwrap();
     saver.tool.write();
     let tool = &saver.tool;
-    // Files of the host's are not its root's to open.
-    let quiet = |args: &[&str]| {
-        let mut command = tool.command(args);
-        assert!(command.stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap().success(), "{args:?}");
-    };
-    quiet(&["run", "--detach", "web"]);
+    saver.quietly(&["run", "--detach", "web"]);
     saver.counts_on(3);
     saver.checkpoint(&["--image-path", "images", "web"]);
     let there = saver.count();
@@ -228,7 +223,7 @@ fn a_user_namespace_is_made_anew() {
     assert!(text.contains("mode 0700 keeps out user 300000") && text.contains("chmod o+x"), "{text}");
     let images = tool.place.join("images");
     fs::set_permissions(&images, std::os::unix::fs::PermissionsExt::from_mode(0o711)).unwrap();
-    quiet(&saver.with("restore", &["--image-path", "images", "--detach", "web"]));
+    saver.quietly(&saver.with("restore", &["--image-path", "images", "--detach", "web"]));
     saver.counts_on(there);
     let map = tool.ok(&["exec", "web", "cat", "/proc/self/uid_map"]);
     assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", "300000", "65536"]);
