@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
@@ -10,6 +11,7 @@ use nix::pty::{Winsize, openpty};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 
 use libcontainer_tests::operator::{Operator, until};
+use libcontainer_tests::skip;
 
 use crate::SLEEP;
 
@@ -24,6 +26,11 @@ struct Session {
 
 impl Session {
     fn start(operator: &Operator, args: &[&str]) -> Self {
+        Self::start_below(operator, &[], args)
+    }
+
+    /// As the program that `above` starts.
+    fn start_below(operator: &Operator, above: &[&str], args: &[&str]) -> Self {
         let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let (master, slave) = (File::from(pty.master), File::from(pty.slave));
@@ -31,7 +38,12 @@ impl Session {
         let plain = operator.command(args);
         // A session of its own with this terminal: then the kernel sends it SIGINT and SIGWINCH.
         let mut command = Command::new("setsid");
-        command.arg("-c").arg(plain.get_program()).args(plain.get_args()).current_dir(operator.place.path());
+        command
+            .arg("-c")
+            .args(above)
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .current_dir(operator.place.path());
         let before = tcgetattr(&slave).unwrap();
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -99,6 +111,29 @@ fn exec_types_prints_and_restores() {
     // Errors leave the terminal alone too.
     Session::start(&operator, &["exec", "-t", "web", "foo"]).ends_with(127);
     operator.check(&["delete", "--force", "web"], 0, "");
+}
+
+#[test]
+fn a_program_finds_the_size_at_its_first_look() {
+    let Some(mut operator) = Operator::new("first-look") else { return };
+    if !Path::new("/usr/bin/strace").exists() {
+        return skip("a_program_finds_the_size_at_its_first_look", "strace is not installed");
+    }
+    // Whatever nsinit itself asks of terminals comes late; what the init does is not held up.
+    let late = ["strace", "-o", "/dev/null", "-e", "trace=ioctl", "-e", "inject=ioctl:delay_enter=50ms"];
+    let sees = |operator: &Operator, args: &[&str]| {
+        let session = Session::start_below(operator, &late, args);
+        session.wait_for("\r\n");
+        let seen = session.seen();
+        session.ends_with(0);
+        assert_eq!(seen, "24 80\r\n", "{args:?}");
+    };
+    operator.check(&["run", "-d", "web"], 0, "");
+    sees(&operator, &["exec", "-t", "web", "stty", "size"]);
+    operator.check(&["delete", "--force", "web"], 0, "");
+    operator.config.tty = true;
+    operator.write();
+    sees(&operator, &["run", "web", "stty", "size"]);
 }
 
 #[test]

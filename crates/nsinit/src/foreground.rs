@@ -50,6 +50,13 @@ impl AsFd for Signals {
     }
 }
 
+/// Rows and columns of the terminal at our standard input. None if nobody gave it a size.
+///
+/// A process whose terminal is copied has to begin with it: its program may ask at once.
+pub(crate) fn own_size() -> Option<(u16, u16)> {
+    libcontainer::terminal_size(io::stdin().as_fd()).filter(|&size| size != (0, 0))
+}
+
 /// Raw mode, undone when dropped.
 struct Raw {
     before: Termios,
@@ -123,6 +130,7 @@ impl Copied {
         let open = terminal.is_some();
         let raw = if open { Raw::enter() } else { None };
         let this = Self { terminal, raw, input: open, output: open, lost: None };
+        // It may have changed since the program's was made.
         this.resize();
         this
     }
@@ -133,8 +141,7 @@ impl Copied {
     }
 
     fn resize(&self) {
-        let size = libcontainer::terminal_size(io::stdin().as_fd());
-        if let (Some(terminal), Some((rows, columns))) = (&self.terminal, size) {
+        if let (Some(terminal), Some((rows, columns))) = (&self.terminal, own_size()) {
             if let Err(error) = terminal.resize(rows, columns) {
                 note(format_args!("{error}"));
             }

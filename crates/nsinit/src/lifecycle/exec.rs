@@ -38,6 +38,8 @@ pub(crate) fn exec(root: &State, mut args: ExecArgs) -> Outcome {
     process.env.get_or_insert_default().extend(handed.environment.into_iter().map(OsString::from));
     process.preserved = handed.descriptors;
     process.plain_newlines = plain_newlines(&sockets);
+    let copied = process.terminal && !detach && !sockets.console();
+    process.terminal_size = foreground::own_size().filter(|_| copied).or(process.terminal_size);
     let mut process = container.start(process).map_err(|error| program::failure(&error))?;
     if let Err(failure) = hand_over(&mut process, &sockets, pid_file) {
         return both(Err(failure), end(&mut process));

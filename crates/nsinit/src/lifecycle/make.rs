@@ -110,6 +110,8 @@ fn make(root: &State, args: CreateArgs, aim: Aim) -> Result<Made, Failure> {
     let host = address.as_ref().filter(|_| aim != Aim::Create).map(Address::connect).transpose()?;
     root.ready()?;
     let place = address.map(|_| place(&path, &args.id, &mut config)).transpose()?;
+    let copied = config.tty && aim == Aim::Run && !sockets.console();
+    let terminal_size = foreground::own_size().filter(|_| copied).or(terminal_size);
     // Of the first process alone: who joins later is handed nothing.
     let mut env: Vec<OsString> =
         config.environment.iter().chain(&handed.environment).map(Into::into).collect();

@@ -11,7 +11,7 @@ use libcontainer::{Config, NamespaceKind, Namespaces, Network, ProcessConfig, St
 use super::scratch::{Scratch, exists, make_dir};
 use crate::arguments::TryArgs;
 use crate::failure::{Failure, Named};
-use crate::inside;
+use crate::{foreground, inside};
 
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Directories that are links into /usr on merged systems and directories on others.
@@ -132,7 +132,9 @@ pub(super) fn host(scratch: &Scratch, args: &TryArgs) -> Result<(Config, Process
     let mut config = config(scratch, mounts);
     config.working_dir = "/root".into();
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let process = ProcessConfig { terminal, ..ProcessConfig::new(args.command.clone()).inherited() };
+    let terminal_size = foreground::own_size().filter(|_| terminal);
+    let process =
+        ProcessConfig { terminal, terminal_size, ..ProcessConfig::new(args.command.clone()).inherited() };
     Ok((config, process))
 }
 
