@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
 use libcontainer_netlink::{
-    Address, AddressFlags, Batch, Cidr, Index, Link, LinkChange, Mac, Name, Namespace, Netlink,
+    Address, AddressFlags, Batch, Cidr, Index, Link, LinkChange, LinkKind, Mac, Name, Namespace, Netlink,
     Result as Answer, Scope, Verb,
 };
 
@@ -29,6 +29,29 @@ pub(crate) struct Kept {
     alias: Vec<u8>,
     mtu: u32,
     mac: Option<Mac>,
+    /// Whether it could be told from what a program inside could make.
+    pub(crate) proven: bool,
+}
+
+/// Whether a link on the host is one that nobody inside a container could have made there: hardware, or what leads to the host's own
+/// network. What leads nowhere may be whose it will.
+///
+/// KERNEL: these kinds have `get_link_net`, by which `IFLA_LINK_NETNSID` is told whether they have a parent or not.
+pub(crate) fn is_proven(link: &Link) -> bool {
+    let leads_here = link.parent_namespace.is_none();
+    match &link.kind {
+        None | Some(LinkKind::Dummy | LinkKind::Ifb) => true,
+        Some(
+            LinkKind::Veth(_)
+            | LinkKind::Vlan(_)
+            | LinkKind::Macvlan(_)
+            | LinkKind::Macvtap(_)
+            | LinkKind::Ipvlan(_)
+            | LinkKind::Vxlan(_),
+        ) => leads_here,
+        // Whoever holds its descriptor is its other end; and of others it is not known that they tell.
+        Some(_) => false,
+    }
 }
 
 /// A device with its way home.
@@ -74,7 +97,8 @@ impl Device {
         if self.label().len() + alias.len() > LONGEST_ALIAS {
             return Err(Error::wrong(what(), "has an alias that is too long to be kept"));
         }
-        Ok((link.index, Kept { addresses, up: link.is_up(), alias, mtu: link.mtu, mac: link.mac }))
+        let (up, proven) = (link.is_up(), is_proven(&link));
+        Ok((link.index, Kept { addresses, up, alias, mtu: link.mtu, mac: link.mac, proven }))
     }
 
     /// Moves it in, under its new name. A refusal leaves it as it was: the kernel takes it down only when it moves it.

@@ -1,4 +1,7 @@
 //! How a device of the host's comes home: out of the container's namespaces, under its old name if nobody else has that by now.
+//!
+//! A program inside that may change links can read a device's label and give it to a link of its own making, by which it would stay on
+//! the host's network. So a name that the host trusts is given only to what leads to nobody inside.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -10,25 +13,44 @@ use std::sync::Arc;
 use libcontainer_netlink::{AltNames, Link, LinkChange, Name, Namespace, Netlink, Result as Answer};
 
 use crate::config::NetworkState;
-use crate::device::{Device, Kept};
+use crate::device::{Device, Kept, is_proven};
 use crate::error::{Error, Result};
 use crate::mark::random_name;
 use crate::object::{Object, PASSES, joined, told};
 use crate::side::{self, Side};
 
-/// A device that is back on the host, where somebody else has its name by now.
+/// A device that is back on the host under another name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Renamed {
     /// What it was called.
     pub was: Name,
     /// What it is called.
     pub is: Name,
+    /// Why.
+    pub why: Rename,
+}
+
+/// Why a device did not get its old name back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Rename {
+    /// Somebody else has it by now.
+    Taken,
+    /// A program inside could have made one like it, and have it lead to wherever it likes.
+    Unproven,
 }
 
 impl fmt::Display for Renamed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { was, is } = self;
-        write!(f, "device {was} is back on the host as {is}: another link has the name {was} by now")
+        let Self { was, is, why } = self;
+        write!(f, "device {was} is back on the host as {is}: ")?;
+        match why {
+            Rename::Taken => write!(f, "another link has the name {was} by now"),
+            Rename::Unproven => write!(
+                f,
+                "the container could have made one like it in its place, so look at it (ip -d link show {is}) before you give it its name"
+            ),
+        }
     }
 }
 
@@ -98,7 +120,7 @@ impl Device {
         namespaces: impl IntoIterator<Item = &'n File>,
     ) -> Result<Option<Renamed>> {
         let mut host = Side::host();
-        let Some(link) = self.come_home(namespaces, &mut host)? else { return Ok(None) };
+        let Some(link) = self.come_home(namespaces, &mut host, false)? else { return Ok(None) };
         self.unmark(&link, &mut host)?;
         Ok(self.renamed(&link))
     }
@@ -111,7 +133,8 @@ impl Device {
     ) -> Result<Option<Renamed>> {
         let mut host = Side::host();
         // Gone for ever, or never was away.
-        let Some(link) = self.come_home(namespaces, &mut host)? else { return Ok(None) };
+        // RACE: in a namespace that is joined somebody may have put another in its place since.
+        let Some(link) = self.come_home(namespaces, &mut host, !kept.proven)? else { return Ok(None) };
         host.again(|| self.what(), |netlink| kept.give_to(netlink, &link))?;
         // ORDER: last: as long as something is to be done it is known by its label.
         self.unmark(&link, &mut host)?;
@@ -119,20 +142,22 @@ impl Device {
     }
 
     fn renamed(&self, link: &Link) -> Option<Renamed> {
-        (link.name != self.home).then_some(Renamed { was: self.home, is: link.name })
+        let why = if is_proven(link) { Rename::Taken } else { Rename::Unproven };
+        (link.name != self.home).then_some(Renamed { was: self.home, is: link.name, why })
     }
 
-    /// On the host, under its old name if that is free, and still with our label. None if it is nowhere.
+    /// On the host, under its old name if that is free and it is `trusted` or proven to be the host's, and still with our label. None if it is nowhere.
     fn come_home<'n>(
         &self,
         namespaces: impl IntoIterator<Item = &'n File>,
         host: &mut Side,
+        trusted: bool,
     ) -> Result<Option<Link>> {
         let mut failed = None;
         for namespace in namespaces {
             failed = self.leave(namespace, host).err().or(failed);
         }
-        let found = host.again(|| self.what(), |netlink| self.settle(netlink))?;
+        let found = host.again(|| self.what(), |netlink| self.settle(netlink, trusted))?;
         // One that is here is in none of those that could not be looked into.
         match (found, failed) {
             (None, Some(error)) => Err(error),
@@ -145,28 +170,28 @@ impl Device {
         let failed = |source| Error::Io { what: self.what(), source };
         let own = File::open("/proc/thread-self/ns/net").map_err(failed)?;
         let mut inside = Side::inside(namespace.try_clone().map_err(failed)?);
-        let what = || self.what();
-        let send = |netlink: &mut Netlink, link: &Link, name: Name| {
-            netlink.set(&LinkChange::new(link.index).down())?;
-            let home = Namespace::Fd(own.as_fd());
-            side::known(netlink.set(&LinkChange::new(link.index).namespace(home).name(name))).map(drop)
-        };
-        let sent = inside.again(what, |netlink| match self.find(netlink)? {
-            Some(link) => send(netlink, &link, self.home),
-            None => Ok(()),
-        });
-        match sent {
+        match self.send(&mut inside, &own) {
             Err(error) if error.errno() == Some(libc::EEXIST) => {}
             sent => return sent,
         }
-        // KERNEL: the new name is used only if the host has the one inside too; else it is here by now, and was not renamed.
-        let spare = random_name("dev").map_err(|problem| Error::wrong(self.what(), problem))?;
-        let Some(link) = inside.again(what, |netlink| self.find(netlink))? else { return Ok(()) };
+        let Some(link) = inside.again(|| self.what(), |netlink| self.find(netlink))? else { return Ok(()) };
         self.drop_names(&link, &mut inside, host)?;
-        inside.again(what, |netlink| match self.find(netlink)? {
-            Some(link) => send(netlink, &link, spare),
-            None => Ok(()),
-        })
+        self.send(&mut inside, &own)
+    }
+
+    /// ORDER: under a name that nobody has: whether it may have its old one is seen when it is on the host.
+    fn send(&self, inside: &mut Side, home: &File) -> Result<()> {
+        let spare = random_name("dev").map_err(|problem| Error::wrong(self.what(), problem))?;
+        inside.again(
+            || self.what(),
+            |netlink| {
+                let Some(link) = self.find(netlink)? else { return Ok(()) };
+                let change = || LinkChange::new(link.index);
+                netlink.set(&change().down())?;
+                side::known(netlink.set(&change().namespace(Namespace::Fd(home.as_fd())).name(spare)))
+                    .map(drop)
+            },
+        )
     }
 
     /// KERNEL(6.6): a link whose alternative names the host has too is not let in, whatever it is to be called.
@@ -185,17 +210,25 @@ impl Device {
         Ok(())
     }
 
-    /// On the host: its old name, unless that is somebody else's by now.
-    fn settle(&self, host: &mut Netlink) -> Answer<Option<Link>> {
+    /// On the host: its old name, unless that is somebody else's by now, or this may be another link.
+    fn settle(&self, host: &mut Netlink, trusted: bool) -> Answer<Option<Link>> {
         let Some(mut link) = self.find(host)? else { return Ok(None) };
-        if link.name != self.home {
-            host.set(&LinkChange::new(link.index).down())?;
-            match host.set(&LinkChange::new(link.index).name(self.home)) {
-                Err(error) if error.is_refusal(libc::EEXIST) => {}
-                renamed => {
-                    renamed?;
-                    link.name = self.home;
-                }
+        if link.name == self.home {
+            return Ok(Some(link));
+        }
+        host.set(&LinkChange::new(link.index).down())?;
+        if !trusted && !is_proven(&link) {
+            let names: Vec<&OsStr> = link.alt_names.iter().map(AsRef::as_ref).collect();
+            if !names.is_empty() {
+                side::known(host.delete(&AltNames::new(link.index, &names)))?;
+            }
+            return Ok(Some(link));
+        }
+        match host.set(&LinkChange::new(link.index).name(self.home)) {
+            Err(error) if error.is_refusal(libc::EEXIST) => {}
+            renamed => {
+                renamed?;
+                link.name = self.home;
             }
         }
         Ok(Some(link))

@@ -29,7 +29,7 @@ pub use error::{Error, Result};
 pub use existing::{NetworkStats, View, look, look_here, stats};
 pub use found::{Found, find_marked};
 pub use going::{Going, remove_later};
-pub use home::{Renamed, bring_home};
+pub use home::{Rename, Renamed, bring_home};
 pub use libcontainer_netlink as netlink;
 pub use link::loopback_up;
 pub use plan::{Plan, Problem};
