@@ -13,6 +13,7 @@ use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
+use libcontainer::mount::Mount;
 use libcontainer_tests::operator::{Operator, until};
 
 /// A command line, what has to be done before and after it, its code, and whether it prints.
@@ -289,4 +290,25 @@ fn directories_that_can_not_be_closed() {
         operator.check(&["list", "--quiet"], 0, "");
         assert_eq!(operator.inside(), [0; 0]);
     }
+}
+
+/// Whoever looks at a container does so from a terminal, and what it shows is named by the container.
+#[test]
+fn names_of_a_container_tell_a_terminal_nothing() {
+    let Some(mut operator) = Operator::new("harmless") else { return };
+    let mount = |destination: &str| Mount {
+        kind: "tmpfs".to_owned(),
+        destination: destination.into(),
+        ..Mount::default()
+    };
+    let mounts = &mut operator.config.mount_config.get_or_insert_default().mounts;
+    mounts.push(mount("/tmp/\u{1b}]0;mine\u{7}"));
+    operator.write();
+    operator.check(&["run", "--detach", "web"], 0, "");
+    let shown = operator.ok(&["mounts", "list", "web"]);
+    assert!(shown.contains("/tmp/\\u{1b}]0;mine\\u{7}") && !shown.contains('\u{1b}'), "{shown:?}");
+    let output = operator.run(&["mounts", "remove", "web", "/tmp/\u{1b}[2J"]);
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("[2J") && !told.contains('\u{1b}'), "{told:?}");
+    operator.check(&["delete", "--force", "web"], 0, "");
 }

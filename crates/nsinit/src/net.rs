@@ -12,6 +12,7 @@ use crate::lifecycle::load;
 use crate::output::{say, table};
 use crate::root::State;
 use crate::size;
+use crate::streams::harmless;
 
 #[inline(never)]
 pub(crate) fn net(root: &State, args: &NetArgs) -> Outcome {
@@ -30,7 +31,7 @@ pub(crate) fn net(root: &State, args: &NetArgs) -> Outcome {
     lines.extend(view.links.iter().map(|link| row(&view, link)));
     table(&lines)?;
     for route in &view.routes {
-        say!("{}", route_text(&view, route))?;
+        say!("{}", harmless(&route_text(&view, route)))?;
     }
     host_table(&record)?;
     Ok(0)

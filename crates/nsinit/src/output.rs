@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use nix::errno::Errno;
 
 use crate::failure::{Failure, Named, Outcome};
-use crate::streams;
+use crate::streams::{self, harmless};
 
 /// Writes a line to standard output.
 ///
@@ -66,12 +66,15 @@ fn coloured() -> bool {
 /// # Errors
 /// As [`line()`].
 pub(crate) fn table(lines: &[Vec<String>]) -> Result<(), Failure> {
+    let lines: Vec<Vec<_>> =
+        lines.iter().map(|cells| cells.iter().map(|cell| harmless(cell)).collect()).collect();
     let columns = lines.first().map_or(0, Vec::len);
-    let wide =
-        |column: usize| lines.iter().filter_map(|line| line.get(column)).map(String::len).max().unwrap_or(0);
+    let wide = |column: usize| {
+        lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.len()).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(wide).collect();
     let mut text = String::new();
-    for cells in lines {
+    for cells in &lines {
         let padded = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         text.push_str(padded.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');

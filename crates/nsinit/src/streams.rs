@@ -2,6 +2,7 @@
 //!
 //! A descriptor that was closed when the program began is `/dev/null`: Rust's runtime opens that, so that no file gets its number.
 
+use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -25,7 +26,19 @@ pub(crate) fn error(bytes: &[u8]) {
 
 /// Writes a line to standard error.
 pub(crate) fn note(text: Arguments<'_>) {
-    error(format!("nsinit: {text}\n").as_bytes());
+    error(format!("nsinit: {}\n", harmless(&text.to_string())).as_bytes());
+}
+
+/// Text as a terminal may have it: names of mounts, links and processes are what a program in the container makes them, also commands to
+/// the terminal of whoever looks. Lines stay lines.
+pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
+    let command = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if !text.contains(command) {
+        return text.into();
+    }
+    let escaped =
+        |letter: char| if command(letter) { letter.escape_default().collect() } else { letter.to_string() };
+    text.chars().map(escaped).collect::<String>().into()
 }
 
 /// Writes everything. Interrupted writes go on, and so does one to a descriptor that somebody has made non-blocking.
@@ -57,7 +70,13 @@ mod tests {
 
     use nix::fcntl::OFlag;
 
-    use super::all;
+    use super::{all, harmless};
+
+    #[test]
+    fn a_terminal_is_told_nothing() {
+        assert_eq!(harmless("a\tb\nü"), "a\tb\nü");
+        assert_eq!(harmless("a\u{1b}]0;b\u{7}\r\u{9b}c"), "a\\u{1b}]0;b\\u{7}\\r\\u{9b}c");
+    }
 
     /// A pipe that takes 4 KiB at a time and does not block: everything arrives all the same.
     #[test]
