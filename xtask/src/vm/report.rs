@@ -57,6 +57,20 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Which tests failed and where they panicked: who sees only the end of a log has these.
+    fn failures(&self) -> Vec<String> {
+        let lines: Vec<_> = self.output.lines().collect();
+        let told = |pair: &[&str]| match pair {
+            [line, ..] if line.ends_with("FAILED") => Some((*line).to_owned()),
+            [line, next] if line.contains("panicked at") => Some(format!("{line} {next}")),
+            _ => None,
+        };
+        let told = lines.windows(2).filter_map(told);
+        told.map(|line| format!("{}: {}", self.name, line.trim())).collect()
+    }
+}
+
 impl Report {
     /// Lines of JSON.
     pub(crate) fn read(text: &str) -> Self {
@@ -103,6 +117,9 @@ impl Report {
         let (totals, skipped) = self.totals();
         let (passed, failed, seconds) = (totals.passed, totals.failed, self.seconds);
         println!("vm {name}: {passed} passed, {failed} failed, {skipped} skipped in {seconds:.0} s");
+        for told in self.outcomes.iter().flat_map(Outcome::failures) {
+            println!("vm {name}: {told}");
+        }
         if let Some(reason) = &self.broken {
             println!("vm {name}: {reason}");
         }
@@ -135,6 +152,16 @@ mod tests {
         assert!(!report.is_good());
         assert!(Report::read(&format!("{GOOD}\n{{\"end\":1}}\n")).is_good());
         assert!(!Report::read(&format!("{GOOD}\n{{\"end\":2}}\n")).is_good());
+    }
+
+    #[test]
+    fn what_failed_is_told_last() {
+        let text = r#"{"name":"a","exit":101,"output":"running 2 tests\ntest b ... ok\ntest c ... FAILED\n\nthread 'c' panicked at x.rs:3:4:\nleft: 1\n"}"#;
+        let report = Report::read(text);
+        assert_eq!(
+            report.outcomes[0].failures(),
+            ["a: test c ... FAILED", "a: thread 'c' panicked at x.rs:3:4: left: 1"]
+        );
     }
 
     #[test]
