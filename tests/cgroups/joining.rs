@@ -136,14 +136,14 @@ fn a_group_that_stood_by_is_its_users() {
         fs::create_dir(place.join("all")).unwrap();
         let template = Factory::new().unwrap().template(place.join("all"), &config).unwrap();
         template.keep_ready(1).unwrap();
-        assert!(template.settle(Duration::from_secs(20)), "{:?}", template.stats());
+        assert!(template.settle(Duration::from_secs(60)), "{:?}", template.stats());
         let (container, _process) = template.start(sleep(user)).unwrap();
         assert_eq!(template.stats().handed_over, 1);
         let (owners, made) = given(&container);
         assert_eq!((owners, made), (wanted.to_vec(), wanted[0] == 1000), "{name}");
         let made = directories(&container);
         container.destroy().unwrap();
-        assert!(template.settle(Duration::from_secs(20)));
+        assert!(template.settle(Duration::from_secs(60)));
         gone(&made);
     }
 }

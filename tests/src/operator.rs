@@ -123,9 +123,9 @@ impl Operator {
 
 /// Waits for what has to happen soon.
 pub fn until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     while !done() {
-        assert!(Instant::now() < end, "{what}: not within 20 s");
+        assert!(Instant::now() < end, "{what}: not within 60 s");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

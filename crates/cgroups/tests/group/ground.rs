@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use libcontainer_cgroups::{Existing, Group, GroupPath, Layout, Pid, Plan, Select};
 
-pub(crate) const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// Notes that a test does not run, and why: on standard error, and in the file that counts skips.
 pub(crate) fn skip(name: &str, reason: &str) {
@@ -126,7 +126,7 @@ pub(crate) fn until(what: impl Fn() -> bool) {
     let start = Instant::now();
     while !what() {
         // Emulated machines are slow, and forking on them is slowest.
-        assert!(start.elapsed() < LONG * 10, "waited in vain");
+        assert!(start.elapsed() < LONG * 3, "waited in vain");
         std::thread::sleep(Duration::from_millis(2));
     }
 }

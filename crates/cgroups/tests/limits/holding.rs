@@ -47,11 +47,12 @@ fn a_busy_loop_is_throttled_and_the_quota_changes_live() {
     };
     until(|| throttled() > 2);
     limit(&ground, r#"{"cpu":{"quota":-1}}"#);
-    // The period that was running may still count once.
-    std::thread::sleep(Duration::from_millis(150));
-    let free = throttled();
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(throttled(), free, "still throttled without a quota");
+    // The period that was running may still count once, whenever the processor comes to it.
+    until(|| {
+        let free = throttled();
+        std::thread::sleep(Duration::from_millis(300));
+        throttled() == free
+    });
 }
 
 #[test]
