@@ -3,8 +3,11 @@
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Stdio};
 
+use libcontainer::Network;
+use libcontainer::network::netlink::{Name, Netlink, NewLink};
 use libcontainer_tests::World;
 use libcontainer_tests::operator::{Operator, until};
+use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -87,6 +90,41 @@ fn a_restore_that_fails_leaves_nothing() {
         assert!(text.contains("restore \"web\""), "{mode}: {text}");
         nothing_is_left(&tool);
     }
+}
+
+/// criu takes along what it has made, and with that the namespace in which the device is.
+#[test]
+fn a_restore_that_fails_brings_a_device_of_the_host_home() {
+    let Some((mut tool, criu)) = standin("homecoming") else { return };
+    std::fs::create_dir_all(tool.place.join("images")).unwrap();
+    std::fs::write(tool.place.join("images/descriptors.json"), r#"["/dev/null","/dev/null","/dev/null"]"#)
+        .unwrap();
+    std::fs::create_dir(tool.place.join("state")).unwrap();
+    let kind = || "host-device".to_owned();
+    tool.config.networks.push(Network { kind: kind(), device: "dev0".to_owned(), ..Network::default() });
+    tool.write();
+    let args =
+        ["restore", "--criu", &criu, "--criu-timeout", "1", "--image-path", "images", "--detach", "web"];
+    let test = || {
+        unshare(CloneFlags::CLONE_NEWNET).unwrap();
+        let mut host = Netlink::open().unwrap();
+        let name = |text: &str| Name::new(text).unwrap();
+        host.add(&NewLink::veth(name("dev0"), name("dev1"))).unwrap();
+        let mut restore = |tool: &Operator, mode: &str| {
+            let text = told(tool, mode, &args);
+            let link = host.link("dev0").unwrap_or_else(|error| panic!("{mode}: {text}: {error}"));
+            assert_eq!(link.alias, None, "{mode}: {text}");
+            nothing_is_left(tool);
+        };
+        restore(&tool, "first-restore");
+        restore(&tool, "first-stall-restore");
+        let absent = Network { kind: kind(), device: "dev9".to_owned(), ..Network::default() };
+        tool.config.networks.push(absent);
+        tool.write();
+        // What comes behind the move fails.
+        restore(&tool, "-restore");
+    };
+    std::thread::scope(|scope| scope.spawn(test).join()).unwrap();
 }
 
 /// No record, no group, no mount, no process. Other tests have children at the same time.

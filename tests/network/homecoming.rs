@@ -1,12 +1,13 @@
 //! Devices of the host's whose way home is blocked: nothing that holds them ends before they are back.
 
 use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use libcontainer::network::netlink::faults::{Fault, inject};
 use libcontainer::network::netlink::{AltNames, Bridge, Link, LinkChange, Netlink, NewLink};
 use libcontainer::plan::{Fault as StepFault, Lane};
-use libcontainer::{Config, Container, Factory, NamespaceKind, ProcessConfig, RunState};
+use libcontainer::{Config, Container, Factory, NamespaceKind, Network, ProcessConfig, RunState};
 use libcontainer_tests::Place;
 
 use super::device::{KEPT, device, global, network};
@@ -204,5 +205,83 @@ fn a_failed_create_gives_a_device_back_whose_name_is_taken() {
         let wanted = format!("device dev0 is back on the host as {}", link.name);
         assert!(told.lock().unwrap().join("\n").contains(&wanted), "{error}");
         assert!(!place.join("c").exists());
+    });
+}
+
+/// A create that fails in step `fault` behind the move of `moved`; from then on, no call gets through from the one with the number `from` on.
+fn fails_without(place: &Place, config: &Config, moved: usize, fault: StepFault, from: usize) -> String {
+    let begun = Arc::new(AtomicBool::new(false));
+    let begins = Arc::clone(&begun);
+    let next = Cell::new(0);
+    let _injected = inject(move |_| {
+        let counts = begun.load(Ordering::Relaxed);
+        (counts && next.replace(next.get() + 1) >= from).then_some(Fault::Refused(libc::EPERM))
+    });
+    let factory = Factory::new()
+        .unwrap()
+        .observe(move |step| begins.store(begins.load(Ordering::Relaxed) || step == moved, Ordering::Relaxed))
+        .inject(fault);
+    factory.create(place.join("c"), config).unwrap_err().to_string()
+}
+
+/// How often the device had to be brought home by a destroy, of a create that fails in that step.
+fn kept(place: &Place, config: &Config, moved: usize, fault: StepFault) -> usize {
+    let (mut kept, mount) = (0, place.join("c/netns"));
+    for from in 0..200 {
+        let text = fails_without(place, config, moved, fault, from);
+        if !place.join("c").exists() {
+            assert!(on_the_host().is_some() && !text.contains("undo: "), "{from}: {text}");
+            return kept;
+        }
+        if on_the_host().is_none() {
+            kept += 1;
+            let wanted = format!("is kept at {}, and destroy brings the device home", mount.display());
+            assert!(text.contains("undo: ") && text.contains(&wanted), "{from}: {text}");
+        }
+        let container = Factory::new().unwrap().load(place.join("c")).unwrap();
+        let refused = destroy_without(&container, 0, libc::EPERM).unwrap_err();
+        assert!(refused.contains("the container was left"), "{from}: {refused}");
+        container.destroy().expect(&text);
+        assert!(!place.join("c").exists());
+        let mut host = Netlink::open().unwrap();
+        let names = host.links().unwrap().into_iter().map(|link| (link.name, link.alias)).collect::<Vec<_>>();
+        for called in ["dev0", "dev2"] {
+            assert!(names.contains(&(name(called), None)), "{from}: {text}: {names:?}");
+        }
+    }
+    panic!("no call of the undo gets through");
+}
+
+/// Nobody is left who is in the namespace: the init is killed first.
+#[test]
+fn a_failed_create_keeps_a_device_that_cannot_be_brought_home() {
+    on_a_host("home-kept", |place| {
+        Netlink::open().unwrap().add(&NewLink::veth(name("dev2"), name("dev3"))).unwrap();
+        let other = Network { device: "dev2".to_owned(), ..network("net1") };
+        let mut config = with_device(place);
+        config.networks.push(other);
+        let plan = Factory::new().unwrap().explain(&config, None).unwrap();
+        let step = |called: &str| plan.steps(Lane::Host).find(|step| step.call.starts_with(called)).unwrap();
+        let (moved, second) = (step("move dev0").index, step("configure net1").index);
+        let fault = StepFault { lane: Lane::Host, step: second, errno: libc::EIO };
+        let kept = kept(place, &config, moved, fault);
+        assert!(kept > 4, "{kept}");
+    });
+}
+
+/// Who made the container may have been in a mount namespace of his own.
+#[test]
+fn a_namespace_that_is_kept_where_nobody_sees_it_ends_nothing() {
+    on_a_host("home-elsewhere", |place| {
+        let config = with_device(place);
+        let container = made(place, &config);
+        let file = place.join("c/netns");
+        std::fs::write(&file, "").unwrap();
+        std::fs::write(place.join("c/netns.mounted"), "").unwrap();
+        let text = container.destroy().unwrap_err().to_string();
+        assert!(text.contains("is not mounted in this mount namespace") && is_inside(&container), "{text}");
+        std::fs::remove_file(&file).unwrap();
+        container.destroy().unwrap();
+        assert_eq!(on_the_host().expect("lost").name, name("dev0"));
     });
 }

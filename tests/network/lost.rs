@@ -175,7 +175,7 @@ fn walk(place: &Place, config: &Config, joined: Option<&File>, renew: &dyn Fn())
 }
 
 /// No call gets through from one on, those of the undo included: the record stays, and one destroy ends what it speaks of.
-fn dead_from(place: &Place, config: &Config, joined: Option<&File>, creates: usize) {
+fn dead_from(place: &Place, config: &Config, joined: Option<&File>, creates: usize, renew: &dyn Fn()) {
     let before = There::both(joined);
     for (number, fault) in (0..creates).flat_map(|number| [(number, FAULTS[0]), (number, FAULTS[1])]) {
         let what = format!("create, all calls from {number} on, {fault:?}");
@@ -183,6 +183,7 @@ fn dead_from(place: &Place, config: &Config, joined: Option<&File>, creates: usi
         if place.join("c").exists() {
             let left = Factory::new().unwrap().load(place.join("c")).expect(&what);
             left.destroy().expect(&what);
+            renew();
         }
         assert!(!place.join("c").exists(), "{what}");
         as_before(&before, joined, &what);
@@ -194,7 +195,7 @@ fn trial(called: &str, networks: impl FnOnce(&Place) -> Option<Vec<Network>> + S
         if let Some(networks) = networks(place) {
             let config = networked(&rootfs(place), networks);
             let creates = walk(place, &config, None, &|| {});
-            dead_from(place, &config, None, creates);
+            dead_from(place, &config, None, creates, &|| {});
         }
     });
 }
@@ -282,8 +283,9 @@ fn a_device_of_the_host() {
     on_a_host("lost-device", |place| {
         base("a_device_of_the_host", LinkKind::Macvlan(MacvlanMode::Bridge));
         let network = Network { mtu: 1300, ..other("host-device", "10.1.0.2/24") };
-        // Not the other walk: if nothing gets through any more, the kernel deletes this pair with the namespace that it is in.
-        walk(place, &networked(&rootfs(place), vec![network]), None, &set_up);
+        let config = networked(&rootfs(place), vec![network]);
+        let creates = walk(place, &config, None, &set_up);
+        dead_from(place, &config, None, creates, &set_up);
     });
 }
 
@@ -317,7 +319,7 @@ fn in_a_namespace_that_stays() {
         let namespace = outliving("theirs0");
         let config = joining(&rootfs(place), &namespace, networks);
         let creates = walk(place, &config, Some(&namespace), &|| {});
-        dead_from(place, &config, Some(&namespace), creates);
+        dead_from(place, &config, Some(&namespace), creates, &|| {});
     });
 }
 
@@ -335,7 +337,7 @@ fn a_name_that_others_have_inside() {
             let (creates, error) =
                 calls(|| Factory::new().unwrap().create(place.join("c"), &config).unwrap_err());
             assert!(error.to_string().contains("net0"), "{error}");
-            dead_from(place, &config, Some(&namespace), creates);
+            dead_from(place, &config, Some(&namespace), creates, &|| {});
             assert_eq!(There::both(Some(&namespace)), before);
         }
     });

@@ -33,6 +33,14 @@ pub enum Error {
         /// What is wrong with it, and what would help.
         problem: String,
     },
+    /// A device that could not be brought home, and what becomes of it.
+    #[error("{source}; {fate}")]
+    Away {
+        /// Why.
+        source: Box<Error>,
+        /// Where it is, and what is to be done; or that it is lost.
+        fate: String,
+    },
     /// Several steps of taking something down failed; all were tried.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<Error>),
@@ -46,6 +54,7 @@ impl Error {
             Self::Netlink { source, .. } => source.errno(),
             Self::Io { source, .. } => source.raw_os_error(),
             Self::Wrong { .. } => None,
+            Self::Away { source, .. } => source.errno(),
             Self::Several(all) => all.iter().find_map(Self::errno),
         }
     }

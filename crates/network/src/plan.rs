@@ -28,6 +28,8 @@ pub struct Plan {
     pub(crate) routes: Vec<PlannedRoute>,
     pub(crate) nat: Option<Nat>,
     pub(crate) mark: Mark,
+    /// Where the record is; none for a plan that belongs to no container.
+    pub(crate) dir: Option<PathBuf>,
     /// What the container's own namespace is called by the host's.
     pub(crate) namespace_id: i32,
     /// Who is told of a device that comes home under another name.
@@ -93,6 +95,7 @@ impl Plan {
     /// their files there.
     pub fn belongs_to(&mut self, dir: &Path) {
         self.mark = Mark::of(dir);
+        self.dir = Some(dir.to_owned());
         for interface in &mut self.interfaces {
             if let Kind::Pasta { pid_file } = &mut interface.kind {
                 *pid_file = dir.join(format!("pasta-{}.pid", interface.name));

@@ -13,6 +13,7 @@ use libcontainer_plan::{HostContext, HostStep};
 use crate::bridge::{self, LastPort, OwnBridge};
 use crate::device::{Device, Kept};
 use crate::error::{Error, Named, Result};
+use crate::hold;
 use crate::home::Notes;
 use crate::link::{self, Container};
 use crate::mark::Mark;
@@ -30,6 +31,8 @@ struct Sides {
     /// What devices of the host's had there, by their names inside: from just before they are moved.
     kept: Vec<(Name, Kept)>,
     mark: Mark,
+    /// The container's directory.
+    dir: Option<PathBuf>,
     notes: Notes,
     /// Whether the namespace is not the container's own.
     joined: bool,
@@ -52,6 +55,15 @@ impl Sides {
         }
         let gone = || Error::wrong("network of the container", "has been closed");
         Ok((host, container.as_mut().ok_or_else(gone)?))
+    }
+
+    /// Has the namespace outlive all who are in it, as a device could not be brought out.
+    fn keep(&self, error: Error) -> Error {
+        // A namespace that was joined stays by itself.
+        let (Some(container), Some(dir), false) = (&self.container, &self.dir, self.joined) else {
+            return error;
+        };
+        hold::keep(error, &container.namespace, dir)
     }
 
     fn kept(&self, name: Name) -> Option<Kept> {
@@ -88,8 +100,14 @@ impl Plan {
     #[must_use]
     pub fn steps(self) -> Vec<HostStep> {
         let (mark, joined) = (self.mark.clone(), self.joins.is_some());
-        let sides =
-            Sides { mark, joined, notes: self.notes, namespace_id: self.namespace_id, ..Sides::default() };
+        let sides = Sides {
+            mark,
+            joined,
+            dir: self.dir,
+            notes: self.notes,
+            namespace_id: self.namespace_id,
+            ..Sides::default()
+        };
         let shared = Arc::new(Mutex::new(sides));
         let mut steps = Vec::new();
         // ORDER: first of all: a host that does not forward is told so before anything is made.
@@ -251,7 +269,10 @@ fn device_step(shared: &Shared, interface: &Interface, home: Name) -> HostStep {
         format!("move {home} into the container as {name}"),
         "move it back",
         move |context| Ok(move_in(&mut locked(&run), context, home, name)?),
-        move || Ok(move_back(&locked(&undo), home, name)?),
+        move || {
+            let sides = locked(&undo);
+            Ok(move_back(&sides, home, name).map_err(|error| sides.keep(error))?)
+        },
     )
 }
 

@@ -61,7 +61,7 @@ pub(super) fn end(
     let environment = &host.environment();
     let (state, dir) = (&known.state, store.path());
     // ORDER: before anything ends that may hold the namespace in which they are.
-    devices::bring_home(state, host, &what)?;
+    devices::bring_home(state, dir, host, &what)?;
     // ORDER: before the processes, of which it makes more, and which it waits for.
     let mut errors = Vec::from_iter(again(|| end_left(store, &what)).err());
     errors.extend(Teardown { state, dir, environment, what: &what, errors: Vec::new() }.run());

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use libcontainer_plan::{Pid, open_pidfd};
 
@@ -16,7 +17,7 @@ use crate::record::{Init, State, is_of_this_boot};
 ///
 /// # Errors
 /// Whatever hinders it, or the look for them: then they may be inside, and nothing of the container may be ended.
-pub(super) fn bring_home(state: &State, host: &Host, what: &str) -> Result<()> {
+pub(super) fn bring_home(state: &State, dir: &Path, host: &Host, what: &str) -> Result<()> {
     let names = state.network_state.devices().collect::<Vec<_>>().join(", ");
     if names.is_empty() {
         return Ok(());
@@ -26,7 +27,7 @@ pub(super) fn bring_home(state: &State, host: &Host, what: &str) -> Result<()> {
         if !is_of_this_boot(state).map_err(unknown)? {
             return Ok(Vec::new());
         }
-        libcontainer_network::bring_home(&state.network_state, &spaces(state).map_err(unknown)?)
+        libcontainer_network::bring_home(&state.network_state, &spaces(state, dir).map_err(unknown)?)
             .map_err(|error| Error::network(what, error))
     });
     match brought {
@@ -36,15 +37,27 @@ pub(super) fn bring_home(state: &State, host: &Host, what: &str) -> Result<()> {
         }
         Err(error) => Err(error.because(
             "the container was left as it is, because a virtual device is lost with its network namespace: delete it again when this \
-             has passed, or, to give the device up, kill all its processes first"
+             has passed, or, to give the device up, kill all its processes first, and unmount and remove the file netns in its directory if that is there"
                 .to_owned(),
         )),
     }
 }
 
+/// Brings them home from a namespace that nobody may be in any more.
+///
+/// # Errors
+/// Whatever hinders it: then the namespace is kept, if that can be, and nothing of the container may be ended.
+pub(super) fn rescue(state: &State, space: &File, dir: &Path, host: &Host) -> Result<()> {
+    let what = "bring its devices home";
+    let rescued = || libcontainer_network::rescue(&state.network_state, space, dir);
+    let renamed = again(|| rescued().map_err(|error| Error::network(what, error)))?;
+    renamed.iter().for_each(|one| host.renamed(what, one));
+    Ok(())
+}
+
 /// The network namespaces that the container's processes are in: that of the first, of those that live on behind its end, and those that a
-/// program may have made. Nothing but the processes of the control group is known of the latter two.
-fn spaces(state: &State) -> Result<Vec<File>> {
+/// program may have made; and one that is held where nobody may be left. Nothing but the processes of the control group is known of the latter two.
+fn spaces(state: &State, dir: &Path) -> Result<Vec<File>> {
     let mut pids: Vec<_> = Init::open(state)?.into_iter().map(|init| init.pid).collect();
     let failed = |error| Error::cgroup("list the processes of the container", error);
     if let Some(group) = group::own(state).map_err(failed)? {
@@ -53,7 +66,9 @@ fn spaces(state: &State) -> Result<Vec<File>> {
             found => pids.extend(found.map_err(failed)?.into_iter().filter_map(|pid| Pid::new(pid.get()))),
         }
     }
-    let (mut seen, mut all) = (BTreeSet::new(), Vec::new());
+    let held = libcontainer_network::held(dir)
+        .map_err(|error| Error::network("look for one that is kept", error))?;
+    let (mut seen, mut all) = (BTreeSet::new(), Vec::from_iter(held));
     for pid in pids {
         let Some(space) = space(pid)? else { continue };
         let data = space.metadata().map_err(|error| Error::io(format!("fstat /proc/{pid}/ns/net"), error))?;
@@ -62,6 +77,13 @@ fn spaces(state: &State) -> Result<Vec<File>> {
         }
     }
     Ok(all)
+}
+
+/// The network namespace of a process, if it is to have devices, and would take them along.
+pub(super) fn space_to_hold(state: &State, pid: Pid) -> Result<Option<File>> {
+    let network = &state.network_state;
+    // One that was joined stays by itself.
+    if network.devices().next().is_none() || !network.ns_path.is_empty() { Ok(None) } else { space(pid) }
 }
 
 /// The network namespace of a process; none if it has ended.

@@ -1,7 +1,7 @@
 //! A restore: a new container whose processes criu makes of images.
 
 use std::cell::Cell;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use super::checkpoint::own_mounts;
 use super::create::{Made, draft, give_first, group_steps};
 use super::criu::{Directories, Start, setup, start};
 use super::destroy;
+use super::devices;
 use super::draft::Draft;
 use super::external::{from_host, namespace_key, to_restore};
 use super::hooks::{self, Of};
@@ -81,7 +82,9 @@ pub(crate) fn restore(
         launch
     })?;
     let network = Cell::new(Some(network));
-    let work = Work { host: &prepared.host, own, part: &part, mounts, draft: &draft, dirs: &dirs, network };
+    let space = Cell::default();
+    let work =
+        Work { host: &prepared.host, own, part: &part, mounts, draft: &draft, dirs: &dirs, network, space };
     let made = work.run(&mut session, options, (&spaces, &standard));
     let declined = session.is_declined();
     // ORDER: criu is gone before what it has made is ended.
@@ -183,6 +186,8 @@ struct Work<'a> {
     dirs: &'a Directories,
     /// What is to be made when there is a namespace for it.
     network: Cell<Option<libcontainer_network::Plan>>,
+    /// In which devices of the host's are, if there are any.
+    space: Cell<Option<File>>,
 }
 
 type Restored = (Pid, Option<OwnedFd>);
@@ -236,6 +241,8 @@ impl Work<'_> {
         match event.name.as_str() {
             "setup-namespaces" => {
                 let pid = self.process(&event, Status::Creating)?;
+                // ORDER: before a device is in it: criu takes along what it has made.
+                self.space.set(devices::space_to_hold(&self.draft.state(), pid)?);
                 // What there is of its network is in the record, by which it is taken back.
                 connect(&self.part.setup, pid, self.network.take())?;
                 self.hooks(pid)
@@ -302,6 +309,9 @@ impl Work<'_> {
     /// Ends everything that was made. What is left is told, and stays recorded.
     fn take_back(&self, error: Error) -> Error {
         let ended = || -> Result<()> {
+            if let Some(space) = self.space.take() {
+                devices::rescue(&self.draft.state(), &space, self.draft.path(), self.host)?;
+            }
             let (store, state) = self.draft.finish()?;
             let Some(state) = destroy::end(&store, &self.own.id, Some(state), self.host)? else {
                 return Ok(());

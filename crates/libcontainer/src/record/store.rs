@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use libcontainer_network::{HELD, let_go};
 use libcontainer_plan::names;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -293,6 +294,10 @@ impl Store {
         let stands = look_at(&parent, name)?.is_some_and(is_ours);
         let mut names = names(&self.dir)?;
         names.sort_by_key(|name| name == bytes::FILE);
+        if names.iter().any(|name| name == HELD) {
+            let dir = format!("/proc/thread-self/fd/{}", self.dir.as_raw_fd());
+            let_go(Path::new(&dir)).map_err(|error| named(format!("unmount {HELD}"), error))?;
+        }
         for name in names {
             ignore_missing(unlinkat(&self.dir, name.as_os_str(), UnlinkatFlags::NoRemoveDir))?;
         }
