@@ -279,6 +279,19 @@ fn devices_of_a_user_namespace_need_not_be_on_the_host() {
     oci.check(&["run", "web"], 1, "/linux/devices: /dev/lct: owner 5000:11 is not mapped");
 }
 
+/// As for Go, which fills in what it has read of the first.
+#[test]
+fn an_object_in_two_spellings_is_one() {
+    let script = "touch /x 2>/dev/null || echo ro; hostname";
+    let Some(mut oci) = Oci::new("an_object_in_two_spellings_is_one", &["sh", "-c", script]) else { return };
+    oci.spec["Root"] = json!({"readOnly": true});
+    oci.spec["hostname"] = json!("first");
+    oci.spec["HostName"] = json!("second");
+    assert_eq!(told(&oci), "ro\nfirst");
+    oci.check(&["validate"], 0, "config.json: warning: /Root: taken for root");
+    oci.check(&["validate"], 0, "config.json: warning: /HostName: is there as it should be written too");
+}
+
 /// One filesystem is made, and nothing can be written to it by any of them. What is a file is not hidden by it.
 #[test]
 fn masked_directories_are_one_empty_directory() {

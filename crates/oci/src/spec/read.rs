@@ -95,13 +95,8 @@ fn read_respelt<T: DeserializeOwned + Shaped>(text: &[u8]) -> Result<(T, Vec<Pro
     let mut odd = Odd::default();
     let walk = Walk { shape: &T::SHAPE, at: String::new(), odd: &mut odd };
     walk.deserialize(&mut serde_json::Deserializer::from_slice(&text)).map_err(|error| moved(&error))?;
-    let taken = |(pointer, known)| Problem {
-        pointer,
-        message: format!("taken for {known}, as runc does: the specification has keys as they are written"),
-        remedy: None,
-    };
     let unknown = odd.unknown.into_iter().map(Problem::left_out);
-    Ok((value, respelt.into_iter().map(taken).chain(unknown).collect()))
+    Ok((value, respelt.into_iter().chain(unknown).collect()))
 }
 
 /// What a walk has found.
@@ -331,7 +326,7 @@ mod tests {
         notes.sort_unstable();
         let wanted = [
             ("/Annotations", "taken for"),
-            ("/HOSTNAME", "unknown k"),
+            ("/HOSTNAME", "is there "),
             ("/linux/Resources", "taken for"),
             ("/linux/resources/hugepageLimits/0/pagesize", "taken for"),
             ("/linux/resources/rdma/A/hcahandles", "taken for"),
@@ -340,5 +335,34 @@ mod tests {
         assert_eq!(notes, wanted);
         let wrong = Spec::from_json(br#"{"Hostname": 7}"#).unwrap_err();
         assert_eq!((wrong.line, wrong.pointer.as_str()), (0, "/hostname"));
+    }
+
+    #[test]
+    fn objects_that_are_there_in_both_spellings_are_one() {
+        let text = r#"{"linux": {"resources": {"cpu": {"shares": 100, "quota": 7, "mems": null}, "CPU": {"Cpus": "0", "mems": "1", "SHARES": 9},
+            "Pids": {"limit": 3}, "PIDS": null, "unified": {"a": "1"}, "Unified": {"A": "2", "a": "3"}}}, "annotations": {"X": "y", "x": "z"}}"#;
+        let spec = Spec::from_json(text.as_bytes()).unwrap();
+        let resources = spec.linux.unwrap().resources.unwrap();
+        let cpu = resources.cpu.unwrap();
+        assert_eq!((cpu.shares, cpu.quota), (Some(100), Some(7)));
+        assert_eq!((cpu.cpus.as_deref(), cpu.mems.as_deref()), (Some("0"), Some("1")));
+        assert_eq!(resources.pids.unwrap().limit, Some(3));
+        assert_eq!((resources.unified["a"].as_str(), resources.unified["A"].as_str()), ("1", "2"));
+        assert_eq!(spec.annotations.len(), 2);
+        // What both have is taken as it is spelt right; the other is left out.
+        let mut notes: Vec<_> =
+            spec.notes.iter().map(|note| (note.pointer.as_str(), &note.message[..9])).collect();
+        notes.sort_unstable();
+        let wanted = [
+            ("/linux/resources/CPU", "taken for"),
+            ("/linux/resources/CPU/Cpus", "taken for"),
+            ("/linux/resources/CPU/SHARES", "taken for"),
+            ("/linux/resources/CPU/shares", "is there "),
+            ("/linux/resources/PIDS", "taken for"),
+            ("/linux/resources/Pids", "taken for"),
+            ("/linux/resources/Unified", "taken for"),
+            ("/linux/resources/Unified/a", "is there "),
+        ];
+        assert_eq!(notes, wanted);
     }
 }
