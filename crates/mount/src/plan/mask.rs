@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use libcontainer_plan::{At, Builder, Dir, File, How, Mount, MountAttr, Slot};
+use libcontainer_plan::{At, Builder, Dir, File, How, Label, Mount, MountAttr, Slot};
 
 use super::filesystem::{Filesystem, mount};
 use super::target::components;
@@ -53,7 +53,8 @@ impl Protected {
 /// Hides each path: a file by the host's null device, a directory by an empty read-only tmpfs. A path that is not there needs no
 /// hiding.
 ///
-/// With `copies` (6.15: a detached mount may be copied) several directories have one tmpfs in common: making one takes five calls, and ending it the kernel's time.
+/// Several directories have one tmpfs in common: making one takes five calls, and ending it the kernel's time. `copies` (6.15) says that
+/// a detached mount may be copied.
 pub fn hide(plan: &mut Builder, paths: impl IntoIterator<Item = Protected>, copies: bool) {
     let paths: Vec<_> = paths.into_iter().collect();
     if paths.is_empty() {
@@ -63,19 +64,67 @@ pub fn hide(plan: &mut Builder, paths: impl IntoIterator<Item = Protected>, copi
     plan.purpose("open the null device for masks");
     let null: Slot<File> =
         plan.openat2(At::Cwd, "/dev/null", How { flags: libc::O_PATH | libc::O_NOFOLLOW, ..How::TRUSTED });
-    // KERNEL(6.15): before, what is not attached can't be copied, and which of the directories are there is not known.
-    let common = (copies && paths.len() > 1).then(|| {
+    let common = (paths.len() > 1).then(|| {
         plan.purpose("make an empty directory for masks");
         empty(plan)
     });
-    for path in paths {
-        plan.purpose(format!("mask {}", path.path.display()));
-        hide_one(plan, null, common, &path);
+    // KERNEL(6.15): before, what is not attached can't be copied.
+    match common.filter(|_| !copies) {
+        Some(common) => hide_by_the_first(plan, null, common, &paths),
+        None => {
+            for path in paths {
+                plan.purpose(format!("mask {}", path.path.display()));
+                hide_one(plan, null, common, &path);
+            }
+        }
     }
     plan.purpose("close the null device").close(null);
     if let Some(common) = common {
         plan.close(common);
     }
+}
+
+/// The first directory that is there takes the tmpfs itself, those behind it copies.
+///
+/// Only the rootfs tells which is the first: there is one way for as long as there was none, and from each directory on it one to a second way.
+fn hide_by_the_first(plan: &mut Builder, null: Slot<File>, common: Slot<Mount>, paths: &[Protected]) {
+    let end = plan.label();
+    let mut attached = Vec::new();
+    for (index, path) in paths.iter().enumerate() {
+        plan.purpose(format!("mask {}, if it is a directory as the first", path.path.display()));
+        if index + 1 == paths.len() {
+            hide_first(plan, null, common, path, (end, end));
+        } else {
+            let (next, with_it) = (plan.label(), plan.label());
+            hide_first(plan, null, common, path, (next, with_it));
+            plan.bind(next);
+            attached.push(with_it);
+        }
+    }
+    for (path, before) in paths.iter().skip(1).zip(attached) {
+        plan.purpose(format!("mask {}, if it is a directory as the one before", path.path.display()));
+        plan.bind(before);
+        hide_one(plan, null, Some(common), path);
+    }
+    plan.bind(end);
+}
+
+/// Goes on at `with_it` if this is a directory, else at `next`.
+fn hide_first(
+    plan: &mut Builder,
+    null: Slot<File>,
+    common: Slot<Mount>,
+    path: &Protected,
+    (next, with_it): (Label, Label),
+) {
+    let file = plan.label();
+    let directory: Slot<Dir> = plan.openat2(path.mount.root(), path.below(), How::DIR_IN_ROOT);
+    plan.on(libc::ENOENT, next).on(libc::ENOTDIR, file);
+    plan.move_mount(common, directory);
+    plan.close(directory).on_success(with_it);
+    plan.bind(file);
+    hide_file(plan, null, path, next);
+    plan.on_success(next);
 }
 
 /// Read-only, and nothing in it counts for anything.
@@ -99,13 +148,17 @@ fn hide_one(plan: &mut Builder, null: Slot<File>, common: Option<Slot<Mount>>, p
     plan.close(directory);
     plan.on_success(end);
     plan.bind(file);
+    hide_file(plan, null, path, end);
+    plan.bind(end);
+}
+
+fn hide_file(plan: &mut Builder, null: Slot<File>, path: &Protected, end: Label) {
     let place: Slot<File> = plan.openat2(path.mount.root(), path.below(), How::IN_ROOT);
     plan.on(libc::ENOENT, end);
     let cover = plan.clone_tree(null, false);
     plan.move_mount(cover, place);
     plan.close(cover);
     plan.close(place);
-    plan.bind(end);
 }
 
 /// Makes each path, with all that is mounted below it, read-only. A path that is not there is passed over.
