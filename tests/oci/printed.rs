@@ -1,6 +1,8 @@
 //! What callers read: logs, versions, tables.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -106,6 +108,26 @@ fn events_have_the_keys_of_runc() {
     assert!(event["data"]["memory"]["usage"]["usage"].as_u64().is_some_and(|bytes| bytes > 0), "{event}");
     assert!(event["data"]["cpu"]["usage"]["total"].is_u64(), "{event}");
     oci.ok(&["delete", "--force", "web"]);
+}
+
+/// Also while it is measured: the end is an event, no failure.
+#[test]
+fn events_end_with_a_container_that_is_deleted() {
+    let Some(oci) = Oci::new("events_end_with_a_container_that_is_deleted", &["sleep", "300"]) else {
+        return;
+    };
+    for _ in 0..20 {
+        oci.ok(&["run", "--detach", "web"]);
+        let mut command = oci.command(&["events", "--interval", "1ms", "web"]);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        lines.next().unwrap().unwrap();
+        oci.ok(&["delete", "--force", "web"]);
+        let last = lines.map(Result::unwrap).last().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{last} {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(last, r#"{"type":"exit","id":"web"}"#);
+    }
 }
 
 #[test]

@@ -101,7 +101,12 @@ pub(crate) fn events(root: &State, args: &EventsArgs) -> Outcome {
             say!("{}", event("exit", &args.id, None))?;
             return Ok(0);
         }
-        say!("{}", event("stats", &args.id, Some(&usage::data(&container.stats()?))))?;
+        match container.stats() {
+            Ok(stats) => say!("{}", event("stats", &args.id, Some(&usage::data(&stats))))?,
+            // RACE: the container may end, and be deleted, while it is measured: the next look tells.
+            Err(_) if wait(&[], &process, Duration::ZERO)? => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
