@@ -12,9 +12,12 @@ use crate::run::{check, has, output, root};
 pub(super) fn run(out: &Path) -> Result<()> {
     // Of different lengths, so that a path that is left in a program moves what follows.
     let places = [out.join("a"), out.join("another/place")];
+    // RACE: whoever commits meanwhile moves HEAD.
+    let commit = output(Command::new("git").args(["rev-parse", "HEAD"]).current_dir(root()))?;
+    let commit = String::from_utf8(commit).context("git rev-parse HEAD")?;
     let mut sums = Vec::new();
     for place in &places {
-        copy_of_the_commit(&place.join("source"))?;
+        copy_of(commit.trim(), &place.join("source"))?;
         packed::made(&place.join("source"), place)?;
         sums.push(fs::read_to_string(place.join("SHA256SUMS"))?);
     }
@@ -32,14 +35,14 @@ pub(super) fn run(out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What is committed, without the history.
-fn copy_of_the_commit(to: &Path) -> Result<()> {
+/// What was committed, without the history.
+fn copy_of(commit: &str, to: &Path) -> Result<()> {
     if to.exists() {
         fs::remove_dir_all(to).with_context(|| format!("empty {}", to.display()))?;
     }
     fs::create_dir_all(to).with_context(|| format!("make {}", to.display()))?;
     let archive = to.with_extension("tar");
-    check(Command::new("git").args(["archive", "HEAD", "-o"]).arg(&archive).current_dir(root()))?;
+    check(Command::new("git").args(["archive", commit, "-o"]).arg(&archive).current_dir(root()))?;
     check(Command::new("tar").arg("-xf").arg(&archive).arg("-C").arg(to))
 }
 
