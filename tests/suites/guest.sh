@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # runc's suite in a machine with systemd and version 2 of control groups (docs/vm-tests.md): guest.sh systemd|fs RUNTIME [FILE…], after fetch.sh and build.sh.
 # The first word is the driver of control groups; RUNTIME is nsinit, as this source tree has it, or a program in $SUITES/bin. Results are as those of suite.sh,
-# under the name RUNTIME.DRIVER, and the disk stays in $SUITES/guests. SUITE_FILTER is bats' --filter, FILE_LIMIT the seconds for a file.
+# under the name RUNTIME.DRIVER, and the disk stays in $SUITES/guests. SUITE_FILTER is bats' --filter, FILE_LIMIT the seconds for a file, TEST_LIMIT for a test.
 set -eu
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/where.sh"
@@ -36,7 +36,7 @@ mkdir -p $SUITES /run/clients
 mount --bind /disk $SUITES
 runtime=$SUITES/bin/$runtime
 [ $runtime != nsinit ] || { runtime=/run/nsinit; cp "\$NSINIT" \$runtime; }
-export SUITES=$SUITES SUITE=runc SUITE_FILES="$*" SUITE_FILTER='${SUITE_FILTER:-}' SUITE_DRIVER=$driver CLIENTS_WORLD=guest FILE_LIMIT=${FILE_LIMIT:-1500} BATS_TEST_TIMEOUT=300
+export SUITES=$SUITES SUITE=runc SUITE_FILES="$*" SUITE_FILTER='${SUITE_FILTER:-}' SUITE_DRIVER=$driver CLIENTS_WORLD=guest FILE_LIMIT=${FILE_LIMIT:-1500} BATS_TEST_TIMEOUT=${TEST_LIMIT:-300}
 $([ "$driver" = fs ] || echo export RUNC_USE_SYSTEMD=1)
 $SUITES/scripts/suites/suite.sh \$runtime >/dev/ttyS0 2>&1
 echo "test result: ok. 1 passed; 0 failed"
