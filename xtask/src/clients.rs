@@ -34,15 +34,15 @@ const TOOLS: [Tool; 19] = [
     tool("crun", "crun", "is compared"),
     tool("runc", "runc", "is compared"),
     tool("criu", "criu", "makes checkpoints"),
-    tool("bridge", "containernetworking-plugins", "connects pods"),
+    tool("host-local", "containernetworking-plugins", "connects pods"),
     tool("protoc", "protobuf-compiler", "is needed to build the client of the CRI"),
     tool("jq", "jq", "changes configurations"),
     BUSYBOX,
 ];
 
-/// Programs that no PATH leads to, and where they are.
+/// Programs that no PATH leads to, and where they are. The plugin `bridge` has the name of a program of iproute2, so another stands for its package.
 const ELSEWHERE: [(&str, &str); 3] =
-    [("netavark", "/usr/lib/podman"), ("aardvark-dns", "/usr/lib/podman"), ("bridge", "/usr/lib/cni")];
+    [("netavark", "/usr/lib/podman"), ("aardvark-dns", "/usr/lib/podman"), ("host-local", "/usr/lib/cni")];
 
 /// What `ci` runs: some seconds of each.
 const SHORT: [(&str, &str); 4] = [
