@@ -85,9 +85,9 @@ fn let_go(store: &Store, created: Created, what: &str) -> Result<Arc<State>> {
     let running = State { status: Status::Running, ..State::clone(&state) };
     let next = again(|| store.prepare(&running).map_err(failed))?;
     // RACE: an init that fails while it waits lets the pipe go before it has ended.
-    let pipe = write_start(store).map_err(|error| not_heard(store, &state, error, what))?;
+    let pipe = write_start(store).map_err(|error| not_heard(store, &state, &init, (error, what)))?;
     if let Some(error) = listener.and_then(|listener| listener.hand_over(&init).err()) {
-        return Err(not_heard(store, &state, error, what));
+        return Err(not_heard(store, &state, &init, (error, what)));
     }
     let executed = outcome(store, &state, &init, pipe, what);
     if let Ok(Some(error)) = executed {
@@ -110,10 +110,18 @@ fn outcome(store: &Store, state: &State, init: &Init, pipe: File, what: &str) ->
 }
 
 /// Why the init could not be let go, or its listener not be given away: by itself, or because the init has failed before.
-fn not_heard(store: &Store, state: &State, error: io::Error, what: &str) -> Error {
+fn not_heard(store: &Store, state: &State, init: &Init, (error, what): (io::Error, &str)) -> Error {
     // What the board does not tell, the error does.
     let own = board(store, what).ok().and_then(|board| told(&board, state, what));
-    own.unwrap_or_else(|| Error::io(what, error))
+    own.unwrap_or_else(|| {
+        let unread = matches!(error.raw_os_error(), Some(libc::ENXIO | libc::EPIPE));
+        // RACE: somebody may have killed it since it was looked at.
+        if unread && wait_readable(init.pidfd.as_fd(), Some(MOMENT)).is_ok_and(|ended| ended) {
+            let text = format!("{what}: the container has ended meanwhile, and is stopped, not created");
+            return Error::new(ErrorKind::WrongState, text);
+        }
+        Error::io(what, error)
+    })
 }
 
 /// Why there is nothing to start. An init that failed while it waited has said why.
