@@ -32,36 +32,49 @@ pub fn rescue(state: &NetworkState, namespace: &File, dir: &Path) -> Result<Vec<
 
 /// Has a namespace outlive all who are in it, as a device could not be brought out: why, and what becomes of it.
 pub(crate) fn keep(error: Error, namespace: &File, dir: &Path) -> Error {
+    let kept = || {
+        let at = dir.join(HELD);
+        format!("its network namespace is kept at {}, and destroy brings the device home", at.display())
+    };
     let fate = match hold(namespace, dir) {
-        Ok(()) => {
-            let at = dir.join(HELD);
-            format!("its network namespace is kept at {}, and destroy brings the device home", at.display())
+        Ok(None) => kept(),
+        Ok(Some(unmarked)) => {
+            format!("{}: from this mount namespace alone, as others can't be told of it: {unmarked}", kept())
         }
         Err(left) => format!("a virtual device is lost with its network namespace: {left}"),
     };
     Error::Away { source: Box::new(error), fate }
 }
 
-/// Takes no descriptor: want of them may be what has hindered the rest.
-fn hold(namespace: &File, dir: &Path) -> Result<()> {
-    let at = dir.join(HELD);
+/// Takes no descriptor: want of them may be what has hindered the rest. Returns why those who don't see the mount don't know of it, if they don't.
+fn hold(namespace: &File, dir: &Path) -> Result<Option<Error>> {
+    let (at, mark) = (dir.join(HELD), dir.join(MOUNTED));
     let failed =
         |source| Error::Io { what: format!("keep the network namespace at {}", at.display()), source };
     let ours = namespace.metadata().map_err(failed)?;
+    // What can't be looked at is mounted once more: that keeps it too.
     let is_mounted =
         fs::symlink_metadata(&at).is_ok_and(|data| (data.dev(), data.ino()) == (ours.dev(), ours.ino()));
     let make = |at: &Path| match mknodat(CWD, at, FileType::RegularFile, Mode::RUSR | Mode::WUSR, 0) {
         Err(Errno::EXIST) => Ok(()),
         made => made,
     };
+    let failed_at = |errno: Errno| failed(errno.into());
     if !is_mounted {
-        make(&at)
-            .and_then(|()| mount_bind(format!("/proc/thread-self/fd/{}", namespace.as_raw_fd()), &at))
-            .map_err(|errno| failed(errno.into()))?;
+        make(&at).map_err(failed_at)?;
     }
-    // ORDER: behind the mount: until then there is nothing to be sought elsewhere. Here it is seen without this.
-    let _ = make(&dir.join(MOUNTED));
-    Ok(())
+    // ORDER: before the mount: who is killed behind that has told of it. Behind the file, which matters more where there is room for one.
+    let marked = make(&mark);
+    if !is_mounted {
+        if let Err(errno) = mount_bind(format!("/proc/thread-self/fd/{}", namespace.as_raw_fd()), &at) {
+            // A mark that stays keeps the record.
+            let _ = fs::remove_file(&mark);
+            return Err(failed_at(errno));
+        }
+    }
+    let unmarked =
+        |errno: Errno| Error::Io { what: format!("make {}", mark.display()), source: errno.into() };
+    Ok(marked.err().map(unmarked))
 }
 
 /// The namespace that is held in a container's directory, if one is.
