@@ -50,10 +50,13 @@ impl AsFd for Signals {
     }
 }
 
+/// Rows and columns with which a process begins: those of our terminal if its own is copied to that, as its program may ask at once; else what was `given`.
+pub(crate) fn first_size(copied: bool, given: Option<(u16, u16)>) -> Option<(u16, u16)> {
+    if copied { own_size().or(given) } else { given }
+}
+
 /// Rows and columns of the terminal at our standard input. None if nobody gave it a size.
-///
-/// A process whose terminal is copied has to begin with it: its program may ask at once.
-pub(crate) fn own_size() -> Option<(u16, u16)> {
+fn own_size() -> Option<(u16, u16)> {
     libcontainer::terminal_size(io::stdin().as_fd()).filter(|&size| size != (0, 0))
 }
 

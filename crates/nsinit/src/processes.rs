@@ -15,7 +15,7 @@ use crate::failure::{Failure, Named, Outcome, shown};
 use crate::lifecycle::load;
 use crate::output::{say, table};
 use crate::root::State;
-use crate::streams;
+use crate::streams::{self, harmless};
 
 #[inline(never)]
 pub(crate) fn ps(root: &State, args: &PsArgs) -> Outcome {
@@ -30,7 +30,7 @@ pub(crate) fn ps(root: &State, args: &PsArgs) -> Outcome {
     }
     // As runc prints it, where there is a ps(1) that knows that.
     match filtered(&pids, &["-ef".into()]) {
-        Ok(lines) => lines.iter().try_for_each(|line| say!("{line}")).map(|()| 0),
+        Ok(lines) => lines.iter().try_for_each(|line| say!("{}", harmless(line))).map(|()| 0),
         Err(Unable::Unfit(..)) => own_table(pids),
         Err(Unable::Failed(failure)) => Err(failure),
     }
@@ -80,7 +80,7 @@ fn file(pid: Pid, name: &str) -> Result<Option<Vec<u8>>, Failure> {
 /// Has ps(1) look, and keeps the heading and the lines of these processes.
 fn by_ps(pids: &[Pid], options: &[OsString]) -> Outcome {
     match filtered(pids, options) {
-        Ok(lines) => lines.iter().try_for_each(|line| say!("{line}")).map(|()| 0),
+        Ok(lines) => lines.iter().try_for_each(|line| say!("{}", harmless(line))).map(|()| 0),
         Err(Unable::Unfit(failure, told)) => {
             streams::error(&told);
             Err(failure)

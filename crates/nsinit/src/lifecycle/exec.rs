@@ -39,7 +39,7 @@ pub(crate) fn exec(root: &State, mut args: ExecArgs) -> Outcome {
     process.preserved = handed.descriptors;
     process.plain_newlines = plain_newlines(&sockets);
     let copied = process.terminal && !detach && !sockets.console();
-    process.terminal_size = foreground::own_size().filter(|_| copied).or(process.terminal_size);
+    process.terminal_size = foreground::first_size(copied, process.terminal_size);
     let mut process = container.start(process).map_err(|error| program::failure(&error))?;
     if let Err(failure) = hand_over(&mut process, &sockets, pid_file) {
         return both(Err(failure), end(&mut process));

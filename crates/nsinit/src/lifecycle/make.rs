@@ -111,7 +111,7 @@ fn make(root: &State, args: CreateArgs, aim: Aim) -> Result<Made, Failure> {
     root.ready()?;
     let place = address.map(|_| place(&path, &args.id, &mut config)).transpose()?;
     let copied = config.tty && aim == Aim::Run && !sockets.console();
-    let terminal_size = foreground::own_size().filter(|_| copied).or(terminal_size);
+    let terminal_size = foreground::first_size(copied, terminal_size);
     // Of the first process alone: who joins later is handed nothing.
     let mut env: Vec<OsString> =
         config.environment.iter().chain(&handed.environment).map(Into::into).collect();

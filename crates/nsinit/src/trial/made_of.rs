@@ -132,7 +132,7 @@ pub(super) fn host(scratch: &Scratch, args: &TryArgs) -> Result<(Config, Process
     let mut config = config(scratch, mounts);
     config.working_dir = "/root".into();
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    let terminal_size = foreground::own_size().filter(|_| terminal);
+    let terminal_size = foreground::first_size(terminal, None);
     let process =
         ProcessConfig { terminal, terminal_size, ..ProcessConfig::new(args.command.clone()).inherited() };
     Ok((config, process))
