@@ -55,9 +55,7 @@ impl Outcome {
         }
         totals
     }
-}
 
-impl Outcome {
     /// Which tests failed and where they panicked: who sees only the end of a log has these.
     fn failures(&self) -> Vec<String> {
         let lines: Vec<_> = self.output.lines().collect();

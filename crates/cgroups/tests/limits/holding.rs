@@ -53,6 +53,8 @@ fn a_busy_loop_is_throttled_and_the_quota_changes_live() {
         std::thread::sleep(Duration::from_millis(300));
         throttled() == free
     });
+    let quota = ground.read("cpu", ground.either("cpu", "cpu.cfs_quota_us", "cpu.max"));
+    assert!(quota.starts_with("-1") || quota.starts_with("max "), "{quota}");
 }
 
 #[test]

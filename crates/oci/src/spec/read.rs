@@ -264,6 +264,7 @@ impl Place {
 #[allow(clippy::unwrap_used, reason = "in a test a panic is a failure")]
 mod tests {
     use super::super::Spec;
+    use super::Problem;
 
     #[test]
     fn what_is_wrong_has_its_pointer() {
@@ -311,6 +312,13 @@ mod tests {
         assert_eq!(spec.annotations.get("a/b").map(String::as_str), Some("c"));
     }
 
+    /// Where, and how what is said of it begins.
+    fn said(notes: &[Problem]) -> Vec<(&str, &str)> {
+        let mut said: Vec<_> = notes.iter().map(|note| (note.pointer.as_str(), &note.message[..9])).collect();
+        said.sort_unstable();
+        said
+    }
+
     #[test]
     fn keys_in_other_letters_are_those_that_go_takes_them_for() {
         let text = r#"{"linux": {"Resources": {"hugepageLimits": [{"pagesize": "2MB", "limit": 7}], "rdma": {"A": {"hcahandles": 1}}}},
@@ -321,9 +329,6 @@ mod tests {
         assert_eq!(resources.rdma["A"].hca_handles, Some(1));
         assert!(spec.process.unwrap().no_new_privileges);
         assert_eq!((spec.hostname.as_str(), spec.annotations["X"].as_str()), ("a", "y"));
-        let mut notes: Vec<_> =
-            spec.notes.iter().map(|note| (note.pointer.as_str(), &note.message[..9])).collect();
-        notes.sort_unstable();
         let wanted = [
             ("/Annotations", "taken for"),
             ("/HOSTNAME", "is there "),
@@ -332,7 +337,7 @@ mod tests {
             ("/linux/resources/rdma/A/hcahandles", "taken for"),
             ("/process/nonewprivileges", "taken for"),
         ];
-        assert_eq!(notes, wanted);
+        assert_eq!(said(&spec.notes), wanted);
         let wrong = Spec::from_json(br#"{"Hostname": 7}"#).unwrap_err();
         assert_eq!((wrong.line, wrong.pointer.as_str()), (0, "/hostname"));
     }
@@ -350,9 +355,6 @@ mod tests {
         assert_eq!((resources.unified["a"].as_str(), resources.unified["A"].as_str()), ("1", "2"));
         assert_eq!(spec.annotations.len(), 2);
         // What both have is taken as it is spelt right; the other is left out.
-        let mut notes: Vec<_> =
-            spec.notes.iter().map(|note| (note.pointer.as_str(), &note.message[..9])).collect();
-        notes.sort_unstable();
         let wanted = [
             ("/linux/resources/CPU", "taken for"),
             ("/linux/resources/CPU/Cpus", "taken for"),
@@ -363,6 +365,6 @@ mod tests {
             ("/linux/resources/Unified", "taken for"),
             ("/linux/resources/Unified/a", "is there "),
         ];
-        assert_eq!(notes, wanted);
+        assert_eq!(said(&spec.notes), wanted);
     }
 }
