@@ -26,8 +26,9 @@ pub enum SealError {
     /// More descriptors open at once than there are slots.
     #[error("the plan holds more than {} descriptors at once", crate::wire::SLOTS)]
     TooManySlots,
-    /// A slot is used where it may not hold a descriptor.
-    #[error("step {step}: slot s{slot} ({name}) is used before it is set, or after it was closed")]
+    /// A slot is used where it may not hold a descriptor: not set yet, closed, or its number given to another by
+    /// [`crate::Builder::dup_to`] or [`crate::Builder::dup_cloexec`].
+    #[error("step {step}: slot s{slot} ({name}) is used before it is set, or after it is gone")]
     SlotNotSet {
         /// Index of the step.
         step: usize,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::host::HostOp;
 use crate::part::Part;
 use crate::passed::Passed;
-use crate::slot::SlotId;
+use crate::slot::{Number, SlotId};
 
 /// A verified first part, and where a builder goes on behind it.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub(crate) struct Ground {
     pub(crate) free: Vec<SlotId>,
     pub(crate) points: Vec<String>,
     pub(crate) control: Option<SlotId>,
-    pub(crate) numbered: Vec<(SlotId, u32)>,
+    pub(crate) numbered: Vec<(SlotId, Number)>,
     pub(crate) flags: u64,
     pub(crate) low: u32,
 }

@@ -156,7 +156,7 @@ impl Step {
             return order::Class::Plain;
         }
         match self.sys.class {
-            Class::Plain | Class::Close | Class::CloseRange => order::Class::Plain,
+            Class::Plain | Class::Close | Class::CloseRange | Class::Dup => order::Class::Plain,
             Class::Privileged => order::Class::Privileged,
             Class::Drops => order::Class::Drops,
             Class::DropsToAdmin => order::Class::DropsToAdmin,

@@ -45,6 +45,15 @@ impl Held {
         }
     }
 
+    /// Forgets all that `taken` says it of.
+    pub(crate) fn forget(&mut self, taken: impl Fn(SlotId) -> bool) {
+        for (number, held) in (0_u8..).zip(&mut self.0) {
+            if held.checked_sub(1).is_some_and(|life| taken(SlotId { number, life })) {
+                *held = 0;
+            }
+        }
+    }
+
     /// Keeps what both ways have.
     pub(crate) fn keep_common(&mut self, other: &Self) {
         for (number, held) in self.0.iter_mut().enumerate() {

@@ -6,7 +6,7 @@ use crate::host::HostOp;
 use crate::order::{Breach, Class as OrderClass};
 use crate::part::{Part, SlotInfo};
 use crate::passed::{Held, Passed};
-use crate::slot::SlotId;
+use crate::slot::{Number, SlotId};
 use crate::step::{Arg, Label, Point, Step, Target};
 use crate::syscalls::Class;
 use crate::wire::{self, Kind};
@@ -110,6 +110,9 @@ fn slots(builder: &Builder, targets: &Targets, first: usize, passed: &mut Passed
         for (_, to) in named.iter().filter(|(errno, _)| *errno != 0) {
             arrive(&mut incoming, *to, &held);
         }
+        if let Some(number) = given(step) {
+            held.forget(|slot| may_have(builder, slot, number));
+        }
         if let Some(out) = step.out {
             held.set(out);
         }
@@ -120,6 +123,20 @@ fn slots(builder: &Builder, targets: &Targets, first: usize, passed: &mut Passed
     }
     passed.held = here.unwrap_or_default();
     Ok(())
+}
+
+/// The number that this step gives to a descriptor, whatever had it before.
+fn given(step: &Step) -> Option<u32> {
+    match (step.sys.class, step.args.get(1)) {
+        (Class::Dup, Some(Arg::Bits(number))) => Some(*number),
+        _ => None,
+    }
+}
+
+/// Whether a slot's descriptor may have that number: where the plan knows nothing, the kernel took the lowest that was free.
+fn may_have(builder: &Builder, slot: SlotId, number: u32) -> bool {
+    let known = builder.numbered.iter().find(|(known, _)| *known == slot);
+    known.is_none_or(|(_, known)| known.may_be(number))
 }
 
 fn is_zero(arg: Option<&Arg>) -> bool {
@@ -148,7 +165,10 @@ fn used(
     closed: Option<u32>,
 ) -> Result<(), SealError> {
     let kept = |slot: &SlotId, first: u32| {
-        builder.numbered.iter().any(|(known, number)| known == slot && *number < first)
+        builder
+            .numbered
+            .iter()
+            .any(|(known, number)| known == slot && matches!(number, Number::Is(number) if *number < first))
     };
     for arg in step.args.iter() {
         let Arg::Slot(slot) = arg else { continue };

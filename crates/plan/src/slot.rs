@@ -30,6 +30,28 @@ impl SlotId {
     }
 }
 
+/// What a plan knows of the number that the kernel has for a slot's descriptor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Number {
+    /// The plan has given it.
+    Is(u32),
+    /// The lowest that was free from here on.
+    From(u32),
+    /// Above all that the plan gives: the host sees to that.
+    OutOfReach,
+}
+
+impl Number {
+    /// Whether it may be this one.
+    pub(crate) fn may_be(self, number: u32) -> bool {
+        match self {
+            Self::Is(known) => known == number,
+            Self::From(lowest) => lowest <= number,
+            Self::OutOfReach => false,
+        }
+    }
+}
+
 /// What a slot holds. Sealed: the kinds are those of this module.
 pub trait Kind: sealed::Sealed + Copy {}
 

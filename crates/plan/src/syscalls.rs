@@ -27,6 +27,8 @@ pub(crate) enum Class {
     Close,
     /// Closes or marks every descriptor of a range.
     CloseRange,
+    /// Gives a descriptor a number, whatever had it before.
+    Dup,
 }
 
 /// How a parameter is rendered.
@@ -73,7 +75,7 @@ table! {
     OPENAT = "openat" SYS_openat Plain [At, Memory, Flags(f::OPEN), Mode];
     CLOSE = "close" SYS_close Close [Int];
     CLOSE_RANGE = "close_range" SYS_close_range CloseRange [Int, Int, Flags(f::CLOSE_RANGE)];
-    DUP3 = "dup3" SYS_dup3 Plain [Int, Int, Flags(f::OPEN)];
+    DUP3 = "dup3" SYS_dup3 Dup [Int, Int, Flags(f::OPEN)];
     FCNTL = "fcntl" SYS_fcntl Plain [Int, Name(f::FCNTL), Int];
     READ = "read" SYS_read Plain [Int, Memory, Int];
     PREAD64 = "pread64" SYS_pread64 Plain [Int, Memory, Int, Int];

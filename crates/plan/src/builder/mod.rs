@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crate::arena::Arena;
 use crate::ground::Ground;
 use crate::host::{HostOp, HostStep};
-use crate::slot::{Kind, Slot, SlotId};
+use crate::slot::{Kind, Number, Slot, SlotId};
 use crate::step::{Arg, Args, Label, Memory, Step, Target};
 use crate::syscalls::Sys;
 use crate::wire;
@@ -49,8 +49,8 @@ pub struct Builder {
     pub(crate) points: Vec<String>,
     pub(crate) flags: u64,
     pub(crate) control: Option<SlotId>,
-    /// Slots whose descriptor was given its number by the plan.
-    pub(crate) numbered: Vec<(SlotId, u32)>,
+    /// Slots whose descriptor's number is known, or from where on it lies.
+    pub(crate) numbered: Vec<(SlotId, Number)>,
     /// Highest number that the program's descriptors get: what the host gives must lie above it.
     pub(crate) low: u32,
     pub(crate) free: Vec<SlotId>,
@@ -99,6 +99,7 @@ impl Builder {
             None => self.new_slot(name.into()),
         };
         self.presets.push(slot);
+        self.numbered.push((slot, Number::OutOfReach));
         Slot::new(slot)
     }
 

@@ -4,7 +4,7 @@ use crate::wire::unsigned;
 use std::path::PathBuf;
 
 use super::Builder;
-use crate::slot::{Dir, File, Kind, Ns, Pty, Slot, Sock};
+use crate::slot::{Dir, File, Kind, Ns, Number, Pty, Slot, Sock};
 use crate::step::{Arg, Memory};
 use crate::syscalls as sys;
 use crate::wire;
@@ -71,26 +71,30 @@ impl Builder {
         self
     }
 
-    /// `dup3(slot, number, 0)`: the program will have this descriptor under that number.
+    /// `dup3(slot, number, 0)`: the program will have this descriptor under that number. What the init had there is gone: slots that may
+    /// have that number can't be used from there on, and those are all but presets and what [`Builder::dup_cloexec`] and
+    /// [`Builder::dup_above`] have put elsewhere.
     pub fn dup_to<K: Kind>(&mut self, slot: Slot<K>, number: u32) -> &mut Self {
         self.low = self.low.max(number);
         self.step(&sys::DUP3, [slot.into(), number.into(), 0_u32.into()]);
         self
     }
 
-    /// `dup3(slot, number, O_CLOEXEC)` into a new slot.
+    /// `dup3(slot, number, O_CLOEXEC)` into a new slot. What the init had there is gone, as with [`Builder::dup_to`].
     pub fn dup_cloexec<K: Kind>(&mut self, slot: Slot<K>, number: u32) -> Slot<K> {
         self.low = self.low.max(number);
         let args = [slot.into(), number.into(), 0x8_0000_u32.into()];
         let out = self.out(&sys::DUP3, args, format!("descriptor {number}"));
-        self.numbered.push((out.id(), number));
+        self.numbered.push((out.id(), Number::Is(number)));
         out
     }
 
     /// `fcntl(slot, F_DUPFD_CLOEXEC, lowest)` into a new slot: a number that is free, and no less than `lowest`.
     pub fn dup_above<K: Kind>(&mut self, slot: Slot<K>, lowest: u32) -> Slot<K> {
         let name = format!("descriptor from {lowest}");
-        self.out(&sys::FCNTL, [slot.into(), F_DUPFD_CLOEXEC.into(), lowest.into()], name)
+        let out = self.out(&sys::FCNTL, [slot.into(), F_DUPFD_CLOEXEC.into(), lowest.into()], name);
+        self.numbered.push((out.id(), Number::From(lowest)));
+        out
     }
 
     /// `fcntl(slot, F_SETFD, 0)`: the descriptor survives exec.

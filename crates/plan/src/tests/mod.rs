@@ -3,6 +3,7 @@
 mod bounds;
 mod damage;
 mod messages;
+mod numbers;
 mod open;
 mod parts;
 mod random;

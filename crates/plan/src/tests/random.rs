@@ -91,7 +91,6 @@ struct Kernel<'a> {
     answers: &'a [i32],
     calls: usize,
     open: BTreeSet<usize>,
-    next: usize,
     dropped: bool,
     wrong: Vec<String>,
     ended: bool,
@@ -122,9 +121,10 @@ impl Kernel<'_> {
     fn done(&mut self, call: libc::c_long, args: [usize; 6]) -> isize {
         match call {
             libc::SYS_openat2 => {
-                self.next += 1;
-                self.open.insert(self.next);
-                isize::try_from(self.next).unwrap()
+                // The lowest that is free, behind the streams.
+                let free = (3..).find(|fd| !self.open.contains(fd)).unwrap();
+                self.open.insert(free);
+                isize::try_from(free).unwrap()
             }
             libc::SYS_dup3 => {
                 self.open.insert(args[1]);
@@ -187,7 +187,7 @@ proptest! {
         let presets = numbered(&plan);
         let open = presets.iter().map(|(_, fd)| usize::try_from(*fd).unwrap()).collect();
         let mut kernel =
-            Kernel { answers: &answers, calls: 0, open, next: 200, dropped: false, wrong: Vec::new(), ended: false };
+            Kernel { answers: &answers, calls: 0, open, dropped: false, wrong: Vec::new(), ended: false };
         let (step, _) = interpret::run(&mut kernel, &mut plan.encode(&presets, None, false));
         prop_assert!(kernel.wrong.is_empty(), "{:?}\n{}", kernel.wrong, plan.explain());
         prop_assert!(step < plan.len(crate::Lane::Child) && kernel.calls <= plan.counts().child_syscalls);

@@ -104,20 +104,20 @@ const TABLE: [(&str, &str, Break); 44] = [
         }
         exec(plan);
     }),
-    ("SlotNotSet", "step 2: slot s0 (/) is used before it is set, or after it was closed", |plan| {
+    ("SlotNotSet", "step 2: slot s0 (/) is used before it is set, or after it is gone", |plan| {
         let dir = dir(plan);
         exec(plan.close(dir).fchdir(dir));
     }),
-    ("SlotNotSet", "step 2: slot s0 (/) is used before it is set, or after it was closed", |plan| {
+    ("SlotNotSet", "step 2: slot s0 (/) is used before it is set, or after it is gone", |plan| {
         let dir = dir(plan);
         plan.close(dir).close(dir);
         exec(plan);
     }),
-    ("SlotNotSet", "step 1: slot s0 (/) is used before it is set, or after it was closed", |plan| {
+    ("SlotNotSet", "step 1: slot s0 (/) is used before it is set, or after it is gone", |plan| {
         let dir = dir(plan);
         exec(plan.tolerate(libc::ENOENT).fchdir(dir));
     }),
-    ("SlotNotSet", "step 2: slot s0 (/) is used before it is set, or after it was closed", |plan| {
+    ("SlotNotSet", "step 2: slot s0 (/) is used before it is set, or after it is gone", |plan| {
         let past = plan.label();
         plan.setsid().on(libc::EPERM, past);
         let dir = dir(plan);
@@ -232,7 +232,7 @@ const TABLE: [(&str, &str, Break); 44] = [
     ),
     (
         "SlotNotSet",
-        "step 2: slot s0 (rules of Landlock) is used before it is set, or after it was closed",
+        "step 2: slot s0 (rules of Landlock) is used before it is set, or after it is gone",
         |plan| {
             let rules = plan.landlock_ruleset([1, 0, 0]);
             exec(plan.close(rules).landlock_restrict_self(rules));
@@ -385,5 +385,5 @@ fn a_number_used_again_does_not_revive_the_old_name() {
     plan.fchdir(old);
     exec(&mut plan);
     let error = plan.seal().unwrap_err().to_string();
-    assert_eq!(error, "step 3: slot s0 (/) is used before it is set, or after it was closed");
+    assert_eq!(error, "step 3: slot s0 (/) is used before it is set, or after it is gone");
 }
