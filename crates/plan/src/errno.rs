@@ -47,7 +47,8 @@ pub fn remedy(text: &str) -> String {
         let now = getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, _)| format!(", now {soft}"));
         return format!("; raise the limit of open files ({LIMIT}{}; ulimit -n)", now.unwrap_or_default());
     }
-    let cleared = text.contains("mount_setattr(") && text.contains("{clear ");
+    let cleared =
+        text.contains("mount_setattr(") && ["{clear ", ", clear "].iter().any(|word| text.contains(word));
     if cleared && tells(Errno::EPERM) && !text.contains(LOCKED) {
         return format!("; what the source is mounted with {LOCKED}: leave that option out (such as rw)");
     }
@@ -89,9 +90,13 @@ mod tests {
             }
         }
         assert_eq!(remedy("open /x: ENOENT: No such file or directory"), "");
-        let said = "step 1/2: bind /x: mount_setattr(s6, \"\", AT_EMPTY_PATH, {clear RDONLY}, 32): EPERM: Operation not permitted";
-        let whole = format!("{said}{}", remedy(said));
-        assert!(whole.ends_with("(such as rw)") && remedy(&whole).is_empty(), "{whole}");
+        for change in ["clear RDONLY", "set NOSUID|NODEV, clear RDONLY"] {
+            let said = format!(
+                "step 1/2: bind /x: mount_setattr(s6, \"\", AT_EMPTY_PATH, {{{change}}}, 32): EPERM: Operation not permitted"
+            );
+            let whole = format!("{said}{}", remedy(&said));
+            assert!(whole.ends_with("(such as rw)") && remedy(&whole).is_empty(), "{whole}");
+        }
         let said = "openat2(s2, \"proc\", {O_PATH, RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH}, 24): ELOOP: Too many symbolic links encountered";
         let whole = format!("{said}{}", remedy(said));
         assert!(whole.contains("mounted on ordinary directory") && remedy(&whole).is_empty(), "{whole}");

@@ -161,15 +161,22 @@ impl Layout {
     /// [`Error::Read`] of `/proc/self/mountinfo`, `/proc/self/cgroup` (ENOENT: a kernel without control groups) or `/proc/cgroups`,
     /// [`Error::Content`].
     pub fn of_this_process() -> Result<Self> {
-        let mountinfo = read("/proc/self/mountinfo")?;
-        let cgroup = read("/proc/self/cgroup")?;
-        let texts =
-            Texts { mountinfo: &mountinfo, cgroup: &cgroup, cgroups: own::kernel()?, controllers: b"" };
-        let mut layout = Self::parse(&texts)?;
+        let mut layout = Self::of_groups(&read("/proc/self/cgroup")?)?;
         if let Some(v2) = &mut layout.v2 {
             v2.controllers = words(&read(v2.mountpoint.join("cgroup.controllers"))?);
         }
         Ok(layout)
+    }
+
+    /// The hierarchies that are mounted for this process, with the groups of the process `pid` as the own ones. Controllers of version 2 are
+    /// left out.
+    pub(crate) fn of_process(pid: i32) -> Result<Self> {
+        Self::of_groups(&read(format!("/proc/{pid}/cgroup"))?)
+    }
+
+    fn of_groups(cgroup: &[u8]) -> Result<Self> {
+        let mountinfo = read("/proc/self/mountinfo")?;
+        Self::parse(&Texts { mountinfo: &mountinfo, cgroup, cgroups: own::kernel()?, controllers: b"" })
     }
 
     /// The hierarchy that has `controller`: version 1's if it is mounted there.

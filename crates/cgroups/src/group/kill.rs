@@ -8,7 +8,7 @@ use nix::sys::signal::{Signal, kill};
 
 use super::freeze::{Freezer, again};
 use super::wait::Patience;
-use super::{Group, Pid};
+use super::{Group, Pid, held};
 use crate::error::{Error, Result};
 use crate::faults;
 
@@ -56,7 +56,7 @@ impl Group {
             return Ok(());
         }
         let mut name = self.name();
-        name.as_mut_os_string().push(format!(" ({} left)", left.list()));
+        name.as_mut_os_string().push(format!(" ({} left{})", left.list(), held::why(&left.pids)));
         let timeout = patience.timeout("kill", name);
         Error::any_of(std::iter::once(timeout).chain(left.unseen).collect())
     }

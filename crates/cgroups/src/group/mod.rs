@@ -16,6 +16,7 @@
 mod below;
 mod freeze;
 mod give;
+mod held;
 mod join;
 mod kill;
 mod make;

@@ -77,6 +77,30 @@ fn a_frozen_tree_is_destroyed() {
     assert!(ground.group.paths().values().all(|place| !place.exists()));
 }
 
+/// On version 1 nobody can kill what a group of others holds, which is not ours to thaw: the message says which one it is.
+#[test]
+fn the_group_of_others_that_holds_a_process_is_named() {
+    let test = "the_group_of_others_that_holds_a_process_is_named";
+    let (Some(mut ground), Some(other)) = (Ground::new(test, &["freezer"]), Ground::new(test, &["freezer"]))
+    else {
+        return;
+    };
+    let Some((freezer, libcontainer_cgroups::stats::Version::V1)) = other.group.controller("freezer") else {
+        return super::ground::skip(test, "on version 2 what is frozen dies");
+    };
+    let pid = ground.run("exec sleep 1000");
+    // As somebody does who moves a process by hand, into a group below one that stands still.
+    let below = freezer.make("below").and_then(|_| freezer.child("below")).unwrap();
+    below.write("cgroup.procs", &pid.to_string()).unwrap();
+    other.group.freeze(LONG).unwrap();
+    let error = ground.group.kill(Duration::from_millis(300)).unwrap_err().to_string();
+    let said = format!("pids {pid} left; {pid} is held by the frozen group {}", freezer.path().display());
+    assert!(error.contains(&said), "{error}");
+    other.group.thaw(LONG).unwrap();
+    ground.group.kill(LONG).unwrap();
+    assert!(ground.wait().code().is_none());
+}
+
 /// Trap 28: no wait for the freezer is longer than told, and a frozen tree can be looked at.
 #[test]
 fn a_freezer_is_waited_for_no_longer_than_told() {
