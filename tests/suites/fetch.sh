@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches the suites of others, and what builds and runs them, to $SUITES: sources and packages of Debian, by an apt of its own that changes nothing on this
-# machine, but that bats and the like are installed (as root).
+# machine, but that bats, podman and the like are installed (as root).
 set -eu
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/where.sh"
@@ -92,6 +92,8 @@ newer_containerd() {
 }
 
 apt-get -qq install -y bats jq gawk gcc libc6-dev debootstrap busybox-static patchelf python3 socat libseccomp-dev pkg-config >/dev/null
+# What the suites of ordinary users and of podman take for given.
+apt-get -qq install -y --no-install-recommends uidmap podman conmon catatonit netavark aardvark-dns crun >/dev/null
 own_apt
 sources
 go_packages
