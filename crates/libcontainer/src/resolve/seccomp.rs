@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use libcontainer_security::CapSet;
 use libcontainer_security::seccomp::notify::Knock;
 use libcontainer_security::seccomp::{
-    Action, Arch, Filter, Kernel, Options, Profile, always, compile, default_profile,
+    Action, Arch, CompileError, Filter, Kernel, Options, always, compile, default_filter,
 };
 
 use crate::config::Seccomp;
@@ -35,11 +35,10 @@ impl Filters {
         }
         let filter = match seccomp {
             Seccomp::Unconfined => return Ok(None),
-            Seccomp::Default => {
-                Arc::new(compiled(&default_profile(&CapSet::from_bits(bounding), native()?, kernel))?)
-            }
-            Seccomp::Profile(profile) => Arc::new(compiled(profile)?),
+            Seccomp::Default => checked(default_filter(&CapSet::from_bits(bounding), kernel, &options()?)),
+            Seccomp::Profile(profile) => checked(compile(profile, &options()?)),
         };
+        let filter = Arc::new(filter?);
         *last = Some((seccomp.clone(), bounding, Arc::clone(&filter)));
         Ok(Some(filter))
     }
@@ -62,11 +61,14 @@ pub(super) fn listener(seccomp: &Seccomp, filter: Option<&Filter>) -> Result<Opt
     Ok(Some(ListenerSetup { path, metadata: profile.listener_metadata.clone(), knock, program }))
 }
 
-fn compiled(profile: &Profile) -> Result<Filter> {
-    let native = native()?;
+fn options() -> Result<Options> {
+    native().map(Options::new)
+}
+
+fn checked(filter: std::result::Result<Filter, CompileError>) -> Result<Filter> {
     // Its pointers begin with "seccomp/".
-    let filter = compile(profile, &Options::new(native)).map_err(|error| invalid(format!("/{error}")))?;
-    match always(filter.instructions(), native, "execve") {
+    let filter = filter.map_err(|error| invalid(format!("/{error}")))?;
+    match always(filter.instructions(), native()?, "execve") {
         Some(outcome) if is_the_end(outcome.action()) => {
             Err(invalid(format!("/seccomp: execve always {outcome}: no program can be run (allow execve)")))
         }
@@ -92,7 +94,7 @@ fn invalid(text: String) -> Error {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "in a test a panic is a failure")]
 mod tests {
-    use libcontainer_security::seccomp::Rule;
+    use libcontainer_security::seccomp::{Profile, Rule};
 
     use super::*;
 

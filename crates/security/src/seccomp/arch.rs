@@ -265,12 +265,10 @@ impl Arch {
         syscalls::all(self.column()).map(move |(name, number)| (name.text(), base + number))
     }
 
-    /// All numbers of system calls, in order.
-    pub(super) fn sorted(self) -> Vec<u32> {
+    /// All system calls with their numbers, in order of these; a number may have two names.
+    pub(super) fn in_order(self) -> impl Iterator<Item = (Name, u32)> {
         let base = self.facts().base;
-        let mut all: Vec<_> = syscalls::all(self.column()).map(|(_, number)| base + number).collect();
-        all.sort_unstable();
-        all
+        syscalls::in_order(self.column()).map(move |(name, number)| (name, base + number))
     }
 
     /// First and last number that can be one of its calls.

@@ -52,7 +52,7 @@ pub(super) fn decide(program: &mut Assembler, layout: Layout, decision: &Decisio
 pub(super) fn groups(decision: &Decision) -> Vec<Group<'_>> {
     let mut all: Vec<Group<'_>> = Vec::new();
     for check in &decision.checks {
-        let size = match check.conditions.as_slice() {
+        let size = match &*check.conditions {
             [only] if only.op != Operator::MaskedEq => Some(*only),
             _ => None,
         };

@@ -11,6 +11,7 @@ use super::options::Options;
 use super::profile::{Operator, Profile};
 use super::rules::{Condition, Decision};
 use super::sides::{self, Range};
+use super::wanted::Wanted;
 
 /// What happens to each system call, for all architectures that may call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +36,13 @@ struct Part {
 /// As [`compile`](super::compile()), but for the length of the program.
 pub fn explain(profile: &Profile, options: &Options) -> Result<Explanation, CompileError> {
     profile.first_problem(options.listener)?;
-    let sides = sides::sides(profile, options, &mut Vec::new())?;
+    let wanted = Wanted::of(profile);
+    let sides = sides::sides(&wanted, options, &mut Vec::new())?;
     let part = |arch: Arch| {
         let side = sides.iter().find(|side| side.token == arch.token())?;
         Some(Part::new(arch, &side.ranges))
     };
-    let archs = sides::archs(profile, options).into_iter().filter_map(part).collect();
+    let archs = sides::archs(&wanted, options).into_iter().filter_map(part).collect();
     Ok(Explanation { archs, bad_arch: options.bad_arch })
 }
 
@@ -66,7 +68,7 @@ impl Part {
 /// What happens to numbers that have no name yet: behind those that are handed out in order, but for an architecture's own.
 fn unnamed(arch: Arch, ranges: &[Range]) -> Vec<(u32, u32, Decision)> {
     let (first, last) = arch.numbers();
-    let sorted = arch.sorted();
+    let sorted: Vec<u32> = arch.in_order().map(|(_, number)| number).collect();
     let (ordinary, own) = sorted.split_at(sorted.partition_point(|number| *number < arch.ordinary_end()));
     let behind = ordinary.last().map_or(first, |newest| newest + 1);
     let own = (own.first().copied(), own.last().copied());
@@ -270,8 +272,10 @@ fn is_same(one: &Decision, other: &Decision) -> bool {
 /// Values of an argument on both sides of everything that is compared with it.
 fn edges(one: &Decision, other: &Decision, index: u32) -> Vec<u64> {
     let mut all = vec![0];
-    let conditions =
-        [one, other].into_iter().flat_map(|decision| &decision.checks).flat_map(|check| &check.conditions);
+    let conditions = [one, other]
+        .into_iter()
+        .flat_map(|decision| &decision.checks)
+        .flat_map(|check| check.conditions.iter());
     for condition in conditions.filter(|condition| condition.index == index) {
         let value = condition.value;
         all.extend([value, value.wrapping_add(1), value.wrapping_sub(1)]);

@@ -37,6 +37,11 @@ impl Filter {
         Self { instructions, flags: flags(profile, notifies, &mut warnings), notifies, warnings }
     }
 
+    /// One that is loaded without flags and asks nobody.
+    pub(super) fn plain(instructions: Vec<Instruction>, warnings: Vec<Warning>) -> Self {
+        Self { instructions, flags: 0, notifies: false, warnings }
+    }
+
     /// The program.
     #[must_use]
     pub fn instructions(&self) -> &[Instruction] {

@@ -50,10 +50,11 @@ mod rules;
 mod sides;
 mod survey;
 mod syscalls;
+mod wanted;
 
 pub use action::{Action, Outcome};
 pub use arch::Arch;
-pub use compile::compile;
+pub use compile::{compile, default_filter};
 pub use default::default_profile;
 pub use docker::{DockerProfile, Kernel, ResolveError};
 pub use error::{CompileError, Warning};

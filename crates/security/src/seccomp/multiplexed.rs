@@ -49,50 +49,71 @@ const IPC: [(&str, u32); 12] = [
     ("shmctl", 24),
 ];
 
-/// What rules for the single calls mean for the one that all go through: its number, and a rule for it.
+/// A rule for a call that many go through.
+pub(super) struct Inner {
+    pub(super) outer: Name,
+    rule: usize,
+    condition: Condition,
+    outcome: Outcome,
+}
+
+impl Inner {
+    /// The rules for one such call.
+    pub(super) fn of(all: &[Self], outer: Name) -> impl Iterator<Item = Entry<'_>> {
+        all.iter().filter(move |inner| inner.outer == outer).map(|inner| Entry {
+            name: inner.outer,
+            rule: inner.rule,
+            conditions: std::slice::from_ref(&inner.condition),
+            outcome: inner.outcome,
+        })
+    }
+}
+
+/// What rules for the single calls mean for the one that all go through.
 pub(super) fn entries(
     arch: Arch,
-    names: &ByName,
+    names: &ByName<'_>,
     default: Outcome,
     warnings: &mut Vec<Warning>,
-) -> Result<Vec<(u32, Entry)>, CompileError> {
+) -> Result<Vec<Inner>, CompileError> {
     let mut all = Vec::new();
     // The kernel looks at an int of socketcall, and leaves a version in the high half of ipc's.
-    for (outer, calls, mask) in [("socketcall", &SOCKET[..], 0xffff_ffff), ("ipc", &IPC[..], 0xffff)] {
-        let Some(outer) = Name::find(outer) else { continue };
-        let Some(number) = arch.number_of(outer) else { continue };
+    for (outer, calls, mask) in [(SOCKETCALL, &SOCKET[..], 0xffff_ffff), (IPC_CALL, &IPC[..], 0xffff)] {
         // Named itself and without conditions it is decided.
-        if names.get(outer).iter().any(|entry| entry.conditions.is_empty()) {
+        let decided = || names.get(outer).any(|entry| entry.conditions.is_empty());
+        if arch.number_of(outer).is_none() || decided() {
             continue;
         }
         for (name, call) in calls {
             let Some(name) = Name::find(name) else { continue };
-            let found = names.get(name);
+            let found: Vec<_> = names.get(name).collect();
             if found.is_empty() {
                 continue;
             }
-            let outcome = unseen(arch, (outer, name), found, default, warnings)?;
+            let outcome = unseen(arch, (outer, name), &found, default, warnings)?;
             let op = Operator::MaskedEq;
             let condition = Condition { index: 0, op, value: u64::from(*call), mask };
             let rule = found.first().map_or(0, |entry| entry.rule);
             if outcome != default {
-                all.push((number, Entry { name: outer, rule, conditions: vec![condition], outcome }));
+                all.push(Inner { outer, rule, condition, outcome });
             }
         }
     }
     Ok(all)
 }
 
+const SOCKETCALL: Name = Name::known(b"socketcall");
+const IPC_CALL: Name = Name::known(b"ipc");
+
 /// What happens to a call whose arguments can't be seen: the strictest of what could.
 fn unseen(
     arch: Arch,
     (outer, name): (Name, Name),
-    found: &[Entry],
+    found: &[Entry<'_>],
     default: Outcome,
     warnings: &mut Vec<Warning>,
 ) -> Result<Outcome, CompileError> {
-    let entries: Vec<_> = found.iter().collect();
-    let decision = rules::decide(name, &entries, (arch.is_narrow(), default), warnings)?;
+    let decision = rules::decide(found, (arch.is_narrow(), default), warnings)?;
     let strictness = |outcome: &Outcome| Action::ALL.iter().position(|action| *action == outcome.action());
     let outcomes = decision.checks.iter().map(|check| check.outcome).chain([decision.otherwise]);
     let strictest = outcomes.min_by_key(strictness).unwrap_or(default);

@@ -3,10 +3,11 @@
 use super::action::Outcome;
 use super::arch::Arch;
 use super::error::{CompileError, Warning};
-use super::multiplexed;
+use super::multiplexed::{self, Inner};
 use super::options::Options;
-use super::profile::Profile;
-use super::rules::{self, ByName, Decision, Entry};
+use super::rules::{self, ByName, Conditions, Decision};
+use super::syscalls::Name;
+use super::wanted::Wanted;
 
 /// What tracers set a call's number to that is not to be made: no number of x32.
 const SKIPPED: u32 = u32::MAX;
@@ -31,38 +32,50 @@ pub(super) struct Side {
 
 /// One side for each audit value that may call; the native one first.
 pub(super) fn sides(
-    profile: &Profile,
+    wanted: &Wanted<'_>,
     options: &Options,
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Side>, CompileError> {
-    let names = rules::by_name(profile, warnings);
+    let conditions = Conditions::of(wanted);
+    let names = rules::by_name(wanted, &conditions, warnings);
     let mut sides: Vec<Side> = Vec::new();
-    let archs = archs(profile, options);
+    let archs = archs(wanted, options);
     for arch in &archs {
-        if sides.iter().any(|side| side.token == arch.token()) {
-            continue;
+        if sides.iter().all(|side| side.token != arch.token()) {
+            let ranges = ranges(*arch, &archs, (wanted.default, options), &names, warnings)?;
+            sides.push(Side { token: arch.token(), ranges });
         }
-        let mut ranges = Vec::new();
-        for (start, end, arch) in spaces(*arch, &archs) {
-            match arch {
-                Some(arch) => {
-                    ranges.extend(space(arch, profile, options, &names, warnings)?.between(start, end));
-                }
-                None => ranges.push(Range::whole(start, options.bad_arch)),
-            }
-        }
-        if arch.token() == Arch::X86_64.token() && !archs.contains(&Arch::X32) {
-            ranges.push(Range::whole(SKIPPED, profile.default_outcome()));
-        }
-        sides.push(Side { token: arch.token(), ranges: merged(ranges) });
     }
     Ok(sides)
 }
 
+/// What comes of the numbers with the audit value of an architecture.
+fn ranges(
+    arch: Arch,
+    archs: &[Arch],
+    (default, options): (Outcome, &Options),
+    names: &ByName<'_>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Vec<Range>, CompileError> {
+    let mut runs = Runs { ranges: Vec::with_capacity(MOSTLY) };
+    for (start, end, arch) in spaces(arch, archs) {
+        match arch {
+            Some(arch) => {
+                Space::new(arch, default, options, names).write((start, end), &mut runs, warnings)?;
+            }
+            None => runs.put(start, Decision::always(options.bad_arch), false, 0),
+        }
+    }
+    if arch.token() == Arch::X86_64.token() && !archs.contains(&Arch::X32) {
+        runs.put(SKIPPED, Decision::always(default), false, 0);
+    }
+    Ok(runs.ranges)
+}
+
 /// The native architecture, which is always one, and those that the profile names; each once.
-pub(super) fn archs(profile: &Profile, options: &Options) -> Vec<Arch> {
+pub(super) fn archs(wanted: &Wanted<'_>, options: &Options) -> Vec<Arch> {
     let mut all = vec![options.native];
-    for arch in &profile.architectures {
+    for arch in wanted.architectures {
         if !all.contains(arch) {
             all.push(*arch);
         }
@@ -79,154 +92,142 @@ fn spaces(arch: Arch, archs: &[Arch]) -> Vec<(u32, u32, Option<Arch>)> {
     vec![space(Arch::X86_64), space(Arch::X32)]
 }
 
-/// What the numbers of one architecture come to.
-struct Space {
-    arch: Arch,
-    /// The numbers of today's calls, in order.
-    calls: Vec<u32>,
-    /// By number.
-    decisions: Vec<(u32, Decision)>,
-    default: Decision,
-    /// Numbers that the profile can't know, first and last, and what is said of them.
-    unknown: Vec<(u32, u32)>,
-    missing: Decision,
+/// Ranges in the making, from the lowest number on.
+struct Runs {
+    ranges: Vec<Range>,
 }
 
-fn space(
-    arch: Arch,
-    profile: &Profile,
-    options: &Options,
-    names: &ByName,
-    warnings: &mut Vec<Warning>,
-) -> Result<Space, CompileError> {
-    let default = profile.default_outcome();
-    let decisions = decisions(arch, names, default, warnings)?;
-    let hides = options.enosys && !default.action().lets_happen() && default != Outcome::ENOSYS;
-    let newest = newest(arch, names).filter(|_| hides);
-    let calls = arch.sorted();
-    let mut unknown = Vec::new();
-    if let Some(newest) = newest {
-        // The kernel leaves 0, the number of setup(2), where it does not know the call that was meant.
-        if matches!(arch, Arch::S390 | Arch::S390X) {
-            unknown.push((0, 0));
-        }
-        // Those of an architecture's own are not numbered by age.
-        let own = calls.get(calls.partition_point(|number| *number < arch.ordinary_end())..);
-        if let Some([first, .., last]) = own {
-            unknown.push((newest + 1, first - 1));
-            unknown.push((last + 1, u32::MAX));
-        } else {
-            unknown.push((newest + 1, u32::MAX));
-        }
-    }
-    let (default, missing) = (Decision::always(default), Decision::always(Outcome::ENOSYS));
-    Ok(Space { arch, calls, decisions, default, unknown, missing })
-}
+/// So many ranges are enough for most profiles.
+const MOSTLY: usize = 128;
 
-impl Space {
-    /// Its ranges from `start` to `end`, both included; neighbours differ.
-    fn between(&self, start: u32, end: u32) -> Vec<Range> {
-        let mut runs: Vec<(u32, &Decision)> = Vec::new();
-        let mut run = |first: u32, decision| match runs.last() {
-            Some((_, last)) if *last == decision => {}
-            _ => runs.push((first, decision)),
-        };
-        // The first number that is in no run yet.
-        let mut next = Some(start);
-        for (first, last, decision) in self.pieces(start, end) {
-            if let Some(gap) = next.filter(|next| *next < first) {
-                run(gap, &self.default);
-            }
-            run(first, decision);
-            next = last.checked_add(1);
+impl Runs {
+    /// From `start` on this is what happens, and happens to so many calls. Neighbours of one fate become one range.
+    fn put(&mut self, start: u32, decision: Decision, narrow: bool, calls: u32) {
+        match self.ranges.last_mut() {
+            Some(last) if last.is_like(&decision, narrow) => last.calls += calls,
+            _ => self.ranges.push(Range { start, decision, narrow, calls }),
         }
-        if let Some(gap) = next.filter(|next| *next <= end) {
-            run(gap, &self.default);
-        }
-        self.ranges(&runs)
-    }
-
-    /// First and last of the numbers that have a fate of their own, in order, and cut to what lies between.
-    fn pieces(&self, start: u32, end: u32) -> Vec<(u32, u32, &Decision)> {
-        let hidden =
-            |number: u32| self.unknown.iter().any(|(first, last)| (*first..=*last).contains(&number));
-        let known = self.decisions.iter().filter(|(number, _)| !hidden(*number));
-        let known = known.map(|(number, decision)| (*number, *number, decision));
-        let unknown = self.unknown.iter().map(|(first, last)| (*first, *last, &self.missing));
-        let mut all: Vec<_> = known
-            .chain(unknown)
-            .map(|(first, last, decision)| (first.max(start), last.min(end), decision))
-            .filter(|(first, last, _)| first <= last)
-            .collect();
-        all.sort_by_key(|(first, ..)| *first);
-        all
-    }
-
-    fn ranges(&self, runs: &[(u32, &Decision)]) -> Vec<Range> {
-        let below = |number: u32| self.calls.partition_point(|call| *call < number);
-        let end = |place: usize| runs.get(place + 1).map_or(self.calls.len(), |(next, _)| below(*next));
-        let range = |(place, (start, decision)): (usize, &(u32, &Decision))| Range {
-            start: *start,
-            decision: (*decision).clone(),
-            narrow: self.arch.is_narrow(),
-            calls: u32::try_from(end(place).saturating_sub(below(*start))).unwrap_or(u32::MAX),
-        };
-        runs.iter().enumerate().map(range).collect()
     }
 }
 
 impl Range {
-    fn whole(start: u32, outcome: Outcome) -> Self {
-        Self { start, decision: Decision::always(outcome), narrow: false, calls: 0 }
-    }
-
-    fn is_like(&self, other: &Self) -> bool {
-        self.decision == other.decision && (self.decision.checks.is_empty() || self.narrow == other.narrow)
+    fn is_like(&self, decision: &Decision, narrow: bool) -> bool {
+        self.decision == *decision && (decision.checks.is_empty() || self.narrow == narrow)
     }
 }
 
-/// Neighbours of one fate become one range.
-fn merged(ranges: Vec<Range>) -> Vec<Range> {
-    let mut all: Vec<Range> = Vec::new();
-    for range in ranges {
-        match all.last_mut() {
-            Some(last) if last.is_like(&range) => last.calls += range.calls,
-            _ => all.push(range),
+/// What the numbers of one architecture come to.
+struct Space<'a> {
+    arch: Arch,
+    narrow: bool,
+    names: &'a ByName<'a>,
+    default: Outcome,
+    /// Today's calls, in order of their numbers.
+    calls: Vec<(Name, u32)>,
+    /// Numbers that the profile can't know, first and last: they fail with ENOSYS.
+    unknown: Vec<(u32, u32)>,
+}
+
+impl<'a> Space<'a> {
+    fn new(arch: Arch, default: Outcome, options: &Options, names: &'a ByName<'a>) -> Self {
+        let hides = options.enosys && !default.action().lets_happen() && default != Outcome::ENOSYS;
+        let mut calls = Vec::with_capacity(Name::COUNT);
+        calls.extend(arch.in_order());
+        let unknown = if hides { unknown(arch, &calls, names) } else { Vec::new() };
+        Self { arch, narrow: arch.is_narrow(), names, default, calls, unknown }
+    }
+
+    /// Goes through the numbers from `start` to `end`, which are all that the architecture has.
+    fn write(
+        &self,
+        (start, end): (u32, u32),
+        runs: &mut Runs,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), CompileError> {
+        let inner = multiplexed::entries(self.arch, self.names, self.default, warnings)?;
+        // The first number that is in no run yet.
+        let mut next = Some(start);
+        for calls in self.calls.chunk_by(|(_, one), (_, other)| one == other) {
+            let [(_, number), ..] = calls else { continue };
+            if let Some(gap) = next.filter(|next| next < number) {
+                self.gap(gap, number - 1, runs);
+            }
+            let decision = self.decision(calls, &inner, warnings)?;
+            let hidden = self.hidden(*number).is_some();
+            let decision = if hidden { Decision::always(Outcome::ENOSYS) } else { decision };
+            let count = u32::try_from(calls.len()).unwrap_or(u32::MAX);
+            runs.put(*number, decision, self.narrow, count);
+            next = number.checked_add(1);
+        }
+        if let Some(gap) = next.filter(|next| *next <= end) {
+            self.gap(gap, end, runs);
+        }
+        Ok(())
+    }
+
+    /// Numbers that are no call.
+    fn gap(&self, first: u32, last: u32, runs: &mut Runs) {
+        let mut next = Some(first);
+        while let Some(start) = next.filter(|start| *start <= last) {
+            let (outcome, end) = match self.hidden(start) {
+                Some(end) => (Outcome::ENOSYS, end),
+                None => {
+                    let behind = self.unknown.iter().map(|(first, _)| *first).filter(|first| *first > start);
+                    (self.default, behind.min().map_or(last, |first| first - 1))
+                }
+            };
+            runs.put(start, Decision::always(outcome), self.narrow, 0);
+            next = end.checked_add(1);
         }
     }
-    all
-}
 
-/// What an architecture's calls come to, in order of their numbers; calls that are not here get the default.
-fn decisions(
-    arch: Arch,
-    names: &ByName,
-    default: Outcome,
-    warnings: &mut Vec<Warning>,
-) -> Result<Vec<(u32, Decision)>, CompileError> {
-    let inner = multiplexed::entries(arch, names, default, warnings)?;
-    let mut parts: Vec<(u32, &[Entry])> =
-        names.iter().filter_map(|(name, entries)| Some((arch.number_of(name)?, entries))).collect();
-    parts.extend(inner.iter().map(|(number, entry)| (*number, std::slice::from_ref(entry))));
-    parts.sort_by_key(|(number, _)| *number);
-    let mut all = Vec::with_capacity(parts.len());
-    for parts in parts.chunk_by(|(one, _), (other, _)| one == other) {
-        let [(number, first), ..] = parts else { continue };
-        let decision = match rules::alone(first).filter(|_| parts.len() == 1) {
-            Some(decision) => decision,
-            None => {
-                let entries: Vec<&Entry> = parts.iter().flat_map(|(_, entries)| *entries).collect();
-                let Some(name) = entries.first().map(|entry| entry.name) else { continue };
-                rules::decide(name, &entries, (arch.is_narrow(), default), warnings)?
-            }
-        };
-        all.push((*number, decision));
+    /// Up to which number nothing is known of the calls from this one on; nothing if it is known.
+    fn hidden(&self, number: u32) -> Option<u32> {
+        let around = self.unknown.iter().find(|(first, last)| (*first..=*last).contains(&number));
+        around.map(|(_, last)| *last)
     }
-    Ok(all)
+
+    /// What the rules say of one number, which may have several names.
+    fn decision(
+        &self,
+        calls: &[(Name, u32)],
+        inner: &[Inner],
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Decision, CompileError> {
+        match calls {
+            [(name, _)] if inner.iter().all(|inner| inner.outer != *name) => {
+                if let Some(outcome) = self.names.plain(*name, self.default) {
+                    return Ok(Decision::always(outcome));
+                }
+            }
+            _ => {}
+        }
+        let own = calls.iter().flat_map(|(name, _)| self.names.get(*name));
+        let within = calls.iter().flat_map(|(name, _)| Inner::of(inner, *name));
+        match own.chain(within).collect::<Vec<_>>().as_slice() {
+            [] => Ok(Decision::always(self.default)),
+            entries => rules::decide(entries, (self.narrow, self.default), warnings),
+        }
+    }
 }
 
-/// The newest call that the profile names, of those that are numbered in order: what comes behind is newer than the profile.
-fn newest(arch: Arch, names: &ByName) -> Option<u32> {
-    let numbers = names.named.iter().filter_map(|name| arch.number_of(*name));
-    numbers.filter(|number| *number < arch.ordinary_end()).max()
+/// What is newer than the newest call that the profile names, of those that are numbered in order.
+fn unknown(arch: Arch, calls: &[(Name, u32)], names: &ByName<'_>) -> Vec<(u32, u32)> {
+    // Those of an architecture's own are not numbered by age.
+    let (ordinary, own) = calls.split_at(calls.partition_point(|(_, number)| *number < arch.ordinary_end()));
+    let Some((_, newest)) = ordinary.iter().rev().find(|(name, _)| names.has(*name)) else {
+        return Vec::new();
+    };
+    let mut unknown = Vec::new();
+    // The kernel leaves 0, the number of setup(2), where it does not know the call that was meant.
+    if matches!(arch, Arch::S390 | Arch::S390X) {
+        unknown.push((0, 0));
+    }
+    if let [(_, first), .., (_, last)] = own {
+        unknown.push((newest + 1, first - 1));
+        unknown.push((last + 1, u32::MAX));
+    } else {
+        unknown.push((newest + 1, u32::MAX));
+    }
+    unknown
 }

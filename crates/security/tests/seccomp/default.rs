@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use libcontainer_security::CapSet;
 use libcontainer_security::seccomp::{
-    Action, Arch, DockerProfile, Explanation, Options, Outcome, Profile, compile, default_profile, explain,
+    Action, Arch, DockerProfile, Explanation, Options, Outcome, Profile, compile, default_filter,
+    default_profile, explain,
 };
 
 use super::{EPERM, call, outcome, plain, skip};
@@ -168,5 +169,16 @@ fn every_name_is_a_call() {
             filter.warnings()
         );
         assert!(profile.problems().is_empty() && profile.default_action == Action::Errno);
+    }
+}
+
+#[test]
+fn the_filter_is_the_profile_compiled() {
+    for arch in Arch::ALL {
+        for (caps, kernel) in [(CapSet::EMPTY, (4, 7)), (docker_caps(), KERNEL), (CapSet::all(40), KERNEL)] {
+            let options = Options::new(arch);
+            let compiled = compile(&default_profile(&caps, arch, kernel), &options).unwrap();
+            assert_eq!(default_filter(&caps, kernel, &options).unwrap(), compiled, "{arch} {caps}");
+        }
     }
 }
