@@ -9,6 +9,8 @@
 
 use libcontainer::{Config, Factory, ProcessConfig};
 use libcontainer_tests::{Place, able, config, skip, text};
+use nix::sched::{CpuSet, sched_setaffinity};
+use nix::unistd::Pid;
 
 /// The program of the table below: nice, policy, CPUs, input and output, machine, personality, memory of the first mapping.
 const SHOW: &str = "set -- $(cat /proc/self/stat); echo nice ${19} rt ${40} policy ${41}; busybox ionice -p $$; \
@@ -126,8 +128,17 @@ fn cpus_of_joining_processes() {
         seen(&place, &changed(&good, r#"{"cpu_affinity":{"initial":"0-1","final":"1"}}"#), script);
     assert_ne!(first, list("1"));
     assert_eq!(joined, list("1"));
-    let [_, joined] = seen(&place, &changed(&good, r#"{"cpu_affinity":{"initial":"0"}}"#), script);
+    let initial = changed(&good, r#"{"cpu_affinity":{"initial":"0"}}"#);
+    let [_, joined] = seen(&place, &initial, script);
     assert_eq!(joined, list("0"));
+    // The CPUs of the caller are its own affair.
+    let bound = || {
+        let mut set = CpuSet::new();
+        set.set(1).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set)).unwrap();
+        [seen(&place, &good, script), seen(&place, &initial, script)]
+    };
+    let all = std::thread::scope(|scope| scope.spawn(bound).join().unwrap());
+    assert_eq!(all, [[first.clone(), first.clone()], [first, list("0")]]);
 }
 
 /// What can't be had in full is refused, not taken in part.

@@ -230,3 +230,57 @@ fn a_template_may_go_before_its_containers() {
     second.destroy().unwrap();
     assert_eq!(std::fs::read_dir(dir).unwrap().count(), 0);
 }
+
+/// The record of the program that is to come is written beforehand. If somebody has taken it away the start writes it.
+#[test]
+fn the_record_is_written_ahead() {
+    if !able("the_record_is_written_ahead") {
+        return;
+    }
+    let place = Place::new("ahead");
+    let template = template(&place, |_| ());
+    let factory = Factory::new().unwrap();
+    for taken_away in [false, true] {
+        template.keep_ready(1).unwrap();
+        assert!(template.settle(PATIENCE), "{:?}", template.stats());
+        let dir = template.dir().join(names(&template).first().unwrap());
+        assert_eq!(factory.load(&dir).unwrap().run_state().unwrap(), RunState::Warm);
+        let ahead = dir.join(".ahead.json.new");
+        assert!(ahead.exists());
+        if taken_away {
+            std::fs::remove_file(&ahead).unwrap();
+        }
+        let (container, mut process) = template.start(ProcessConfig::new(["cat"]).piped()).unwrap();
+        template.keep_ready(0).unwrap();
+        assert_eq!(factory.load(&dir).unwrap().run_state().unwrap(), RunState::Running, "{taken_away}");
+        assert!(!ahead.exists());
+        container.signal(libc::SIGKILL).unwrap();
+        process.wait().unwrap();
+        assert_eq!(factory.load(&dir).unwrap().run_state().unwrap(), RunState::Stopped);
+        container.destroy().unwrap();
+        assert!(template.settle(PATIENCE), "{:?}", template.stats());
+    }
+}
+
+/// What the host reads back of namespaces it reads while a container stands by: one that has others than it should never does.
+#[test]
+fn one_in_other_namespaces_does_not_stand_by() {
+    if !able("one_in_other_namespaces_does_not_stand_by") {
+        return;
+    }
+    let place = Place::new("others");
+    let factory = Factory::new().unwrap().expect(|expected| {
+        expected.namespaces.iter_mut().for_each(|(_, own)| *own = !*own);
+    });
+    let template = factory.template(directory(&place), &config(&place.rootfs().unwrap())).unwrap();
+    template.keep_ready(1).unwrap();
+    let end = std::time::Instant::now() + PATIENCE;
+    while template.stats().failures == 0 && std::time::Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    template.keep_ready(0).unwrap();
+    assert!(template.settle(PATIENCE));
+    let stats = template.stats();
+    assert!(stats.last_error.as_ref().unwrap().contains("read back namespace"), "{stats:?}");
+    assert_eq!((stats.ready, names(&template).len()), (0, 0), "{stats:?}");
+}

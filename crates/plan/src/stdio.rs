@@ -56,6 +56,8 @@ pub struct OpenStdio {
     pub theirs: Vec<OwnedFd>,
     /// The caller's ends of pipes.
     pub ours: [Option<File>; 3],
+    /// Which of the program's is the null device.
+    null: Option<usize>,
     pumps: Vec<Pump>,
     parked: Vec<Parked>,
 }
@@ -94,7 +96,7 @@ impl OpenStdio {
 
     fn one(&mut self, number: usize, stdio: Stdio) -> io::Result<OwnedFd> {
         match stdio {
-            Stdio::Null => Ok(File::options().read(true).write(true).open("/dev/null")?.into()),
+            Stdio::Null => self.null(),
             Stdio::Inherit => match number {
                 0 => io::stdin().as_fd().try_clone_to_owned(),
                 1 => io::stdout().as_fd().try_clone_to_owned(),
@@ -123,6 +125,15 @@ impl OpenStdio {
             }
             Stdio::Reader(_) | Stdio::Writer(_) | Stdio::Stdout => Err(wrong(number)),
         }
+    }
+
+    /// The null device, opened once for all that lead there.
+    fn null(&mut self) -> io::Result<OwnedFd> {
+        if let Some(open) = self.null.and_then(|index| self.theirs.get(index)) {
+            return open.try_clone();
+        }
+        self.null = Some(self.theirs.len());
+        Ok(File::options().read(true).write(true).open("/dev/null")?.into())
     }
 
     /// Lets the threads that copy begin. Those for output are returned, to be joined: they end when the program and its children have closed.

@@ -34,12 +34,17 @@ pub struct Expected {
 
 const SETS: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"];
 
+/// Those of [`Expected`]: new or shared, and joined.
+type Namespaces = (Vec<(String, bool)>, Vec<String>);
+
 /// A process that is about to be read back: what can be looked up before it is ready.
 #[derive(Debug)]
 pub struct ReadBack {
     dir: ProcessDir,
     /// Names of the host's own namespaces, in the order of [`Expected::namespaces`].
     own: Vec<OsString>,
+    /// What its namespaces were compared with already.
+    compared: Option<Namespaces>,
 }
 
 impl ReadBack {
@@ -61,7 +66,7 @@ impl ReadBack {
             // Likewise.
             let _ = dir.link(&file);
         }
-        Ok(Self { dir, own })
+        Ok(Self { dir, own, compared: None })
     }
 
     /// Reads `/proc/PID` and compares.
@@ -73,6 +78,23 @@ impl ReadBack {
         identity(&status, expected)?;
         privileges(&status, expected)?;
         exec_label(&self.dir, expected)?;
+        let known =
+            |(namespaces, joined): &(_, _)| *namespaces == expected.namespaces && *joined == expected.joined;
+        if self.compared.as_ref().is_some_and(known) { Ok(()) } else { self.look_at_namespaces(expected) }
+    }
+
+    /// Compares the namespaces alone. If that was done [`ReadBack::compare`] leaves them out, unless it is given others: for an init that stands in them
+    /// and is not going to change them.
+    ///
+    /// # Errors
+    /// As [`ReadBack::compare`].
+    pub fn compare_namespaces(&mut self, expected: &Expected) -> io::Result<()> {
+        self.look_at_namespaces(expected)?;
+        self.compared = Some((expected.namespaces.clone(), expected.joined.clone()));
+        Ok(())
+    }
+
+    fn look_at_namespaces(&self, expected: &Expected) -> io::Result<()> {
         namespaces(&self.dir, &self.own, &expected.namespaces)?;
         joined(&self.dir, &expected.joined)
     }

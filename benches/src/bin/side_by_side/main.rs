@@ -19,6 +19,7 @@ mod private;
 mod programs;
 mod rows;
 mod scale;
+mod stamped;
 mod warm;
 
 use std::process::Command;

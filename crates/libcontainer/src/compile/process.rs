@@ -46,8 +46,7 @@ pub(super) fn take_terminal(plan: &mut Builder, terminal: Option<Terminal>, proc
 /// Attributes, limits, privileges, umask, working directory, Landlock.
 pub(super) fn confine(plan: &mut Builder, process: &ProcessSetup) {
     if process.all_cpus {
-        // The kernel leaves out what the control group forbids.
-        plan.purpose("run on all CPUs").sched_setaffinity(&[0xff; 128]);
+        plan.purpose("run on all CPUs").run_on_all_cpus();
     }
     // ORDER: a real-time policy needs CAP_SYS_NICE and a higher hard limit CAP_SYS_RESOURCE, so both come before the drop.
     security::attributes(plan, &process.attributes);

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use libcontainer_plan::{Launch, Launched, OpenStdio, Plan};
 
-use super::draft::{Aim, Draft};
+use super::aim::Aim;
+use super::draft::Draft;
 use super::hooked::{self, with_hooks};
 use super::hooks;
 use super::host::Host;

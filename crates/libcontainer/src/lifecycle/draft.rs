@@ -13,19 +13,22 @@ use libcontainer_security::ReadBack;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
+use super::aim::Aim;
 use super::born::born;
 use super::readback::Expected;
 use super::relabel::relabel_steps;
 use super::under;
 use crate::compile::HostSteps;
-use crate::config::{Config, Hooks};
+use crate::config::Config;
 use crate::criu::Mark;
 use crate::error::{Error, ErrorKind, Result, named};
 use crate::group::{self, Entry, GroupSteps, Planned};
-use crate::record::{AddedMount, BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time};
+use crate::record::{
+    AddedMount, Ahead, BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time,
+};
 use crate::resctrl::{self, ResctrlSteps};
 use crate::resolve;
-use crate::setup::{Setup, StartSetup};
+use crate::setup::Setup;
 
 /// A container on its way, shared by the steps that make it.
 #[derive(Debug)]
@@ -45,46 +48,12 @@ struct Inner {
     /// The directory was there before.
     is_anothers: bool,
     look: Option<ReadBack>,
+    /// What the record is going to be, written while it stands by.
+    ahead: Option<Ahead>,
     /// A hook was run.
     hooked: bool,
     /// Another process has destroyed the container while hooks ran.
     destroyed: bool,
-}
-
-/// What a container is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Aim {
-    /// Its first process runs at the end.
-    Run,
-    /// Its first process waits for the start.
-    Wait,
-    /// Its first process is told later.
-    StandBy,
-}
-
-impl Aim {
-    pub(super) fn of(start: StartSetup) -> Self {
-        if start == StartSetup::Wait { Self::Wait } else { Self::Run }
-    }
-
-    /// Whether `startContainer` hooks run while it is made.
-    pub(super) fn runs_hooks_at_start(self, hooks: &Hooks) -> bool {
-        self == Self::Run && !hooks.start_container.is_empty()
-    }
-
-    /// Whether hooks run while it is made.
-    fn waits_for_hooks(self, hooks: &Hooks) -> bool {
-        self.runs_hooks_at_start(hooks) || hooks.before_root().next().is_some()
-    }
-
-    /// What the record says at the end.
-    pub(super) fn status(self) -> Status {
-        match self {
-            Self::Run => Status::Running,
-            Self::Wait => Status::Created,
-            Self::StandBy => Status::Warm,
-        }
-    }
 }
 
 impl Draft {
@@ -324,10 +293,32 @@ impl Draft {
     pub(super) fn note_process(&self, pid: Pid, status: Status) -> io::Result<()> {
         let store = self.store()?;
         let mut inner = self.inner();
-        inner.state.init_pid = pid.as_raw();
-        inner.state.init_start_time = start_time(pid)?;
+        // One that stood by is not reaped yet: the number is still its own, and so is the time.
+        if inner.state.init_pid != pid.as_raw() {
+            inner.state.init_start_time = start_time(pid)?;
+            inner.state.init_pid = pid.as_raw();
+        }
         inner.state.status = status;
+        // ORDER: that of one that stood by says what would be written here.
+        if let (Status::Running, Some(ahead)) = (status, inner.ahead.take()) {
+            if store.commit_ahead(ahead)? {
+                return Ok(());
+            }
+        }
         store.write(&inner.state).map(drop)
+    }
+
+    /// Does now what a start in one that stands by would else have to do: reads the namespaces of its init back, which nothing changes from here on, and
+    /// writes the record that it is going to have.
+    pub(super) fn look_ahead(&self) -> io::Result<()> {
+        let store = self.store()?;
+        let mut inner = self.inner();
+        let Inner { look, expected, state, ahead, .. } = &mut *inner;
+        let look = look.as_mut().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+        look.compare_namespaces(&expected.process)?;
+        // Without it the start writes the record, and tells if it can't.
+        *ahead = store.write_ahead(&State { status: Status::Running, ..state.clone() }).ok();
+        Ok(())
     }
 
     fn read_back(&self) -> io::Result<()> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use libcontainer_plan::{HostContext, HostStep};
 
-use super::draft::{Aim, Draft};
+use super::aim::Aim;
+use super::draft::Draft;
 use super::hooks::{Of, Waiting};
 use super::host::Host;
 use crate::compile::HostSteps;

@@ -3,6 +3,7 @@
 
 mod added;
 mod again;
+mod aim;
 mod astray;
 mod born;
 mod checkpoint;

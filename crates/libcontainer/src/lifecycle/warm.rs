@@ -8,8 +8,9 @@ use std::sync::Arc;
 use libcontainer_plan::{Launch, OpenStdio, StandBy, wait_readable};
 use libcontainer_security::ProcessDir;
 
+use super::aim::Aim;
 use super::create::{Made, draft, expected, finish, give_first, give_program, group_steps};
-use super::draft::{Aim, Draft};
+use super::draft::Draft;
 use super::listen::{self, Of};
 use super::prepared::{Own, Part, Prepared};
 use super::streams;
@@ -56,6 +57,9 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
         let error = group::explain(error, || draft.group.full());
         Error::launch(what.clone(), error)
     })?;
+    if let Err(error) = draft.look_ahead() {
+        return Err(Error::io(what, error).with_undo(init.take_back()));
+    }
     draft.unlock();
     let mounts = hold_mounts(&part, &init);
     Ok(Warm { own, draft, part, joined: kept, init, mounts })

@@ -21,6 +21,9 @@ use crate::error::ErrorKind;
 pub(crate) const FILE: &str = "state.json";
 /// Name of the file with what ending the container takes: keys of the record, a few of them.
 pub(super) const ENDING: &str = "ending.json";
+/// Name of the record that a container which stands by is going to have: written by who keeps it ready, so that a start has but to rename it.
+/// Nobody reads it.
+pub(super) const AHEAD: &str = ".ahead.json.new";
 pub(crate) const VERSION: u32 = 1;
 const LIMIT: u64 = 32 * 1024 * 1024;
 
@@ -76,8 +79,12 @@ impl StateError {
 
 /// The record as bytes.
 pub(crate) fn encode(state: &State) -> Result<Vec<u8>, StateError> {
-    let state = State { version: VERSION, checksum: String::new(), ..state.clone() };
-    Ok(sum_up(serde_json::to_vec(&state)?))
+    Ok(sum_up(serde_json::to_vec(&as_written(state))?))
+}
+
+/// The record as it is read back.
+pub(super) fn as_written(state: &State) -> State {
+    State { version: VERSION, checksum: String::new(), ..state.clone() }
 }
 
 /// The keys of the record that name what is to be ended.
@@ -208,6 +215,19 @@ pub(super) fn prepare(dir: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
     write_new(dir, FILE, bytes)
 }
 
+/// Writes a record for later.
+pub(super) fn write_ahead(dir: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    write_file(dir, AHEAD, bytes)
+}
+
+/// Makes the one that was written for later the one that holds; false if it is not there.
+pub(super) fn commit_ahead(dir: BorrowedFd<'_>) -> io::Result<bool> {
+    match renameat(dir, AHEAD, dir, FILE) {
+        Err(Errno::ENOENT) => Ok(false),
+        renamed => Ok(renamed.map(|()| true)?),
+    }
+}
+
 /// Makes the next record, which was written, the one that holds.
 pub(super) fn commit(dir: BorrowedFd<'_>) -> io::Result<()> {
     Ok(renameat(dir, new(FILE).as_str(), dir, FILE)?)
@@ -234,19 +254,22 @@ fn new(name: &str) -> String {
 }
 
 fn write_new(dir: BorrowedFd<'_>, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let temporary = new(name);
+    write_file(dir, &new(name), bytes)
+}
+
+fn write_file(dir: BorrowedFd<'_>, temporary: &str, bytes: &[u8]) -> io::Result<()> {
     // We hold the lock: what is there was left by a writer that was killed.
-    let mut file = match make(dir, &temporary) {
+    let mut file = match make(dir, temporary) {
         Err(Errno::EEXIST) => {
-            unlinkat(dir, temporary.as_str(), UnlinkatFlags::NoRemoveDir)?;
-            make(dir, &temporary)?
+            unlinkat(dir, temporary, UnlinkatFlags::NoRemoveDir)?;
+            make(dir, temporary)?
         }
         file => file?,
     };
     let written = file.write_all(bytes);
     if written.is_err() {
         // As in `discard`.
-        let _ = unlinkat(dir, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+        let _ = unlinkat(dir, temporary, UnlinkatFlags::NoRemoveDir);
     }
     written
 }

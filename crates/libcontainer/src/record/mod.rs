@@ -17,4 +17,4 @@ pub(crate) use bytes::encode;
 pub(crate) use init::{Init, KILL, boot_id, is_of_this_boot, living, session, start_time};
 pub(crate) use lock::Lock;
 pub use state::{AddedMount, Intent, ResctrlGroup, RunState, State, Status, UnitRecord};
-pub(crate) use store::{BOARD, START, Store, open_parent};
+pub(crate) use store::{Ahead, BOARD, START, Store, open_parent};

@@ -244,12 +244,29 @@ impl Store {
         Ok(Next { store: self, bytes, state: state.clone(), holds: Cell::new(false) })
     }
 
+    /// Writes a record for later, for who has time now and none then.
+    pub(crate) fn write_ahead(&self, state: &State) -> io::Result<Ahead> {
+        let bytes = bytes::encode(state).map_err(io::Error::other)?;
+        bytes::write_ahead(self.dir.as_fd(), &bytes).map_err(|error| self.unwritten(bytes::AHEAD, error))?;
+        Ok(Ahead { bytes, state: Arc::new(bytes::as_written(state)) })
+    }
+
+    /// Makes it the one that holds; false if it is not there any more. It has to end like that one.
+    pub(crate) fn commit_ahead(&self, Ahead { bytes, state }: Ahead) -> io::Result<bool> {
+        let renamed = bytes::commit_ahead(self.dir.as_fd());
+        let is_there = renamed.map_err(|error| self.unwritten(bytes::FILE, error))?;
+        if is_there {
+            *self.seen() = Some((bytes, state));
+        }
+        Ok(is_there)
+    }
+
     fn unwritten(&self, name: &str, error: io::Error) -> io::Error {
         named(format!("write {}", self.path.join(name).display()), error)
     }
 
     fn remember(&self, bytes: Vec<u8>, state: &State) -> Arc<State> {
-        let state = Arc::new(State { version: bytes::VERSION, checksum: String::new(), ..state.clone() });
+        let state = Arc::new(bytes::as_written(state));
         *self.seen() = Some((bytes, Arc::clone(&state)));
         state
     }
@@ -303,6 +320,13 @@ impl Store {
         }
         if stands { ignore_missing(unlinkat(&parent, name, UnlinkatFlags::RemoveDir)) } else { Ok(()) }
     }
+}
+
+/// A record that was written for later.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    bytes: Vec<u8>,
+    state: Arc<State>,
 }
 
 /// A record that is written and does not hold yet. Without a commit it is taken away.

@@ -7,8 +7,6 @@ use libcontainer_mount::IdMapping;
 use libcontainer_plan::Probe;
 use libcontainer_security::plan::{Confinement, Identity};
 use libcontainer_security::{CapSet, ResolvedUser, resolve_user};
-use nix::sched::{CpuSet, sched_getaffinity};
-use nix::unistd::{SysconfVar, sysconf};
 
 use super::Known;
 use super::accounts::Accounts;
@@ -72,7 +70,7 @@ pub(crate) fn process(
         terminal: process.terminal,
         terminal_size: process.terminal_size,
         plain_newlines: process.plain_newlines,
-        all_cpus: is_bound(),
+        all_cpus: true,
         preserved: u32::try_from(process.preserved.len()).unwrap_or(u32::MAX),
         landlock,
     })
@@ -100,15 +98,6 @@ fn held(config: &Config, rights: &Confinement) -> Result<()> {
             Err(Error::new(ErrorKind::InvalidConfig, text))
         }
     }
-}
-
-/// Whether this process may not run on all CPUs. That is its own affair: a container is bound by its control group and its config alone, as with runc.
-fn is_bound() -> bool {
-    let Ok(set) = sched_getaffinity(nix::unistd::Pid::from_raw(0)) else { return false };
-    let allowed = (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).count();
-    let online =
-        sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten().and_then(|count| usize::try_from(count).ok());
-    online.is_some_and(|online| allowed < online)
 }
 
 fn limits(config: &Config) -> Vec<(u32, u64, u64)> {

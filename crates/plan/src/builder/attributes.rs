@@ -1,5 +1,10 @@
 //! Scheduling, input and output, memory placement, execution domain; and what is read back of a process's own settings.
 
+use std::sync::OnceLock;
+
+use nix::errno::Errno;
+use nix::sched::sched_getaffinity;
+
 use super::Builder;
 use crate::step::{Arg, Memory};
 use crate::syscalls as sys;
@@ -12,6 +17,8 @@ const PR_SET_SECUREBITS: i32 = 28;
 const WHO_PROCESS: u32 = 1;
 /// Bytes of a mask of CPUs: as many as Linux can be built for.
 const CPUS: usize = 1024;
+/// Bytes of one that most kernels are content with: sched_getaffinity(2) tells by `EINVAL` which are not.
+const USUAL: usize = 128;
 /// Bytes of a mask of memory nodes, likewise.
 const NODES: usize = 128;
 /// The kernel takes one off before it counts bits.
@@ -98,6 +105,17 @@ impl Builder {
         self
     }
 
+    /// `sched_setaffinity(0, …)` with all CPUs that the kernel can have. It leaves out those that the control group forbids.
+    pub fn run_on_all_cpus(&mut self) -> &mut Self {
+        // The kernel takes what is missing for forbidden.
+        if has_more_than_usual() {
+            return self.sched_setaffinity(&[0xff; CPUS]);
+        }
+        let mask = self.mask::<USUAL>(&[0xff; USUAL]);
+        self.step(&sys::SCHED_SETAFFINITY, [0_u32.into(), len::<USUAL>(), mask]);
+        self
+    }
+
     /// `sched_getaffinity`, compared with what is expected. The kernel leaves out CPUs that it has not, or that the control group forbids.
     pub fn expect_affinity(&mut self, mask: &[u8]) -> &mut Self {
         let got = self.arena.room(CPUS);
@@ -181,6 +199,12 @@ impl Builder {
     pub fn expect_securebits(&mut self, bits: u32) -> &mut Self {
         self.expect_prctl(PR_GET_SECUREBITS, 0, 0, bits)
     }
+}
+
+/// Whether this kernel can have more CPUs than [`USUAL`] bytes have bits, which a boot decides.
+fn has_more_than_usual() -> bool {
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| sched_getaffinity(nix::unistd::Pid::from_raw(0)) == Err(Errno::EINVAL))
 }
 
 fn len<const N: usize>() -> Arg {
