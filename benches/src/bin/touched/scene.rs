@@ -40,7 +40,8 @@ impl Scene<'_> {
         let short = self.bundle("short", &rootfs, &["/bin/true"], None)?;
         let long = self.bundle("long", &rootfs, &["/bin/sleep", "600"], None)?;
         let filtered = self.bundle("filtered", &rootfs, &["/bin/true"], Some(filter()?))?;
-        let plain = self.plain(&rootfs)?;
+        let plain = self.plain("plain", &rootfs, Seccomp::Unconfined)?;
+        let confined = self.plain("confined", &rootfs, Seccomp::Default)?;
         let running = self.called(&["run", "--detach", "--bundle", &long, STANDING])?;
         let mut calls = self.called(&["state", STANDING])?;
         calls.extend(self.called(&["exec", STANDING, "/bin/true"])?);
@@ -55,6 +56,7 @@ impl Scene<'_> {
             &["kill", STANDING, "KILL"],
             &["delete", "--force", STANDING],
             &["run", "--bundle", &filtered, OTHER],
+            &["run", "--bundle", &confined, OTHER],
         ] {
             calls.extend(self.called(args)?);
         }
@@ -72,12 +74,12 @@ impl Scene<'_> {
     }
 
     /// A bundle with a container.json, and a control group.
-    fn plain(&self, rootfs: &Path) -> Result<String, Failure> {
-        let dir = self.place.join("plain");
+    fn plain(&self, name: &str, rootfs: &Path, seccomp: Seccomp) -> Result<String, Failure> {
+        let dir = self.place.join(name);
         fs::create_dir(&dir)?;
         let config = Config {
             cgroups: Some(Cgroup::default()),
-            seccomp: Seccomp::Unconfined,
+            seccomp,
             args: vec!["/bin/true".to_owned()],
             ..config(rootfs)
         };
