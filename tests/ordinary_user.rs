@@ -17,6 +17,8 @@ mod nested;
 mod notify;
 #[path = "ordinary_user/pasta.rs"]
 mod pasta;
+#[path = "ordinary_user/unheld.rs"]
+mod unheld;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};

@@ -44,8 +44,11 @@ sources() {
         ls "$name".orig.tar.* >/dev/null 2>&1 ||
             apt_own apt-get -qq source --download-only "${pair% *}=$(newest "${pair% *}" "${pair#* }")" || true
         archive=$(ls "$name".orig.tar.?z | head -n 1)
-        mkdir -p "$SUITES/x/$name"
-        tar -xf "$archive" -C "$SUITES/x/$name" --strip-components=1
+        # Once: build.sh changes what was unpacked.
+        [ ! -e "$SUITES/x/$name" ] || continue
+        rm -rf "$SUITES/x/new" && mkdir -p "$SUITES/x/new"
+        tar -xf "$archive" -C "$SUITES/x/new" --strip-components=1
+        mv "$SUITES/x/new" "$SUITES/x/$name"
     done
 }
 

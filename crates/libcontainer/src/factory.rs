@@ -100,7 +100,8 @@ impl Factory {
         Self { host: Host { tamper: Some(Arc::new(tamper)), ..self.host } }
     }
 
-    /// Calls `tell` with what fails and changes nothing, on the thread where it does: `poststop` hooks ([`Hooks`](crate::Hooks)). Nobody is told otherwise.
+    /// Calls `tell` with what fails and changes nothing, on the thread where it does: `poststop` hooks ([`Hooks`](crate::Hooks)); and with what should not be: a container
+    /// without a control group and without a pid namespace of its own, whose processes can't all be found. Nobody is told otherwise.
     #[must_use]
     pub fn warnings(self, tell: impl Fn(&Error) + Send + Sync + 'static) -> Self {
         Self { host: Host { warnings: Some(Arc::new(tell)), ..self.host } }

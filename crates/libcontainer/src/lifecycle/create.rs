@@ -18,6 +18,7 @@ use super::program::Program;
 use super::readback::Expected;
 use super::streams;
 use super::unexecuted;
+use super::unheld;
 use crate::compile::{self, Compiled, HostSteps};
 use crate::config::{Config, Facts, Namespace, NamespaceKind};
 use crate::error::{Error, ErrorKind, Result};
@@ -90,7 +91,7 @@ pub(crate) fn create(
         ended(&prepared.host, &draft, error)
     })?;
     reap_ended();
-    let made = finish(&draft, launched, opened, start)?;
+    let made = finish(&prepared.host, &draft, launched, opened, start)?;
     if Aim::of(start) == Aim::Run {
         poststart(&prepared.host, &made.store, &made.state, &what)?;
     }
@@ -283,12 +284,14 @@ pub(super) fn give_program(
 }
 
 pub(super) fn finish(
+    host: &Host,
     draft: &Draft,
     launched: Launched,
     opened: OpenStdio,
     start: StartSetup,
 ) -> Result<Made> {
     let (store, state) = draft.finish()?;
+    unheld::tell(host, &state);
     let process = if start == StartSetup::Reaper {
         // It has no handle, but has to be reaped itself one day.
         drop(Process::new(launched.pid, launched.pidfd));

@@ -38,6 +38,7 @@ mod streams;
 mod sweep;
 mod under;
 mod unexecuted;
+mod unheld;
 mod unmade;
 mod warm;
 

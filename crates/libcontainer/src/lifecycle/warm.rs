@@ -112,7 +112,7 @@ impl Warm {
             unexecuted::explained(own.config.tree(), Error::launch(what, error))
         })?;
         reap_ended();
-        Ok(Made { mounts, ..finish(&draft, launched, opened, StartSetup::Run)? })
+        Ok(Made { mounts, ..finish(&prepared.host, &draft, launched, opened, StartSetup::Run)? })
     }
 
     /// Takes it back. Returns what could not be.
