@@ -197,6 +197,18 @@ fn places() -> Vec<Mistake> {
                 run(scene)
             },
         ),
+        Mistake::new(
+            "capability that the caller has not",
+            1,
+            &["set capabilities", "EPERM", "the caller itself has not SYS_PTRACE", "leave it out"],
+            |scene| {
+                for set in ["bounding", "effective", "permitted"] {
+                    scene.config["process"]["capabilities"][set] = json!(["CAP_CHOWN", "CAP_SYS_PTRACE"]);
+                }
+                scene.before = words(&["setpriv", "--bounding-set", "-sys_ptrace"]);
+                run(scene)
+            },
+        ),
         Mistake::new("user namespaces are forbidden", 1, &["ENOSPC", "user.max_user_namespaces"], |scene| {
             let map = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
             let linux = &mut scene.config["linux"];

@@ -40,6 +40,7 @@ mod under;
 mod unexecuted;
 mod unheld;
 mod unmade;
+mod unpermitted;
 mod warm;
 
 pub(crate) use checkpoint::checkpoint;

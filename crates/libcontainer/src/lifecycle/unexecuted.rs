@@ -15,6 +15,7 @@ use nix::sys::statvfs::{FsFlags, fstatvfs};
 
 use super::elf::{self, Elf};
 use super::unmade;
+use super::unpermitted;
 use crate::error::Error;
 
 /// Bytes of a file that are looked at; the kernel takes at most 256 of a first line.
@@ -25,7 +26,7 @@ pub(super) fn explained(rootfs: &Path, error: Error) -> Error {
     let text = error.to_string();
     let why = error.errno().and_then(|errno| match executed(&text) {
         Some(path) => why(rootfs, &path, errno),
-        None => unmade::why(&text, errno).map(str::to_owned),
+        None => unpermitted::why(&text, errno).or_else(|| unmade::why(&text, errno).map(str::to_owned)),
     });
     match why {
         Some(why) => error.because(why),

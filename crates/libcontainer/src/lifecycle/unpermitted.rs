@@ -1,0 +1,56 @@
+//! Why capset(2) was refused: it has one error number for all capabilities, and nobody can give what he has not.
+//!
+//! Only to explain an error that is told anyway.
+
+use libcontainer_security::{CapSet, thread};
+use nix::errno::Errno;
+
+/// What the text of a failed step and its error number say together with what the caller has.
+pub(super) fn why(text: &str, errno: i32) -> Option<String> {
+    let wanted = wanted(text).filter(|_| errno == Errno::EPERM as i32)?;
+    told(wanted, thread::capabilities().ok()?.permitted)
+}
+
+/// A caller without any gets them by a user namespace, where what he has says nothing.
+fn told(wanted: CapSet, own: CapSet) -> Option<String> {
+    let lacking = wanted.without(own);
+    let names: Vec<_> = lacking.iter().map(|capability| capability.to_string()).collect();
+    let said = || format!("the caller itself has not {}: leave it out of the capabilities", names.join(", "));
+    (!own.is_empty() && !names.is_empty()).then(said)
+}
+
+/// What is to be permitted and inheritable, of a step's text: `capset(<v3, self>, [1, 1, 0, 0, 0, 0])`, three lower and three upper halves.
+fn wanted(text: &str) -> Option<CapSet> {
+    let (numbers, _) = text.split_once(": capset(<v3, self>, [")?.1.split_once(']')?;
+    let halves: Vec<u64> = numbers.split(", ").map(|number| number.parse().ok()).collect::<Option<_>>()?;
+    let [_, permitted, inheritable, _, upper_permitted, upper_inheritable] = halves.as_slice() else {
+        return None;
+    };
+    Some(CapSet::from_bits(permitted | inheritable | (upper_permitted | upper_inheritable) << 32))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "in a test a panic is a failure")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lacking_is_named() {
+        let set = |names: &[&str]| CapSet::from_names(names.iter().copied()).unwrap();
+        let text =
+            "create \"c\": step 3/4: set capabilities: capset(<v3, self>, [1, 524289, 2, 0, 64, 0]): EPERM";
+        let all = wanted(text).unwrap();
+        assert_eq!(all, set(&["CHOWN", "DAC_OVERRIDE", "SYS_PTRACE", "PERFMON"]));
+        let told = |own: &[&str]| told(all, set(own));
+        let said = told(&["CHOWN", "DAC_OVERRIDE", "SYS_PTRACE"]).unwrap();
+        assert!(said.starts_with("the caller itself has not PERFMON: leave it out"), "{said}");
+        assert!(told(&["CHOWN"]).unwrap().contains("DAC_OVERRIDE, SYS_PTRACE, PERFMON: "));
+        assert_eq!((told(&[]), told(&["CHOWN", "DAC_OVERRIDE", "SYS_PTRACE", "PERFMON"])), (None, None));
+        for other in
+            ["step 3/4: capset(<v3, self>, [1, 2]): EPERM", "step 3/4: capget(<v3, self>)", "capset("]
+        {
+            assert_eq!(wanted(other), None);
+        }
+        assert_eq!(why(text, libc::EINVAL), None);
+    }
+}
