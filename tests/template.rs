@@ -85,6 +85,15 @@ fn a_program_that_is_handed_over_has_all_that_it_asks_for() {
     assert_eq!((text(&output).as_str(), output.status.code()), ("hello me /new/place 7\n", Some(9)));
     assert_eq!(std::io::read_to_string(reader).unwrap(), "six\n");
     assert_eq!(template.stats().handed_over, 1);
+    // What the init has dropped does not come back.
+    assert!(template.settle(PATIENCE));
+    let mut process = ProcessConfig::new(["grep", "-E", "Cap(Bnd|Prm)", "/proc/self/status"]).piped();
+    process.capabilities = Some(vec!["SYS_ADMIN".into()]);
+    let (other, process) = template.start(process).unwrap();
+    let output = text(&process.output(4096).unwrap());
+    assert_eq!(output, "CapPrm:\t0000000000200000\nCapBnd:\t0000000000200000\n");
+    assert_eq!((template.stats().handed_over, template.stats().made), (1, 1));
+    other.destroy().unwrap();
     container.destroy().unwrap();
     container.destroy().unwrap();
     assert!(template.settle(PATIENCE));
@@ -250,7 +259,7 @@ fn the_record_is_written_ahead() {
         if taken_away {
             std::fs::remove_file(&ahead).unwrap();
         }
-        let (container, mut process) = template.start(ProcessConfig::new(["cat"]).piped()).unwrap();
+        let (container, mut process) = template.start(ProcessConfig::new(["sleep", "600"])).unwrap();
         template.keep_ready(0).unwrap();
         assert_eq!(factory.load(&dir).unwrap().run_state().unwrap(), RunState::Running, "{taken_away}");
         assert!(!ahead.exists());

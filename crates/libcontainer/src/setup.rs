@@ -40,6 +40,8 @@ pub(crate) struct Setup {
     pub(crate) terminal: bool,
     /// The working directory, which is made if it is missing.
     pub(crate) cwd: PathBuf,
+    /// The bounding set, if it does not depend on the program, and the last capability of the kernel.
+    pub(crate) bounding: Option<(u64, u32)>,
     /// SELinux.
     pub(crate) label: Option<LabelSetup>,
     /// AppArmor.

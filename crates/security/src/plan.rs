@@ -78,23 +78,42 @@ pub fn session_keyring(plan: &mut Builder, name: &str) {
     plan.join_session_keyring(name).tolerate(libc::ENOSYS);
 }
 
+/// Drops what is not in `bounding` from the bounding set, of capabilities up to `last_cap`, and reads the set back: `PR_CAPBSET_DROP` for each that is
+/// not kept, then `PR_CAPBSET_READ` for all. None of them may fail; a difference ends the plan with `EBADE`. It needs `CAP_SETPCAP`, and takes nothing
+/// from the process itself but what it could gain by exec.
+pub fn bound(plan: &mut Builder, bounding: u64, last_cap: u32) {
+    plan.purpose("drop capabilities from the bounding set");
+    for capability in set_bits(!bounding, last_cap) {
+        plan.drop_bounding(capability);
+    }
+    plan.purpose("read back the bounding set");
+    for capability in 0..=last_cap {
+        let kept = bounding & (1 << capability) != 0;
+        plan.expect_prctl(PR_CAPBSET_READ, capability, 0, u32::from(kept));
+    }
+}
+
 /// Gives up everything that `confinement` does not grant and becomes `identity`, then reads all of it back.
 ///
-/// Steps, in this order: `PR_CAPBSET_DROP` for each capability that is not kept, `PR_CAP_AMBIENT_CLEAR_ALL`, `PR_SET_KEEPCAPS`, setgroups(2) unless
+/// [`bound`], then [`drop_within_bounds`].
+pub fn drop_privileges(plan: &mut Builder, identity: &Identity, confinement: &Confinement) {
+    // ORDER: before the ids change, which takes CAP_SETPCAP away.
+    bound(plan, confinement.bounding, confinement.last_cap);
+    drop_within_bounds(plan, identity, confinement);
+}
+
+/// As [`drop_privileges`], of a process whose bounding set is what it is to be.
+///
+/// Steps, in this order: `PR_CAP_AMBIENT_CLEAR_ALL`, `PR_SET_KEEPCAPS`, setgroups(2) unless
 /// denied, setresgid(2), setresuid(2), capset(2), `PR_CAP_AMBIENT_RAISE`, `PR_SET_NO_NEW_PRIVS`, `PR_SET_PDEATHSIG`; then getresuid(2),
-/// getresgid(2), getgroups(2), capget(2), `PR_CAPBSET_READ`, `PR_CAP_AMBIENT_IS_SET`, `PR_GET_SECUREBITS`, `PR_GET_NO_NEW_PRIVS` and `PR_GET_PDEATHSIG`,
+/// getresgid(2), getgroups(2), capget(2), `PR_CAP_AMBIENT_IS_SET`, `PR_GET_SECUREBITS`, `PR_GET_NO_NEW_PRIVS` and `PR_GET_PDEATHSIG`,
 /// each compared with what was asked for. If securebits are asked for, `CAP_SETPCAP` is kept until they are set, by a capset(2) more.
 /// None of them may fail; a difference ends the plan with `EBADE`. Behind it the verifier lets no privileged step pass.
 ///
 /// RACE: the thread that made the process may end before `PR_SET_PDEATHSIG`, which getppid(2) can't tell in a pid namespace of its own, where it is always
 /// 0. So whoever uses this waits for a message of that thread afterwards: one that is gone sends none, and the end of its socket ends the plan.
-pub fn drop_privileges(plan: &mut Builder, identity: &Identity, confinement: &Confinement) {
-    plan.purpose("drop capabilities from the bounding set");
-    // ORDER: before the ids change, which takes CAP_SETPCAP away.
-    for capability in dropped(confinement.bounding, confinement.last_cap) {
-        plan.drop_bounding(capability);
-    }
-    plan.clear_ambient();
+pub fn drop_within_bounds(plan: &mut Builder, identity: &Identity, confinement: &Confinement) {
+    plan.purpose("clear the ambient set").clear_ambient();
     become_user(plan, identity);
     plan.purpose("set capabilities");
     let masks = confinement.until_exec();
@@ -152,10 +171,6 @@ fn read_back(plan: &mut Builder, identity: &Identity, confinement: &Confinement,
         plan.expect_groups(&groups);
     }
     plan.expect_capabilities(masks);
-    for capability in 0..=confinement.last_cap {
-        let kept = confinement.bounding & (1 << capability) != 0;
-        plan.expect_prctl(PR_CAPBSET_READ, capability, 0, u32::from(kept));
-    }
     for capability in set_bits(confinement.ambient, confinement.last_cap) {
         plan.expect_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 1);
     }
@@ -166,10 +181,6 @@ fn read_back(plan: &mut Builder, identity: &Identity, confinement: &Confinement,
     if let Some(signal) = confinement.parent_death_signal {
         plan.expect_parent_death_signal(signal);
     }
-}
-
-fn dropped(bounding: u64, last: u32) -> impl Iterator<Item = u32> {
-    set_bits(!bounding, last)
 }
 
 fn set_bits(mask: u64, last: u32) -> impl Iterator<Item = u32> {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use libcontainer_mount::plan as mount;
 use libcontainer_plan::{Base, Builder, Dir, File, How, Mount, Ns, Resolve, SealError, Slot, Sock};
+use libcontainer_security::plan as security;
 
 use super::process::Terminal;
 use super::{group, label, tree};
@@ -33,6 +34,8 @@ pub(crate) struct Foundation {
     pub(super) terminal: Option<Terminal>,
     /// The directory that was made if it was missing.
     pub(super) cwd: PathBuf,
+    /// The bounding set that the init has by now, if it was given one.
+    pub(super) bounding: Option<u64>,
 }
 
 /// Compiles it.
@@ -79,10 +82,15 @@ pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     if let Some(root) = root {
         mount::enter_directory(plan, root);
     }
+    if let Some((bounding, last_cap)) = setup.bounding {
+        // ORDER: behind the last namespace, as a new user namespace has all. What is left to do with root's rights needs none of its own.
+        security::bound(plan, bounding, last_cap);
+    }
     let terminal = tree.and_then(|tree| tree.terminal);
     // What nobody has made need not be made later.
     let cwd = if setup.mounts.is_some() { setup.cwd.clone() } else { Path::new("/").to_owned() };
-    Ok(Foundation { base: std::mem::take(plan).base()?, joined, root, tasks, terminal, cwd })
+    let bounding = setup.bounding.map(|(bounding, _)| bounding);
+    Ok(Foundation { base: std::mem::take(plan).base()?, joined, root, tasks, terminal, cwd, bounding })
 }
 
 const TIME: u32 = NamespaceKind::Time.flag();

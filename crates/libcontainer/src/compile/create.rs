@@ -33,7 +33,7 @@ pub(crate) fn create(
     let wanted = instance.process.terminal && foundation.terminal.is_none();
     let terminal = if wanted { Some(process::open_terminal(plan)) } else { foundation.terminal };
     process::take_terminal(plan, terminal, &instance.process);
-    process::confine(plan, &instance.process);
+    process::confine(plan, &instance.process, foundation.bounding);
     // Everything that the host can read back is set; what follows needs no privilege.
     plan.purpose("report ready").notify_host("ready");
     for step in host.ready {

@@ -56,7 +56,7 @@ pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealE
     }
     let terminal = setup.process.terminal.then(|| process::open_terminal(plan));
     process::take_terminal(plan, terminal, &setup.process);
-    process::confine(plan, &setup.process);
+    process::confine(plan, &setup.process, None);
     plan.purpose("report ready").notify_host("ready");
     for step in host.ready {
         plan.host(step);

@@ -43,8 +43,8 @@ pub(super) fn take_terminal(plan: &mut Builder, terminal: Option<Terminal>, proc
     plan.close(master);
 }
 
-/// Attributes, limits, privileges, umask, working directory, Landlock.
-pub(super) fn confine(plan: &mut Builder, process: &ProcessSetup) {
+/// Attributes, limits, privileges, umask, working directory, Landlock. `bounding` is the bounding set that it has, if that is known.
+pub(super) fn confine(plan: &mut Builder, process: &ProcessSetup, bounding: Option<u64>) {
     if process.all_cpus {
         plan.purpose("run on all CPUs").run_on_all_cpus();
     }
@@ -58,7 +58,11 @@ pub(super) fn confine(plan: &mut Builder, process: &ProcessSetup) {
     if entered {
         plan.purpose("enter the working directory").chdir(&process.cwd).tolerate(libc::EACCES);
     }
-    security::drop_privileges(plan, &process.identity, &process.confinement);
+    if bounding == Some(process.confinement.bounding) {
+        security::drop_within_bounds(plan, &process.identity, &process.confinement);
+    } else {
+        security::drop_privileges(plan, &process.identity, &process.confinement);
+    }
     plan.purpose("set the umask").umask(process.umask).expect_umask(process.umask);
     plan.purpose("enter the working directory");
     enter_again(plan, &process.cwd, entered);

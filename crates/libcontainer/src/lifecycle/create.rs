@@ -13,7 +13,7 @@ use super::hooks;
 use super::host::Host;
 use super::listen::{self, Of};
 use super::poststart::{destroyed, poststart};
-use super::prepared::{Own, Part, Prepared, check};
+use super::prepared::{For, Own, Part, Prepared, check};
 use super::program::Program;
 use super::readback::Expected;
 use super::streams;
@@ -49,8 +49,7 @@ pub(crate) fn create(
     let what = format!("create {:?}", own.id);
     let failed = |error: io::Error| Error::io(what.clone(), error);
     let planned = prepared.group(own)?;
-    let terminal = process.as_ref().is_some_and(|process| process.terminal);
-    let part = prepared.part(terminal, planned.as_ref().map(Planned::setup))?;
+    let part = prepared.part(For::of(process.as_ref()), planned.as_ref().map(Planned::setup))?;
     let instance = prepared.instance(&part, own, process.as_ref(), start)?;
     if own.agent.is_none() {
         listen::check(&instance.process)?;
@@ -171,7 +170,7 @@ pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConf
     let config = &*resolve::with_joined_network(config);
     let start = if process.is_some() { StartSetup::Wait } else { StartSetup::Reaper };
     let accounts = resolve::accounts_to_show(config, &config.user)?;
-    let terminal = process.is_some_and(|process| process.terminal);
+    let aim = For::of(process);
     let wanted = config.cgroups.is_some() || resolve::shows_groups(config);
     let layout = wanted.then(|| host.layout_now()).transpose()?;
     let (mut cgroup, mut group) = (None, GroupSteps::default());
@@ -183,8 +182,8 @@ pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConf
     let group = group.and(shares.unwrap_or_default());
     let groups = resolve::Groups { layout: layout.as_deref(), own: cgroup.as_ref() };
     let labels = resolve::Labels::to_show(config);
-    let setup =
-        Setup { cgroup: cgroup.clone(), ..resolve::base(config, terminal, &host.probe, &labels, groups)? };
+    let setup = aim.fitted(resolve::base(config, aim.terminal, &host.probe, &labels, groups)?);
+    let setup = Setup { cgroup: cgroup.clone(), ..setup };
     let known = host.known(setup.setgroups_denied);
     let given = process.map(|process| (process, &accounts));
     let instance = resolve::instance(config, given, start, known, "ID")?;
@@ -202,9 +201,8 @@ pub(crate) fn explain_prepared(
     process: Option<&ProcessConfig>,
 ) -> Result<Plan> {
     let start = if process.is_some() { StartSetup::Run } else { StartSetup::Reaper };
-    let terminal = process.is_some_and(|process| process.terminal);
     let planned = prepared.group(own)?;
-    let part = prepared.part(terminal, planned.as_ref().map(Planned::setup))?;
+    let part = prepared.part(For::of(process), planned.as_ref().map(Planned::setup))?;
     let instance = prepared.instance(&part, own, process, start)?;
     let (draft, network) = draft(&part, own)?;
     let group = group_steps(prepared, own, &draft, planned)?;

@@ -32,9 +32,34 @@ pub(crate) struct Prepared {
     looked: Looked,
 }
 
-/// The first part of the plan, with or without a terminal and for one way into the control group.
+/// What of the program the first part of the plan depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct For {
+    pub(super) terminal: bool,
+    /// It has other capabilities than the config says.
+    pub(super) own_capabilities: bool,
+}
+
+impl For {
+    pub(super) fn of(process: Option<&ProcessConfig>) -> Self {
+        let own =
+            |process: &ProcessConfig| process.capabilities.is_some() || process.capability_sets.is_some();
+        Self {
+            terminal: process.is_some_and(|process| process.terminal),
+            own_capabilities: process.is_some_and(own),
+        }
+    }
+
+    /// The first part for it: without a bounding set if the program's may be another.
+    pub(super) fn fitted(self, setup: Setup) -> Setup {
+        Setup { bounding: setup.bounding.filter(|_| !self.own_capabilities), ..setup }
+    }
+}
+
+/// The first part of the plan, for some programs and for one way into the control group.
 #[derive(Debug)]
 pub(crate) struct Part {
+    aim: For,
     pub(super) setup: Setup,
     pub(super) foundation: Foundation,
 }
@@ -140,15 +165,16 @@ impl Prepared {
     }
 
     /// The first part of the plan, compiled when it is wanted first.
-    pub(super) fn part(&self, terminal: bool, cgroup: Option<CgroupSetup>) -> Result<Arc<Part>> {
+    pub(super) fn part(&self, aim: For, cgroup: Option<CgroupSetup>) -> Result<Arc<Part>> {
         let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = |part: &&Arc<Part>| part.setup.terminal == terminal && part.setup.cgroup == cgroup;
+        let fits = |part: &&Arc<Part>| part.aim == aim && part.setup.cgroup == cgroup;
         if let Some(part) = parts.iter().find(fits) {
             return Ok(Arc::clone(part));
         }
-        let setup = self.setup(terminal, cgroup)?;
+        let setup = self.setup(aim.terminal, cgroup)?;
+        let setup = aim.fitted(setup);
         let foundation = compile::base(&setup).map_err(|error| Error::seal("compile the config", error))?;
-        let part = Arc::new(Part { setup, foundation });
+        let part = Arc::new(Part { aim, setup, foundation });
         parts.push(Arc::clone(&part));
         Ok(part)
     }

@@ -19,7 +19,7 @@ use super::external::{from_host, namespace_key, to_restore};
 use super::hooks::{self, Of};
 use super::host::Host;
 use super::networked::connect;
-use super::prepared::{Own, Part, Prepared};
+use super::prepared::{For, Own, Part, Prepared};
 use super::standard;
 use crate::compile::HostSteps;
 use crate::config::{Config, Namespace, NamespaceKind};
@@ -52,7 +52,7 @@ pub(crate) fn restore(
     dirs.let_in(&own.config).map_err(|error| error.within(&what))?;
     let owner = prepared.owner_of_restored(own, &process).map_err(|error| error.within(&what))?;
     let planned = prepared.group(own)?.map(|planned| planned.given_to(owner));
-    let part = prepared.part(false, planned.as_ref().map(Planned::setup))?;
+    let part = prepared.part(For::default(), planned.as_ref().map(Planned::setup))?;
     let mounts = mounts(&part, &own.config, &added).map_err(|error| error.within(&what))?;
     let (draft, network) = draft(&part, own)?;
     draft.note_added(added);

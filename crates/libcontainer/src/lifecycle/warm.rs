@@ -12,7 +12,7 @@ use super::aim::Aim;
 use super::create::{Made, draft, expected, finish, give_first, give_program, group_steps};
 use super::draft::Draft;
 use super::listen::{self, Of};
-use super::prepared::{Own, Part, Prepared};
+use super::prepared::{For, Own, Part, Prepared};
 use super::streams;
 use super::under;
 use super::unexecuted;
@@ -40,7 +40,7 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
     let what = format!("keep {:?} ready", own.id);
     let failed = |error| Error::io(what.clone(), error);
     let planned = prepared.group(&own)?;
-    let part = prepared.part(false, planned.as_ref().map(Planned::setup))?;
+    let part = prepared.part(For::default(), planned.as_ref().map(Planned::setup))?;
     let (draft, network) = draft(&part, &own)?;
     let network = prepared.host.told_of(&what, network);
     let joined = resolve::open_namespaces(&own.config).map_err(failed)?;
@@ -91,6 +91,12 @@ impl Warm {
         let instance = prepared.instance(&self.part, &self.own, Some(process), StartSetup::Run)?;
         listen::check(&instance.process)?;
         Ok(instance)
+    }
+
+    /// Whether its init may still have what the program is to have: what it has dropped from its bounding set does not come back.
+    pub(crate) fn can_take(&self, instance: &Instance) -> bool {
+        let wanted = instance.process.confinement.bounding;
+        self.part.setup.bounding.is_none_or(|(bounding, _)| wanted & !bounding == 0)
     }
 
     /// Hands a program over: it runs when this returns. If that fails, the container is taken back.

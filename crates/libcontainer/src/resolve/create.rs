@@ -9,7 +9,7 @@ use libcontainer_security::plan::{Confinement, Identity};
 
 use super::Known;
 use super::accounts::Accounts;
-use super::capabilities::confinement;
+use super::capabilities::{confinement, known};
 use super::cgroup_mount::Groups;
 use super::labels::Labels;
 use super::over::over_first;
@@ -59,6 +59,10 @@ pub(crate) fn base(
         enter_time: !probe.time_namespace_at_exec,
         terminal,
         cwd: Path::new("/").join(&config.working_dir),
+        // What is wrong with them is told with the program.
+        bounding: confinement(config, probe)
+            .and_then(|all| known(&all).map(|()| (all.bounding, all.last_cap)))
+            .ok(),
         label: labels.setup(config),
         apparmor: labels.apparmor.clone(),
         relabels,

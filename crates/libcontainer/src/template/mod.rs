@@ -97,7 +97,7 @@ impl Template {
 
     /// Starts a program in a container of a name that the template chooses: in a warm one, or, if none is ready, in one that is made now.
     ///
-    /// A program with a terminal, or with more than 36 preserved descriptors, is always started in one that is made now.
+    /// A program with a terminal, with capabilities beyond those of the config, or with more than 36 preserved descriptors, is always started in one that is made now.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] for what is wrong with the process: nothing is used up by that. Else the step that failed, also if somebody kills the

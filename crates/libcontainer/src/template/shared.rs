@@ -134,6 +134,10 @@ impl Shared {
                     return Err(error);
                 }
             };
+            if !warm.can_take(&instance) {
+                self.pool().put(warm);
+                return self.start_new(process);
+            }
             let made = warm.hand_over(&self.prepared, &instance, process)?;
             self.pool().count_hand_over();
             return Ok(made);
