@@ -293,3 +293,23 @@ fn one_in_other_namespaces_does_not_stand_by() {
     assert!(stats.last_error.as_ref().unwrap().contains("read back namespace"), "{stats:?}");
     assert_eq!((stats.ready, names(&template).len()), (0, 0), "{stats:?}");
 }
+
+/// What does not go into a message goes in a file.
+#[test]
+fn a_long_command_line_is_handed_over_too() {
+    if !able("a_long_command_line_is_handed_over_too") {
+        return;
+    }
+    let place = Place::new("long");
+    let template = template(&place, |_| ());
+    for length in [10, 30_000, 33_000, 120_000] {
+        template.keep_ready(1).unwrap();
+        assert!(template.settle(PATIENCE), "{:?}", template.stats());
+        let program = ProcessConfig::new(["sh", "-c", "echo ${#1}", "sh", &"x".repeat(length)]).piped();
+        let (container, process) = template.start(program).unwrap();
+        assert_eq!(text(&process.output(100).unwrap()), format!("{length}\n"));
+        container.destroy().unwrap();
+    }
+    let stats = template.stats();
+    assert_eq!((stats.handed_over, stats.made, stats.failures), (4, 0, 0), "{stats:?}");
+}

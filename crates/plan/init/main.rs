@@ -72,7 +72,18 @@ impl Sys for Kernel {
             (address > 0).then(|| core::slice::from_raw_parts_mut(address as *mut u8, len))
         }
     }
+
+    fn room(&mut self, len: usize) -> Option<&'static mut [u8]> {
+        let (rights, kind) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
+        // SAFETY: new memory of this process alone, that is never taken away.
+        unsafe {
+            let address = arch::syscall(arch::MMAP, [0, len, rights, kind, usize::MAX, 0]);
+            (address > 0).then(|| core::slice::from_raw_parts_mut(address as *mut u8, len))
+        }
+    }
 }
+
+const MAP_ANONYMOUS: usize = 0x20;
 
 fn leave(code: usize) -> ! {
     loop {

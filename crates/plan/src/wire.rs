@@ -25,6 +25,8 @@ pub const STEP: usize = 48;
 pub const PRESET: usize = 8;
 /// Most steps a plan may have.
 pub const MAX_STEPS: usize = 4096;
+/// Largest part that comes in a message, in bytes; others come as files.
+pub const INLINE: usize = 1 << 15;
 /// Largest arena, in bytes.
 pub const MAX_ARENA: usize = 1 << 20;
 /// "This step sets no slot".

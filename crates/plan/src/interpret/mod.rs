@@ -53,6 +53,10 @@ pub trait Sys {
     fn map(&mut self, _fd: usize, _len: usize) -> Option<&'static mut [u8]> {
         None
     }
+    /// `len` zeroed bytes of private memory that stays for as long as the process, at a multiple of 8; `None` if there is none.
+    fn room(&mut self, _len: usize) -> Option<&'static mut [u8]> {
+        None
+    }
     /// Address of a handler that leaves with 128 and the number of the signal, as a shell tells of who ends by one.
     fn ending(&mut self) -> usize {
         0

@@ -16,6 +16,8 @@ pub mod errno {
     pub const EEXIST: i32 = 17;
     /// A directory where a file is wanted.
     pub const EISDIR: i32 = 21;
+    /// There is no memory for what comes.
+    pub const ENOMEM: i32 = 12;
     /// The plan is damaged.
     pub const EINVAL: i32 = 22;
     /// A path that is longer than the kernel takes.

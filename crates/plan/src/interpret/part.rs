@@ -13,27 +13,27 @@ const F_DUPFD_CLOEXEC: usize = 1030;
 /// `SOL_SOCKET` and `SCM_RIGHTS`, as the second word of a `struct cmsghdr`.
 const RIGHTS: u64 = 1 | 1 << 32;
 
-/// What the kernel writes to when a part comes: `struct msghdr`, `struct iovec`, the payload, the control data.
+/// What the kernel writes to when a part comes: `struct msghdr`, two `struct iovec`, the part's length, the control data.
 #[repr(C)]
 struct Message {
     header: [u64; 7],
-    iovec: [u64; 2],
+    iovec: [u64; 4],
     len: u64,
     control: [u64; WORDS],
 }
 
 impl Message {
     fn new() -> Self {
-        Self { header: [0; 7], iovec: [0; 2], len: 0, control: [0; WORDS] }
+        Self { header: [0; 7], iovec: [0; 4], len: 0, control: [0; WORDS] }
     }
 
-    /// Points into itself; it must not be moved afterwards.
-    fn link(&mut self) -> usize {
+    /// Points into itself; it must not be moved afterwards. What follows the length goes into `room`.
+    fn link(&mut self, room: &mut [u8]) -> usize {
         let control = self.control.as_mut_ptr().expose_provenance() as u64;
         let payload = (&raw mut self.len).expose_provenance() as u64;
-        self.iovec = [payload, 8];
+        self.iovec = [payload, 8, room.as_mut_ptr().expose_provenance() as u64, room.len() as u64];
         let iovec = self.iovec.as_mut_ptr().expose_provenance() as u64;
-        self.header = [0, 0, iovec, 1, control, CONTROL as u64, 0];
+        self.header = [0, 0, iovec, 2, control, CONTROL as u64, 0];
         self.header.as_mut_ptr().expose_provenance()
     }
 
@@ -41,6 +41,9 @@ impl Message {
     fn descriptors(&self) -> Result<([i32; MOST + 1], usize), i32> {
         let mut all = [-1; MOST + 1];
         let [len, kind, data @ ..] = &self.control;
+        if *len == 0 {
+            return Ok((all, 0));
+        }
         let count = usize::try_from(*len).ok().and_then(|len| len.checked_sub(16)).ok_or(errno::EPROTO)? / 4;
         if *kind != RIGHTS || count == 0 || count > all.len() {
             return Err(errno::EPROTO);
@@ -96,24 +99,37 @@ impl<'a, S: Sys> Machine<'a, S> {
         Some(())
     }
 
-    /// Takes the next part from the host: a memory file, and with it the descriptors of its presets. Tells the host first that it waits.
+    /// Takes the next part from the host, and with it the descriptors of its presets. Tells the host first that it waits.
     ///
     /// `args`: socket, address of the byte to send.
     pub(super) fn enter_received(&mut self, args: [usize; 6]) -> Result<(), i32> {
         let [socket, byte, ..] = args;
+        let room = self.sys.room(wire::INLINE).ok_or(errno::ENOMEM)?;
         self.call(nr::WRITE, [socket, byte, 1, 0, 0, 0])?;
         let mut message = Message::new();
-        let header = message.link();
-        if self.retry(nr::RECVMSG, [socket, header, MSG_CMSG_CLOEXEC, 0, 0, 0])? == 0 {
+        let header = message.link(room);
+        let got = self.retry(nr::RECVMSG, [socket, header, MSG_CMSG_CLOEXEC, 0, 0, 0])?;
+        if got == 0 {
             return Err(errno::ECONNRESET);
         }
-        let (mut all, count) = core::hint::black_box(&message).descriptors()?;
+        let (message, room) = core::hint::black_box((&message, room));
+        let (mut all, count) = message.descriptors()?;
+        let given = all.get_mut(..count).ok_or(errno::EPROTO)?;
         let len = usize::try_from(message.len).map_err(|_| errno::EPROTO)?;
-        let (file, given) = all.split_first_mut().ok_or(errno::EPROTO)?;
-        let given = given.get_mut(..count - 1).ok_or(errno::EPROTO)?;
+        // The part itself, or a file that has it as the first of the descriptors.
+        if got != 8 {
+            let part = room.get_mut(..len).filter(|_| got == len + 8).ok_or(errno::EPROTO)?;
+            return self.enter_above(part, given);
+        }
+        let (file, given) = given.split_first_mut().ok_or(errno::EPROTO)?;
         let fd = usize::try_from(*file).map_err(|_| errno::EPROTO)?;
         let part = self.sys.map(fd, len).ok_or(errno::EINVAL)?;
         self.call(nr::CLOSE, [fd, 0, 0, 0, 0, 0])?;
+        self.enter_above(part, given)
+    }
+
+    /// Enters a part with descriptors that are not yet out of the way of its numbers.
+    fn enter_above(&mut self, part: &'a mut [u8], given: &mut [i32]) -> Result<(), i32> {
         let low = Header::decode(part).ok_or(errno::EINVAL)?.low;
         for fd in given.iter_mut() {
             self.move_above(fd, low)?;

@@ -36,21 +36,21 @@ pub(super) fn pair() -> io::Result<(Control, OwnedFd)> {
 impl Control {
     pub(super) fn send(&self, point: Point, fd: Option<BorrowedFd<'_>>) -> io::Result<()> {
         let fds: Vec<_> = fd.iter().map(AsRawFd::as_raw_fd).collect();
-        self.send_bytes(&[point.0], &fds)
+        self.send_bytes([&[point.0], &[]], &fds)
     }
 
-    /// Sends the length of a part, with its memory file and the descriptors for its presets.
-    pub(super) fn send_part(&self, len: u64, fds: &[RawFd]) -> io::Result<()> {
-        self.send_bytes(&len.to_ne_bytes(), fds)
+    /// Sends the length of a part, the part, or nothing if it is in the first of the descriptors, and the descriptors for its presets.
+    pub(super) fn send_part(&self, len: u64, part: &[u8], fds: &[RawFd]) -> io::Result<()> {
+        self.send_bytes([&len.to_ne_bytes(), part], fds)
     }
 
-    fn send_bytes(&self, bytes: &[u8], fds: &[RawFd]) -> io::Result<()> {
+    fn send_bytes(&self, bytes: [&[u8]; 2], fds: &[RawFd]) -> io::Result<()> {
         let rights = [ControlMessage::ScmRights(fds)];
         let control = if fds.is_empty() { &rights[..0] } else { &rights[..] };
         loop {
             let sent = sendmsg::<()>(
                 self.socket.as_raw_fd(),
-                &[IoSlice::new(bytes)],
+                &bytes.map(IoSlice::new),
                 control,
                 MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
                 None,

@@ -11,6 +11,7 @@ use super::{left, prepare};
 use crate::error::LaunchError;
 use crate::host::HostOp;
 use crate::ids::Pid;
+use crate::wire;
 
 /// An init that has run the base of its plan and waits for the rest. It holds no descriptor of the host's but its end of a socket, and leaves when this
 /// is dropped or this process ends.
@@ -119,15 +120,23 @@ impl Run {
     fn send_rest(&mut self) -> io::Result<()> {
         let launch = &mut self.launch;
         let bytes = launch.plan.encode_rest(launch.fault, launch.trace);
-        let file = prepare::sealed_memory(0, &bytes)?;
         let slots: Vec<_> = launch.plan.parts.get(1).into_iter().flat_map(|part| &part.presets).collect();
         let mut given = Vec::with_capacity(slots.len());
         for preset in slots {
             let gift = launch.given.remove(&preset.slot);
             given.push(gift.ok_or_else(|| prepare::not_given(&preset.name))?.open()?);
         }
-        let mut numbers = vec![file.as_fd().as_raw_fd()];
-        numbers.extend(given.iter().map(AsRawFd::as_raw_fd));
-        self.control()?.send_part(bytes.len() as u64, &numbers)
+        let mut numbers: Vec<_> = given.iter().map(AsRawFd::as_raw_fd).collect();
+        let (control, len) = (self.control()?, bytes.len() as u64);
+        if bytes.len() <= wire::INLINE {
+            match control.send_part(len, &bytes, &numbers) {
+                // A host may have made its sockets' buffers small.
+                Err(error) if error.raw_os_error() == Some(libc::EMSGSIZE) => {}
+                sent => return sent,
+            }
+        }
+        let file = prepare::sealed_memory(0, &bytes)?;
+        numbers.insert(0, file.as_fd().as_raw_fd());
+        control.send_part(len, &[], &numbers)
     }
 }

@@ -33,8 +33,9 @@ struct Table {
     /// Status that `wait4` leaves.
     status: u64,
     memory: Option<File>,
-    /// The second part of the plan, as it comes.
+    /// The second part of the plan, as it comes: in a file, or in the message.
     part: Vec<u8>,
+    inline: bool,
     gone: bool,
 }
 
@@ -97,18 +98,32 @@ impl Sys for Table {
     }
 
     fn map(&mut self, _: usize, len: usize) -> Option<&'static mut [u8]> {
-        // As the kernel does, whole words: a part is looked up at multiples of 8.
-        let words: Vec<u64> = std::mem::take(&mut self.part)
-            .chunks(8)
-            .map(|chunk| u64::from_ne_bytes(std::array::from_fn(|at| chunk.get(at).copied().unwrap_or(0))))
-            .collect();
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
-        (len == bytes.len() && len != 0).then(|| Box::leak(bytes.into_boxed_slice()))
+        let bytes = words(&std::mem::take(&mut self.part));
+        (len == bytes.len() && len != 0).then_some(bytes)
+    }
+
+    fn room(&mut self, len: usize) -> Option<&'static mut [u8]> {
+        let room = words(&vec![0; len]);
+        if self.inline {
+            // What the kernel does when the message is taken.
+            room.iter_mut().zip(&self.part).for_each(|(place, byte)| *place = *byte);
+        }
+        Some(room)
     }
 
     fn alive(&self) -> bool {
         !self.gone
     }
+}
+
+/// As the kernel does, whole words: a part is looked up at multiples of 8.
+fn words(bytes: &[u8]) -> &'static mut [u8] {
+    let words: Vec<u64> = bytes
+        .chunks(8)
+        .map(|chunk| u64::from_ne_bytes(std::array::from_fn(|at| chunk.get(at).copied().unwrap_or(0))))
+        .collect();
+    let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    Box::leak(bytes.into_boxed_slice())
 }
 
 /// Each preset slot of `plan` with a number of its own, from 100.

@@ -127,7 +127,7 @@ fn message(len: u64, fds: &[i32]) -> Vec<u8> {
 }
 
 /// Offset of the payload from the `msghdr`.
-const PAYLOAD: usize = 72;
+const PAYLOAD: usize = 88;
 
 fn stand_by(build: impl FnOnce(&mut Builder, Slot<Dir>), fds: &[i32]) -> ((usize, i32), Table) {
     let plan = rest(build).unwrap();
@@ -188,6 +188,39 @@ fn a_rest_that_is_not_what_it_should_be_ends_the_init() {
     let mut table = Table::answering(&[0, 55, 1, 1, 0]);
     let bytes = &mut plan.encode_base(&super::numbered(&plan), None, false);
     assert_eq!(interpret::run(&mut table, bytes), (3, errno::ECONNRESET));
+}
+
+/// Without a file: the part is in the message itself, of which `got` bytes are said to have come beyond it.
+fn stand_by_inline(fds: &[i32], beyond: isize) -> ((usize, i32), Table) {
+    let build = |plan: &mut Builder, dir| {
+        let file: Slot<File> = plan.preset("file");
+        plan.fchdir(dir).dup_to(file, 2);
+    };
+    let plan = rest(build).unwrap();
+    let part = plan.encode_rest(None, false);
+    let got = 8 + isize::try_from(part.len()).unwrap() + beyond;
+    let mut table =
+        Table::answering(&[0, 55, 1, 1, got]).writing(4, 1, PAYLOAD, &message(part.len() as u64, fds));
+    (table.part, table.inline) = (part, true);
+    let result = interpret::run(&mut table, &mut plan.encode_base(&super::numbered(&plan), None, false));
+    (result, table)
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "asks the kernel")]
+fn a_rest_may_come_in_the_message_itself() {
+    let (result, table) = stand_by_inline(&[61], 0);
+    assert_eq!(result, (6, 0));
+    let numbers = table.numbers();
+    assert_eq!(numbers[3..5], [nr::WRITE, nr::RECVMSG]);
+    assert!(!numbers.contains(&nr::CLOSE), "there is no file: {numbers:?}");
+    let dup = table.calls.iter().find(|call| call.0 == nr::DUP3).unwrap();
+    assert_eq!(dup.1[..2], [61, 2]);
+    // Less came than was said, or more.
+    for beyond in [-1, 1] {
+        assert_eq!(stand_by_inline(&[61], beyond).0, (3, errno::EPROTO));
+    }
+    assert_eq!(stand_by_inline(&[], 0).0, (3, errno::EPROTO), "no descriptor for the preset");
 }
 
 /// The init does not take the host's word for it: a rest in the wrong order is not entered.
