@@ -20,10 +20,14 @@ mod found;
 mod going;
 #[path = "network/hairpin.rs"]
 mod hairpin;
+#[path = "network/held.rs"]
+mod held;
 #[path = "network/homecoming.rs"]
 mod homecoming;
 #[path = "network/host.rs"]
 mod host;
+#[path = "network/kinds.rs"]
+mod kinds;
 #[path = "network/lost.rs"]
 mod lost;
 #[path = "network/nat.rs"]

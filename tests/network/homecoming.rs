@@ -68,7 +68,7 @@ fn nothing_ends_before_a_device_is_home() {
 }
 
 /// The destroy that tells what it has to tell.
-fn destroyed(place: &Place) -> String {
+pub(crate) fn destroyed(place: &Place) -> String {
     let told = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&told);
     let factory =
@@ -126,34 +126,6 @@ fn an_alternative_name_that_the_host_has_keeps_no_device_inside() {
         let link = on_the_host().expect("lost");
         assert_eq!(link.name, name("dev0"));
         assert_eq!(link.alt_names, [names[1]]);
-    });
-}
-
-/// What a program inside makes in the place of a device, with its label: a way to the host's network under a name that the host trusts.
-#[test]
-fn a_link_that_was_made_inside_does_not_get_a_devices_name() {
-    on_a_host("home-forged", |place| {
-        let container = made(place, &with_device(place));
-        let device = container.network().unwrap().links.into_iter().find(ours).unwrap();
-        let pid = container.init_pid().unwrap().unwrap();
-        let namespace = std::fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
-        let mut inside = Netlink::in_namespace(std::os::fd::AsFd::as_fd(&namespace)).unwrap();
-        inside.delete(&device.index).unwrap();
-        inside.add(&NewLink::veth(name("net0"), name("behind0"))).unwrap();
-        let index = inside.index("net0").unwrap();
-        inside.set(&LinkChange::new(index).alias(device.alias.unwrap()).up()).unwrap();
-        inside.add(&AltNames::new(index, &[std::ffi::OsStr::new("trusted0")])).unwrap();
-        // The namespace lives on, as where it is shared.
-        let told = destroyed(place);
-        let mut host = Netlink::open().unwrap();
-        let found: Vec<_> =
-            host.links().unwrap().into_iter().filter(|link| link.name != name("lo")).collect();
-        assert!(host.link("trusted0").is_err(), "{found:?}");
-        let [link] = &*found else { panic!("{found:?}") };
-        assert!(link.name != name("dev0") && link.name != name("net0") && !link.is_up(), "{link:?}");
-        let wanted =
-            format!("device dev0 is back on the host as {}: the container could have made", link.name);
-        assert!(told.contains(&wanted), "{told}");
     });
 }
 
