@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use libcontainer::network::netlink::faults::{Fault, inject};
 use libcontainer::network::netlink::{AltNames, Bridge, Link, LinkChange, Netlink, NewLink};
 use libcontainer::plan::{Fault as StepFault, Lane};
-use libcontainer::{Config, Container, Factory, NamespaceKind, Network, ProcessConfig, RunState};
+use libcontainer::{Config, Container, ErrorKind, Factory, NamespaceKind, Network, ProcessConfig, RunState};
 use libcontainer_tests::Place;
 
 use super::device::{KEPT, device, global, network};
@@ -255,5 +255,36 @@ fn a_namespace_that_is_kept_where_nobody_sees_it_ends_nothing() {
         std::fs::remove_file(&file).unwrap();
         container.destroy().unwrap();
         assert_eq!(on_the_host().expect("lost").name, name("dev0"));
+    });
+}
+
+/// What could not be taken back here is not what the other process knows of.
+#[test]
+fn what_is_left_of_a_container_that_was_deleted_while_it_was_made_is_told() {
+    on_a_host("home-deleted", |place| {
+        let mut config = with_device(place);
+        let hook = serde_json::json!({"create_runtime": [{"path": "/bin/true"}]});
+        config.hooks = serde_json::from_value(hook).unwrap();
+        let plan = Factory::new().unwrap().explain(&config, None).unwrap();
+        let opened =
+            plan.steps(Lane::Host).find(|step| step.call.starts_with("let others look")).unwrap().index;
+        let gone = Arc::new(AtomicBool::new(false));
+        let (goes, at) = (Arc::clone(&gone), place.join("c"));
+        let injected = inject(move |_| gone.load(Ordering::Relaxed).then_some(Fault::Refused(libc::EPERM)));
+        let factory = Factory::new().unwrap().observe(move |step| {
+            if step == opened {
+                let other = || Factory::new().unwrap().destroy(&at).unwrap();
+                std::thread::scope(|scope| scope.spawn(other).join().unwrap());
+                goes.store(true, Ordering::Relaxed);
+            }
+        });
+        let error = factory.create(place.join("c"), &config).unwrap_err();
+        drop(injected);
+        let text = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{text}");
+        let wanted = "create \"c\": another process has deleted the container meanwhile; undo: ";
+        assert!(text.starts_with(wanted) && text.contains("device dev0: "), "{text}");
+        assert!(error.undo_errors().next().is_some() && !place.join("c").exists(), "{text}");
+        assert_eq!(on_the_host().expect(&text).name, name("dev0"));
     });
 }

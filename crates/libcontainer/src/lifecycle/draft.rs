@@ -52,8 +52,19 @@ struct Inner {
     ahead: Option<Ahead>,
     /// A hook was run.
     hooked: bool,
-    /// Another process has destroyed the container while hooks ran.
-    destroyed: bool,
+    /// Whether another process has destroyed the container while hooks ran; none as long as nobody has looked.
+    destroyed: Option<bool>,
+}
+
+impl Inner {
+    fn look_whether_it_stands(&mut self) {
+        self.destroyed = Some(false);
+        if let (Some(store), true) = (self.store.clone(), self.lock.is_none()) {
+            // RACE: who destroys it meanwhile comes to an end first. Without a lock it is taken back all the same.
+            self.lock = store.lock(true).ok();
+            self.destroyed = Some(matches!(store.stands(), Ok(false)));
+        }
+    }
 }
 
 impl Draft {
@@ -259,18 +270,19 @@ impl Draft {
         Ok(())
     }
 
-    /// Whether another process has destroyed it, if it was taken back.
+    /// Whether another process has destroyed it, of one that was taken back.
     pub(super) fn was_destroyed(&self) -> bool {
-        self.inner().destroyed
+        let mut inner = self.inner();
+        // The directory's own undo looks, but is left out if another one has failed.
+        if inner.destroyed.is_none() {
+            inner.look_whether_it_stands();
+        }
+        inner.destroyed == Some(true)
     }
 
     fn unclaim(&self) -> io::Result<()> {
         let mut inner = self.inner();
-        if let (Some(store), true) = (inner.store.clone(), inner.lock.is_none()) {
-            // RACE: who destroys it meanwhile comes to an end first. Without a lock it is taken back all the same.
-            inner.lock = store.lock(true).ok();
-            inner.destroyed = matches!(store.stands(), Ok(false));
-        }
+        inner.look_whether_it_stands();
         match &inner.store {
             _ if inner.is_anothers => Ok(()),
             Some(store) => store.remove(),
