@@ -10,10 +10,12 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::process::{Child, Command, Stdio};
 
 use libcontainer::mount::Mount;
+use libcontainer::network::netlink::{Address, Bridge, Name, Netlink, NewLink};
 use libcontainer_tests::operator::{Operator, until};
 
 /// A command line, what has to be done before and after it, its code, and whether it prints.
@@ -302,13 +304,79 @@ fn names_of_a_container_tell_a_terminal_nothing() {
         ..Mount::default()
     };
     let mounts = &mut operator.config.mount_config.get_or_insert_default().mounts;
-    mounts.push(mount("/tmp/\u{1b}]0;mine\u{7}"));
+    mounts.extend(["/tmp/\u{1b}]0;mine\u{7}", "/tmp/a\n/forged\tproc"].map(mount));
     operator.write();
     operator.check(&["run", "--detach", "web"], 0, "");
     let shown = operator.ok(&["mounts", "list", "web"]);
     assert!(shown.contains("/tmp/\\u{1b}]0;mine\\u{7}") && !shown.contains('\u{1b}'), "{shown:?}");
+    // A cell is no line of its own.
+    assert!(shown.contains("\n/tmp/a\\n/forged\\tproc "), "{shown:?}");
     let output = operator.run(&["mounts", "remove", "web", "/tmp/\u{1b}[2J"]);
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("[2J") && !told.contains('\u{1b}'), "{told:?}");
     operator.check(&["delete", "--force", "web"], 0, "");
+}
+
+/// ESC and CSI, the latter as one letter.
+const COMMAND: &str = "a\u{1b}[2J\u{9b}m";
+const ESCAPED: &str = "a\\u{1b}[2J\\u{9b}m";
+
+#[test]
+fn names_of_links_tell_a_terminal_nothing() {
+    let Some(operator) = Operator::new("harmless-links") else { return };
+    operator.check(&["run", "--detach", "web"], 0, "");
+    let pid = operator.json(&["state", "web"])["pid"].as_i64().unwrap();
+    let namespace = File::open(format!("/proc/{pid}/ns/net")).unwrap();
+    let mut inside = Netlink::in_namespace(namespace.as_fd()).unwrap();
+    inside.add(&NewLink::bridge(Name::new(COMMAND).unwrap(), Bridge::default()).up()).unwrap();
+    let index = inside.index(COMMAND).unwrap();
+    inside.add(&Address::new(index, "10.9.0.1/24".parse().unwrap())).unwrap();
+    let shown = operator.ok(&["net", "web"]);
+    assert!(shown.contains(&format!("\n{ESCAPED} ")), "{shown:?}");
+    assert!(shown.contains(&format!("\n10.9.0.0/24 dev {ESCAPED}\n")), "{shown:?}");
+    assert!(!shown.contains(['\u{1b}', '\u{9b}']), "{shown:?}");
+    operator.check(&["delete", "--force", "web"], 0, "");
+}
+
+/// As this program's own table has them, and as a ps(1) has them that escapes nothing.
+#[test]
+fn names_of_processes_tell_a_terminal_nothing() {
+    let Some(mut operator) = Operator::new("harmless-processes") else { return };
+    let script =
+        format!("printf %s '{COMMAND}' > /proc/self/comm; echo > /tmp/named; read never < /tmp/fifo");
+    operator.config.args = ["sh", "-c", &script, COMMAND].map(str::to_owned).to_vec();
+    let tmp = operator.config.rootfs.join("tmp");
+    nix::unistd::mkfifo(&tmp.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    operator.write();
+    operator.check(&["run", "--detach", "web"], 0, "");
+    until("it has its name", || tmp.join("named").exists());
+    let pid = operator.json(&["state", "web"])["pid"].as_i64().unwrap();
+    let bin = operator.place.join("bin");
+    fs::create_dir(&bin).unwrap();
+    let shown = |options: &[&str]| {
+        let output =
+            operator.command(&[&["ps", "web"], options].concat()).env("PATH", &bin).output().unwrap();
+        let text = String::from_utf8(output.stdout.clone()).unwrap();
+        assert!(output.status.success() && !text.contains(['\u{1b}', '\u{9b}']), "{output:?}");
+        text
+    };
+    assert!(shown(&[]).trim_end().ends_with("a\\x1b[2J\\xc2\\x9bm"), "{}", shown(&[]));
+    forget_arguments(pid);
+    assert!(shown(&[]).trim_end().ends_with(&format!("[{ESCAPED}]")), "{}", shown(&[]));
+    let ps = bin.join("ps");
+    fs::write(&ps, format!("#!/bin/sh\necho PID CMD\necho '{pid} {COMMAND}'\n")).unwrap();
+    fs::set_permissions(&ps, fs::Permissions::from_mode(0o755)).unwrap();
+    for options in [&[][..], &["--", "-e"]] {
+        assert_eq!(shown(options), format!("PID CMD\n{pid} {ESCAPED}\n"));
+    }
+    operator.check(&["delete", "--force", "web"], 0, "");
+}
+
+/// A process may write over its arguments.
+fn forget_arguments(pid: i64) {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let [start, end] = [45, 46].map(|field| fields[field].parse::<u64>().unwrap());
+    let memory = File::options().write(true).open(format!("/proc/{pid}/mem")).unwrap();
+    memory.write_all_at(&vec![0; usize::try_from(end - start).unwrap()], start).unwrap();
 }

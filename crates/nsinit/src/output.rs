@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use nix::errno::Errno;
 
 use crate::failure::{Failure, Named, Outcome};
-use crate::streams::{self, harmless};
+use crate::streams::{self, harmless_part};
 
 /// Writes a line to standard output.
 ///
@@ -67,7 +67,7 @@ fn coloured() -> bool {
 /// As [`line()`].
 pub(crate) fn table(lines: &[Vec<String>]) -> Result<(), Failure> {
     let lines: Vec<Vec<_>> =
-        lines.iter().map(|cells| cells.iter().map(|cell| harmless(cell)).collect()).collect();
+        lines.iter().map(|cells| cells.iter().map(|cell| harmless_part(cell)).collect()).collect();
     let columns = lines.first().map_or(0, Vec::len);
     let wide = |column: usize| {
         lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.len()).max().unwrap_or(0)

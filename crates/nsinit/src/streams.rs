@@ -32,8 +32,16 @@ pub(crate) fn note(text: Arguments<'_>) {
 /// Text as a terminal may have it: names of mounts, links and processes are what a program in the container makes them, also commands to
 /// the terminal of whoever looks. Lines stay lines.
 pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
-    let command = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
-    if !text.contains(command) {
+    escaped(text, |letter| letter.is_control() && !matches!(letter, '\n' | '\t'))
+}
+
+/// The same of what is a part of a line: it makes no further ones.
+pub(crate) fn harmless_part(text: &str) -> Cow<'_, str> {
+    escaped(text, char::is_control)
+}
+
+fn escaped(text: &str, command: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.contains(&command) {
         return text.into();
     }
     let escaped =
@@ -70,12 +78,13 @@ mod tests {
 
     use nix::fcntl::OFlag;
 
-    use super::{all, harmless};
+    use super::{all, harmless, harmless_part};
 
     #[test]
     fn a_terminal_is_told_nothing() {
         assert_eq!(harmless("a\tb\nü"), "a\tb\nü");
         assert_eq!(harmless("a\u{1b}]0;b\u{7}\r\u{9b}c"), "a\\u{1b}]0;b\\u{7}\\r\\u{9b}c");
+        assert_eq!(harmless_part("a\tb\nü\u{1b}"), "a\\tb\\nü\\u{1b}");
     }
 
     /// A pipe that takes 4 KiB at a time and does not block: everything arrives all the same.
