@@ -46,7 +46,8 @@ pub(super) fn take_terminal(plan: &mut Builder, terminal: Option<Terminal>, proc
 /// Attributes, limits, privileges, umask, working directory, Landlock. `bounding` is the bounding set that it has, if that is known.
 pub(super) fn confine(plan: &mut Builder, process: &ProcessSetup, bounding: Option<u64>) {
     if process.all_cpus {
-        plan.purpose("run on all CPUs").run_on_all_cpus();
+        // A filter that the caller is under may deny it: then the program has the caller's.
+        plan.purpose("run on all CPUs").run_on_all_cpus().tolerate(libc::EPERM).tolerate(libc::ENOSYS);
     }
     // ORDER: a real-time policy needs CAP_SYS_NICE and a higher hard limit CAP_SYS_RESOURCE, so both come before the drop.
     security::attributes(plan, &process.attributes);
