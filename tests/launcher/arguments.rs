@@ -81,9 +81,20 @@ impl Arguments {
         if let (Some(one), Some(other)) = (number(wanted), other) {
             return if one == other { Ok(()) } else { differ() };
         }
-        let (one, other) = (words(wanted), words(found));
+        let (one, other) = (numbers(wanted).unwrap_or_else(|| words(wanted)), words(found));
         if one == other { Ok(()) } else { Err(format!("{name}: wanted {one:?}, found {other:?}")) }
     }
+}
+
+/// The numbers of a mask, which `explain` has in ranges: `{0-3,8}`. Without 0, as in [`words`].
+fn numbers(mask: &str) -> Option<BTreeSet<String>> {
+    let mut all = BTreeSet::new();
+    for range in mask.strip_prefix('{')?.strip_suffix('}')?.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+        all.extend((first..=last).filter(|number| *number != 0).map(|number| number.to_string()));
+    }
+    Some(all)
 }
 
 /// What a name or a union of names is worth, where `explain` has only a number.

@@ -200,7 +200,7 @@ fn places() -> Vec<Mistake> {
         Mistake::new(
             "capability that the caller has not",
             1,
-            &["set capabilities", "EPERM", "the caller itself has not SYS_PTRACE", "leave it out"],
+            &["read back the bounding set", "the caller itself has not SYS_PTRACE", "leave it out"],
             |scene| {
                 for set in ["bounding", "effective", "permitted"] {
                     scene.config["process"]["capabilities"][set] = json!(["CAP_CHOWN", "CAP_SYS_PTRACE"]);

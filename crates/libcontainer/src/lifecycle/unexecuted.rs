@@ -28,7 +28,7 @@ pub(super) fn explained(rootfs: &Path, error: Error) -> Error {
         Some(path) => why(rootfs, &path, errno),
         None => unpermitted::why(&text, errno).or_else(|| unmade::why(&text, errno).map(str::to_owned)),
     });
-    match why {
+    match why.or_else(|| unpermitted::unbounded(&text)) {
         Some(why) => error.because(why),
         None => error,
     }

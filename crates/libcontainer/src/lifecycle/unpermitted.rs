@@ -1,4 +1,5 @@
-//! Why capset(2) was refused: it has one error number for all capabilities, and nobody can give what he has not.
+//! Why capset(2) was refused: it has one error number for all capabilities, and nobody can give what he has not; or why one is not in the bounding set,
+//! into which nothing comes back.
 //!
 //! Only to explain an error that is told anyway.
 
@@ -9,6 +10,15 @@ use nix::errno::Errno;
 pub(super) fn why(text: &str, errno: i32) -> Option<String> {
     let wanted = wanted(text).filter(|_| errno == Errno::EPERM as i32)?;
     told(wanted, thread::capabilities().ok()?.permitted)
+}
+
+/// What the text of a step says that found a capability missing in the bounding set, if the caller has it not in his.
+pub(super) fn unbounded(text: &str) -> Option<String> {
+    let number = text.split_once(": prctl(PR_CAPBSET_READ, ")?.1.split_once(", 0, 0, 0) must be 1")?.0;
+    let bit = 1_u64.checked_shl(number.parse().ok()?)?;
+    let lacking = CapSet::from_bits(bit).without(thread::capabilities().ok()?.bounding);
+    let name = lacking.iter().next()?;
+    Some(format!("the caller itself has not {name} in its bounding set: leave it out of the capabilities"))
 }
 
 /// A caller without any gets them by a user namespace, where what he has says nothing.
