@@ -5,6 +5,7 @@ mod imp {
     use core::arch::{asm, global_asm};
 
     pub(crate) const MMAP: usize = 9;
+    pub(crate) const MADVISE: usize = 28;
     pub(crate) const PRCTL: usize = 157;
 
     global_asm!(
@@ -56,6 +57,7 @@ mod imp {
     use core::arch::{asm, global_asm};
 
     pub(crate) const MMAP: usize = 222;
+    pub(crate) const MADVISE: usize = 233;
     pub(crate) const PRCTL: usize = 167;
 
     global_asm!(
@@ -111,4 +113,4 @@ mod imp {
     }
 }
 
-pub(crate) use imp::{MMAP, PRCTL, copy, fill, stamp, syscall};
+pub(crate) use imp::{MADVISE, MMAP, PRCTL, copy, fill, stamp, syscall};

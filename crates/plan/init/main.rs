@@ -73,6 +73,15 @@ impl Sys for Kernel {
         }
     }
 
+    fn give_back(&mut self, part: &mut [u8]) {
+        let (address, len) = (part.as_mut_ptr() as usize, part.len() / PAGE * PAGE);
+        // Where pages are larger it may be refused, or the beginning of a page not be asked for: memory is all that is lost by that.
+        if address % PAGE == 0 && len > 0 {
+            // SAFETY: whole pages of the private mapping of a sealed file: what is read of them from now on is the file's.
+            unsafe { arch::syscall(arch::MADVISE, [address, len, MADV_DONTNEED, 0, 0, 0]) };
+        }
+    }
+
     fn room(&mut self, len: usize) -> Option<&'static mut [u8]> {
         let (rights, kind) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
         // SAFETY: new memory of this process alone, that is never taken away.
@@ -84,6 +93,8 @@ impl Sys for Kernel {
 }
 
 const MAP_ANONYMOUS: usize = 0x20;
+const MADV_DONTNEED: usize = 4;
+const PAGE: usize = 4096;
 
 fn leave(code: usize) -> ! {
     loop {

@@ -57,6 +57,8 @@ pub trait Sys {
     fn room(&mut self, _len: usize) -> Option<&'static mut [u8]> {
         None
     }
+    /// Gives back the memory of a part of which nothing but its steps is needed any more: it comes back as it was before its pointers were relocated.
+    fn give_back(&mut self, _part: &mut [u8]) {}
     /// Address of a handler that leaves with 128 and the number of the signal, as a shell tells of who ends by one.
     fn ending(&mut self) -> usize {
         0

@@ -106,6 +106,8 @@ impl<'a, S: Sys> Machine<'a, S> {
         let [socket, byte, ..] = args;
         let room = self.sys.room(wire::INLINE).ok_or(errno::ENOMEM)?;
         self.call(nr::WRITE, [socket, byte, 1, 0, 0, 0])?;
+        // ORDER: behind the last call with a pointer into it: from here on this waits.
+        self.sys.give_back(self.plan);
         let mut message = Message::new();
         let header = message.link(room);
         let got = self.retry(nr::RECVMSG, [socket, header, MSG_CMSG_CLOEXEC, 0, 0, 0])?;
