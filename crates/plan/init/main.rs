@@ -23,6 +23,10 @@ const PROT_READ: usize = 1;
 const PROT_WRITE: usize = 2;
 const MAP_SHARED: usize = 1;
 const MAP_PRIVATE: usize = 2;
+const MAP_ANONYMOUS: usize = 0x20;
+const MADV_DONTNEED: usize = 4;
+/// The smallest that there is.
+const PAGE: usize = 4096;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
@@ -66,35 +70,32 @@ impl Sys for Kernel {
     }
 
     fn map(&mut self, fd: usize, len: usize) -> Option<&'static mut [u8]> {
-        // SAFETY: a new private mapping that is never taken away; the host has sealed the file, so it can't shrink.
-        unsafe {
-            let address = arch::syscall(arch::MMAP, [0, len, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0]);
-            (address > 0).then(|| core::slice::from_raw_parts_mut(address as *mut u8, len))
-        }
+        mapped(len, MAP_PRIVATE, fd)
     }
 
     fn give_back(&mut self, part: &mut [u8]) {
         let (address, len) = (part.as_mut_ptr() as usize, part.len() / PAGE * PAGE);
-        // Where pages are larger it may be refused, or the beginning of a page not be asked for: memory is all that is lost by that.
+        // Memory is all that is lost if it is refused, or if the part begins within a page.
         if address % PAGE == 0 && len > 0 {
-            // SAFETY: whole pages of the private mapping of a sealed file: what is read of them from now on is the file's.
+            // SAFETY: pages of the private mapping of a sealed file, in which nothing else lies where pages are larger: what is read of them from now
+            // on is the file's.
             unsafe { arch::syscall(arch::MADVISE, [address, len, MADV_DONTNEED, 0, 0, 0]) };
         }
     }
 
     fn room(&mut self, len: usize) -> Option<&'static mut [u8]> {
-        let (rights, kind) = (PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
-        // SAFETY: new memory of this process alone, that is never taken away.
-        unsafe {
-            let address = arch::syscall(arch::MMAP, [0, len, rights, kind, usize::MAX, 0]);
-            (address > 0).then(|| core::slice::from_raw_parts_mut(address as *mut u8, len))
-        }
+        mapped(len, MAP_PRIVATE | MAP_ANONYMOUS, usize::MAX)
     }
 }
 
-const MAP_ANONYMOUS: usize = 0x20;
-const MADV_DONTNEED: usize = 4;
-const PAGE: usize = 4096;
+/// New memory of this process alone, of a file of the host's or zeroed.
+fn mapped(len: usize, kind: usize, fd: usize) -> Option<&'static mut [u8]> {
+    // SAFETY: a new private mapping that is never taken away; a file of the host's is sealed, so it can't shrink.
+    unsafe {
+        let address = arch::syscall(arch::MMAP, [0, len, PROT_READ | PROT_WRITE, kind, fd, 0]);
+        (address > 0).then(|| core::slice::from_raw_parts_mut(address as *mut u8, len))
+    }
+}
 
 fn leave(code: usize) -> ! {
     loop {

@@ -2,7 +2,6 @@
 
 use std::sync::OnceLock;
 
-use nix::errno::Errno;
 use nix::sched::sched_getaffinity;
 
 use super::Builder;
@@ -17,7 +16,7 @@ const PR_SET_SECUREBITS: i32 = 28;
 const WHO_PROCESS: u32 = 1;
 /// Bytes of a mask of CPUs: as many as Linux can be built for.
 const CPUS: usize = 1024;
-/// Bytes of one that most kernels are content with: sched_getaffinity(2) tells by `EINVAL` which are not.
+/// Bytes of one that most kernels are content with: sched_getaffinity(2) fails on those that are not.
 const USUAL: usize = 128;
 /// Bytes of a mask of memory nodes, likewise.
 const NODES: usize = 128;
@@ -201,10 +200,10 @@ impl Builder {
     }
 }
 
-/// Whether this kernel can have more CPUs than [`USUAL`] bytes have bits, which a boot decides.
+/// Whether this kernel can have more CPUs than [`USUAL`] bytes have bits, which a boot decides. If it does not say, it might.
 fn has_more_than_usual() -> bool {
     static HAS: OnceLock<bool> = OnceLock::new();
-    *HAS.get_or_init(|| sched_getaffinity(nix::unistd::Pid::from_raw(0)) == Err(Errno::EINVAL))
+    *HAS.get_or_init(|| sched_getaffinity(nix::unistd::Pid::from_raw(0)).is_err())
 }
 
 fn len<const N: usize>() -> Arg {
