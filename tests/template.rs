@@ -22,6 +22,18 @@ fn template(place: &Place, change: impl FnOnce(&mut Config)) -> Template {
     Factory::new().unwrap().template(directory(place), &config).unwrap()
 }
 
+/// As many of a plain config that stand by; none where containers can't be made, which is told.
+fn standing_by(test: &str, count: usize) -> Option<(Place, Template)> {
+    if !able(test) {
+        return None;
+    }
+    let place = Place::new(test);
+    let template = template(&place, |_| ());
+    template.keep_ready(count).unwrap();
+    assert!(template.settle(PATIENCE), "{:?}", template.stats());
+    Some((place, template))
+}
+
 fn names(template: &Template) -> BTreeSet<String> {
     let entries = std::fs::read_dir(template.dir()).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
@@ -62,13 +74,10 @@ fn one_that_stood_by_is_as_one_that_was_made_for_its_program() {
 
 #[test]
 fn a_program_that_is_handed_over_has_all_that_it_asks_for() {
-    if !able("a_program_that_is_handed_over_has_all_that_it_asks_for") {
+    let Some((_place, template)) = standing_by("a_program_that_is_handed_over_has_all_that_it_asks_for", 1)
+    else {
         return;
-    }
-    let place = Place::new("handed");
-    let template = template(&place, |_| ());
-    template.keep_ready(1).unwrap();
-    assert!(template.settle(PATIENCE));
+    };
     let (reader, writer) = std::io::pipe().unwrap();
     let mut process =
         ProcessConfig::new(["sh", "-c", "read line; echo $line $WHO $(pwd) $(id -u); echo six >&6; exit 9"]);
@@ -149,13 +158,9 @@ fn as_many_as_are_wanted_stand_by_and_none_when_the_template_is_gone() {
 
 #[test]
 fn one_that_somebody_kills_or_destroys_is_replaced() {
-    if !able("one_that_somebody_kills_or_destroys_is_replaced") {
+    let Some((_place, template)) = standing_by("one_that_somebody_kills_or_destroys_is_replaced", 2) else {
         return;
-    }
-    let place = Place::new("killed");
-    let template = template(&place, |_| ());
-    template.keep_ready(2).unwrap();
-    assert!(template.settle(PATIENCE));
+    };
     let factory = Factory::new().unwrap();
     for (number, name) in names(&template).into_iter().enumerate() {
         let container = factory.load(template.dir().join(name)).unwrap();
@@ -243,11 +248,7 @@ fn a_template_may_go_before_its_containers() {
 /// The record of the program that is to come is written beforehand. If somebody has taken it away the start writes it.
 #[test]
 fn the_record_is_written_ahead() {
-    if !able("the_record_is_written_ahead") {
-        return;
-    }
-    let place = Place::new("ahead");
-    let template = template(&place, |_| ());
+    let Some((_place, template)) = standing_by("the_record_is_written_ahead", 1) else { return };
     let factory = Factory::new().unwrap();
     for taken_away in [false, true] {
         template.keep_ready(1).unwrap();
@@ -297,11 +298,7 @@ fn one_in_other_namespaces_does_not_stand_by() {
 /// What does not go into a message goes in a file.
 #[test]
 fn a_long_command_line_is_handed_over_too() {
-    if !able("a_long_command_line_is_handed_over_too") {
-        return;
-    }
-    let place = Place::new("long");
-    let template = template(&place, |_| ());
+    let Some((_place, template)) = standing_by("a_long_command_line_is_handed_over_too", 1) else { return };
     for length in [10, 30_000, 33_000, 120_000] {
         template.keep_ready(1).unwrap();
         assert!(template.settle(PATIENCE), "{:?}", template.stats());
@@ -313,3 +310,47 @@ fn a_long_command_line_is_handed_over_too() {
     let stats = template.stats();
     assert_eq!((stats.handed_over, stats.made, stats.failures), (4, 0, 0), "{stats:?}");
 }
+
+/// KiB of memory that is its own, of a process: of all mappings, or of private ones of a file.
+fn private(pid: libcontainer::plan::Pid, file: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
+    let (mut counts, mut sum) = (false, 0);
+    for line in text.lines() {
+        if line.contains("-p ") {
+            counts = line.contains(file);
+        } else if line.contains("-s ") {
+            counts = file.is_empty();
+        } else if counts && line.starts_with("Private_") {
+            sum += line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap();
+        }
+    }
+    sum
+}
+
+/// Less than 64 KiB; and of the first part of its plan, which it has run, no more than a piece of a page.
+#[test]
+fn an_init_that_stands_by_has_little_memory() {
+    let Some((_place, template)) = standing_by("an_init_that_stands_by_has_little_memory", 1) else { return };
+    let dir = template.dir().join(names(&template).first().unwrap());
+    let pid = Factory::new().unwrap().load(dir).unwrap().init_pid().unwrap().unwrap();
+    let (all, plan) = (private(pid, ""), private(pid, "libcontainer-plan"));
+    assert!((1..64).contains(&all) && plan <= 4, "{all} and {plan} KiB");
+}
+
+/// What a start in one that stands by has yet to do: a number that grows only on purpose.
+#[test]
+fn a_warm_start_has_few_calls() {
+    if !able("a_warm_start_has_few_calls") {
+        return;
+    }
+    let place = Place::new("few");
+    let template = template(&place, |config| config.seccomp = libcontainer::Seccomp::Unconfined);
+    let plan = template.explain("x", Some(&ProcessConfig::new(["/bin/true"]))).unwrap();
+    let steps = plan.steps(libcontainer::plan::Lane::Child);
+    let rest = steps.skip_while(|step| !step.purpose.contains("session keyring"));
+    let calls: usize = rest.map(|step| step.syscalls).sum();
+    assert_eq!(calls, CALLS);
+}
+
+/// Of them 62 put signals back.
+const CALLS: usize = 90;
