@@ -7,61 +7,17 @@
     clippy::print_stderr,
     reason = "a test fails by panicking"
 )]
-#![allow(unsafe_code, reason = "counting allocations takes an allocator of our own")]
 
+mod counting;
 #[path = "stats/group.rs"]
 mod group;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use counting::used;
 use group::Live;
 use libcontainer_cgroups::stats::{Keep, Parts, Reader, Stats};
 
-/// The system's allocator, and a count per thread.
-struct Counting;
-
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-fn count() {
-    // No panic in an allocator: a thread that is ending has no counter any more.
-    let _ = COUNT.try_with(|count| count.set(count.get() + 1));
-}
-
-// SAFETY: every call is handed on to the system's allocator unchanged, whose promises are therefore ours.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        // SAFETY: the caller keeps the same contract towards us.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: `pointer` came from `System` with this layout, since all our allocations do.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        // SAFETY: `pointer` came from `System` with this layout; the caller answers for `size`.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-fn allocations(work: impl FnOnce()) -> u64 {
-    let before = COUNT.with(Cell::get);
-    work();
-    COUNT.with(Cell::get) - before
-}
-
-#[test]
-fn the_counter_counts() {
-    assert_eq!(allocations(|| drop(std::hint::black_box(Box::new(1)))), 1);
+fn allocations(work: impl FnOnce()) -> usize {
+    used(work).0
 }
 
 #[test]
