@@ -174,3 +174,36 @@ fn filesystems_of_any_type() {
         assert_eq!(found.map(|entry| &*entry.fstype), Some(kind.as_bytes()), "{table}");
     }
 }
+
+/// The specification's `shared`: a peer group of the container's own, of which the host's mounts are neither masters nor peers.
+#[test]
+fn propagation_of_the_rootfs() {
+    if !able("propagation_of_the_rootfs") {
+        return;
+    }
+    let place = Place::new("root-propagation");
+    let mut config = config(&place.rootfs().unwrap());
+    // A mount that travels, whatever the host's root is.
+    let none = None::<&str>;
+    mount(Some(&config.rootfs), &config.rootfs, none, MsFlags::MS_BIND, none).unwrap();
+    mount(none, &config.rootfs, none, MsFlags::MS_SHARED, none).unwrap();
+    for (propagation, wanted) in [
+        ("", ""),
+        ("private", ""),
+        ("slave", "master"),
+        ("rslave", "master"),
+        ("shared", "shared"),
+        ("rshared", "shared"),
+        ("unbindable", "unbindable"),
+    ] {
+        let rootfs_propagation = propagation.to_owned();
+        config.mount_config = Some(MountConfig { rootfs_propagation, ..MountConfig::default() });
+        let process = ProcessConfig::new(["cat", "/proc/self/mountinfo"]).piped();
+        let (container, process) = Factory::new().unwrap().run(place.join("c"), &config, process).unwrap();
+        let table = text(&process.output(1 << 20).unwrap());
+        container.destroy().unwrap();
+        let (_, spread, _) = seen(&table, "/").expect("mounted");
+        assert_eq!(spread, wanted, "{propagation:?}");
+    }
+    umount(&config.rootfs).unwrap();
+}

@@ -152,6 +152,9 @@ fn what_needs_rights_is_one_clear_error() {
 /// Nobody has delegated any: what is asked for by its path, or for limits, is refused, and nothing made without.
 #[test]
 fn a_control_group_that_may_not_be_made_is_told() {
+    // By runc's words, for who looks for them.
+    const BY_PATH: &str = "unable to apply cgroup configuration: permission denied";
+    const FOR_LIMITS: &str = "cannot set pids limit: container could not join or create cgroup";
     let Some(mut ordinary) = Ordinary::new("no-group") else { return };
     ordinary.user_namespace(&[(0, i64::from(USER), 1)]);
     let path = ordinary.place.cgroup().path.join("theirs");
@@ -160,12 +163,12 @@ fn a_control_group_that_may_not_be_made_is_told() {
     let named = Cgroup { path, ..Cgroup::default() };
     let limited = Cgroup { resources: limits, ..Cgroup::default() };
     for (group, wanted) in [
-        (named.clone(), [shown.as_str(), "leave the path out (cgroupsPath)"]),
+        (named.clone(), [shown.as_str(), BY_PATH, "leave the path out (cgroupsPath)"]),
         (
             Cgroup { resources: limited.resources.clone(), ..named },
-            [&shown, "leave the path out (cgroupsPath)"],
+            [&shown, BY_PATH, "leave the path out (cgroupsPath)"],
         ),
-        (limited, ["control group ", "leave the limits out"]),
+        (limited, ["control group ", FOR_LIMITS, "leave the limits out"]),
     ] {
         ordinary.config.cgroups = Some(group);
         ordinary.write();

@@ -102,6 +102,7 @@ fn names() {
             check(&mut operator.command(args), 2, &words);
         }
     }
+    check(&mut operator.command(&["run", "a/b"]), 2, &["invalid character `/` in the ID", NAME]);
     check(&mut operator.command(&["run", "--", "-a"]), 2, &["container name \"-a\"", NAME]);
     let bytes = std::ffi::OsStr::from_bytes(b"\xff");
     check(operator.command(&["state"]).arg(bytes), 2, &["UTF-8"]);

@@ -50,7 +50,10 @@ fn a_process_that_joins_follows_a_first_that_has_moved() {
     let own =
         ProcessConfig { subgroups: [(String::new(), PathBuf::new())].into(), ..ProcessConfig::new(["true"]) };
     let busy = container.start(own).unwrap_err().to_string();
-    assert!(busy.contains("takes no processes: EBUSY"), "{busy}");
+    let file = group.join("cgroup.procs");
+    let words =
+        format!("adding pid of a new process to cgroups: {}: device or resource busy", file.display());
+    assert!(busy.contains(&words) && busy.contains("takes no processes: EBUSY"), "{busy}");
     let made = directories(&container);
     container.destroy().unwrap();
     gone(&made);

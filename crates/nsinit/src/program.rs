@@ -8,12 +8,16 @@ use crate::failure::{Failure, NOT_EXECUTABLE, NOT_FOUND};
 /// The failure of a start. Its code is 127 if the program is not there, 126 if it can't be executed, else our own.
 ///
 /// The text begins as callers look for it, letter by letter: `exec: "NAME": executable file not found in $PATH` if no directory of `PATH` has the program,
-/// `no such file or directory` if its own path does not lead to one, `permission denied` if it can't be executed.
+/// `no such file or directory` if its own path does not lead to one, `permission denied` if it can't be executed. `exec PATH: no such file or directory` is a program
+/// that is there, and lacks what its file asks for.
 pub(crate) fn failure(error: &Error) -> Failure {
     of(error.errno().map(Errno::from_raw), error.to_string())
 }
 
 fn of(errno: Option<Errno>, text: String) -> Failure {
+    if let Some(path) = incomplete(&text).filter(|_| errno == Some(Errno::ENOENT)) {
+        return Failure::coded(NOT_FOUND, format!("exec {path}: no such file or directory: {text}"));
+    }
     let Some(name) = executed(&text).or_else(|| looked_for(&text)) else { return Failure::new(text) };
     let (code, words) = match errno {
         Some(Errno::ENOENT) if !name.contains('/') => (NOT_FOUND, "executable file not found in $PATH"),
@@ -37,6 +41,14 @@ fn executed(text: &str) -> Option<&str> {
     Some(before.split_once(": run ")?.1)
 }
 
+/// The path of the program, if something is said of what its file asks for: `…: execve("/bin/NAME", …: ENOENT: No such file or directory; its first line …`.
+fn incomplete(text: &str) -> Option<&str> {
+    let (_, call) = text.split_once(": execve(\"")?;
+    let (path, rest) = call.split_once('"')?;
+    (rest.contains("; its first line asks for ") || rest.contains("; it asks for the dynamic linker "))
+        .then_some(path)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,6 +69,23 @@ mod tests {
         assert_eq!(executed("open rootfs /x: ENOENT"), None);
         assert_eq!(looked_for(&missed("foo")), Some("foo"));
         assert_eq!(looked_for("open rootfs /x: ENOENT"), None);
+    }
+
+    #[test]
+    fn what_lacks_its_interpreter_is_not_taken_for_missing() {
+        for name in ["foo", "/bin/x"] {
+            let text = format!(
+                "{}: No such file or directory; its first line asks for \"/y\", which is not there",
+                step(name)
+            );
+            let Failure::Told { code, text } = of(Some(Errno::ENOENT), text) else {
+                panic!("nothing was written")
+            };
+            assert!(
+                code == 127 && text.starts_with("exec /bin/x: no such file or directory: create"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -82,8 +82,12 @@ impl State {
         if fits {
             return Ok(self.dir.join(id));
         }
+        // The first words are crun's.
+        let stranger = id.chars().find(|c| !rest(*c));
+        let stranger = stranger
+            .map_or_else(String::new, |c| format!("invalid character `{}` in the ID: ", c.escape_debug()));
         Err(Failure::usage(format!(
-            "container name {id:?}: letters, digits and _ + - . only, not beginning with - or ., at most 255 bytes"
+            "container name {id:?}: {stranger}letters, digits and _ + - . only, not beginning with - or ., at most 255 bytes"
         )))
     }
 }

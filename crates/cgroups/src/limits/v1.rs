@@ -59,18 +59,24 @@ fn hierarchy(memory: &Memory, facts: &Facts, writes: &mut Writes) -> Result<()> 
     }
 }
 
-/// `checkBeforeUpdate`: refuses a limit below what is used already.
+/// `checkBeforeUpdate`: refuses a limit below what is used already, of memory or of memory and swap together. The first words are runc's.
 pub(super) fn check_use(memory: &Memory, facts: &Facts, file: &str) -> Result<()> {
     // No limit is below nothing.
-    let limit = given(memory.limit).and_then(|limit| u64::try_from(limit).ok());
-    let (Some(true), Some(limit)) = (memory.check_before_update, limit) else { return Ok(()) };
-    facts.need_file("memory.checkBeforeUpdate", file)?;
-    match facts.amount(file)? {
-        Some(used) if used > limit => {
-            Err(Error::invalid("memory.limit", format!("{limit} is below the {used} in use")))
-        }
-        _ => Ok(()),
+    let size = |limit: Option<i64>| given(limit).and_then(|limit| u64::try_from(limit).ok());
+    let limits =
+        [("memory.swap", "memory+swap", size(memory.swap)), ("memory.limit", "memory", size(memory.limit))];
+    if memory.check_before_update != Some(true) || limits.iter().all(|(.., limit)| limit.is_none()) {
+        return Ok(());
     }
+    facts.need_file("memory.checkBeforeUpdate", file)?;
+    let Some(used) = facts.amount(file)? else { return Ok(()) };
+    for (field, of, limit) in limits {
+        if let Some(limit) = limit.filter(|limit| used > *limit) {
+            let problem = format!("rejecting {of} limit {limit}, below the {used} bytes in use");
+            return Err(Error::invalid(field, problem));
+        }
+    }
+    Ok(())
 }
 
 /// At every moment the kernel wants the limit of memory to be no larger than that of memory and swap.

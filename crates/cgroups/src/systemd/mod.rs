@@ -47,7 +47,7 @@ pub use annotation::{PREFIX as ANNOTATION_PREFIX, annotated};
 pub use bus::{Answer, Bus, Refusal};
 pub use driver::Manager;
 pub use job::Outcome;
-pub use processor::bit_mask;
+pub use processor::{bit_mask, whole_percents};
 pub use properties::{UnitLimits, limit_properties, start_properties, unit_properties};
 pub use property::{INFINITY, Property, Target};
 pub use unit::{Placement, Slice, Unit};

@@ -3,9 +3,12 @@
 use super::property::{INFINITY, List, Target};
 use super::value::Value;
 use crate::error::{Error, Result};
+use crate::resources::{Resources, given};
 
 /// The kernel has at most 8192 CPUs (`CONFIG_NR_CPUS`), and fewer nodes (`MAX_NUMNODES`).
 const MOST_CPUS: usize = 8192;
+/// systemd keeps whole percents of a second.
+const PERCENT: u64 = 10_000;
 /// The kernel's period when only a quota is given, in microseconds.
 const PERIOD: u64 = 100_000;
 
@@ -25,14 +28,34 @@ pub(super) fn quota(list: &mut List, quota: Option<u64>, period: Option<u64>, ta
         list.set_number("CPUQuotaPeriodUSec", period);
     }
     if quota.is_some() || period.is_some() {
-        let each_second = quota.filter(|quota| *quota != INFINITY).map_or(INFINITY, |quota| {
-            let micros = u128::from(quota) * 1_000_000 / u128::from(period.unwrap_or(PERIOD).max(1));
-            // systemd keeps whole percents of a second; rounded down, groups below could not have the exact quota.
-            u64::try_from(micros.next_multiple_of(10_000)).unwrap_or(INFINITY)
-        });
+        let each_second = quota
+            .filter(|quota| *quota != INFINITY)
+            .map_or(INFINITY, |quota| each_second(quota, period.unwrap_or(PERIOD)));
         list.set("CPUQuotaPerSecUSec", Value::U64(each_second));
     }
     Ok(())
+}
+
+/// Rounded up: rounded down, groups below could not have the exact quota.
+fn each_second(quota: u64, period: u64) -> u64 {
+    let micros = u128::from(quota) * 1_000_000 / u128::from(period.max(1));
+    u64::try_from(micros.next_multiple_of(u128::from(PERCENT))).unwrap_or(INFINITY)
+}
+
+/// Rounds a quota up to what a unit can have. Written so to the control file, it stays when systemd writes its own again, as it does when it reads its units anew.
+#[must_use]
+pub fn whole_percents(mut resources: Resources) -> Resources {
+    if let Some(cpu) = &mut resources.cpu {
+        let period = given(cpu.period).unwrap_or(PERIOD);
+        let asked = given(cpu.quota).and_then(|quota| u64::try_from(quota).ok());
+        let rounded =
+            asked.map(|quota| u128::from(each_second(quota, period)) * u128::from(period) / 1_000_000);
+        // What is too large for either form stays as it is.
+        if let Some(quota) = rounded.and_then(|quota| i64::try_from(quota).ok()) {
+            cpu.quota = cpu.quota.max(Some(quota));
+        }
+    }
+    resources
 }
 
 pub(super) fn cpuset(

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use libcontainer_cgroups::Resources;
 use libcontainer_cgroups::devices::{Rule, allow_list};
 use libcontainer_cgroups::stats::Version;
 use libcontainer_cgroups::systemd::{
     INFINITY, Placement, Property, Target, UnitLimits, bit_mask, limit_properties, start_properties,
-    unit_properties,
+    unit_properties, whole_percents,
 };
 use nix::unistd::Pid;
 
@@ -149,6 +150,23 @@ fn quotas() {
         let limits = UnitLimits { cpu_quota: quota, cpu_period: period, ..UnitLimits::default() };
         assert_eq!(of(&limits, Version::V2), expected, "{quota:?} {period:?}");
     }
+}
+
+/// What the control file gets is what the unit has.
+#[test]
+fn quotas_in_whole_percents() {
+    for (asked, wanted) in [
+        (r#"{"quota": 600000, "period": 900000}"#, Some(603_000)),
+        (r#"{"quota": 500000, "period": 1000000}"#, Some(500_000)),
+        (r#"{"quota": 12345}"#, Some(13_000)),
+        (r#"{"quota": -1, "period": 900000}"#, Some(-1)),
+        (r#"{"quota": 9223372036854775807}"#, Some(i64::MAX)),
+        (r#"{"period": 900000}"#, None),
+    ] {
+        let resources = serde_json::from_str(&format!(r#"{{"cpu": {asked}}}"#)).unwrap();
+        assert_eq!(whole_percents(resources).cpu.unwrap().quota, wanted, "{asked}");
+    }
+    assert_eq!(whole_percents(Resources::default()), Resources::default());
 }
 
 #[test]

@@ -193,6 +193,10 @@ pub(super) fn protect_and_enter(plan: &mut Builder, setup: &MountSetup, tree: &T
     }
     if let Some((propagation, recursive)) = setup.propagation {
         plan.purpose("set the propagation of the rootfs");
+        if propagation == Propagation::Shared {
+            // As the specification has it, a peer group of its own: not also a slave of the host's.
+            mount::set_propagation(plan, tree.rootfs.mount, Propagation::Private, false);
+        }
         mount::set_propagation(plan, tree.rootfs.mount, propagation, recursive);
     }
     plan.close(tree.rootfs.mount);

@@ -1,7 +1,7 @@
 //! Limits of a group that is in use: all of a change, or nothing.
 
 use libcontainer_cgroups::limits::{self, OnRefusal};
-use libcontainer_cgroups::systemd::Environment;
+use libcontainer_cgroups::systemd::{Environment, whole_percents};
 use libcontainer_cgroups::{Group, Resources};
 
 use super::unit;
@@ -20,11 +20,12 @@ pub(crate) fn change(
     let block = state.config.cgroups.clone().unwrap_or_default();
     let old = Cgroup { resources: before, ..block.clone() }.limits(false)?;
     let new = block.limits(false)?;
-    let change = UnitChange { unit, old: touched(old, wanted), new: touched(new, wanted) };
+    let touched = |all| whole_percents(touched(all, wanted));
+    let change = UnitChange { unit, old: touched(old), new: touched(new) };
     change_unit(group, &change, environment)
 }
 
-/// The properties, then the control files: systemd rounds some values, and writes all of a controller when one changes.
+/// The properties, then the control files: systemd writes all of a controller when one changes.
 fn change_unit(
     group: &Group,
     change: &UnitChange<'_>,

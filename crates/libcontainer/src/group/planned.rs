@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use libcontainer_cgroups::limits::{self, OnRefusal};
-use libcontainer_cgroups::systemd::Environment;
+use libcontainer_cgroups::systemd::{Environment, whole_percents};
 use libcontainer_cgroups::{Existing, Group, Layout, Place, Plan, Resources, Select};
 use libcontainer_plan::{HostContext, HostStep, Probe};
 
@@ -39,31 +39,50 @@ pub(crate) struct Planned {
 
 /// What an ordinary user has asked for by which a group is needed.
 #[derive(Debug)]
-struct Asked {
-    /// By its path, or for limits alone.
-    by_path: bool,
+enum Asked {
+    ByPath,
+    /// For a limit alone, of this kind.
+    ForLimit(&'static str),
 }
 
 impl Asked {
     fn of(config: &Cgroup) -> Option<Self> {
-        let by_path = !config.path.as_os_str().is_empty();
-        let limited = config.limits(false).is_ok_and(|limits| limits != Resources::default());
-        (by_path || limited).then_some(Self { by_path })
+        let limit = || config.limits(false).ok().and_then(|limits| a_kind(&limits)).map(Self::ForLimit);
+        if config.path.as_os_str().is_empty() { limit() } else { Some(Self::ByPath) }
     }
 
-    /// What a refusal means.
+    /// What a refusal means. The first words are runc's.
     fn explain(&self, error: io::Error) -> io::Error {
-        if !matches!(errno_of(&error), Some(libc::EACCES | libc::EPERM | libc::EROFS)) {
-            return error;
-        }
-        let without = if self.by_path {
-            "leave the path out (cgroupsPath), and limits"
-        } else {
-            "leave the limits out"
+        let words = match errno_of(&error) {
+            Some(libc::EROFS) => "read-only file system",
+            Some(libc::EACCES | libc::EPERM) => "permission denied",
+            _ => return error,
+        };
+        let (what, without) = match self {
+            Self::ByPath => (
+                format!("unable to apply cgroup configuration: {words}"),
+                "leave the path out (cgroupsPath), and limits",
+            ),
+            Self::ForLimit(kind) => (
+                format!("cannot set {kind} limit: container could not join or create cgroup"),
+                "leave the limits out",
+            ),
         };
         let help = "have a directory above it delegated to the user (systemd: Delegate=yes)";
-        named(format!("this user may not make it: {help}, or {without}"), error)
+        named(format!("{what}: this user may not make it: {help}, or {without}"), error)
     }
+}
+
+/// A kind of limit that is set.
+fn a_kind(limits: &Resources) -> Option<&'static str> {
+    let kinds = [
+        ("pids", limits.pids.is_some()),
+        ("memory", limits.memory.is_some()),
+        ("cpu", limits.cpu.is_some()),
+        ("io", limits.block_io.is_some()),
+    ];
+    let found = kinds.iter().find_map(|(kind, is_set)| is_set.then_some(*kind));
+    found.or_else(|| (*limits != Resources::default()).then_some("control group"))
 }
 
 /// The host steps for a group.
@@ -102,8 +121,9 @@ impl Planned {
         let possible =
             plan.paths().contains_key("devices") || plan.places().iter().any(|place| place.unified);
         let may = probe.is_root();
-        let resources = config.limits(possible && may).map_err(failed)?;
+        let mut resources = config.limits(possible && may).map_err(failed)?;
         if let Some(scope) = &mut scope {
+            resources = whole_percents(resources);
             scope.limit(&resources).map_err(failed)?;
         }
         let dir = dir.to_owned();

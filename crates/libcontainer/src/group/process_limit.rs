@@ -2,15 +2,16 @@
 
 use std::io;
 
-use libcontainer_cgroups::{Group, Layout, check_own_room};
+use libcontainer_cgroups::{Group, Layout, Place, check_own_room};
 use libcontainer_plan::{Cause, LaunchError};
 
 use crate::error::{as_io, named};
 
-/// Says what EBUSY of a clone into a group means. Puts the limit that is reached in place of the EAGAIN of one, where one is found: in what `seen` has seen of the
-/// container's group, else in the group in which this process is.
+/// Says what EBUSY of a clone into the group at `places` means. Puts the limit that is reached in place of the EAGAIN of one, where one is found: in what `seen` has
+/// seen of the container's group, else in the group in which this process is.
 pub(crate) fn explain(
     mut error: Box<LaunchError>,
+    places: &[Place],
     seen: impl FnOnce() -> Option<libcontainer_cgroups::Error>,
 ) -> Box<LaunchError> {
     let failure = &mut error.failure;
@@ -24,12 +25,22 @@ pub(crate) fn explain(
             }
         }
         Some(libc::EBUSY) => {
-            let what = "the control group gives controllers to groups below it and so takes no processes";
+            let what = busy(places);
             failure.cause = Cause::Os(named(what, io::Error::from_raw_os_error(libc::EBUSY)));
         }
         _ => {}
     }
     error
+}
+
+/// The first words are runc's.
+fn busy(places: &[Place]) -> String {
+    let file = places.iter().find(|place| place.unified).map(|place| place.path().join("cgroup.procs"));
+    let file = file.map_or_else(|| "cgroup.procs".to_owned(), |file| file.display().to_string());
+    format!(
+        "adding pid of a new process to cgroups: {file}: device or resource busy: the control group gives controllers to groups \
+         below it and so takes no processes"
+    )
 }
 
 /// A limit that leaves no room for `count` processes in `group`.

@@ -51,7 +51,13 @@ impl Scope {
             Error::new(ErrorKind::Unsupported, format!("{}: no systemd: {error}; {remedy}", what()))
         })?;
         if manager.object(&placement.unit).map_err(failed)?.is_some() {
-            let text = format!("{}: systemd has a unit {} already", what(), placement.unit);
+            let used = manager.group(&placement.unit).map_err(failed)?.map(|group| used(&group));
+            let text = format!(
+                "{}: systemd has a unit {} already{}",
+                what(),
+                placement.unit,
+                used.unwrap_or_default()
+            );
             return Err(Error::new(ErrorKind::AlreadyExists, text));
         }
         let plan = manager.root().and_then(|root| Plan::for_unit(layout, &root, &placement));
@@ -90,6 +96,11 @@ impl Scope {
     pub(crate) fn text(&self) -> String {
         start_text(&self.placement)
     }
+}
+
+/// A scope has a group as long as there are processes in it. The last words are runc's.
+fn used(group: &Path) -> String {
+    format!(", with the group /{}: container's cgroup is not empty", group.display())
 }
 
 /// Where the scope is to be.

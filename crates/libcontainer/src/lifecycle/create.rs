@@ -82,7 +82,7 @@ pub(crate) fn create(
             // Who has deleted it may not have known of what could not be taken back here.
             return destroyed(&what).with_undo(error.undo_errors);
         }
-        let error = group::explain(error, || draft.group.full());
+        let error = group::explain(error, &[], || draft.group.full());
         let error = half_made(
             &own.path,
             unexecuted::explained(own.config.tree(), Error::launch(what.clone(), error)),

@@ -69,7 +69,7 @@ pub(super) fn join_as(
     listen::check(&setup.process)?;
     let listen = listen::step(&setup.process, &Of { id, dir, config, first: state.init_pid, agent: None });
     let born = born(host, (state, &places), config.oom_score_adj);
-    let ready = read_back_step(expected(host, &setup, links), places);
+    let ready = read_back_step(expected(host, &setup, links), places.clone());
     let executed = under::step(setup.apparmor.as_ref()).into_iter().collect();
     let steps = HostSteps { born, ready: vec![ready], listen, executed, ..HostSteps::default() };
     let Compiled { plan, given } =
@@ -107,7 +107,7 @@ pub(super) fn join_as(
         }
         // Only to explain an error that is told anyway.
         let full = || group::limit_of(&Group::open(state.places()).ok()?, setup.processes());
-        unexecuted::explained(config.tree(), Error::launch(what, group::explain(error, full)))
+        unexecuted::explained(config.tree(), Error::launch(what, group::explain(error, &places, full)))
     })?;
     let process = Process::launched(launched, opened);
     process.watch_memory(memory);

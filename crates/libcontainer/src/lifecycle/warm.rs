@@ -54,7 +54,7 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
     let mut launch = prepared.host.launch(plan);
     give_first(&mut launch, &given, (joined, root), &draft, &part);
     let init = launch.stand_by().map_err(|error| {
-        let error = group::explain(error, || draft.group.full());
+        let error = group::explain(error, &[], || draft.group.full());
         Error::launch(what.clone(), error)
     })?;
     if let Err(error) = draft.look_ahead() {
@@ -114,7 +114,7 @@ impl Warm {
             Err(error) => return Err(error.with_undo(init.take_back())),
         };
         let launched = init.hand_over(launch).map_err(|error| {
-            let error = group::explain(error, || draft.group.full());
+            let error = group::explain(error, &[], || draft.group.full());
             unexecuted::explained(own.config.tree(), Error::launch(what, error))
         })?;
         reap_ended();
