@@ -7,6 +7,9 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "mounts/within.rs"]
+mod within;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};

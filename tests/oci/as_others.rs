@@ -374,3 +374,22 @@ fn without_pivot_root_no_proc_of_the_host_is_seen() {
     assert!(output.status.code() == Some(1) && told.contains("permission denied"), "{told}");
     assert!(fs::read_to_string("/proc/self/mountinfo").unwrap().contains(" /proc "));
 }
+
+/// One that is lost among others that are not was meant; where none is inheritable none was.
+#[test]
+fn an_ambient_capability_that_cannot_be_had_is_told() {
+    let name = "an_ambient_capability_that_cannot_be_had_is_told";
+    let Some(mut oci) = Oci::new(name, &["grep", "CapAmb", "/proc/self/status"]) else { return };
+    let all = json!(["CAP_KILL", "CAP_CHOWN"]);
+    for (inheritable, wanted) in [(json!(["CAP_KILL"]), "0000000000000020"), (json!([]), "0000000000000000")]
+    {
+        oci.spec["process"]["capabilities"] = json!({"bounding": all, "effective": all, "permitted": all,
+            "inheritable": inheritable, "ambient": all});
+        oci.write();
+        let output = oci.command(&["run", "web"]).output().unwrap();
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(out, format!("CapAmb:\t{wanted}\n"));
+        let told = err.contains("can't raise ambient capability CAP_CHOWN: ");
+        assert_eq!((told, err.is_empty()), (inheritable != json!([]), inheritable == json!([])), "{err}");
+    }
+}

@@ -161,8 +161,8 @@ fn read_oci(file: &Path, reading: &Reading) -> Result<Bundle, Failure> {
     if reading.strict && !converted.warnings.is_empty() {
         return Err(refused(&name, &converted.warnings));
     }
-    // Callers take what is on standard error for a failure; runc leaves out in silence what this tells.
-    for warning in converted.warnings.iter().filter(|_| reading.tell) {
+    // Callers take what is on standard error for a failure; runc leaves out in silence most of what this tells.
+    for warning in if reading.tell { &converted.warnings } else { &converted.grave } {
         tell(Level::Warning, &format!("{name}: {warning}"));
     }
     let terminal_size = converted.process.and_then(|process| process.terminal_size);

@@ -115,8 +115,10 @@ fn what_is_left_out_is_said() {
 /process/user/username: only Windows has it: left out
 /process/capabilities/bounding/1: \"CAP_FUTURE\": unknown capability: left out
 /process/capabilities/permitted: CAP_CHOWN: not in bounding: left out
-/process/capabilities/ambient: only what is permitted and inheritable can be ambient: the others are left out
+/process/capabilities/ambient: can't raise ambient capability CAP_KILL: only what is permitted and inheritable can be ambient: left out
 ";
+    // No inheritable one is named.
+    assert_eq!(all(&converted.grave), "");
     let mut found = converted.warnings;
     let place = |line: &str| wanted.find(line).unwrap_or(usize::MAX);
     found.sort_by_key(|one| place(&one.to_string()));
@@ -125,6 +127,36 @@ fn what_is_left_out_is_said() {
     assert_eq!(
         (mounts[0].source.to_str(), mounts[0].destination.to_str()),
         (Some("/srv/bundle/a"), Some("/rel"))
+    );
+}
+
+/// As by runc, which takes the rootfs's path off, and tells of a capability that can't be had.
+#[test]
+fn what_is_taken_for_something_else_is_told() {
+    let mounts = ["/srv/bundle/rootfs/data", "/srv/bundle/rootfs", "/srv/bundle/rootfsx", "/data"];
+    let mounts = mounts.map(|to| json!({"destination": to, "type": "tmpfs", "source": "t"}));
+    let sets = json!({"bounding": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL", "CAP_CHOWN"],
+        "inheritable": ["CAP_KILL"], "ambient": ["CAP_KILL", "CAP_CHOWN"]});
+    let config = json!({
+        "ociVersion": "1.3.0", "root": {"path": "rootfs"}, "mounts": mounts, "linux": {"namespaces": [{"type": "mount"}]},
+        "process": {"user": {"uid": 0, "gid": 0}, "args": ["x"], "cwd": "/", "capabilities": sets},
+    });
+    let spec = Spec::from_json(config.to_string().as_bytes()).unwrap();
+    let converted = convert(&spec, &options()).unwrap();
+    let to: Vec<_> =
+        converted.config.mount_config.unwrap().mounts.into_iter().map(|one| one.destination).collect();
+    assert_eq!(
+        to,
+        ["/data", "/srv/bundle/rootfs", "/srv/bundle/rootfsx", "/data"].map(std::path::PathBuf::from)
+    );
+    let warnings = all(&converted.warnings);
+    assert!(
+        warnings.contains("/mounts/0/destination: begins with the rootfs's path on the host"),
+        "{warnings}"
+    );
+    assert_eq!(
+        all(&converted.grave),
+        "/process/capabilities/ambient: can't raise ambient capability CAP_CHOWN: only what is permitted and inheritable can be ambient: left out\n"
     );
 }
 

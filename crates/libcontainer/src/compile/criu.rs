@@ -117,7 +117,7 @@ fn make_place(plan: &mut Builder, rootfs: Rootfs, item: &MountItem, to: &Path) {
     plan.purpose(format!("make {} if it is missing", to.display()));
     match item {
         MountItem::Bind { bind, kind, .. } => {
-            let copy = mount::bind(plan, bind);
+            let copy = mount::bind_in(plan, rootfs, bind);
             mount::attach(plan, rootfs, copy, to, *kind, Links::InRoot);
         }
         MountItem::Link { target, .. } => mount::link(plan, rootfs, target, to),

@@ -91,7 +91,7 @@ fn protects(setup: &MountSetup, place: &Path) -> bool {
 fn copy_early(plan: &mut Builder, item: &MountItem) -> Option<Slot<Mount>> {
     let MountItem::Bind { bind, .. } = item else { return None };
     let travels = matches!(bind.propagation, Some((Propagation::Slave | Propagation::Shared, _)));
-    if !travels || bind.id_map.is_some() {
+    if !travels || bind.id_map.is_some() || bind.within.is_some() {
         return None;
     }
     plan.purpose(format!("copy {}", bind.source.display()));
@@ -120,7 +120,7 @@ fn add<'a>(
         MountItem::Bind { bind, to, kind } => {
             let purpose = format!("bind {} on {}", bind.source.display(), to.display());
             plan.purpose(purpose.clone());
-            let copy = copy.unwrap_or_else(|| mount::bind(plan, bind));
+            let copy = copy.unwrap_or_else(|| mount::bind_in(plan, rootfs, bind));
             plan.purpose(purpose);
             mount::attach_open(plan, rootfs, copy, to, *kind, Links::InRoot);
             if matches!(kind, Kind::Directory | Kind::DirectoryItself) {

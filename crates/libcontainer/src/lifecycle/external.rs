@@ -41,7 +41,7 @@ pub(super) fn from_host(setup: &MountSetup) -> Vec<FromHost> {
         .items
         .iter()
         .filter_map(|item| match item {
-            MountItem::Bind { bind, to, .. } => Some(plain(to, &bind.source)),
+            MountItem::Bind { bind, to, .. } if bind.within.is_none() => Some(plain(to, &bind.source)),
             _ => None,
         })
         .collect();

@@ -140,6 +140,7 @@ impl Shown<'_> {
             id_map: None,
             by_host: false,
             // ORDER: the group is made when the plan runs.
+            within: None,
             seen: None,
         };
         MountItem::Bind { bind, to, kind: Kind::Directory }

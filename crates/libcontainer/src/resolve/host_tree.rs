@@ -45,6 +45,7 @@ fn at(source: &str, to: &Path, extra: u32) -> MountItem {
     let bind = Bind {
         source: source.into(),
         source_nofollow: true,
+        within: None,
         seen: None,
         recursive: true,
         attributes: MountAttr::default(),

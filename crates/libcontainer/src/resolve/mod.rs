@@ -19,6 +19,7 @@ mod reach;
 mod rights;
 mod seccomp;
 mod whole;
+mod within;
 
 use libcontainer_plan::Probe;
 

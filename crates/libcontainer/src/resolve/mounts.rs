@@ -18,6 +18,7 @@ use super::id_map::id_map;
 use super::labels::Labels;
 use super::reach::is_out_of_reach;
 use super::whole::whole;
+use super::within::Within;
 use crate::config::{Config, Namespace, NamespaceKind};
 use crate::error::{Error, Result};
 use crate::setup::{MountItem, MountSetup, NamespaceSetup};
@@ -113,7 +114,7 @@ fn entries(
             );
         } else {
             let shared = host_tree::instead(mount, namespaces, probe).map_err(failed)?;
-            let own = || item(config, mount, label.as_deref()).map_err(failed);
+            let own = || item(config, &items, mount, label.as_deref()).map_err(failed);
             items.push(shared.map_or_else(own, Ok)?);
         }
     }
@@ -240,18 +241,22 @@ fn owned((key, value): (&str, &str)) -> (String, Option<String>) {
 pub(crate) fn mount(config: &Config, mount: &Mount) -> io::Result<MountItem> {
     let label =
         config.mount_config.as_ref().map(|all| all.mount_label.as_str()).filter(|label| !label.is_empty());
-    item(config, mount, label)
+    item(config, &[], mount, label)
 }
 
-/// One mount of the config. Looks at the source of a bind: directory, file, or link.
-fn item(config: &Config, mount: &Mount, label: Option<&str>) -> io::Result<MountItem> {
+/// One mount of the config, behind those that come before. Looks at the source of a bind: directory, file, or link.
+fn item(config: &Config, before: &[MountItem], mount: &Mount, label: Option<&str>) -> io::Result<MountItem> {
     let is_bind = mount.is_bind();
     let texts = mount.options.iter().map(String::as_str).chain(mount.data.split(','));
     let mut options = parse_options(texts, is_bind).map_err(io::Error::other)?;
     if mount.private {
         options.propagation = Some((Propagation::Private, false));
     }
-    if is_bind { bind(config, mount, &options) } else { new_filesystem(config, mount, options, label) }
+    if is_bind {
+        bind(config, before, mount, &options)
+    } else {
+        new_filesystem(config, mount, options, label)
+    }
 }
 
 /// Places of hierarchies in which nothing may be written, the directory above those of version 1 included.
@@ -289,13 +294,19 @@ fn remount(mount: &Mount) -> io::Result<MountItem> {
     })
 }
 
-fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountItem> {
+fn bind(config: &Config, before: &[MountItem], mount: &Mount, options: &Options) -> io::Result<MountItem> {
     let to = mount.destination.clone();
-    if options.copy_symlink && mount.source.symlink_metadata()?.is_symlink() {
+    let within = Within::of(&config.rootfs, before, &mount.source);
+    if within.is_some() && !mount.relabel.is_empty() {
+        return Err(io::Error::other("comes of an earlier mount: have that one's source relabelled"));
+    }
+    if options.copy_symlink && within.is_none() && mount.source.symlink_metadata()?.is_symlink() {
         return Ok(MountItem::Link { target: mount.source.read_link()?, to });
     }
-    let seen = look(&mount.source, options.source_nofollow)?;
-    let directory = seen.kind == libc::S_IFDIR;
+    // What the container's own tree has by then is only looked up in it.
+    let seen = if within.is_none() { Some(look(&mount.source, options.source_nofollow)?) } else { None };
+    let directory = seen.map(|seen| seen.kind == libc::S_IFDIR);
+    let directory = directory.or(within.as_ref().map(|within| within.directory)).unwrap_or(true);
     let recursive = options.bind.unwrap_or(true);
     // Read-only unless told otherwise, as in 2014.
     let told = mount.writable || (options.clear | options.recursive_clear) & u64::from(RDONLY) != 0;
@@ -306,13 +317,14 @@ fn bind(config: &Config, mount: &Mount, options: &Options) -> io::Result<MountIt
     let bind = Bind {
         source: mount.source.clone(),
         source_nofollow: options.source_nofollow,
-        seen: Some(seen),
+        by_host: within.is_none() && is_out_of_reach(config, &mount.source)?,
+        within: within.map(|within| within.path),
+        seen,
         recursive,
         attributes,
         recursive_attributes: below,
         propagation: options.propagation,
         id_map: id_map(config, mount, options)?,
-        by_host: is_out_of_reach(config, &mount.source)?,
     };
     let kind = match (directory, options.destination_nofollow) {
         (true, false) => Kind::Directory,

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use libcontainer_plan::{At, Builder, Dir, How, Mount, MountAttr, Seen, Slot};
+use libcontainer_plan::{At, Builder, Dir, File, How, Mount, MountAttr, Seen, Slot};
 
 use super::copy_up::{CopyUp, copy_up};
-use super::idmap::{IdMap, copied, idmapped};
+use super::idmap::{IdMap, copied, give_map, idmapped};
 use super::target::{Kind, Links, parent_and_name, target};
 use super::{Propagation, Rootfs, attr, set_propagation};
 
@@ -32,6 +32,8 @@ pub struct Filesystem {
 pub struct Bind {
     /// Path on the host; trusted.
     pub source: PathBuf,
+    /// The same below the rootfs, relative, if an earlier mount of the container has brought what is bound: looked up there, when that mount is in its place.
+    pub within: Option<PathBuf>,
     /// Don't follow a link in the last place of the source.
     pub source_nofollow: bool,
     /// What the source was when somebody looked at it. If it is something else by now, the plan ends.
@@ -92,6 +94,26 @@ pub fn bind(plan: &mut Builder, bind: &Bind) -> Slot<Mount> {
         ));
         plan.expect_seen(copy, seen).purpose(format!("bind {}", bind.source.display()));
     }
+    attributes(plan, copy, bind);
+    copy
+}
+
+/// The same of what may have come of an earlier mount: that is looked up below the rootfs, out of which no link leads.
+pub fn bind_in(plan: &mut Builder, rootfs: Rootfs, asked: &Bind) -> Slot<Mount> {
+    let Some(path) = &asked.within else { return bind(plan, asked) };
+    let nofollow = if asked.source_nofollow { libc::O_NOFOLLOW } else { 0 };
+    let how = How { flags: How::IN_ROOT.flags | nofollow, ..How::IN_ROOT };
+    let place: Slot<File> = plan.openat2(rootfs.dir, path, how);
+    let copy = plan.clone_tree(place, asked.recursive);
+    plan.close(place);
+    if let Some(map) = &asked.id_map {
+        give_map(plan, copy, path, map);
+    }
+    attributes(plan, copy, asked);
+    copy
+}
+
+fn attributes(plan: &mut Builder, copy: Slot<Mount>, bind: &Bind) {
     if bind.recursive_attributes != MountAttr::default() {
         plan.mount_setattr(copy, true, bind.recursive_attributes);
     }
@@ -101,7 +123,6 @@ pub fn bind(plan: &mut Builder, bind: &Bind) -> Slot<Mount> {
     if let Some((propagation, all)) = bind.propagation {
         set_propagation(plan, copy, propagation, all);
     }
-    copy
 }
 
 /// Attaches a detached mount to `path` in the rootfs, which is made if it is missing, and closes it.

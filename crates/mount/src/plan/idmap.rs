@@ -58,6 +58,34 @@ pub(super) fn copied(plan: &mut Builder, source: &Path, flags: u32) -> Slot<Moun
     plan.receive_fd(&name, FdSource::shared(name.clone(), move |_| copy(path.clone(), flags)))
 }
 
+/// Gives a detached copy of what lies at `path` below the rootfs its id map: the host does it, while the init waits.
+pub(super) fn give_map(plan: &mut Builder, copy: Slot<Mount>, path: &Path, map: &IdMap) {
+    let (name, map) = (format!("copy of {} inside", path.display()), map.clone());
+    plan.send_fd(copy, &name);
+    plan.host(HostStep::shared(format!("give the {name} its id map"), move |context| {
+        let copy = context.take(&name).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADMSG))?;
+        set(copy, &map)
+    }));
+    plan.await_host("mapped");
+}
+
+/// `mount_setattr(MOUNT_ATTR_IDMAP)` of a detached mount in a short-lived init of the host's own namespaces.
+fn set(copy: OwnedFd, map: &IdMap) -> io::Result<()> {
+    let namespace = above_standard(namespace(&map.ids)?)?;
+    let mut plan = Builder::new();
+    let slot = plan.preset::<Ns>("user namespace");
+    let given = plan.preset::<Mount>("copy of a mount");
+    let pipe = plan.preset::<Sock>("end of the helper");
+    plan.start_init();
+    plan.purpose("give the mount its id map");
+    plan.mount_setattr_idmap(given, map.recursive, namespace.as_fd());
+    run(plan, pipe, |launch| {
+        launch.give(slot, namespace);
+        launch.give(given, copy);
+    })
+    .map(drop)
+}
+
 /// `open_tree` in a short-lived init of the host's own namespaces.
 fn copy(source: PathBuf, flags: u32) -> io::Result<OwnedFd> {
     const NAME: &str = "copy of a mount";

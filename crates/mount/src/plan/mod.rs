@@ -16,7 +16,7 @@ mod target;
 
 pub use copy_up::CopyUp;
 pub use device::{console, console_in, device_links, device_node, devices, usual_dev};
-pub use filesystem::{Bind, Filesystem, attach, attach_open, bind, link, mount};
+pub use filesystem::{Bind, Filesystem, attach, attach_open, bind, bind_in, link, mount};
 pub use idmap::{IdMap, Ids};
 pub use mask::{Attached, Protected, hide, make_read_only};
 pub use node::{Node, NodeKind, Origin};

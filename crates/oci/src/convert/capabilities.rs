@@ -34,11 +34,19 @@ pub(super) fn convert(asked: Option<&Capabilities>, at: &str, found: &mut Found)
     {
         only(set, bounding, &format!("{at}/{key}"), found);
     }
-    let before = ambient.len();
-    ambient.retain(|name| permitted.contains(name) && inheritable.contains(name));
-    if ambient.len() < before {
-        let text = "only what is permitted and inheritable can be ambient: the others are left out";
-        found.warn(&format!("{at}/ambient"), text);
+    // Older default configs (runc 1.1's, buildah's) have ambient ones without any inheritable, so that none is meant; who names some of these means it.
+    let meant = !inheritable.is_empty();
+    let (kept, lost): (Vec<_>, Vec<_>) = std::mem::take(ambient)
+        .into_iter()
+        .partition(|name| permitted.contains(name) && inheritable.contains(name));
+    *ambient = kept;
+    if !lost.is_empty() {
+        // The first words are runc's.
+        let text = format!(
+            "can't raise ambient capability {}: only what is permitted and inheritable can be ambient: left out",
+            lost.join(", ")
+        );
+        found.warn_of(&format!("{at}/ambient"), text, meant);
     }
     sets
 }

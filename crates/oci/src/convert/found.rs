@@ -7,6 +7,8 @@ use libcontainer::Problem;
 pub(super) struct Found {
     pub(super) problems: Vec<Problem>,
     pub(super) warnings: Vec<Problem>,
+    /// Those of the warnings that are told in any case.
+    pub(super) grave: Vec<Problem>,
 }
 
 impl Found {
@@ -21,5 +23,11 @@ impl Found {
 
     pub(super) fn warn(&mut self, pointer: &str, message: impl Into<String>) {
         self.warnings.push(Problem { pointer: pointer.to_owned(), message: message.into(), remedy: None });
+    }
+
+    /// A warning, and whether it is told in any case.
+    pub(super) fn warn_of(&mut self, pointer: &str, message: String, grave: bool) {
+        self.warn(pointer, message);
+        self.grave.extend(self.warnings.last().filter(|_| grave).cloned());
     }
 }

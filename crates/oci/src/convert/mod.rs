@@ -31,6 +31,8 @@ pub struct Converted {
     pub process: Option<ProcessParts>,
     /// What is left out because the specification, or runc, leaves it out.
     pub warnings: Vec<Problem>,
+    /// Those of the warnings that should be told in any case: something that was meant can't be had, and the container is made without it.
+    pub grave: Vec<Problem>,
 }
 
 /// Converts `config.json`.
@@ -75,7 +77,7 @@ pub fn examine(spec: &Spec, options: &Options, facts: &Facts) -> (Converted, Vec
             found.problems.push(problem);
         }
     }
-    (Converted { config, process, warnings: found.warnings }, found.problems)
+    (Converted { config, process, warnings: found.warnings, grave: found.grave }, found.problems)
 }
 
 /// Whether one of two pointers leads to where the other does, or into it.

@@ -1,6 +1,6 @@
 //! `mounts`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use libcontainer::mount::{Mount, parse_options};
 use libcontainer::{Config, NamespaceKind};
@@ -14,21 +14,29 @@ use crate::spec::{self, Spec};
 pub(super) fn convert(spec: &Spec, options: &Options, config: &mut Config, found: &mut Found) {
     let own = config.namespaces.is_new(NamespaceKind::Mount);
     let nodes = devices::nodes(spec, own, found);
+    let rootfs = config.rootfs.clone();
     let mounts = spec.mounts.iter().enumerate();
-    let mounts =
-        mounts.map(|(index, mount)| one(spec, mount, options, &format!("/mounts/{index}"), found)).collect();
+    let mounts = mounts
+        .map(|(index, mount)| one((spec, &rootfs), mount, options, &format!("/mounts/{index}"), found))
+        .collect();
     let Some(all) = &mut config.mount_config else { return };
     all.device_nodes = nodes;
     all.mounts = mounts;
 }
 
-fn one(spec: &Spec, mount: &spec::Mount, options: &Options, at: &str, found: &mut Found) -> Mount {
+fn one(
+    (spec, rootfs): (&Spec, &Path),
+    mount: &spec::Mount,
+    options: &Options,
+    at: &str,
+    found: &mut Found,
+) -> Mount {
     let bind =
         mount.kind == "bind" || mount.options.iter().any(|option| option == "bind" || option == "rbind");
     let mut made = Mount {
         kind: if bind { "bind".to_owned() } else { mount.kind.clone() },
         source: mount.source.clone(),
-        destination: destination(mount, at, found),
+        destination: destination(mount, rootfs, at, found),
         writable: bind,
         options: mount.options.clone(),
         uid_mappings: maps(&mount.uid_mappings),
@@ -48,13 +56,21 @@ fn one(spec: &Spec, mount: &spec::Mount, options: &Options, at: &str, found: &mu
     made
 }
 
-/// A relative one is below the root, as in versions before 1.1.
-fn destination(mount: &spec::Mount, at: &str, found: &mut Found) -> std::path::PathBuf {
-    if mount.destination.as_os_str().is_empty() || mount.destination.is_absolute() {
-        return mount.destination.clone();
+/// A relative one is below the root, as in versions before 1.1. One that begins with the rootfs's own path on the host is taken from there on, as by runc.
+fn destination(mount: &spec::Mount, rootfs: &Path, at: &str, found: &mut Found) -> PathBuf {
+    let path = &mount.destination;
+    let at = format!("{at}/destination");
+    if !path.as_os_str().is_empty() && !path.is_absolute() {
+        found.warn(&at, "relative: taken from the root of the container");
+        return Path::new("/").join(path);
     }
-    found.warn(&format!("{at}/destination"), "relative: taken from the root of the container");
-    Path::new("/").join(&mount.destination)
+    match path.strip_prefix(rootfs) {
+        Ok(rest) if rootfs.parent().is_some() && !rest.as_os_str().is_empty() => {
+            found.warn(&at, "begins with the rootfs's path on the host: taken from there on");
+            Path::new("/").join(rest)
+        }
+        _ => path.clone(),
+    }
 }
 
 /// What is meant for a filesystem means nothing for a bind; mount(2) does not look at it.
