@@ -145,9 +145,7 @@ impl Part {
         let list = args.join(", ");
         let mut text = match step.kind {
             Kind::Compare => format!("compare result of {}({list})", step.sys.name),
-            Kind::ResetSignals if step.aux != 0 => {
-                "rt_sigaction(1..64, SIG_DFL; HUP, INT, QUIT, TERM: end)".to_owned()
-            }
+            Kind::ResetSignals if step.aux != 0 => "rt_sigaction(HUP, INT, QUIT, TERM: end)".to_owned(),
             Kind::ResetSignals => "rt_sigaction(1..64, SIG_DFL)".to_owned(),
             Kind::Hook => format!("run hook {list}"),
             Kind::Reap => "reap until SIGTERM".to_owned(),

@@ -127,7 +127,8 @@ pub(crate) fn calls(step: &Step) -> usize {
     match step.kind {
         wire::Kind::Compare | wire::Kind::Next => 0,
         wire::Kind::Continue => 4,
-        wire::Kind::ResetSignals => 62,
+        wire::Kind::ResetSignals if step.aux == 0 => 62,
+        wire::Kind::ResetSignals => step.aux.count_ones() as usize,
         wire::Kind::Hook => 2,
         // And a look at what it is.
         wire::Kind::Open if step.aux & libc::S_IFMT == libc::S_IFREG => 2,

@@ -86,6 +86,8 @@ pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
         // ORDER: behind the last namespace, as a new user namespace has all. What is left to do with root's rights needs none of its own.
         security::bound(plan, bounding, last_cap);
     }
+    // All are blocked until the program is run.
+    plan.purpose("restore signals").reset_signals();
     let terminal = tree.and_then(|tree| tree.terminal);
     // What nobody has made need not be made later.
     let cwd = if setup.mounts.is_some() { setup.cwd.clone() } else { Path::new("/").to_owned() };

@@ -116,6 +116,10 @@ fn finish(plan: &mut Builder, instance: &Instance, end: End<'_>) {
         return;
     }
     let start = process::place(plan, &instance.process, end.given, end.terminal);
+    if start.is_some() {
+        // ORDER: none is let through before the init waits, as whoever has one made must know whether it came about.
+        plan.purpose("let signals end the wait").end_on_signals();
+    }
     plan.purpose("wait for the commit").await_host("committed");
     if let Some(start) = start {
         // ORDER: behind all that can fail but the wait itself: who creates it knows that it waits.

@@ -1,6 +1,6 @@
 //! A further process in a running container.
 
-use libcontainer_plan::{Builder, Ns, SealError, Slot};
+use libcontainer_plan::{Builder, HostStep, Ns, SealError, Slot};
 
 use super::given::{Compiled, Given, HostSteps};
 use super::{group, label, process};
@@ -32,18 +32,7 @@ pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealE
     plan.purpose("mark all descriptors").mark_all_cloexec(0);
     plan.purpose("start a session").setsid();
     label::label(plan, setup.label.as_ref(), setup.apparmor.as_ref());
-    if setup.dumpable {
-        // ORDER: before it joins: it is seen by none but the host's own user.
-        plan.purpose("let the host set limits").dumpable(true);
-        plan.notify_host("the init can be reached");
-    }
-    for step in host.born {
-        plan.host(step);
-    }
-    plan.purpose("wait for the host").await_host("limits are set");
-    if setup.dumpable {
-        plan.dumpable(false);
-    }
+    be_reached(plan, setup.dumpable, host.born);
     // The init is sealed and not dumpable before it enters the pid namespace, and holds no descriptor of the host's
     // but the standard ones and the socket: a process inside can neither trace it nor find a way out through it.
     enter(plan, target, setup.namespaces);
@@ -62,6 +51,7 @@ pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealE
         plan.host(step);
     }
     process::place(plan, &setup.process, &given, terminal);
+    plan.purpose("restore signals").reset_signals();
     plan.purpose("wait for the commit").await_host("committed");
     process::exec(plan, &setup.process);
     if let Some(listen) = host.listen {
@@ -72,6 +62,22 @@ pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealE
         plan.host(step);
     }
     Ok(Compiled { plan: std::mem::take(plan).seal()?, given })
+}
+
+/// The host sets what only it may set.
+fn be_reached(plan: &mut Builder, dumpable: bool, born: Vec<HostStep>) {
+    if dumpable {
+        // ORDER: before it joins: it is seen by none but the host's own user.
+        plan.purpose("let the host set limits").dumpable(true);
+        plan.notify_host("the init can be reached");
+    }
+    for step in born {
+        plan.host(step);
+    }
+    plan.purpose("wait for the host").await_host("limits are set");
+    if dumpable {
+        plan.dumpable(false);
+    }
 }
 
 /// Into the namespaces of the container's, if any is its own.

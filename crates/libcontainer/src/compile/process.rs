@@ -90,7 +90,7 @@ fn enter_again(plan: &mut Builder, cwd: &Path, entered: bool) {
     plan.bind(done);
 }
 
-/// Puts descriptors in their places, closes all others and restores signals. Returns the start pipe's new place.
+/// Puts descriptors in their places, closes all others. Returns the start pipe's new place.
 ///
 /// ORDER: behind the report of readiness and before the wait for the commit, so that it is done while the host reads back.
 pub(super) fn place(
@@ -120,13 +120,6 @@ pub(super) fn place(
     // ORDER: the control socket and the start pipe alone stay open, marked: their end tells the host that exec has happened.
     let start = given.start.map(|start| plan.dup_cloexec(start, kept + 1));
     plan.close_range(kept + 1 + u32::from(start.is_some()), u32::MAX);
-    plan.purpose("restore signals");
-    // ORDER: none is let through before the init waits, as whoever has one made must know whether it came about.
-    if start.is_some() {
-        plan.end_on_signals()
-    } else {
-        plan.reset_signals()
-    };
     start
 }
 

@@ -15,6 +15,7 @@ mod devices;
 mod draft;
 mod elf;
 mod external;
+mod foreseen;
 mod held;
 mod hooked;
 mod hooks;

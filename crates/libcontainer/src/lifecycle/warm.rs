@@ -11,18 +11,17 @@ use libcontainer_security::ProcessDir;
 use super::aim::Aim;
 use super::create::{Made, draft, expected, finish, give_first, give_program, group_steps};
 use super::draft::Draft;
-use super::listen::{self, Of};
+use super::foreseen::{Foreseen, Rest, Standing};
 use super::prepared::{For, Own, Part, Prepared};
 use super::streams;
-use super::under;
 use super::unexecuted;
-use crate::compile::{self, Compiled, HostSteps};
+use crate::compile::{self, Compiled};
 use crate::config::NamespaceKind;
 use crate::error::{Error, Result};
 use crate::group::{self, Planned};
 use crate::process::{ProcessConfig, reap_ended};
 use crate::resolve;
-use crate::setup::{Instance, ProcessSetup, StartSetup};
+use crate::setup::{ProcessSetup, StartSetup};
 
 /// A container that stands by.
 #[derive(Debug)]
@@ -33,6 +32,7 @@ pub(crate) struct Warm {
     joined: Vec<OwnedFd>,
     init: StandBy,
     mounts: Option<OwnedFd>,
+    foreseen: Option<Foreseen>,
 }
 
 /// Makes one, or takes everything back.
@@ -62,7 +62,7 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
     }
     draft.unlock();
     let mounts = hold_mounts(&part, &init);
-    Ok(Warm { own, draft, part, joined: kept, init, mounts })
+    Ok(Warm { own, draft, part, joined: kept, init, mounts, foreseen: None })
 }
 
 /// The mount namespace of the init, held open: else the kernel takes it down, which it waits for, before it tells that the program has ended.
@@ -73,6 +73,17 @@ fn hold_mounts(part: &Part, init: &StandBy) -> Option<OwnedFd> {
 }
 
 impl Warm {
+    /// With what such a program would need.
+    pub(crate) fn foreseeing(self, prepared: &Prepared, process: Option<ProcessConfig>) -> Self {
+        let foreseen = process.and_then(|process| Foreseen::of(self.standing(prepared), process));
+        Self { foreseen, ..self }
+    }
+
+    fn standing<'a>(&'a self, prepared: &'a Prepared) -> Standing<'a> {
+        let Self { own, draft, part, joined, .. } = self;
+        Standing { prepared, own, part, draft, joined }
+    }
+
     /// Whether its init still waits.
     ///
     /// # Errors
@@ -86,30 +97,21 @@ impl Warm {
         &self.own.path
     }
 
-    /// What the program is to be; an error is that of the program, and the container stays.
-    pub(crate) fn resolve(&self, prepared: &Prepared, process: &ProcessConfig) -> Result<Instance> {
-        let instance = prepared.instance(&self.part, &self.own, Some(process), StartSetup::Run)?;
-        listen::check(&instance.process)?;
-        Ok(instance)
-    }
-
-    /// Whether its init may still have what the program is to have: what it has dropped from its bounding set does not come back.
-    pub(crate) fn can_take(&self, instance: &Instance) -> bool {
-        let wanted = instance.process.confinement.bounding;
-        self.part.setup.bounding.is_none_or(|(bounding, _)| wanted & !bounding == 0)
+    /// What it lacks of that program, if its init may still have it; an error is that of the program, and the container stays.
+    pub(crate) fn rest(&mut self, prepared: &Prepared, process: &ProcessConfig) -> Result<Option<Rest>> {
+        if let Some(rest) = self.foreseen.take().and_then(|foreseen| foreseen.rest(process)) {
+            return Ok(Some(rest));
+        }
+        let standing = self.standing(prepared);
+        let instance = standing.instance(process)?;
+        instance.map(|instance| standing.rest(&instance)).transpose()
     }
 
     /// Hands a program over: it runs when this returns. If that fails, the container is taken back.
-    pub(crate) fn hand_over(
-        self,
-        prepared: &Prepared,
-        instance: &Instance,
-        process: ProcessConfig,
-    ) -> Result<Made> {
-        let Self { own, draft, part, joined, init, mounts } = self;
+    pub(crate) fn hand_over(self, prepared: &Prepared, rest: Rest, process: ProcessConfig) -> Result<Made> {
+        let Self { own, draft, init, mounts, .. } = self;
         let what = format!("start a program in {:?}, which stands by", own.id);
-        let filled = fill(prepared, &draft, (&part, &joined, &own), instance, process, &what);
-        let (launch, opened) = match filled {
+        let (launch, opened) = match fill(prepared, &draft, &own, (rest, process), &what) {
             Ok(filled) => filled,
             Err(error) => return Err(error.with_undo(init.take_back())),
         };
@@ -131,24 +133,16 @@ impl Warm {
 fn fill(
     prepared: &Prepared,
     draft: &Arc<Draft>,
-    (part, joined, own): (&Part, &[OwnedFd], &Own),
-    instance: &Instance,
-    process: ProcessConfig,
+    own: &Own,
+    (rest, process): (Rest, ProcessConfig),
     what: &str,
 ) -> Result<(Launch, OpenStdio)> {
     let failed = |error| Error::io(what, error);
-    draft.expect(expected(prepared, part, &instance.process, joined).map_err(failed)?);
+    let Rest { expected, compiled: Compiled { plan, given }, uid } = rest;
+    draft.expect(expected);
     draft.lock()?;
-    let (mut first, ready) = draft.hand_over_steps();
-    let owner = prepared.owner_of_group(own, instance.process.identity.uid);
-    first.extend(owner.map(|uid| group::give_step(draft.state().places().to_vec(), uid)));
-    let executed = under::step(part.setup.apparmor.as_ref()).into_iter().collect();
-    let listen = listen::step(&instance.process, &Of::new(own));
-    let steps = HostSteps { first, ready, listen, executed, ..HostSteps::default() };
-    let compiled = compile::create(&part.foundation, instance, steps);
-    let Compiled { plan, given } = compiled.map_err(|error| Error::seal(what, error))?;
     let (opened, preserved) = process.open().map_err(failed)?;
-    streams::give_away(&opened, &own.config, instance.process.identity.uid).map_err(failed)?;
+    streams::give_away(&opened, &own.config, uid).map_err(failed)?;
     let mut launch = prepared.host.launch(plan);
     let opened = give_program(&mut launch, given, opened, preserved, draft);
     Ok((launch, opened))

@@ -99,6 +99,8 @@ impl Template {
     ///
     /// A program with a terminal, with capabilities beyond those of the config, or with more than 36 preserved descriptors, is always started in one that is made now.
     ///
+    /// One that differs from the last in its standard descriptors alone starts faster: a container is made ready for it while it stands by.
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] for what is wrong with the process: nothing is used up by that. Else the step that failed, also if somebody kills the
     /// waiting init at this moment; the container is gone then.
@@ -120,7 +122,7 @@ impl Template {
     /// Keeps `count` containers ready, from now until another number is asked for or the last handle of the template is dropped. Returns at once: a thread of
     /// the template makes them. With 0 those that are ready are taken back.
     ///
-    /// Each costs its namespaces, mounts and control group in the kernel, and less than 64 KiB of memory that is its own.
+    /// Each costs its namespaces, mounts and control group in the kernel, and less than 64 KiB of memory that is its own; this process keeps what was compiled for its program.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] for a config with hooks; if the thread can't be made. What keeps a container from being made is in [`Template::stats`], and tried again.

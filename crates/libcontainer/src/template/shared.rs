@@ -25,6 +25,8 @@ pub(super) struct Shared {
     prepared: Prepared,
     dir: PathBuf,
     details: Mutex<Option<DetailsOf>>,
+    /// The last program, without descriptors: it may well be the next.
+    next: Mutex<Option<ProcessConfig>>,
     pool: Mutex<Pool>,
     changed: Condvar,
     /// By which names differ from those of another program with the same directory.
@@ -53,6 +55,7 @@ impl Shared {
             prepared,
             dir: dir.to_owned(),
             details: Mutex::default(),
+            next: Mutex::default(),
             pool: Mutex::new(pool),
             changed: Condvar::new(),
             random: drawn().map_err(|error| Error::io("read /dev/urandom", error))?,
@@ -111,7 +114,8 @@ impl Shared {
 
     /// Makes one that stands by.
     pub(super) fn make_warm(&self) -> Result<Warm> {
-        lifecycle::warm(&self.prepared, self.own(&self.next_id())?)
+        let warm = lifecycle::warm(&self.prepared, self.own(&self.next_id())?)?;
+        Ok(warm.foreseeing(&self.prepared, self.foreseen()))
     }
 
     /// Starts a program in one that stands by, or in a new one.
@@ -121,26 +125,40 @@ impl Shared {
         }
         loop {
             let taken = self.pool().take(Instant::now());
-            let Some(warm) = taken else { return self.start_new(process) };
+            let Some(mut warm) = taken else { return self.start_new(process) };
             // RACE: somebody may have killed it, or destroyed it. What isn't known is found out by handing over.
             if !warm.is_alive().unwrap_or(true) {
                 self.pool().discard(warm);
                 continue;
             }
-            let instance = match warm.resolve(&self.prepared, &process) {
-                Ok(instance) => instance,
+            let rest = match warm.rest(&self.prepared, &process) {
+                Ok(Some(rest)) => rest,
+                Ok(None) => {
+                    self.pool().put(warm);
+                    return self.start_new(process);
+                }
                 Err(error) => {
                     self.pool().put(warm);
                     return Err(error);
                 }
             };
-            if !warm.can_take(&instance) {
-                self.pool().put(warm);
-                return self.start_new(process);
-            }
-            let made = warm.hand_over(&self.prepared, &instance, process)?;
+            self.foresee(&process);
+            let made = warm.hand_over(&self.prepared, rest, process)?;
             self.pool().count_hand_over();
             return Ok(made);
+        }
+    }
+
+    fn foreseen(&self) -> Option<ProcessConfig> {
+        let next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        next.as_ref().and_then(ProcessConfig::without_descriptors)
+    }
+
+    /// Those that are made from here on are made for such a program.
+    fn foresee(&self, process: &ProcessConfig) {
+        let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        if !next.as_ref().is_some_and(|next| next.is_alike(process)) {
+            *next = process.without_descriptors();
         }
     }
 

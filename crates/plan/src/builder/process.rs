@@ -167,8 +167,8 @@ impl Builder {
         self.set_signals(0)
     }
 
-    /// As [`Builder::reset_signals`], but SIGHUP, SIGINT, SIGQUIT and SIGTERM end the init, once they are let through ([`Builder::unblock_ending`]), with 128 and
-    /// their number as exit code. Exec resets them too.
+    /// Behind [`Builder::reset_signals`]: SIGHUP, SIGINT, SIGQUIT and SIGTERM end the init, once they are let through ([`Builder::unblock_ending`]), with 128 and
+    /// their number as exit code. Exec resets them. A composite of 4 `rt_sigaction`.
     pub fn end_on_signals(&mut self) -> &mut Self {
         self.set_signals(ENDING)
     }

@@ -27,16 +27,18 @@ impl<S: Sys> Machine<'_, S> {
     }
 
     /// `args`: addresses of a zeroed `struct sigaction`, which is the default action with no flags, and of one that gets the handler; `ending`: the mask of
-    /// signals whose action is that.
+    /// signals whose action is to be that, of all if there are none the default one.
     pub(super) fn reset_signals(&mut self, args: [usize; 6], ending: u32) -> Result<(), i32> {
         let [default, handled, ..] = args;
         if ending != 0 {
             let handler = self.sys.ending();
             self.poke_address(handled, 0, handler)?;
         }
-        for signal in (1..=64).filter(|signal| ![9, 19].contains(signal)) {
-            let ends = signal <= 32 && ending >> (signal - 1) & 1 != 0;
-            self.call(nr::RT_SIGACTION, [signal, if ends { handled } else { default }, 0, 8, 0, 0])?;
+        let (action, last) = if ending == 0 { (default, 64) } else { (handled, 32) };
+        for signal in (1..=last).filter(|signal| ![9, 19].contains(signal)) {
+            if ending == 0 || ending >> (signal - 1) & 1 != 0 {
+                self.call(nr::RT_SIGACTION, [signal, action, 0, 8, 0, 0])?;
+            }
         }
         Ok(())
     }

@@ -1,0 +1,100 @@
+//! The rest of a plan, made while its container stands by, for the program that was started last: the next is often the same again.
+
+use std::io;
+use std::sync::Arc;
+
+use libcontainer_plan::HostStep;
+
+use super::create::expected;
+use super::draft::Draft;
+use super::listen::{self, Of};
+use super::prepared::{Own, Part, Prepared};
+use super::readback::Expected;
+use super::under;
+use crate::compile::{self, Compiled, HostSteps};
+use crate::error::{Error, Result};
+use crate::group;
+use crate::process::ProcessConfig;
+use crate::setup::{Instance, StartSetup};
+
+/// What a container that stands by still lacks of a program.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    pub(super) expected: Expected,
+    pub(super) compiled: Compiled,
+    /// Whose the program is, inside.
+    pub(super) uid: u32,
+}
+
+/// The rest for a program of which it is not known whether it is going to come.
+#[derive(Debug)]
+pub(super) struct Foreseen {
+    process: ProcessConfig,
+    rest: Rest,
+}
+
+/// A container that is complete but for its program.
+#[derive(Clone, Copy)]
+pub(super) struct Standing<'a> {
+    pub(super) prepared: &'a Prepared,
+    pub(super) own: &'a Own,
+    pub(super) part: &'a Part,
+    pub(super) draft: &'a Arc<Draft>,
+    /// The namespaces that it has joined.
+    pub(super) joined: &'a [std::os::fd::OwnedFd],
+}
+
+impl Foreseen {
+    /// The rest for one like this, if it is the same whenever it is made.
+    pub(super) fn of(standing: Standing<'_>, process: ProcessConfig) -> Option<Self> {
+        // What was joined is read anew for each start, as is what its init may do in a user namespace that is another's.
+        if !standing.joined.is_empty() {
+            return None;
+        }
+        // An error is told to who starts it, if anyone does.
+        let instance = standing.instance(&process).ok().flatten()?;
+        // The message to its agent says where this program is, and the agent is looked for.
+        if instance.process.listener.is_some() {
+            return None;
+        }
+        let rest = standing.rest(&instance).ok()?;
+        Some(Self { process, rest })
+    }
+
+    /// What was made, if it was for such a program.
+    pub(super) fn rest(self, process: &ProcessConfig) -> Option<Rest> {
+        self.process.is_alike(process).then_some(self.rest)
+    }
+}
+
+impl Standing<'_> {
+    /// What the program is to be; `None` if the init has given up what that needs: what it has dropped from its bounding set does not come back.
+    pub(super) fn instance(self, process: &ProcessConfig) -> Result<Option<Instance>> {
+        let instance = self.prepared.instance(self.part, self.own, Some(process), StartSetup::Run)?;
+        listen::check(&instance.process)?;
+        let wanted = instance.process.confinement.bounding;
+        let fits = self.part.setup.bounding.is_none_or(|(bounding, _)| wanted & !bounding == 0);
+        Ok(Some(instance).filter(|_| fits))
+    }
+
+    /// The rest for it.
+    pub(super) fn rest(self, instance: &Instance) -> Result<Rest> {
+        let what = || format!("start a program in {:?}, which stands by", self.own.id);
+        let failed = |error: io::Error| Error::io(what(), error);
+        let expected = expected(self.prepared, self.part, &instance.process, self.joined).map_err(failed)?;
+        let uid = instance.process.identity.uid;
+        let (mut first, ready) = self.draft.hand_over_steps();
+        first.extend(self.give_group(uid));
+        let executed = under::step(self.part.setup.apparmor.as_ref()).into_iter().collect();
+        let listen = listen::step(&instance.process, &Of::new(self.own));
+        let steps = HostSteps { first, ready, listen, executed, ..HostSteps::default() };
+        let compiled = compile::create(&self.part.foundation, instance, steps);
+        let compiled = compiled.map_err(|error| Error::seal(what(), error))?;
+        Ok(Rest { expected, compiled, uid })
+    }
+
+    fn give_group(self, uid: u32) -> Option<HostStep> {
+        let owner = self.prepared.owner_of_group(self.own, uid)?;
+        Some(group::give_step(self.draft.state().places().to_vec(), owner))
+    }
+}

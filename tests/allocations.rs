@@ -1,0 +1,39 @@
+//! What a start in a container that stands by takes of the allocator, on the caller's thread.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends by panicking")]
+
+#[path = "../crates/cgroups/tests/counting/mod.rs"]
+mod counting;
+
+use std::time::Duration;
+
+use counting::used;
+use libcontainer::{Factory, ProcessConfig};
+use libcontainer_tests::{Place, able, config};
+
+/// Most for a program of which nothing was known, and for the same again, which was made ready for.
+const CALLS: [usize; 2] = [400, 30];
+
+#[test]
+fn a_warm_start_keeps_within_its_budget() {
+    if !able("a_warm_start_keeps_within_its_budget") {
+        return;
+    }
+    let place = Place::new("allocations");
+    let config = config(&place.rootfs().unwrap());
+    let dir = place.join("all");
+    std::fs::create_dir(&dir).unwrap();
+    let template = Factory::new().unwrap().template(dir, &config).unwrap();
+    template.keep_ready(1).unwrap();
+    let counts = [(); 4].map(|()| {
+        assert!(template.settle(Duration::from_secs(20)), "{:?}", template.stats());
+        let (calls, _) = used(|| {
+            let (container, mut process) = template.start(ProcessConfig::new(["/bin/true"])).unwrap();
+            process.wait().unwrap();
+            container
+        });
+        calls
+    });
+    assert_eq!(template.stats().handed_over, 4);
+    let [unknown, known @ ..] = counts;
+    assert!(unknown <= CALLS[0] && known.iter().all(|count| *count <= CALLS[1]), "{counts:?}");
+}
