@@ -102,6 +102,11 @@ fn names() {
             check(&mut operator.command(args), 2, &words);
         }
     }
+    check(
+        &mut operator.command(&["foo", "-h"]),
+        2,
+        &["unrecognized subcommand 'foo'", "No help topic for 'foo'"],
+    );
     check(&mut operator.command(&["run", "a/b"]), 2, &["invalid character `/` in the ID", NAME]);
     check(&mut operator.command(&["run", "--", "-a"]), 2, &["container name \"-a\"", NAME]);
     let bytes = std::ffi::OsStr::from_bytes(b"\xff");

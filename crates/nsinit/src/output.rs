@@ -4,7 +4,7 @@ use std::fmt::Arguments;
 use std::io::IsTerminal;
 use std::{env, io};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use nix::errno::Errno;
 
 use crate::failure::{Failure, Named, Outcome};
@@ -34,7 +34,7 @@ pub(crate) fn answer(answer: &clap::Error) -> Outcome {
     let text = answer.render();
     let shown = |terminal: bool| {
         let text = if terminal && coloured() { text.ansi().to_string() } else { text.to_string() };
-        without_value(answer, text)
+        without_help(answer, without_value(answer, text))
     };
     if answer.use_stderr() {
         streams::error(shown(io::stderr().is_terminal()).as_bytes());
@@ -51,6 +51,18 @@ fn without_value(answer: &clap::Error, text: String) -> String {
         return text.replacen(NO_VALUE, "(it requires an argument)", 1);
     }
     text
+}
+
+/// Help that was asked for of a command that there is not: the words are runc's.
+fn without_help(answer: &clap::Error, text: String) -> String {
+    let asked = env::args_os().skip(1).any(|word| word == "-h" || word == "--help");
+    match answer.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) if asked => {
+            let told = format!("unrecognized subcommand '{name}'");
+            text.replacen(&told, &format!("{told}: No help topic for '{name}'"), 1)
+        }
+        _ => text,
+    }
 }
 
 /// As clap has it.

@@ -20,6 +20,11 @@ pub(super) fn why(pids: &[Pid]) -> String {
     }
 }
 
+/// Whether that can be seen of a process.
+pub(super) fn is_held(pid: Pid) -> bool {
+    holder(pid).is_ok_and(|group| group.is_some())
+}
+
 /// The outermost group that was told to stand still, of those that the process is in.
 fn holder(pid: Pid) -> Result<Option<PathBuf>> {
     let layout = Layout::of_process(pid.get())?;

@@ -20,12 +20,13 @@ impl Group {
     /// that the container froze below its own, are thawed.
     ///
     /// By `cgroup.kill` where there is version 2; besides, in rounds: freeze, so that nothing is born and no number is given to
-    /// another process, then signal, then thaw.
+    /// another process, then signal, then thaw. Who was put into a frozen group of others, where version 1 lets nobody die, is brought back.
     ///
     /// # Errors
     /// [`Error::Invalid`] when this process is in the group, [`Error::Timeout`], [`Error::Read`], [`Error::Write`].
     pub fn kill(&self, timeout: Duration) -> Result<()> {
         let (mut patience, mut short) = (Patience::new(timeout), Patience::to_undo());
+        let mut was_tried = false;
         loop {
             let seen = self.look();
             if seen.is_empty() {
@@ -33,6 +34,9 @@ impl Group {
             }
             if seen.pids.contains(&Pid::own()) {
                 return Err(Error::invalid("kill", "this process is in the group"));
+            }
+            if std::mem::replace(&mut was_tried, true) {
+                self.bring_back(&seen.pids);
             }
             let mut errors = self.kill_round(&patience);
             if !self.await_deaths(&mut patience) {
@@ -46,6 +50,19 @@ impl Group {
             if !errors.is_empty() && !short.pause() && !self.look().is_empty() {
                 return Error::any_of(errors);
             }
+        }
+    }
+
+    /// Moves those of `pids` that a frozen group of others holds into this group of the freezer, which runs. What stays frozen, such as by a group above, is told in the end.
+    fn bring_back(&self, pids: &[Pid]) {
+        let Some(node) = self.nodes.iter().find(|node| !node.place.unified && node.place.has("freezer"))
+        else {
+            return;
+        };
+        // RACE: what is frozen does not end, and so keeps its number.
+        for pid in pids.iter().filter(|pid| held::is_held(**pid)) {
+            // Whoever is not moved is still there in the next round.
+            let _ = node.dir.write("cgroup.procs", &pid.to_string());
         }
     }
 

@@ -77,28 +77,48 @@ fn a_frozen_tree_is_destroyed() {
     assert!(ground.group.paths().values().all(|place| !place.exists()));
 }
 
-/// On version 1 nobody can kill what a group of others holds, which is not ours to thaw: the message says which one it is.
+/// On version 1 nobody can kill what a frozen group holds: who was put into one of others is brought back, and that group stays as it is.
 #[test]
-fn the_group_of_others_that_holds_a_process_is_named() {
-    let test = "the_group_of_others_that_holds_a_process_is_named";
-    let (Some(mut ground), Some(other)) = (Ground::new(test, &["freezer"]), Ground::new(test, &["freezer"]))
+fn who_is_held_by_a_group_of_others_is_brought_back() {
+    let test = "who_is_held_by_a_group_of_others_is_brought_back";
+    let (Some(mut ground), Some(mut other)) =
+        (Ground::new(test, &["freezer"]), Ground::new(test, &["freezer"]))
     else {
         return;
     };
+    let (pid, stranger) = (ground.run("exec sleep 1000"), other.run("exec sleep 1000"));
     let Some((freezer, libcontainer_cgroups::stats::Version::V1)) = other.group.controller("freezer") else {
         return super::ground::skip(test, "on version 2 what is frozen dies");
     };
-    let pid = ground.run("exec sleep 1000");
     // As somebody does who moves a process by hand, into a group below one that stands still.
     let below = freezer.make("below").and_then(|_| freezer.child("below")).unwrap();
     below.write("cgroup.procs", &pid.to_string()).unwrap();
     other.group.freeze(LONG).unwrap();
-    let error = ground.group.kill(Duration::from_millis(300)).unwrap_err().to_string();
-    let said = format!("pids {pid} left; {pid} is held by the frozen group {}", freezer.path().display());
-    assert!(error.contains(&said), "{error}");
-    other.group.thaw(LONG).unwrap();
     ground.group.kill(LONG).unwrap();
     assert!(ground.wait().code().is_none());
+    assert_eq!(freezer.read("freezer.state").unwrap(), "FROZEN");
+    assert_eq!(freezer.read("cgroup.procs").unwrap(), stranger.to_string());
+    other.group.thaw(LONG).unwrap();
+    other.group.kill(LONG).unwrap();
+    assert!(other.wait().code().is_none());
+}
+
+/// One above is not ours to thaw: the message says which one it is.
+#[test]
+fn the_group_above_that_holds_a_process_is_named() {
+    let test = "the_group_above_that_holds_a_process_is_named";
+    let Some((ground, groups)) = levels(test, 2) else { return };
+    let Some((freezer, libcontainer_cgroups::stats::Version::V1)) = ground.group.controller("freezer") else {
+        return super::ground::skip(test, "on version 2 what is frozen dies");
+    };
+    let mut child = spawn_in(&groups[0], "exec sleep 1000");
+    until(|| ground.group.processes().unwrap().len() == 1);
+    ground.group.freeze(LONG).unwrap();
+    let error = groups[0].kill(Duration::from_millis(300)).unwrap_err().to_string();
+    let said = format!("{} is held by the frozen group {}", child.id(), freezer.path().display());
+    assert!(error.contains(&said), "{error}");
+    ground.group.destroy(LONG).unwrap();
+    child.wait().unwrap();
 }
 
 /// Trap 28: no wait for the freezer is longer than told, and a frozen tree can be looked at.
