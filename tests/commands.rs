@@ -112,6 +112,38 @@ fn pids_are_written_and_ended_containers_kept() {
     assert_eq!(tool.ok(&["list", "-q"]), "");
 }
 
+/// `--pid-file /dev/null` by root put a file in the place of the device, for all on the machine.
+#[test]
+fn what_is_no_file_is_not_replaced_by_a_pid_file() {
+    use nix::sys::stat::{Mode, SFlag, makedev, mknod};
+    use std::os::unix::fs::FileTypeExt;
+    let Some(tool) = Operator::new("pid-device") else { return };
+    for (name, kind, number) in [("null", SFlag::S_IFCHR, (1, 3)), ("disk", SFlag::S_IFBLK, (7, 200))] {
+        mknod(&tool.place.join(name), kind, Mode::S_IRUSR | Mode::S_IWUSR, makedev(number.0, number.1))
+            .unwrap();
+    }
+    std::os::unix::fs::symlink("null", tool.place.join("link")).unwrap();
+    nix::unistd::mkfifo(&tool.place.join("pipe"), Mode::S_IRWXU).unwrap();
+    let kind = |name: &str| tool.place.join(name).symlink_metadata().unwrap().file_type();
+    for name in ["null", "link"] {
+        tool.ok(&["run", "--detach", "--pid-file", name, "web"]);
+        tool.ok(&["delete", "--force", "web"]);
+    }
+    assert!(kind("null").is_char_device() && kind("link").is_symlink());
+    // Nobody reads the pipe.
+    for (name, wanted) in [("disk", "--pid-file disk: EEXIST"), ("pipe", "--pid-file pipe: ENXIO")] {
+        assert!(tool.fails(&["run", "--detach", "--pid-file", name, "web"]).contains(wanted));
+    }
+    assert!(kind("disk").is_block_device() && kind("pipe").is_fifo());
+    let mut reader = std::fs::File::options().read(true).write(true).open(tool.place.join("pipe")).unwrap();
+    tool.ok(&["run", "--detach", "--pid-file", "pipe", "web"]);
+    let mut bytes = [0; 32];
+    let count = std::io::Read::read(&mut reader, &mut bytes).unwrap();
+    let told = String::from_utf8_lossy(&bytes[..count]).parse::<i64>().unwrap();
+    assert_eq!(tool.json(&["state", "web"])["pid"], told);
+    tool.ok(&["delete", "--force", "web"]);
+}
+
 /// A ps(1) that is not there or does not know its options is done without; one that fails is told.
 #[test]
 fn a_table_by_a_ps_that_fails() {
