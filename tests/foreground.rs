@@ -9,6 +9,8 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "foreground/surroundings.rs"]
+mod surroundings;
 #[path = "foreground/terminal.rs"]
 mod terminal;
 

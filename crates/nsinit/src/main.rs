@@ -48,6 +48,7 @@ use failure::{Failure, Outcome};
 use seccomp::SeccompCommand;
 
 fn main() -> ExitCode {
+    libcontainer::plan::heed_children();
     let outcome = match Cli::try_parse() {
         Ok(cli) => run(cli),
         Err(answer) => output::answer(&answer),

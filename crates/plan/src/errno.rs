@@ -17,6 +17,14 @@ pub(crate) fn describe(f: &mut fmt::Formatter<'_>, error: &io::Error) -> fmt::Re
     }
 }
 
+/// An error of the kernel's under the name of what was done; one that has words of its own stays as it is.
+pub(crate) fn named(what: &str, error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::new(error.kind(), format!("{what}: {}", text(number))),
+        None => error,
+    }
+}
+
 /// `EPERM: Operation not permitted`.
 #[must_use]
 pub fn text(number: i32) -> String {

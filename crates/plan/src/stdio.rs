@@ -84,7 +84,10 @@ impl OpenStdio {
     pub fn open(stdin: Stdio, stdout: Stdio, stderr: Stdio) -> io::Result<Self> {
         let mut opened = Self::default();
         for (number, stdio) in [stdin, stdout, stderr].into_iter().enumerate() {
-            let theirs = opened.one(number, stdio)?;
+            let theirs = opened.one(number, stdio).map_err(|error| {
+                let what = ["input", "output", "error"].get(number).copied().unwrap_or("descriptor");
+                crate::errno::named(&format!("take standard {what} for the program"), error)
+            })?;
             opened.theirs.push(theirs);
         }
         // ORDER: before the program is there, which would run on if a thread could not be made.

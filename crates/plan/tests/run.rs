@@ -5,7 +5,9 @@
 use std::fs::File as HostFile;
 use std::io::Read;
 
-use libcontainer_plan::{At, Builder, Cause, File, Hook, How, Lane, Launch, LaunchError, Slot};
+use libcontainer_plan::{
+    At, Builder, Cause, File, Hook, HostStep, How, Lane, Launch, LaunchError, Slot, signal_pidfd,
+};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 
@@ -214,4 +216,35 @@ fn the_type_of_a_filesystem_and_what_a_file_holds_are_looked_at() {
     ] {
         assert!(!looked_at(path, magic, content), "{path}");
     }
+}
+
+/// What the host meets of an init that was killed comes of that: the message of the step would lead astray.
+#[test]
+fn a_host_step_that_fails_because_the_init_was_killed_says_so() {
+    let (ended, _) = run(|plan, streams| {
+        plan.notify_host("the init is there");
+        plan.host(HostStep::new("look at the init", "", |context| {
+            signal_pidfd(context.pidfd()?, libc::SIGKILL)?;
+            Err(std::io::Error::from_raw_os_error(libc::ENOENT))
+        }));
+        plan.purpose("wait for the host").await_host("go on");
+        shell(plan, streams, "echo program");
+    });
+    let failure = ended.unwrap_err().failure;
+    assert!(matches!(failure.cause, Cause::Signal(libc::SIGKILL)), "{failure}");
+    assert_eq!(failure.lane, Lane::Child, "{failure}");
+}
+
+/// One that lives has nothing to do with it, and what the host says stays.
+#[test]
+fn a_host_step_that_fails_beside_a_living_init_is_told() {
+    let (ended, _) = run(|plan, streams| {
+        plan.notify_host("the init is there");
+        let fail = |_: &mut _| Err(std::io::Error::from_raw_os_error(libc::EPIPE));
+        plan.host(HostStep::new("look at something", "", fail));
+        plan.await_host("go on");
+        shell(plan, streams, "echo program");
+    });
+    let failure = ended.unwrap_err().failure;
+    assert_eq!((failure.lane, failure.errno()), (Lane::Host, Some(libc::EPIPE)), "{failure}");
 }

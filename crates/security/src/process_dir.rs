@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 use libcontainer_plan::Pid;
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::Mode;
 
@@ -15,7 +16,10 @@ const LIMIT: u64 = 1024 * 1024;
 /// `/proc/PID` of a process that is the caller's child and was not reaped when it was opened, so that the number was its own. What is
 /// opened later by the descriptor is the same process's, or fails with `ESRCH`.
 #[derive(Debug)]
-pub struct ProcessDir(OwnedFd);
+pub struct ProcessDir {
+    pid: Pid,
+    dir: OwnedFd,
+}
 
 impl ProcessDir {
     /// Opens it.
@@ -25,10 +29,17 @@ impl ProcessDir {
     pub fn open(pid: Pid) -> io::Result<Self> {
         let path = format!("/proc/{pid}");
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let named = |errno: nix::errno::Errno| {
-            io::Error::new(io::Error::from(errno).kind(), format!("open {path}: {errno}"))
-        };
-        nix::fcntl::open(path.as_str(), flags, Mode::empty()).map(Self).map_err(named)
+        let dir = nix::fcntl::open(path.as_str(), flags, Mode::empty());
+        Ok(Self { pid, dir: dir.map_err(|errno| told(format_args!("open {path}"), errno))? })
+    }
+
+    fn named<'a>(&'a self, call: &'a str, name: &'a str) -> impl Fn(Errno) -> io::Error + 'a {
+        move |errno| told(format_args!("{call} /proc/{}/{name}", self.pid), errno)
+    }
+
+    fn opened(&self, name: &str, flags: OFlag) -> io::Result<OwnedFd> {
+        let opened = openat(&self.dir, name, flags | OFlag::O_CLOEXEC, Mode::empty());
+        opened.map_err(self.named("open", name))
     }
 
     /// Writes a file of it by one write(2): the kernel takes a value as a whole or not at all.
@@ -36,9 +47,8 @@ impl ProcessDir {
     /// # Errors
     /// Those of openat(2) and write(2).
     pub fn write(&self, name: &str, text: &str) -> io::Result<()> {
-        let fd =
-            openat(&self.0, name, OFlag::O_WRONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
-        let written = File::from(fd).write(text.as_bytes())?;
+        let fd = self.opened(name, OFlag::O_WRONLY | OFlag::O_NOFOLLOW)?;
+        let written = nix::unistd::write(&fd, text.as_bytes()).map_err(self.named("write", name))?;
         if written == text.len() { Ok(()) } else { Err(io::Error::other(format!("{name}: short write"))) }
     }
 
@@ -47,12 +57,15 @@ impl ProcessDir {
     /// # Errors
     /// Those of openat(2) and read(2).
     pub fn read(&self, name: &str) -> io::Result<Vec<u8>> {
-        let fd =
-            openat(&self.0, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty())?;
+        let fd = self.opened(name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW)?;
         // Room for the whole file: the kernel formats it anew for each read.
         let mut bytes = Vec::with_capacity(4096);
-        File::from(fd).take(LIMIT).read_to_end(&mut bytes)?;
-        Ok(bytes)
+        let read = File::from(fd).take(LIMIT).read_to_end(&mut bytes);
+        let named = |error: io::Error| match error.raw_os_error() {
+            Some(errno) => self.named("read", name)(Errno::from_raw(errno)),
+            None => error,
+        };
+        read.map(|_| bytes).map_err(named)
     }
 
     /// Opens a file of it for reading, a link followed: `ns/mnt` gives the namespace.
@@ -60,7 +73,7 @@ impl ProcessDir {
     /// # Errors
     /// That of openat(2).
     pub fn open_file(&self, name: &str) -> io::Result<OwnedFd> {
-        Ok(openat(&self.0, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?)
+        self.opened(name, OFlag::O_RDONLY)
     }
 
     /// The text of a link of it, such as `ns/net`.
@@ -68,6 +81,10 @@ impl ProcessDir {
     /// # Errors
     /// That of readlinkat(2).
     pub fn link(&self, name: &str) -> io::Result<OsString> {
-        Ok(readlinkat(&self.0, name)?)
+        readlinkat(&self.dir, name).map_err(self.named("readlink", name))
     }
+}
+
+fn told(call: std::fmt::Arguments<'_>, errno: Errno) -> io::Error {
+    io::Error::new(io::Error::from(errno).kind(), format!("{call}: {errno}"))
 }

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::io;
 
 use libcontainer_plan::Pid;
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::Mode;
 
@@ -55,10 +56,15 @@ impl ReadBack {
     pub fn prepare(pid: Pid, expected: &Expected) -> io::Result<Self> {
         let dir = ProcessDir::open(pid)?;
         let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
-        let ns = nix::fcntl::open("/proc/thread-self/ns", flags, Mode::empty())?;
+        let named = |call: String| {
+            move |errno: Errno| io::Error::new(io::Error::from(errno).kind(), format!("{call}: {errno}"))
+        };
+        let place = "/proc/thread-self/ns";
+        let ns = nix::fcntl::open(place, flags, Mode::empty()).map_err(named(format!("open {place}")))?;
         let mut own = Vec::with_capacity(expected.namespaces.len());
         for (name, _) in &expected.namespaces {
-            own.push(readlinkat(&ns, name.as_str())?);
+            let found = readlinkat(&ns, name.as_str());
+            own.push(found.map_err(named(format!("readlink {place}/{name}")))?);
             // Only to have the kernel make the entry now: what counts is looked at again when the init is ready.
             let _ = dir.link(&format!("ns/{name}"));
         }

@@ -37,6 +37,7 @@ use arguments::{Action, Arguments};
 use trouble::Trouble;
 
 fn main() -> ExitCode {
+    libcontainer::plan::heed_children();
     let done = Arguments::parse(std::env::args().skip(1)).and_then(|arguments| run(&arguments));
     match done {
         Ok(()) => ExitCode::SUCCESS,

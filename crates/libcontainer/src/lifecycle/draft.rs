@@ -307,7 +307,8 @@ impl Draft {
         let mut inner = self.inner();
         // One that stood by is not reaped yet: the number is still its own, and so is the time.
         if inner.state.init_pid != pid.as_raw() {
-            inner.state.init_start_time = start_time(pid)?;
+            let time = start_time(pid).map_err(|error| named(format!("read /proc/{pid}/stat"), error));
+            inner.state.init_start_time = time?;
             inner.state.init_pid = pid.as_raw();
         }
         inner.state.status = status;

@@ -181,12 +181,26 @@ pub(crate) fn boot_id() -> io::Result<&'static str> {
     if let Some(id) = ID.get() {
         return Ok(id);
     }
+    check_proc()?;
     let path = "/proc/sys/kernel/random/boot_id";
     let text = std::fs::read_to_string(path).map_err(|error| named(path, error))?;
     match text.trim() {
         "" => Err(io::Error::other(format!("{path}: empty"))),
         id => Ok(ID.get_or_init(|| id.to_owned())),
     }
+}
+
+/// Whether `/proc` numbers processes as the kernel does for us: another's would show us strangers in place of our children.
+fn check_proc() -> io::Result<()> {
+    let (path, own) = ("/proc/self", std::process::id());
+    let shown = std::fs::read_link(path).map_err(|error| named(format!("readlink {path}"), error))?;
+    if shown.as_os_str() == own.to_string().as_str() {
+        return Ok(());
+    }
+    let shown = shown.display();
+    Err(io::Error::other(format!(
+        "/proc is that of another pid namespace: there this process is {shown}, here {own}; mount one of its own, as unshare --mount-proc does"
+    )))
 }
 
 /// The 3rd, the 6th and the 22nd field of `/proc/PID/stat`, counted from behind the command's last `)`. There has to be one behind, else it may be cut.

@@ -26,8 +26,12 @@ pub(super) fn died_as_init(pid: Pid, pidfd: BorrowedFd<'_>) -> io::Result<bool> 
     loop {
         // ORDER: first, as the name of one that is dead does not change any more.
         let status = raw::peek(pidfd.as_fd());
-        if !has_init_name(pid)? {
-            return Ok(false);
+        match has_init_name(pid) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            // A caller that ignores SIGCHLD: the kernel has reaped it, and its name with it. An init says on the board why it leaves.
+            Err(_) if left_by_itself(pidfd) => return Ok(false),
+            Err(error) => return Err(crate::errno::named(&format!("read /proc/{pid}/comm"), error)),
         }
         match status {
             Ok(WaitStatus::StillAlive) if Instant::now() < end => crate::rest::rest(PAUSE),
@@ -38,6 +42,11 @@ pub(super) fn died_as_init(pid: Pid, pidfd: BorrowedFd<'_>) -> io::Result<bool> 
             Err(error) => return Err(error),
         }
     }
+}
+
+/// KERNEL(6.15): none before tells of one that was reaped.
+fn left_by_itself(pidfd: BorrowedFd<'_>) -> bool {
+    raw::exit_code(pidfd).ok().flatten().is_some_and(|status| libc::WIFEXITED(status))
 }
 
 /// Whether the process has the name of an init. A program that the init has become has its own, also when it has ended, until it is reaped.

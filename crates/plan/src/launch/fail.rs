@@ -77,7 +77,7 @@ impl Run {
             Failure::Init(cause) => self.child_failure(&seen, cause),
             // The host stumbled because the init was gone: the init's step is the one to name.
             Failure::Host(_) | Failure::Mismatch if seen.failed => self.child_failure(&seen, self.end()),
-            Failure::Host(_) if seen.born == 0 && self.has_ended() => self.child_failure(&seen, self.end()),
+            Failure::Host(_) if self.has_ended(seen.born == 0) => self.child_failure(&seen, self.end()),
             Failure::Mismatch => self.child_failure(&seen, Cause::Mismatch),
             Failure::Host(error) => self.host_failure(index, text, error),
         };
@@ -85,9 +85,14 @@ impl Run {
         LaunchError { failure, undo_errors, record_kept }
     }
 
-    /// Whether the init, which had not begun, has left by itself; what can't be known is not told.
-    fn has_ended(&self) -> bool {
-        let limit = if self.is_ending() { LONG } else { MOMENT };
+    /// Whether the init has left by itself, or was killed; what can't be known is not told.
+    fn has_ended(&self, unbegun: bool) -> bool {
+        let limit = match () {
+            () if self.is_ending() => LONG,
+            () if unbegun => MOMENT,
+            // It says by itself why it leaves, so only one that was killed is waited for.
+            () => MOMENT / 5,
+        };
         match self.state.context.pidfd.as_ref().map(|pidfd| status(pidfd, limit)) {
             // With 0 leaves one that has respawned.
             Some(Ok(WaitStatus::Exited(_, code))) => code != 0,

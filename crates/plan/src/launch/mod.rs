@@ -23,7 +23,7 @@ pub use image::{INIT_SIZE, init_image, memory_file};
 pub use left::reap_left;
 pub use queue::queue;
 pub use raw::{
-    inherited, join_session_keyring, landlock_abi, landlock_add_path, landlock_add_port,
+    heed_children, inherited, join_session_keyring, landlock_abi, landlock_add_path, landlock_add_port,
     landlock_restrict_self, landlock_ruleset, open_pidfd, parent_death_signal, prlimit,
     set_parent_death_signal, signal_pidfd,
 };

@@ -14,9 +14,11 @@ use crate::step::Point;
 /// # Errors
 /// The first error of `files`, and those of the calls.
 pub fn queue(files: impl IntoIterator<Item = io::Result<OwnedFd>>) -> io::Result<OwnedFd> {
-    let (ours, theirs) = control::pair()?;
+    let named = |call| move |error| crate::errno::named(call, error);
+    let (ours, theirs) = control::pair().map_err(named("socketpair of the descriptors that wait"))?;
     for file in files {
-        ours.send(Point(0), Some(file?.as_fd()))?;
+        let sent = ours.send(Point(0), Some(file?.as_fd()));
+        sent.map_err(named("sendmsg of a descriptor that waits"))?;
     }
     Ok(theirs)
 }

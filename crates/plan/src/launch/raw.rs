@@ -125,6 +125,13 @@ pub(crate) fn wait_with_usage(
     Ok((pid != 0).then_some((info.si_code, status, usage)))
 }
 
+/// Gives SIGCHLD its default again, which who executed this program may have had ignored: then the kernel reaps children by itself, and how they ended is
+/// lost. For a program as it begins; the calls of this crate leave dispositions alone.
+pub fn heed_children() {
+    // SAFETY: no handler of ours is run. It can't fail for a signal that may be caught.
+    unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+}
+
 /// `struct pidfd_info` of linux/pidfd.h, first version.
 #[repr(C)]
 #[derive(Default)]

@@ -1,0 +1,70 @@
+//! What a command finds around it, and has not made: limits, signals, another's `/proc`.
+
+use std::fs;
+use std::process::{Command, Output, Stdio};
+
+use libcontainer_tests::operator::Operator;
+
+/// Runs a script of the shell in whose words `nsinit` is a command of the operator's.
+fn shell(operator: &Operator, before: &[&str], script: &str) -> Output {
+    let script = script.replace("nsinit", &format!("{} --root state", operator.program.display()));
+    let mut words = [before, &["sh", "-c", &script]].concat().into_iter();
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).current_dir(operator.place.path()).stdin(Stdio::null());
+    command.output().unwrap()
+}
+
+fn nothing_is_left(operator: &Operator) {
+    operator.check(&["delete", "--force", "web"], 0, "");
+    let left = fs::read_dir(operator.place.join("state")).map_or(0, Iterator::count);
+    assert_eq!((left, operator.inside().len()), (0, 0));
+}
+
+/// Then the kernel reaps children by itself: those that help with a mount are waited for like all others.
+#[test]
+fn a_caller_that_ignores_sigchld() {
+    let Some(mut operator) = Operator::new("ignores-sigchld") else { return };
+    fs::create_dir(operator.place.join("source")).unwrap();
+    fs::create_dir_all(operator.config.rootfs.join("mapped")).unwrap();
+    let mut config: serde_json::Value = serde_json::from_str(&operator.config.to_json().unwrap()).unwrap();
+    config["mount_config"]["mounts"] = serde_json::json!([{
+        "type": "bind", "source": operator.place.join("source"), "destination": "/mapped",
+        "uid_mappings": [{"container_id": 0, "host_id": 1000, "size": 10}],
+        "gid_mappings": [{"container_id": 0, "host_id": 1000, "size": 10}],
+    }]);
+    operator.config = serde_json::from_value(config).unwrap();
+    operator.write();
+    // Not by trap: a shell gives it back to what it executes.
+    let found = shell(&operator, &[], "exec env --ignore-signal=CHLD nsinit run web sh -c 'exit 3'");
+    assert_eq!(found.status.code(), Some(3), "{}", String::from_utf8_lossy(&found.stderr));
+    nothing_is_left(&operator);
+}
+
+/// There the number of a child is another process's, or nobody's.
+#[test]
+fn proc_is_that_of_another_pid_namespace() {
+    let Some(operator) = Operator::new("foreign-proc") else { return };
+    operator.check(&["run", "--detach", "web"], 0, "");
+    for command in ["run other true", "create other", "exec web true", "kill web KILL", "delete --force web"]
+    {
+        let found = shell(&operator, &["unshare", "--pid", "--fork"], &format!("nsinit {command}"));
+        let text = String::from_utf8_lossy(&found.stderr);
+        let wanted = "/proc is that of another pid namespace";
+        assert!(!found.status.success() && text.contains(wanted), "{command}: {text}");
+    }
+    operator.check(&["state", "web"], 0, "\"running\"");
+    nothing_is_left(&operator);
+}
+
+/// Whatever the call for which no descriptor was left, the error says what it was for.
+#[test]
+fn each_error_of_too_few_descriptors_names_its_call() {
+    let Some(operator) = Operator::new("few-descriptors") else { return };
+    for limit in 3..40 {
+        let found = shell(&operator, &[], &format!("ulimit -n {limit}; exec nsinit run web true"));
+        let text = String::from_utf8_lossy(&found.stderr);
+        assert!(found.status.success() || text.contains("EMFILE"), "{limit}: {text}");
+        assert!(!text.contains("\"web\": EMFILE"), "{limit}: {text}");
+    }
+    nothing_is_left(&operator);
+}
