@@ -126,6 +126,7 @@ impl Cgroup {
         {
             memory.swap = Some(-1);
         }
+        self.lower_reservation(new);
         if let (Some(asked), Some(cpu)) = (&new.cpu, &mut self.resources.cpu) {
             match (asked.idle, asked.shares) {
                 // Unset, whatever 2014's part says.
@@ -133,6 +134,20 @@ impl Cgroup {
                 (None, Some(_)) => cpu.idle = cpu.idle.map(|_| 0),
                 _ => {}
             }
+        }
+    }
+
+    /// A limit that is lowered alone takes the reservation down to it.
+    fn lower_reservation(&mut self, new: &Resources) {
+        let Some(asked) = new.memory.as_ref().filter(|memory| memory.reservation.is_none()) else { return };
+        let (Some(limit), Some(memory)) =
+            (asked.limit.filter(|limit| *limit > 0), &mut self.resources.memory)
+        else {
+            return;
+        };
+        let now = memory.reservation.filter(|now| *now != 0).unwrap_or(self.memory_reservation);
+        if now > limit {
+            memory.reservation = Some(limit);
         }
     }
 
@@ -239,6 +254,27 @@ mod tests {
         block.change(&parse(r#"{"memory": {"limit": 5000}}"#));
         let memory = block.limits(false).unwrap().memory.unwrap();
         assert_eq!((memory.limit, memory.swap), (Some(5000), Some(-1)));
+    }
+
+    #[test]
+    fn a_limit_that_is_lowered_takes_the_reservation_along() {
+        let parse = |text: &str| serde_json::from_str::<Resources>(text).unwrap();
+        for text in [
+            r#"{"memory": 8192, "memory_reservation": 6000}"#,
+            r#"{"resources": {"memory": {"limit": 8192, "reservation": 6000}}}"#,
+        ] {
+            let mut block = serde_json::from_str::<Cgroup>(text).unwrap();
+            let mut changed = |text: &str| {
+                block.change(&parse(text));
+                block.limits(false).map(|all| all.memory.unwrap().reservation).ok()
+            };
+            assert_eq!(changed(r#"{"memory": {"limit": 7000}}"#), Some(Some(6000)));
+            assert_eq!(changed(r#"{"memory": {"limit": 5000}}"#), Some(Some(5000)));
+            assert_eq!(changed(r#"{"memory": {"limit": -1}}"#), Some(Some(5000)));
+            assert_eq!(changed(r#"{"memory": {"limit": 4000, "reservation": 3000}}"#), Some(Some(3000)));
+            // Asked for together they are refused.
+            assert_eq!(changed(r#"{"memory": {"limit": 4000, "reservation": 4001}}"#), None);
+        }
     }
 
     /// The kernel has one of the two.

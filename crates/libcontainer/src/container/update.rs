@@ -95,6 +95,12 @@ impl Limits {
         let before = block.resources.clone();
         block.change(resources);
         let mut wanted = resources.clone();
+        let reservation = |all: &Resources| all.memory.as_ref().and_then(|memory| memory.reservation);
+        // What the limit takes along is written too.
+        let lowered = reservation(&block.resources).filter(|now| Some(*now) != reservation(&before));
+        if let Some(memory) = &mut wanted.memory {
+            memory.reservation = lowered.or(memory.reservation);
+        }
         if !wanted.devices.is_empty() {
             // The filter is replaced as a whole.
             wanted.devices = block.limits(true).map_err(|error| Error::cgroup(what, error))?.devices;
