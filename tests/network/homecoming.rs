@@ -258,6 +258,32 @@ fn a_namespace_that_is_kept_where_nobody_sees_it_ends_nothing() {
     });
 }
 
+/// The init that fails takes its network namespace along.
+#[test]
+fn a_start_whose_exec_fails_brings_the_device_home() {
+    on_a_host("home-unexecuted", |place| {
+        let config = with_device(place);
+        let program = config.rootfs.join("bin/gone");
+        for blocked in [false, true] {
+            std::os::unix::fs::symlink("busybox", &program).unwrap();
+            let factory = Factory::new().unwrap();
+            let process = ProcessConfig { args: vec!["/bin/gone".into()], ..ProcessConfig::default() };
+            let (container, _process) = factory.create_with(place.join("c"), &config, process).unwrap();
+            assert!(on_the_host().is_none());
+            std::fs::remove_file(&program).unwrap();
+            let text = {
+                let _injected = blocked.then(|| inject(|_| Some(Fault::Refused(libc::EPERM))));
+                container.run().unwrap_err().to_string()
+            };
+            assert!(text.contains("ENOENT"), "{text}");
+            assert_eq!(text.contains("destroy brings the device home"), blocked, "{text}");
+            assert_eq!(on_the_host().is_none(), blocked, "{text}");
+            Factory::new().unwrap().destroy(place.join("c")).unwrap();
+            assert_eq!(on_the_host().expect("lost").name, name("dev0"));
+        }
+    });
+}
+
 /// What could not be taken back here is not what the other process knows of.
 #[test]
 fn what_is_left_of_a_container_that_was_deleted_while_it_was_made_is_told() {

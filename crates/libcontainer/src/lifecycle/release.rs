@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 
 use super::again::again;
 use super::condition::condition;
+use super::devices;
 use super::hooks::{Of, Waiting};
 use super::host::Host;
 use super::listen::Waiting as Listened;
@@ -34,7 +35,7 @@ pub(crate) fn release(host: &Host, store: &Store, id: &str) -> Result<Arc<State>
         starting = Some(run_hooks(host, store, created, &what)?);
         created = self::created(store, &what)?;
     }
-    let state = let_go(store, created, &what)?;
+    let state = let_go(host, store, created, &what)?;
     drop(starting);
     poststart(host, store, &state, &what)?;
     Ok(state)
@@ -76,20 +77,43 @@ fn run_hooks(host: &Host, store: &Store, created: Created, what: &str) -> Result
     Ok(starting)
 }
 
-fn let_go(store: &Store, created: Created, what: &str) -> Result<Arc<State>> {
+/// The error of a start with what became of the devices of an init that has ended, which takes its network namespace along.
+fn home(host: &Host, store: &Store, (state, init): (&State, &Init), space: &File, error: Error) -> Error {
+    // RACE: one that has failed may be on its way out; one that goes on waiting keeps what it has.
+    if !matches!(wait_readable(init.pidfd.as_fd(), Some(MOMENT)), Ok(true)) {
+        return error;
+    }
+    match devices::rescue(state, space, store.path(), host) {
+        Ok(()) => error,
+        Err(left) => {
+            error.with_undo(vec![("bring its devices home".to_owned(), io::Error::other(left.to_string()))])
+        }
+    }
+}
+
+fn let_go(host: &Host, store: &Store, created: Created, what: &str) -> Result<Arc<State>> {
     let Created { lock: _lock, state, init } = created;
+    // ORDER: as long as there is an init that has it.
+    let space = devices::space_to_hold(&state, init.pid)?;
+    begin(store, &state, &init, what).map_err(|error| match &space {
+        Some(space) => home(host, store, (&state, &init), space, error),
+        None => error,
+    })
+}
+
+fn begin(store: &Store, state: &Arc<State>, init: &Init, what: &str) -> Result<Arc<State>> {
     let failed = |error| Error::io(what, error);
     // ORDER: before it is let go, so that its descriptors are those that it had.
-    let listener = Listened::new(&state, &init, store.path()).map_err(failed)?;
+    let listener = Listened::new(state, init, store.path()).map_err(failed)?;
     // ORDER: a program that has begun can't be taken back for want of room for its record.
-    let running = State { status: Status::Running, ..State::clone(&state) };
+    let running = State { status: Status::Running, ..State::clone(state) };
     let next = again(|| store.prepare(&running).map_err(failed))?;
     // RACE: an init that fails while it waits lets the pipe go before it has ended.
-    let pipe = write_start(store).map_err(|error| not_heard(store, &state, &init, (error, what)))?;
-    if let Some(error) = listener.and_then(|listener| listener.hand_over(&init).err()) {
-        return Err(not_heard(store, &state, &init, (error, what)));
+    let pipe = write_start(store).map_err(|error| not_heard(store, state, init, (error, what)))?;
+    if let Some(error) = listener.and_then(|listener| listener.hand_over(init).err()) {
+        return Err(not_heard(store, state, init, (error, what)));
     }
-    let executed = outcome(store, &state, &init, pipe, what);
+    let executed = outcome(store, state, init, pipe, what);
     if let Ok(Some(error)) = executed {
         // It is on its way out; afterwards the state is Stopped. If that takes too long the error is told all the same.
         let _ = wait_readable(init.pidfd.as_fd(), Some(KILL));
