@@ -56,6 +56,45 @@ fn proc_is_that_of_another_pid_namespace() {
     nothing_is_left(&operator);
 }
 
+/// A flag that nobody can take off, as of a service that is to gain no rights by exec: its containers have it too.
+#[test]
+fn a_caller_that_may_gain_no_rights() {
+    let Some(mut operator) = Operator::new("no-new-privs") else { return };
+    for seccomp in ["unconfined", "default"] {
+        let mut config: serde_json::Value =
+            serde_json::from_str(&operator.config.to_json().unwrap()).unwrap();
+        (config["no_new_privileges"], config["seccomp"]) = (false.into(), seccomp.into());
+        operator.config = serde_json::from_value(config).unwrap();
+        operator.write();
+        operator.check(&["run", "--detach", "web"], 0, "");
+        for command in ["run other", "exec web"] {
+            let script = format!("nsinit {command} grep NoNewPrivs /proc/self/status");
+            let found = shell(&operator, &["setpriv", "--no-new-privs"], &script);
+            let text = String::from_utf8_lossy(&found.stdout) + String::from_utf8_lossy(&found.stderr);
+            assert_eq!(text, "NoNewPrivs:\t1\n", "{seccomp}: {command}");
+        }
+        nothing_is_left(&operator);
+    }
+}
+
+/// Of a service with such bits. With these root has no rights by being root; others let rights outlive a change of the user.
+#[test]
+fn a_caller_with_securebits_of_its_own() {
+    let Some(mut operator) = Operator::new("own-securebits") else { return };
+    operator.config.capabilities = vec!["KILL".to_owned()];
+    operator.write();
+    operator.check(&["run", "--detach", "web"], 0, "");
+    let kept = "+chown,+dac_override,+dac_read_search,+fowner,+kill,+setgid,+setuid,+setpcap,+net_admin,+sys_chroot,+sys_ptrace,+sys_admin,+mknod,+sys_nice";
+    let before =
+        ["setpriv", "--inh-caps", kept, "--ambient-caps", kept, "--securebits", "+noroot,+no_setuid_fixup"];
+    for command in ["run other", "exec web"] {
+        let found = shell(&operator, &before, &format!("nsinit {command} grep CapEff /proc/self/status"));
+        let text = String::from_utf8_lossy(&found.stdout) + String::from_utf8_lossy(&found.stderr);
+        assert_eq!(text, "CapEff:\t0000000000000020\n", "{command}");
+    }
+    nothing_is_left(&operator);
+}
+
 /// Whatever the call for which no descriptor was left, the error says what it was for.
 #[test]
 fn each_error_of_too_few_descriptors_names_its_call() {

@@ -47,8 +47,8 @@ pub struct Confinement {
     /// to be allowed by the filter but exec itself. Exec does not look at these two sets: it makes new ones of the inheritable, bounding and ambient
     /// sets and of the file's (capabilities(7), "Transformation of capabilities during execve()").
     pub admin_until_exec: bool,
-    /// Bits of `SecureBits` of [`crate::thread`] to be set; 0 leaves them as they are. Needs `CAP_SETPCAP`.
-    pub securebits: u32,
+    /// Bits of `SecureBits` of [`crate::thread`] to be set, all others cleared; none leaves them as they are. Needs `CAP_SETPCAP`.
+    pub securebits: Option<u32>,
 }
 
 const CAP_SETPCAP: u64 = 1 << 8;
@@ -117,11 +117,11 @@ pub fn drop_within_bounds(plan: &mut Builder, identity: &Identity, confinement: 
     become_user(plan, identity);
     plan.purpose("set capabilities");
     let masks = confinement.until_exec();
-    if confinement.securebits == 0 {
+    if let Some(bits) = confinement.securebits {
+        set_securebits(plan, confinement, masks, bits);
+    } else {
         plan.capset(masks);
         raise_ambient(plan, confinement);
-    } else {
-        set_securebits(plan, confinement, masks);
     }
     if confinement.no_new_privs {
         plan.purpose("set no_new_privs").no_new_privs();
@@ -142,11 +142,11 @@ fn raise_ambient(plan: &mut Builder, confinement: &Confinement) {
 
 /// ORDER: behind the change of ids, which a bit could hinder, and behind the ambient set, which one can close; so `CAP_SETPCAP` is there until then. What
 /// is permitted and inheritable stays so, and the ambient set with it.
-fn set_securebits(plan: &mut Builder, confinement: &Confinement, masks: CapMasks) {
+fn set_securebits(plan: &mut Builder, confinement: &Confinement, masks: CapMasks, bits: u32) {
     let permitted = masks.permitted | CAP_SETPCAP;
     plan.capset(CapMasks { effective: permitted, permitted, ..masks });
     raise_ambient(plan, confinement);
-    plan.purpose("set securebits").securebits(confinement.securebits);
+    plan.purpose("set securebits").securebits(bits);
     plan.purpose("set capabilities").capset(masks);
 }
 
@@ -174,8 +174,8 @@ fn read_back(plan: &mut Builder, identity: &Identity, confinement: &Confinement,
     for capability in set_bits(confinement.ambient, confinement.last_cap) {
         plan.expect_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 1);
     }
-    if confinement.securebits != 0 {
-        plan.expect_securebits(confinement.securebits);
+    if let Some(bits) = confinement.securebits {
+        plan.expect_securebits(bits);
     }
     plan.expect_no_new_privs(confinement.no_new_privs);
     if let Some(signal) = confinement.parent_death_signal {

@@ -8,8 +8,22 @@ use nix::errno::Errno;
 
 /// What the text of a failed step and its error number say together with what the caller has.
 pub(super) fn why(text: &str, errno: i32) -> Option<String> {
-    let wanted = wanted(text).filter(|_| errno == Errno::EPERM as i32)?;
+    if errno != Errno::EPERM as i32 {
+        return None;
+    }
+    if text.contains(": prctl(PR_SET_SECUREBITS, ") {
+        return locked(thread::secure_bits().ok()?.bits());
+    }
+    let wanted = wanted(text)?;
     told(wanted, thread::capabilities().ok()?.permitted)
+}
+
+/// Of securebits that can't be set.
+fn locked(own: u32) -> Option<String> {
+    // Each bit is followed by that which locks it.
+    const LOCKS: u32 = 0xaa;
+    let said = "the caller itself has securebits that are locked: give the config the same";
+    (own & LOCKS != 0).then(|| said.to_owned())
 }
 
 /// What the text of a step says that found a capability missing in the bounding set, if the caller has it not in his.
@@ -43,6 +57,13 @@ fn wanted(text: &str) -> Option<CapSet> {
 #[allow(clippy::unwrap_used, reason = "in a test a panic is a failure")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bits_that_are_locked_are_told() {
+        for (own, is_told) in [(0, false), (4, false), (8, true), (0xc, true)] {
+            assert_eq!(locked(own).is_some(), is_told, "{own}");
+        }
+    }
 
     #[test]
     fn what_is_lacking_is_named() {

@@ -11,6 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) fn confinement(config: &Config, probe: &Probe) -> Result<Confinement> {
     let sets = config.capability_masks();
     let bits = |set| grantable(set, config, probe).map(CapSet::bits);
+    // The init has the caller's, and nobody can take it off.
+    let inherited = thread::no_new_privs().map_err(unknown)?;
     Ok(Confinement {
         bounding: bits(sets.bounding)?,
         effective: bits(sets.effective)?,
@@ -18,11 +20,26 @@ pub(super) fn confinement(config: &Config, probe: &Probe) -> Result<Confinement>
         inheritable: bits(sets.inheritable)?,
         ambient: bits(sets.ambient)?,
         last_cap: probe.last_cap,
-        no_new_privs: config.no_new_privileges,
+        no_new_privs: config.no_new_privileges || inherited,
         parent_death_signal: (config.parent_death_signal != 0).then_some(config.parent_death_signal),
         admin_until_exec: false,
-        securebits: config.securebits_mask(),
+        securebits: securebits(config)?,
     })
+}
+
+/// Those of the config, which are set also if there are none in place of the caller's own: with `no_setuid_fixup` a program that becomes another user would
+/// keep what it may do. A new user namespace begins without any.
+fn securebits(config: &Config) -> Result<Option<u32>> {
+    let wanted = config.securebits_mask();
+    if wanted != 0 || config.namespaces.contains(NamespaceKind::User) {
+        return Ok(Some(wanted).filter(|wanted| *wanted != 0));
+    }
+    let own = thread::secure_bits().map_err(unknown)?;
+    Ok(Some(wanted).filter(|_| !own.is_empty()))
+}
+
+fn unknown(error: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::Os, format!("look at the caller's own rights: {error}"))
 }
 
 /// `ALL` as the set that can be given: in a user namespace of the container's what the kernel has, else no more than this process may. Any other set as it is.

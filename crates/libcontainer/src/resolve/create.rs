@@ -144,7 +144,7 @@ fn reaper(config: &Config, probe: &Probe, setgroups_denied: bool) -> Result<Proc
         ambient: 0,
         no_new_privs: true,
         parent_death_signal: None,
-        securebits: 0,
+        securebits: None,
         admin_until_exec: false,
         ..bounding
     };
