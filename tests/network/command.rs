@@ -1,11 +1,16 @@
 //! `nsinit net`: what the container has inside, and what the host does for it.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use libcontainer::cgroups::{Existing, GroupPath, Layout, Plan, Select};
 use libcontainer::{Factory, Network, Port};
+use libcontainer_tests::skip;
 use serde_json::{Value, json};
 
-use super::host::{networked, port, rootfs};
+use super::device::{device, network};
+use super::host::{networked, on_a_host, port, rootfs};
 use super::nat::{both, with_world};
 
 #[test]
@@ -61,5 +66,40 @@ fn nat_and_published_ports_are_shown() {
         assert_eq!(words("eth0")[1], ["eth0", &host(0), "docker0", "yes", "yes", ports], "{table}");
         assert_eq!(words("eth1")[1], ["eth1", &host(1), "docker0", "no", "no", "-"], "{table}");
         container.destroy().unwrap();
+    });
+}
+
+/// A thread is what there is no room for then, not a process.
+#[test]
+fn a_full_group_of_the_caller_s_is_named() {
+    on_a_host("net-full", |place| {
+        let layout = Layout::of_this_process().unwrap();
+        let path = GroupPath::new(format!("lct-{}-net-full", std::process::id())).unwrap();
+        let select = Select::Only(BTreeSet::from(["pids".to_owned()]));
+        let Ok(plan) = Plan::new(&layout, &path, &select) else {
+            return skip("a_full_group_of_the_caller_s_is_named", "no controller pids");
+        };
+        let group = plan.make(Existing::Refuse).unwrap();
+        group.controller("pids").unwrap().0.write("pids.max", "2").unwrap();
+        let dir = group.paths().into_values().next().unwrap();
+        device();
+        let config = networked(&rootfs(place), vec![network("net0")]);
+        std::fs::write(place.join("container.json"), config.to_json().unwrap()).unwrap();
+        let program = std::env::current_exe().unwrap().ancestors().nth(2).unwrap().join("nsinit");
+        let script = format!(
+            "echo $$ > {}/cgroup.procs; exec {} --root state run web true",
+            dir.display(),
+            program.display()
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]).current_dir(place.path()).stdin(Stdio::null());
+        let output = command.output().unwrap();
+        group.destroy(Duration::from_secs(10)).unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        let wanted = format!(
+            "pthread_create: Resource temporarily unavailable (os error 11); {}/pids.max: 1 of 2 processes and threads are there already, and 2 more are needed",
+            dir.display()
+        );
+        assert!(text.contains(&wanted), "{text}");
     });
 }

@@ -5,7 +5,7 @@ use std::io;
 use libcontainer_cgroups::{Group, Layout, Place, check_own_room};
 use libcontainer_plan::{Cause, LaunchError};
 
-use crate::error::{as_io, named};
+use crate::error::{as_io, errno_of, named};
 
 /// Says what EBUSY of a clone into the group at `places` means. Puts the limit that is reached in place of the EAGAIN of one, where one is found: in what `seen` has
 /// seen of the container's group, else in the group in which this process is.
@@ -15,12 +15,16 @@ pub(crate) fn explain(
     seen: impl FnOnce() -> Option<libcontainer_cgroups::Error>,
 ) -> Box<LaunchError> {
     let failure = &mut error.failure;
+    if let Some(explained) = of_thread(&failure.cause) {
+        failure.cause = explained;
+        return error;
+    }
     if !failure.call.starts_with("clone3(") {
         return error;
     }
     match failure.errno() {
         Some(libc::EAGAIN) => {
-            if let Some(full) = seen().or_else(own) {
+            if let Some(full) = seen().or_else(|| own(1)) {
                 failure.cause = Cause::Os(as_io(full));
             }
         }
@@ -31,6 +35,16 @@ pub(crate) fn explain(
         _ => {}
     }
     error
+}
+
+/// A thread of this process, which a host step needs, is refused by the limit of its own group.
+fn of_thread(cause: &Cause) -> Option<Cause> {
+    let Cause::Os(error) = cause else { return None };
+    let text = error.to_string();
+    let refused = errno_of(error) == Some(libc::EAGAIN) && text.contains("pthread_create: ");
+    // The init, which had its place there if it has no group of its own, is gone by now.
+    let full = refused.then(|| own(1).or_else(|| own(2)))??;
+    Some(Cause::Os(io::Error::new(error.kind(), format!("{text}; {full}"))))
 }
 
 /// The first words are runc's.
@@ -49,8 +63,8 @@ pub(crate) fn limit_of(group: &Group, count: u64) -> Option<libcontainer_cgroups
 }
 
 /// Only to explain an error that is told anyway: what can't be found out explains nothing.
-fn own() -> Option<libcontainer_cgroups::Error> {
-    full(check_own_room(&Layout::of_this_process().ok()?, 1))
+fn own(count: u64) -> Option<libcontainer_cgroups::Error> {
+    full(check_own_room(&Layout::of_this_process().ok()?, count))
 }
 
 fn full(checked: libcontainer_cgroups::Result<()>) -> Option<libcontainer_cgroups::Error> {
