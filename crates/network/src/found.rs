@@ -19,7 +19,7 @@ use crate::{pasta, rules};
 pub struct Found {
     /// The host's ends of its veth pairs.
     pub links: Vec<Name>,
-    /// Bridges that were made for it, which others may use by now.
+    /// Bridges that were made for it, or for other containers and have a link of it as a port; others may use them by now.
     pub bridges: Vec<Name>,
     /// Its tables of nf_tables, family inet.
     pub tables: Vec<String>,
@@ -42,20 +42,26 @@ pub fn find_marked(dir: &Path) -> Result<Found> {
 fn links(mark: &Mark) -> Result<(Vec<Name>, Vec<Name>)> {
     let found = RefCell::new((Vec::new(), Vec::new()));
     let look = |link: &LinkView<'_>| {
-        if !mark.is(link.alias().map(OsStrExt::as_bytes)) {
+        let alias = link.alias().map(OsStrExt::as_bytes);
+        if !Mark::is_any(alias) {
             return;
         }
         let (veths, bridges) = &mut *found.borrow_mut();
         match link.kind() {
-            Some(LinkKind::Veth(_)) => veths.push(link.name),
-            Some(LinkKind::Bridge(_)) => bridges.push(link.name),
+            Some(LinkKind::Veth(_)) if mark.is(alias) => veths.push((link.name, link.master)),
+            Some(LinkKind::Bridge(_)) => bridges.push((link.name, link.index, mark.is(alias))),
             // A link that an administrator has marked like ours, or a device that is on its way home: see its record.
             _ => {}
         }
     };
     let list = |netlink: &mut libcontainer_netlink::Netlink| netlink.links_with(|| drop(found.take()), look);
     Side::host().again(|| "links of the host".to_owned(), list)?;
-    Ok(found.into_inner())
+    let (veths, bridges) = found.into_inner();
+    // Who it was made for may be gone, and its record with it.
+    let has_port = |index| veths.iter().any(|(_, master)| *master == Some(index));
+    let bridges = bridges.into_iter().filter(|(_, index, own)| *own || has_port(*index));
+    let bridges = bridges.map(|(name, ..)| name).collect();
+    Ok((veths.into_iter().map(|(name, _)| name).collect(), bridges))
 }
 
 fn tables(mark: &Mark) -> Result<Vec<String>> {
