@@ -45,8 +45,10 @@ fn covering(items: &[MountItem], path: &Path) -> Option<(usize, PathBuf)> {
 fn is_directory(rootfs: &Path, items: &[MountItem], index: usize, rest: &Path) -> bool {
     let Some(MountItem::Bind { bind, .. }) = items.get(index) else { return true };
     let is_directory_at = |path: &Path| path.metadata().map_or(true, |found| found.is_dir());
-    let Some(path) = bind.within.as_ref().map(|path| path.join(rest)) else {
-        return is_directory_at(&bind.source.join(rest));
+    // Joined with nothing a path has a slash at its end, and then no file has it.
+    let below = |path: &PathBuf| path.components().chain(rest.components()).collect::<PathBuf>();
+    let Some(path) = bind.within.as_ref().map(below) else {
+        return is_directory_at(&below(&bind.source));
     };
     let before = items.get(..index).unwrap_or_default();
     match covering(before, &path) {
