@@ -1,6 +1,9 @@
 //! Templates: many containers of one config, and those that stand by for programs to come.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends by panicking")]
 
+#[path = "template/threads.rs"]
+mod threads;
+
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::time::Duration;

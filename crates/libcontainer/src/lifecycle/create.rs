@@ -184,7 +184,7 @@ pub(crate) fn explain(host: &Host, config: &Config, process: Option<&ProcessConf
     let labels = resolve::Labels::to_show(config);
     let setup = aim.fitted(resolve::base(config, aim.terminal, &host.probe, &labels, groups)?);
     let setup = Setup { cgroup: cgroup.clone(), ..setup };
-    let known = host.known(setup.setgroups_denied);
+    let known = host.known(setup.setgroups_denied)?;
     let given = process.map(|process| (process, &accounts));
     let instance = resolve::instance(config, given, start, known, "ID")?;
     let steps = hooked::shown(host, &config.hooks, &setup, Aim::of(start), group);

@@ -15,6 +15,7 @@ use crate::compile::{self, Compiled, HostSteps};
 use crate::error::{Error, Result};
 use crate::group;
 use crate::process::ProcessConfig;
+use crate::resolve::Inherited;
 use crate::setup::{Instance, StartSetup};
 
 /// What a container that stands by still lacks of a program.
@@ -42,6 +43,7 @@ pub(super) struct Standing<'a> {
     pub(super) draft: &'a Arc<Draft>,
     /// The namespaces that it has joined.
     pub(super) joined: &'a [std::os::fd::OwnedFd],
+    pub(super) inherited: Inherited,
 }
 
 impl Foreseen {
@@ -70,7 +72,8 @@ impl Foreseen {
 impl Standing<'_> {
     /// What the program is to be; `None` if the init has given up what that needs: what it has dropped from its bounding set does not come back.
     pub(super) fn instance(self, process: &ProcessConfig) -> Result<Option<Instance>> {
-        let instance = self.prepared.instance(self.part, self.own, Some(process), StartSetup::Run)?;
+        let how = (StartSetup::Run, self.inherited);
+        let instance = self.prepared.instance_of(self.part, self.own, Some(process), how)?;
         listen::check(&instance.process)?;
         let wanted = instance.process.confinement.bounding;
         let fits = self.part.setup.bounding.is_none_or(|(bounding, _)| wanted & !bounding == 0);

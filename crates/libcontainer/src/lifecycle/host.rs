@@ -10,7 +10,7 @@ use libcontainer_plan::{Fault, Launch, Plan, Probe};
 use super::readback::Expected;
 use crate::error::{Error, ErrorKind, Result};
 use crate::resctrl::ResctrlMount;
-use crate::resolve::{Filters, Known};
+use crate::resolve::{Filters, Inherited, Known};
 
 type Observer = Arc<dyn Fn(usize) + Send + Sync>;
 type Tamper = Arc<dyn Fn(&mut Expected) + Send + Sync>;
@@ -53,9 +53,14 @@ impl Host {
         }
     }
 
-    /// What has to be known of it for a program.
-    pub(super) fn known(&self, setgroups_denied: bool) -> Known<'_> {
-        Known { probe: &self.probe, filters: &self.filters, setgroups_denied }
+    /// What has to be known of it for a program of an init that this thread makes.
+    pub(super) fn known(&self, setgroups_denied: bool) -> Result<Known<'_>> {
+        Ok(self.known_with(setgroups_denied, Inherited::of_this_thread()?))
+    }
+
+    /// The same of an init that has been made.
+    pub(super) fn known_with(&self, setgroups_denied: bool, inherited: Inherited) -> Known<'_> {
+        Known { probe: &self.probe, filters: &self.filters, setgroups_denied, inherited }
     }
 
     /// The same without what a test does to one launch: for a launch in the midst of it.

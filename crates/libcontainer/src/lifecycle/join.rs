@@ -60,7 +60,7 @@ pub(super) fn join_as(
     })?;
     let config = &*resolve::over(&state.config, &process)?;
     let (known, labels) =
-        (host.known(setgroups_denied || config.keep_groups), resolve::Labels::of_process(config)?);
+        (host.known(setgroups_denied || config.keep_groups)?, resolve::Labels::of_process(config)?);
     let mut setup = resolve::join(config, &process, &accounts, namespaces, (known, &labels))?;
     change(&mut setup.process);
     let group = open_group(state, &process, init.pid, &what)?;
@@ -121,7 +121,7 @@ pub(crate) fn explain(host: &Host, state: &State, process: &ProcessConfig) -> Re
     let single = config.gid_mappings.len() == 1 && config.gid_mappings.iter().all(|map| map.size == 1);
     let denied = config.namespaces.is_new(NamespaceKind::User) && host.probe.euid != 0 && single;
     let accounts = resolve::accounts_to_show(config, process.user.as_deref().unwrap_or(&config.user))?;
-    let known = (host.known(denied || config.keep_groups), &resolve::Labels::to_show(config));
+    let known = (host.known(denied || config.keep_groups)?, &resolve::Labels::to_show(config));
     let mut setup = resolve::join(config, process, &accounts, flags, known)?;
     setup.cgroup = group_setup(state);
     Ok(compile::join(&setup, HostSteps::default()).map_err(|error| Error::seal("explain", error))?.plan)

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::group::Planned;
 use crate::process::ProcessConfig;
 use crate::resctrl;
-use crate::resolve::{self, Accounts, Labels};
+use crate::resolve::{self, Accounts, Inherited, Labels};
 use crate::setup::{CgroupSetup, Instance, Setup, StartSetup};
 
 /// What is the same for all containers of a config. Nothing in it depends on a name.
@@ -187,7 +187,7 @@ impl Prepared {
         Ok(Setup { cgroup, ..setup })
     }
 
-    /// What is its own of a container.
+    /// What is its own of a container whose init this thread makes.
     pub(super) fn instance(
         &self,
         part: &Part,
@@ -195,11 +195,22 @@ impl Prepared {
         process: Option<&ProcessConfig>,
         start: StartSetup,
     ) -> Result<Instance> {
+        self.instance_of(part, own, process, (start, Inherited::of_this_thread()?))
+    }
+
+    /// The same of one whose init has been made.
+    pub(super) fn instance_of(
+        &self,
+        part: &Part,
+        own: &Own,
+        process: Option<&ProcessConfig>,
+        (start, inherited): (StartSetup, Inherited),
+    ) -> Result<Instance> {
         let given = match process {
             Some(process) => Some((process, self.accounts()?)),
             None => None,
         };
-        let known = self.host.known(part.setup.setgroups_denied);
+        let known = self.host.known_with(part.setup.setgroups_denied, inherited);
         resolve::instance(&own.config, given, start, known, &own.id)
     }
 

@@ -20,7 +20,7 @@ use crate::config::NamespaceKind;
 use crate::error::{Error, Result};
 use crate::group::{self, Planned};
 use crate::process::{ProcessConfig, reap_ended};
-use crate::resolve;
+use crate::resolve::{self, Inherited};
 use crate::setup::{ProcessSetup, StartSetup};
 
 /// A container that stands by.
@@ -30,6 +30,8 @@ pub(crate) struct Warm {
     draft: Arc<Draft>,
     part: Arc<Part>,
     joined: Vec<OwnedFd>,
+    /// Of the thread that made it, which is not the one that starts a program.
+    inherited: Inherited,
     init: StandBy,
     mounts: Option<OwnedFd>,
     foreseen: Option<Foreseen>,
@@ -39,6 +41,7 @@ pub(crate) struct Warm {
 pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
     let what = format!("keep {:?} ready", own.id);
     let failed = |error| Error::io(what.clone(), error);
+    let inherited = Inherited::of_this_thread()?;
     let planned = prepared.group(&own)?;
     let part = prepared.part(For::default(), planned.as_ref().map(Planned::setup))?;
     let (draft, network) = draft(&part, &own)?;
@@ -62,7 +65,7 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
     }
     draft.unlock();
     let mounts = hold_mounts(&part, &init);
-    Ok(Warm { own, draft, part, joined: kept, init, mounts, foreseen: None })
+    Ok(Warm { own, draft, part, joined: kept, inherited, init, mounts, foreseen: None })
 }
 
 /// The mount namespace of the init, held open: else the kernel takes it down, which it waits for, before it tells that the program has ended.
@@ -80,8 +83,8 @@ impl Warm {
     }
 
     fn standing<'a>(&'a self, prepared: &'a Prepared) -> Standing<'a> {
-        let Self { own, draft, part, joined, .. } = self;
-        Standing { prepared, own, part, draft, joined }
+        let Self { own, draft, part, joined, inherited, .. } = self;
+        Standing { prepared, own, part, draft, joined, inherited: *inherited }
     }
 
     /// Whether its init still waits.

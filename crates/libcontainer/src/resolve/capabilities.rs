@@ -7,12 +7,27 @@ use libcontainer_security::{CapSet, Capability, thread};
 use crate::config::{Config, NamespaceKind};
 use crate::error::{Error, ErrorKind, Result};
 
+/// What the init has of the thread that makes it, and nobody asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inherited {
+    no_new_privs: bool,
+    /// Some of them.
+    securebits: bool,
+}
+
+impl Inherited {
+    /// By an init that this thread makes.
+    pub(crate) fn of_this_thread() -> Result<Self> {
+        let no_new_privs = thread::no_new_privs().map_err(unknown)?;
+        let securebits = !thread::secure_bits().map_err(unknown)?.is_empty();
+        Ok(Self { no_new_privs, securebits })
+    }
+}
+
 /// What the config asks for.
-pub(super) fn confinement(config: &Config, probe: &Probe) -> Result<Confinement> {
+pub(super) fn confinement(config: &Config, probe: &Probe, inherited: Inherited) -> Result<Confinement> {
     let sets = config.capability_masks();
     let bits = |set| grantable(set, config, probe).map(CapSet::bits);
-    // The init has the caller's, and nobody can take it off.
-    let inherited = thread::no_new_privs().map_err(unknown)?;
     Ok(Confinement {
         bounding: bits(sets.bounding)?,
         effective: bits(sets.effective)?,
@@ -20,22 +35,22 @@ pub(super) fn confinement(config: &Config, probe: &Probe) -> Result<Confinement>
         inheritable: bits(sets.inheritable)?,
         ambient: bits(sets.ambient)?,
         last_cap: probe.last_cap,
-        no_new_privs: config.no_new_privileges || inherited,
+        // Nobody can take it off.
+        no_new_privs: config.no_new_privileges || inherited.no_new_privs,
         parent_death_signal: (config.parent_death_signal != 0).then_some(config.parent_death_signal),
         admin_until_exec: false,
-        securebits: securebits(config)?,
+        securebits: securebits(config, inherited),
     })
 }
 
 /// Those of the config, which are set also if there are none in place of the caller's own: with `no_setuid_fixup` a program that becomes another user would
 /// keep what it may do. A new user namespace begins without any.
-fn securebits(config: &Config) -> Result<Option<u32>> {
+fn securebits(config: &Config, inherited: Inherited) -> Option<u32> {
     let wanted = config.securebits_mask();
     if wanted != 0 || config.namespaces.contains(NamespaceKind::User) {
-        return Ok(Some(wanted).filter(|wanted| *wanted != 0));
+        return Some(wanted).filter(|wanted| *wanted != 0);
     }
-    let own = thread::secure_bits().map_err(unknown)?;
-    Ok(Some(wanted).filter(|_| !own.is_empty()))
+    inherited.securebits.then_some(wanted)
 }
 
 fn unknown(error: impl std::fmt::Display) -> Error {

@@ -9,7 +9,7 @@ use libcontainer_security::plan::{Confinement, Identity};
 
 use super::Known;
 use super::accounts::Accounts;
-use super::capabilities::{confinement, known};
+use super::capabilities::{Inherited, confinement, known};
 use super::cgroup_mount::Groups;
 use super::labels::Labels;
 use super::over::over_first;
@@ -60,7 +60,7 @@ pub(crate) fn base(
         terminal,
         cwd: Path::new("/").join(&config.working_dir),
         // What is wrong with them is told with the program.
-        bounding: confinement(config, probe)
+        bounding: confinement(config, probe, Inherited::default())
             .and_then(|all| known(&all).map(|()| (all.bounding, all.last_cap)))
             .ok(),
         label: labels.setup(config),
@@ -83,7 +83,7 @@ pub(crate) fn instance(
         None => {
             // It runs no program; those that join would all be refused.
             landlock(config, known.probe)?;
-            reaper(config, known.probe, known.setgroups_denied)?
+            reaper(config, known)?
         }
     };
     process.identity.setgroups_denied |= keeps_own_groups(config, &process.identity, known.probe);
@@ -135,8 +135,8 @@ fn id_maps(config: &Config, probe: &Probe) -> Option<IdMapSetup> {
 }
 
 /// The reaper needs nothing: no capability, no environment.
-fn reaper(config: &Config, probe: &Probe, setgroups_denied: bool) -> Result<ProcessSetup> {
-    let bounding = confinement(config, probe)?;
+fn reaper(config: &Config, known: Known<'_>) -> Result<ProcessSetup> {
+    let bounding = confinement(config, known.probe, known.inherited)?;
     let confinement = Confinement {
         effective: 0,
         permitted: 0,
@@ -148,6 +148,6 @@ fn reaper(config: &Config, probe: &Probe, setgroups_denied: bool) -> Result<Proc
         admin_until_exec: false,
         ..bounding
     };
-    let identity = Identity { setgroups_denied, ..Identity::default() };
+    let identity = Identity { setgroups_denied: known.setgroups_denied, ..Identity::default() };
     Ok(ProcessSetup { identity, confinement, umask: 0o022, cwd: "/".into(), ..ProcessSetup::default() })
 }

@@ -24,6 +24,7 @@ mod within;
 use libcontainer_plan::Probe;
 
 pub(crate) use accounts::{Accounts, accounts, accounts_to_show, read_accounts};
+pub(crate) use capabilities::Inherited;
 pub(crate) use cgroup_mount::{Groups, has_group_to_itself, shows_groups};
 pub(crate) use create::{base, instance, keyring};
 pub(crate) use join::join;
@@ -42,4 +43,5 @@ pub(crate) struct Known<'a> {
     pub(crate) filters: &'a Filters,
     /// Nobody can set groups in the container.
     pub(crate) setgroups_denied: bool,
+    pub(crate) inherited: Inherited,
 }

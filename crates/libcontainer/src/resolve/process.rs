@@ -23,7 +23,7 @@ pub(crate) fn process(
     config: &Config,
     process: &ProcessConfig,
     accounts: &Accounts,
-    Known { probe, filters, setgroups_denied }: Known<'_>,
+    Known { probe, filters, setgroups_denied, inherited }: Known<'_>,
 ) -> Result<ProcessSetup> {
     let mut user = user(config, process, accounts)?;
     if config.keep_groups {
@@ -49,7 +49,7 @@ pub(crate) fn process(
     let mut env = without_doubles(env);
     set_home(&mut env, &user.home);
     let landlock = landlock(config, probe)?;
-    let mut confinement = confinement_of(config, process, probe)?;
+    let mut confinement = confinement_of(config, process, probe, inherited)?;
     held(config, &confinement)?;
     let filter = filters.get(&config.seccomp, confinement.bounding, probe.version)?;
     // ORDER: with no_new_privs nothing is needed for either.

@@ -5,14 +5,19 @@ use libcontainer_security::CapSet;
 use libcontainer_security::landlock::Ruleset;
 use libcontainer_security::plan::{Attributes, Confinement};
 
-use super::capabilities::{confinement, grantable, known};
+use super::capabilities::{Inherited, confinement, grantable, known};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::process::ProcessConfig;
 
 /// The rights of this process.
-pub(super) fn confinement_of(config: &Config, process: &ProcessConfig, probe: &Probe) -> Result<Confinement> {
-    let mut confinement = confinement(config, probe)?;
+pub(super) fn confinement_of(
+    config: &Config,
+    process: &ProcessConfig,
+    probe: &Probe,
+    inherited: Inherited,
+) -> Result<Confinement> {
+    let mut confinement = confinement(config, probe, inherited)?;
     known(&confinement)?;
     if let Some(names) = &process.capabilities {
         let set = CapSet::from_names(names.iter().map(String::as_str));

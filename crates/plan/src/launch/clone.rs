@@ -21,6 +21,8 @@ const CLONE_PIDFD: u64 = 0x1000;
 const CLONE_VFORK: u64 = 0x4000;
 const CLOSE_RANGE_CLOEXEC: usize = 4;
 const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+const PR_GET_SECUREBITS: usize = 27;
+const SECBIT_NOROOT: isize = 1;
 const PR_CAP_AMBIENT: usize = 47;
 const PR_CAP_AMBIENT_RAISE: usize = 2;
 const MAX_CAPABILITY: usize = 63;
@@ -161,7 +163,7 @@ fn exec_init(child: &Child<'_>) -> i32 {
             return error_of(kept);
         }
     }
-    if child.ambient {
+    if child.ambient || is_nobody_root() {
         keep_capabilities();
     }
     let empty = c"".as_ptr().expose_provenance();
@@ -171,6 +173,13 @@ fn exec_init(child: &Child<'_>) -> i32 {
     let result =
         unsafe { syscall(libc::SYS_execveat, [init, empty, argv, envp, libc::AT_EMPTY_PATH as usize, 0]) };
     error_of(result)
+}
+
+/// Whether the calling thread is under a securebit by which exec gives root no capabilities.
+fn is_nobody_root() -> bool {
+    // SAFETY: no pointer.
+    let bits = unsafe { syscall(libc::SYS_prctl, [PR_GET_SECUREBITS, 0, 0, 0, 0, 0]) };
+    bits > 0 && bits & SECBIT_NOROOT != 0
 }
 
 /// Makes all capabilities ambient, so that they survive the exec: in a new user namespace the child has them all but is no mapped
