@@ -30,10 +30,9 @@ use libcontainer_tests::{copy_program, skip};
 
 /// A criu that works on this machine: the one that `cargo xtask test` has fetched, or the system's.
 fn criu(name: &str) -> Option<PathBuf> {
-    let fetched = || {
-        let target = std::env::current_exe().ok()?.parent()?.parent()?.parent()?.to_owned();
-        Some(target.join("criu/criu")).filter(|path| path.exists())
-    };
+    // It lies in the workspace, wherever the tests are built.
+    let fetched = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/criu/criu");
+    let fetched = || Some(&fetched).filter(|path| path.exists());
     let program = fetched().map_or_else(|| OsString::from("criu"), Into::into);
     match Command::new(&program).arg("check").output() {
         Err(error) => skip(name, &format!("criu can't be run: {error}")),
