@@ -63,6 +63,19 @@ fn schedulers() {
     check("fifo", r#"{"scheduler":{"policy":"SCHED_FIFO","priority":3}}"#, &["rt 3 policy 1\n"]);
 }
 
+/// With this policy the kernel leaves niceness as it was, here that of the thread that starts the program.
+#[test]
+fn an_idle_program_of_a_caller_that_is_nice() {
+    let idle = |nice: &str| format!(r#"{{"scheduler":{{"policy":"SCHED_IDLE"{nice}}}}}"#);
+    let thread = move || {
+        // Linux keeps it for each thread.
+        rustix::process::setpriority_process(None, 5).unwrap();
+        check("nice-idle", &idle(""), &["nice 5 rt 0 policy 5\n"]);
+        check("nicer-idle", &idle(r#","nice":7"#), &["nice 7 rt 0 policy 5\n"]);
+    };
+    std::thread::spawn(thread).join().unwrap();
+}
+
 /// The policy that no child may have: the program itself tells.
 #[test]
 fn deadlines() {

@@ -46,6 +46,7 @@ pub struct SchedAttr {
 
 impl SchedAttr {
     const SIZE: u32 = 48;
+    const IDLE: u32 = 5;
     const DEADLINE: u32 = 6;
 
     fn bytes(self) -> Vec<u8> {
@@ -63,9 +64,13 @@ impl SchedAttr {
         all
     }
 
-    /// Bytes that the kernel tells back as they were set: the times of other policies are its own.
+    /// Bytes that the kernel tells back as they were set: the times of other policies are its own, and with the idle one niceness stays as it was.
     fn told(self) -> u32 {
-        if self.policy == Self::DEADLINE { Self::SIZE } else { 24 }
+        match (self.policy, self.nice) {
+            (Self::DEADLINE, _) => Self::SIZE,
+            (Self::IDLE, 0) => 16,
+            _ => 24,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use libcontainer_plan::{Builder, SchedAttr};
 use crate::memory_policy::MemoryPolicy;
 use crate::numbers::NumberList;
 use crate::personality::Personality;
-use crate::scheduler::{IoPriority, Scheduler};
+use crate::scheduler::{IoPriority, Policy, Scheduler};
 
 /// Attributes of a process that it can give itself; those absent stay what the container's maker has.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,7 +34,12 @@ pub fn attributes(plan: &mut Builder, attributes: &Attributes) {
     }
     if let Some(wanted) = &attributes.scheduler {
         let attr = kernel_form(wanted);
-        plan.purpose("set the scheduler").sched_setattr(attr).expect_scheduler(attr);
+        plan.purpose("set the scheduler");
+        if wanted.policy == Policy::Idle && wanted.nice != 0 {
+            // The kernel changes no niceness together with this policy.
+            plan.sched_setattr(SchedAttr { policy: Policy::Other.number(), ..attr });
+        }
+        plan.sched_setattr(attr).expect_scheduler(attr);
     }
     if let Some(wanted) = attributes.io_priority.map(IoPriority::value) {
         plan.purpose("set the priority of input and output").ioprio_set(wanted).expect_ioprio(wanted);
