@@ -10,8 +10,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use libcontainer::{Config, ErrorKind, Factory, Pid, ProcessConfig};
+use libcontainer::{Config, Container, ErrorKind, Factory, Pid, Process, ProcessConfig};
 use libcontainer_tests::{Place, World, able, config};
+
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// A container whose first process lives, with nsinit beside it.
 struct Kept {
@@ -144,3 +146,29 @@ fn left_half_made() {
 
 #[path = "records/damaged.rs"]
 mod damaged;
+
+/// Who removes it by hand has not ended the container: the handle still knows what there is.
+#[test]
+fn what_is_left_of_a_directory_that_somebody_took_away_is_ended_by_the_handle() {
+    if !able("what_is_left_of_a_directory_that_somebody_took_away_is_ended_by_the_handle") {
+        return;
+    }
+    let place = Place::new("taken-away");
+    let config = Config { cgroups: Some(place.cgroup()), ..config(&place.rootfs().unwrap()) };
+    let factory = Factory::new().unwrap();
+    let template = factory.template(place.path(), &config).unwrap();
+    let program = || ProcessConfig::new(["sleep", "100"]);
+    let starts: [&dyn Fn() -> (Container, Process); 2] =
+        [&|| factory.run(place.join("c"), &config, program()).unwrap(), &|| {
+            template.start(program()).unwrap()
+        }];
+    for start in starts {
+        let (container, process) = start();
+        std::fs::remove_dir_all(container.path()).unwrap();
+        container.destroy().unwrap();
+        assert!(template.settle(PATIENCE), "{:?}", template.stats());
+        assert!(process.wait_timeout(PATIENCE).unwrap().is_some());
+        container.destroy().unwrap();
+        assert_eq!(World::look(place.path()).groups().count(), 0);
+    }
+}

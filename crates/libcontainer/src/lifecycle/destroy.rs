@@ -47,7 +47,9 @@ pub(super) fn end(
 ) -> Result<Option<Arc<State>>> {
     let what = format!("destroy {id:?}");
     let _lock = match again(|| store.lock(true)) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return end_unrecorded(store, host, handle, &what);
+        }
         lock => lock?,
     };
     let io = |text: &str| {
@@ -55,7 +57,7 @@ pub(super) fn end(
         move |error| Error::io(text, error)
     };
     if !again(|| store.stands().map_err(io("fstat")))? {
-        return Ok(None);
+        return end_unrecorded(store, host, handle, &what);
     }
     let known = recover(store, handle)?;
     let environment = &host.environment();
@@ -77,6 +79,31 @@ pub(super) fn end(
     }
     again(|| store.remove().map_err(io("remove")))?;
     Ok(Some(known.state))
+}
+
+/// Its directory is gone. That goes last, so this is no more than a look, unless it was somebody else who took it: then processes and control group
+/// are ended as the handle knows them. Both are known by more than their names, which may be another's by now.
+fn end_unrecorded(
+    store: &Store,
+    host: &Host,
+    handle: Option<Arc<State>>,
+    what: &str,
+) -> Result<Option<Arc<State>>> {
+    let surely = |state: &Arc<State>| {
+        state.unit().is_none() && state.places().iter().all(|place| place.new == 0 || place.inode.is_some())
+    };
+    let Some(state) = handle.filter(|state| !state.boot_id.is_empty()).filter(surely) else {
+        return Ok(None);
+    };
+    if !again(|| is_of_this_boot(&state))? {
+        return Ok(None);
+    }
+    let environment = &host.environment();
+    let mut teardown = Teardown { state: &state, dir: store.path(), environment, what, errors: Vec::new() };
+    let init = teardown.look(|this| Init::open(this.state)).flatten();
+    teardown.processes(init);
+    let errors = teardown.errors;
+    if errors.is_empty() { Ok(None) } else { Err(Error::several(what, errors)) }
 }
 
 /// What is being ended, and what could not be.
