@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use nix::pty::{Winsize, openpty};
+use nix::sys::socket::{Backlog, listen};
 use nix::sys::termios::{LocalFlags, Termios, tcgetattr};
 
 use libcontainer_tests::operator::{Operator, until};
@@ -208,4 +210,19 @@ fn the_end_of_the_container_restores_the_terminal() {
     operator.check(&["kill", "web", "KILL"], 0, "");
     session.ends_with(137);
     operator.check(&["delete", "--force", "web"], 0, "");
+}
+
+/// Whoever listens may be stopped: the call says so instead of waiting with him.
+#[test]
+fn a_console_socket_at_which_nobody_takes_connections() {
+    let Some(mut operator) = Operator::new("full-socket") else { return };
+    operator.config.tty = true;
+    operator.write();
+    let path = operator.place.join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    listen(&listener, Backlog::new(0).unwrap()).unwrap();
+    let waiting = UnixStream::connect(&path).unwrap();
+    let option = path.to_str().unwrap();
+    operator.check(&["create", "--console-socket", option, "web"], 1, "socket: connect: ETIMEDOUT");
+    drop((listener, waiting));
 }

@@ -7,10 +7,17 @@ use std::path::{Path, PathBuf};
 
 use libcontainer::Process;
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, sendmsg, setsockopt,
+    socket, sockopt,
+};
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::arguments::ProcessArgs;
 use crate::failure::{Failure, Named};
+
+/// Seconds that a listener has to take a connection if others wait before it.
+const PATIENCE: i64 = 10;
 
 /// The sockets, connected before anything is made: a wrong path is told first.
 #[derive(Debug)]
@@ -51,9 +58,26 @@ impl Sockets {
     }
 }
 
+/// A connection to the socket at `path`, if one is taken or its queue has room within [`PATIENCE`].
+fn connected(path: &Path) -> nix::Result<UnixStream> {
+    let address = UnixAddr::new(path)?;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    // unix(7) knows no EINPROGRESS: it is the time for sending that ends a connect(2).
+    let seconds = |seconds| setsockopt(&socket, sockopt::SendTimeout, &TimeVal::seconds(seconds));
+    seconds(PATIENCE)?;
+    let made = loop {
+        match connect(socket.as_raw_fd(), &address) {
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => break Err(Errno::ETIMEDOUT),
+            made => break made,
+        }
+    };
+    made.and_then(|()| seconds(0)).map(|()| UnixStream::from(socket))
+}
+
 impl Socket {
     fn connect(option: &'static str, path: &Path) -> Result<Self, Failure> {
-        let stream = UnixStream::connect(path).named(format_args!("{option} {}: connect", path.display()))?;
+        let stream = connected(path).named(format_args!("{option} {}: connect", path.display()))?;
         Ok(Self { option, path: path.to_owned(), stream })
     }
 
