@@ -97,7 +97,7 @@ fn a_full_group_of_the_caller_s_is_named() {
         group.destroy(Duration::from_secs(10)).unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
         let wanted = format!(
-            "pthread_create: Resource temporarily unavailable (os error 11); {}/pids.max: 1 of 2 processes and threads are there already, and 2 more are needed",
+            "pthread_create: EAGAIN: Try again; {}/pids.max: 1 of 2 processes and threads are there already, and 2 more are needed",
             dir.display()
         );
         assert!(text.contains(&wanted), "{text}");

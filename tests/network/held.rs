@@ -67,7 +67,7 @@ fn a_namespace_that_others_can_not_be_told_of_is_kept_and_said() {
         let mark = at.join("netns.mounted");
         let wanted = format!(
             "is kept at {}, and destroy brings the device home: from this mount namespace alone, as others can't be told of it: \
-             make {}: No space left on device (os error 28)",
+             make {}: ENOSPC: No space left on device",
             at.join("netns").display(),
             mark.display()
         );
@@ -109,7 +109,7 @@ fn the_mark_is_made_before_the_mount_and_goes_if_that_fails() {
             inotify::add_watch(&*watch, &dir, WatchFlags::CREATE | WatchFlags::DELETE).unwrap();
         });
         let wanted = format!(
-            "a virtual device is lost with its network namespace: keep the network namespace at {}: Not a directory (os error 20)",
+            "a virtual device is lost with its network namespace: keep the network namespace at {}: ENOTDIR: Not a directory",
             at.join("netns").display()
         );
         assert!(text.contains(&wanted), "{text}");

@@ -13,7 +13,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The kernel refused the request.
-    #[error("{request}: {errno}{}", Details { message: message.as_deref(), attribute: attribute.as_ref(), hint: *hint })]
+    #[error("{request}: {}{}", Named(errno), Details { message: message.as_deref(), attribute: attribute.as_ref(), hint: *hint })]
     Kernel {
         /// The request in words, as `add link "veth0" (veth)`.
         request: String,
@@ -27,7 +27,7 @@ pub enum Error {
         hint: Option<Hint>,
     },
     /// A call on the socket failed.
-    #[error("{call}: {source}")]
+    #[error("{call}: {}", Named(source))]
     Socket {
         /// The system call.
         call: &'static str,
@@ -35,7 +35,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The given descriptor or process has no network namespace that can be entered.
-    #[error("enter network namespace: setns(CLONE_NEWNET): {source}{}", namespace_hint(source))]
+    #[error("enter network namespace: setns(CLONE_NEWNET): {}{}", Named(source), namespace_hint(source))]
     Namespace {
         /// The errno of setns(2): `EINVAL` for a descriptor that is no network namespace.
         source: io::Error,
@@ -47,7 +47,10 @@ pub enum Error {
         what: &'static str,
     },
     /// The answer to a request was lost: the kernel may have done it, or not.
-    #[error("{request}: the kernel's answer is lost, so it may have been done: recv(netlink): {source}")]
+    #[error(
+        "{request}: the kernel's answer is lost, so it may have been done: recv(netlink): {}",
+        Named(source)
+    )]
     Unanswered {
         /// The request in words.
         request: String,
@@ -101,6 +104,18 @@ pub enum Hint {
     Module(&'static str),
     /// `EPERM`: the caller lacks the capability.
     NetAdmin,
+}
+
+/// `EPERM: Operation not permitted`, or the error's own text if it has no number.
+struct Named<'a>(&'a io::Error);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.raw_os_error() {
+            Some(number) => nix::errno::Errno::from_raw(number).fmt(f),
+            None => self.0.fmt(f),
+        }
+    }
 }
 
 impl Error {

@@ -18,7 +18,7 @@ pub enum Error {
         source: Box<libcontainer_netlink::Error>,
     },
     /// A file or thread.
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", named(source))]
     Io {
         /// The object.
         what: String,
@@ -44,6 +44,11 @@ pub enum Error {
     /// Several steps of taking something down failed; all were tried.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Several(Vec<Error>),
+}
+
+/// `EPERM: Operation not permitted`, or the error's own text if it has no number.
+fn named(error: &io::Error) -> String {
+    error.raw_os_error().map_or_else(|| error.to_string(), libcontainer_plan::errno_text)
 }
 
 impl Error {
