@@ -101,6 +101,9 @@ impl Template {
     ///
     /// One that differs from the last in its standard descriptors alone starts faster: a container is made ready for it while it stands by.
     ///
+    /// What a program inherits and neither config nor process says (niceness, priority of input and output, personality, `no_new_privs`) comes in a warm container
+    /// from the template's thread, and so from whoever called [`Template::keep_ready`] first; in a new one from the caller.
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidConfig`] for what is wrong with the process: nothing is used up by that. Else the step that failed, also if somebody kills the
     /// waiting init at this moment; the container is gone then.
