@@ -95,6 +95,17 @@ fn a_caller_with_securebits_of_its_own() {
     nothing_is_left(&operator);
 }
 
+/// The init and its plan are files too, though in memory.
+#[test]
+fn the_limit_of_the_size_of_files_is_named() {
+    let Some(operator) = Operator::new("small-files") else { return };
+    let found = shell(&operator, &[], "ulimit -f 32; nsinit run web true");
+    let text = String::from_utf8_lossy(&found.stderr);
+    assert_eq!(found.status.code(), Some(1), "{text}");
+    assert!(text.contains("EFBIG") && text.contains("RLIMIT_FSIZE, ulimit -f"), "{text}");
+    nothing_is_left(&operator);
+}
+
 /// Whatever the call for which no descriptor was left, the error says what it was for.
 #[test]
 fn each_error_of_too_few_descriptors_names_its_call() {

@@ -109,7 +109,7 @@ impl Run {
     }
 
     fn host_failure(&self, index: usize, call: String, error: io::Error) -> StepFailure {
-        let log = image::forbidden(&call, &error);
+        let log = image::reason(&call, &error);
         let (purpose, cause) = (String::new(), Cause::Os(error));
         StepFailure { lane: Lane::Host, index, total: self.total, purpose, call, cause, log }
     }

@@ -96,13 +96,20 @@ pub(super) fn duplicate(fd: BorrowedFd<'_>, lowest: i32) -> io::Result<OwnedFd> 
     Ok(super::raw::own(number))
 }
 
-/// What stands behind an `EACCES` of starting the init: sysctl `vm.memfd_noexec` (sysctl.rst of the kernel's documentation).
-pub(super) fn forbidden(text: &str, error: &io::Error) -> String {
+/// What stands behind an error of starting the init: an `EACCES` comes of the sysctl `vm.memfd_noexec` (sysctl.rst of the kernel's documentation), an `EFBIG` of a limit.
+pub(super) fn reason(text: &str, error: &io::Error) -> String {
     let setting = || std::fs::read("/proc/sys/vm/memfd_noexec").is_ok_and(|value| value.starts_with(b"2"));
-    if error.raw_os_error() == Some(libc::EACCES) && text.contains("execveat(init)") && setting() {
-        return "vm.memfd_noexec=2 forbids executable memory files, and without CAP_SYS_ADMIN there is no other place \
-                for the init; 0 and 1 allow it"
-            .to_owned();
-    }
-    String::new()
+    let found = match error.raw_os_error() {
+        _ if !text.contains("execveat(init)") => "",
+        Some(libc::EFBIG) => {
+            "the init and its plan are files in memory, for which the caller's limit of the size of files leaves no room \
+             (RLIMIT_FSIZE, ulimit -f)"
+        }
+        Some(libc::EACCES) if setting() => {
+            "vm.memfd_noexec=2 forbids executable memory files, and without CAP_SYS_ADMIN there is no other place \
+             for the init; 0 and 1 allow it"
+        }
+        _ => "",
+    };
+    found.to_owned()
 }
