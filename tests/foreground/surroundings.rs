@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Command, Output, Stdio};
 
 use libcontainer_tests::operator::Operator;
+use libcontainer_tests::skip;
 
 /// Runs a script of the shell in whose words `nsinit` is a command of the operator's.
 fn shell(operator: &Operator, before: &[&str], script: &str) -> Output {
@@ -91,6 +92,22 @@ fn a_caller_with_securebits_of_its_own() {
         let found = shell(&operator, &before, &format!("nsinit {command} grep CapEff /proc/self/status"));
         let text = String::from_utf8_lossy(&found.stdout) + String::from_utf8_lossy(&found.stderr);
         assert_eq!(text, "CapEff:\t0000000000000020\n", "{command}");
+    }
+    nothing_is_left(&operator);
+}
+
+/// A group of version 1 has no time for such processes, where the kernel divides theirs.
+#[test]
+fn a_caller_with_a_real_time_policy() {
+    let Some(mut operator) = Operator::new("real-time") else { return };
+    operator.config.cgroups = Some(operator.place.cgroup());
+    operator.write();
+    let found = shell(&operator, &["chrt", "--fifo", "5"], "nsinit run web true");
+    let text = String::from_utf8_lossy(&found.stderr);
+    if found.status.success() {
+        skip("a_caller_with_a_real_time_policy", "this kernel lets them into any group");
+    } else {
+        assert!(text.contains("EINVAL") && text.contains("a real-time policy, as chrt(1) sets it"), "{text}");
     }
     nothing_is_left(&operator);
 }

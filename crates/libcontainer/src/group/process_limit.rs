@@ -1,4 +1,4 @@
-//! A start that the kernel refuses with a number alone: which group's limit of processes is reached, or that a group takes none.
+//! A start that the kernel refuses with a number alone: which group's limit of processes is reached, or that a group takes none, or none of that kind.
 
 use std::io;
 
@@ -19,6 +19,9 @@ pub(crate) fn explain(
         failure.cause = explained;
         return error;
     }
+    if failure.purpose == ENTERS && failure.errno() == Some(libc::EINVAL) && is_real_time() {
+        failure.cause = Cause::Os(named(NO_TIME, io::Error::from_raw_os_error(libc::EINVAL)));
+    }
     if !failure.call.starts_with("clone3(") {
         return error;
     }
@@ -35,6 +38,26 @@ pub(crate) fn explain(
         _ => {}
     }
     error
+}
+
+/// The purpose of the step by which an init enters groups of version 1.
+const ENTERS: &str = "enter the control group";
+
+const NO_TIME: &str = "the caller has a real-time policy, as chrt(1) sets it, and a new group of version 1 has no time for such processes \
+                       (cpu.rt_runtime_us): give it some (realtimeRuntime), or start it without that policy";
+
+/// Whether this thread is one of those that have a share of time for themselves. Only to explain an error: what can't be read explains nothing.
+fn is_real_time() -> bool {
+    const FIFO: u32 = 1;
+    const ROUND_ROBIN: u32 = 2;
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
+    matches!(policy(&stat), Some(FIFO | ROUND_ROBIN))
+}
+
+/// The 41st field of proc_pid_stat(5). The 2nd may have blanks and parentheses.
+fn policy(stat: &str) -> Option<u32> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(41 - 3)?.parse().ok()
 }
 
 /// A thread of this process, which a host step needs, is refused by the limit of its own group.
@@ -78,4 +101,16 @@ fn full(checked: libcontainer_cgroups::Result<()>) -> Option<libcontainer_cgroup
 pub(crate) fn check_move(group: &Group, count: u64) -> libcontainer_cgroups::Result<()> {
     // What else is wrong with the group is told by whoever uses it.
     full(group.check_room_to_move(count)).map_or(Ok(()), Err)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_policy_is_the_41st_field() {
+        let numbers: Vec<_> = (4..=52).map(|field| field.to_string()).collect();
+        assert_eq!(policy(&format!("7 (a) b (c)) S {}", numbers.join(" "))), Some(41));
+        assert_eq!([policy("7 (a) S 4 5"), policy(""), policy("7 (a")], [None; 3]);
+    }
 }
