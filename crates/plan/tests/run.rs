@@ -248,3 +248,19 @@ fn a_host_step_that_fails_beside_a_living_init_is_told() {
     let failure = ended.unwrap_err().failure;
     assert_eq!((failure.lane, failure.errno()), (Lane::Host, Some(libc::EPIPE)), "{failure}");
 }
+
+/// Nor has a program that has begun, however it ends.
+#[test]
+fn a_host_step_that_fails_behind_the_exec_is_told() {
+    let (ended, _) = run(|plan, streams| {
+        shell(plan, streams, "exit 3");
+        plan.await_exec();
+        plan.host(HostStep::new("look at the program", "", |context| {
+            let exited = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
+            nix::sys::wait::waitid(nix::sys::wait::Id::PIDFd(context.pidfd()?), exited)?;
+            Err(std::io::Error::from_raw_os_error(libc::EPROTO))
+        }));
+    });
+    let failure = ended.unwrap_err().failure;
+    assert_eq!((failure.lane, failure.errno()), (Lane::Host, Some(libc::EPROTO)), "{failure}");
+}

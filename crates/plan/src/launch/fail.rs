@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::wait::WaitStatus;
 
+use super::executed::has_init_name;
 use super::run::{Failure, Run};
 use super::{image, left, raw};
 use crate::board::{Board, Snapshot};
@@ -87,6 +88,12 @@ impl Run {
 
     /// Whether the init has left by itself, or was killed; what can't be known is not told.
     fn has_ended(&self, unbegun: bool) -> bool {
+        // What the host finds of a program that has begun is not for want of an init, however it has ended by now.
+        let is_init =
+            unbegun || self.state.context.pid.is_some_and(|pid| matches!(has_init_name(pid), Ok(true)));
+        if !is_init {
+            return false;
+        }
         let limit = match () {
             () if self.is_ending() => LONG,
             () if unbegun => MOMENT,
