@@ -223,34 +223,12 @@ impl Error {
     }
 }
 
+pub(crate) use libcontainer_plan::named;
+
 /// A cgroup's error as that of a host step; [`Error::errno`] finds the number in it.
 pub(crate) fn as_io(error: libcontainer_cgroups::Error) -> io::Error {
     let kind = error.errno().map_or(io::ErrorKind::Other, |errno| io::Error::from_raw_os_error(errno).kind());
     io::Error::new(kind, error)
-}
-
-/// A failed call as the error of a host step or of a file; [`Error::errno`] finds the number in it.
-pub(crate) fn named(what: impl Into<String>, error: io::Error) -> io::Error {
-    io::Error::new(error.kind(), Call { what: what.into(), source: error })
-}
-
-#[derive(Debug)]
-struct Call {
-    what: String,
-    source: io::Error,
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.what)?;
-        text(f, &self.source)
-    }
-}
-
-impl std::error::Error for Call {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
 }
 
 /// A hook that failed: which, why, and what it said.
@@ -279,7 +257,7 @@ fn hook_of(error: &LaunchError) -> Option<&FailedHook> {
 /// The error number in an error: also in one that says more than a number.
 pub(crate) fn errno_of(error: &io::Error) -> Option<i32> {
     let inner = || error.get_ref();
-    let call = || errno_of(&inner()?.downcast_ref::<Call>()?.source);
+    let call = || errno_of(libcontainer_plan::unnamed(error)?);
     let cgroup = || inner()?.downcast_ref::<libcontainer_cgroups::Error>()?.errno();
     let network = || inner()?.downcast_ref::<libcontainer_network::Error>()?.errno();
     let hook = || inner()?.downcast_ref::<FailedHook>()?.errno;

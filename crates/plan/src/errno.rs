@@ -17,11 +17,38 @@ pub(crate) fn describe(f: &mut fmt::Formatter<'_>, error: &io::Error) -> fmt::Re
     }
 }
 
-/// An error of the kernel's under the name of what was done; one that has words of its own stays as it is.
-pub(crate) fn named(what: &str, error: io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(number) => io::Error::new(error.kind(), format!("{what}: {}", text(number))),
-        None => error,
+/// A failed call under the name of what was done; [`unnamed`] finds the error in it, and with that its number.
+pub fn named(what: impl Into<String>, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), Call { what: what.into(), source: error })
+}
+
+/// The error that [`named`] was given; `None` if it has no such name.
+#[must_use]
+pub fn unnamed(error: &io::Error) -> Option<&io::Error> {
+    Some(&error.get_ref()?.downcast_ref::<Call>()?.source)
+}
+
+/// The number of an error, also of one under a name.
+pub(crate) fn number(error: &io::Error) -> Option<i32> {
+    error.raw_os_error().or_else(|| unnamed(error).and_then(number))
+}
+
+#[derive(Debug)]
+struct Call {
+    what: String,
+    source: io::Error,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.what)?;
+        describe(f, &self.source)
+    }
+}
+
+impl std::error::Error for Call {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
     }
 }
 
@@ -81,6 +108,14 @@ const LOCKED: &str = "is locked in a user namespace";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_under_a_name_has_its_number() {
+        let error = named("take it", named("open /x", io::Error::from_raw_os_error(libc::EMFILE)));
+        assert_eq!(error.to_string(), "take it: open /x: EMFILE: Too many open files");
+        assert_eq!((number(&error), error.raw_os_error()), (Some(libc::EMFILE), None));
+        assert_eq!(number(&named("take it", io::Error::other("words"))), None);
+    }
 
     #[test]
     #[cfg_attr(miri, ignore = "asks the kernel")]

@@ -225,7 +225,7 @@ impl StepFailure {
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
         match &self.cause {
-            Cause::Os(error) => error.raw_os_error(),
+            Cause::Os(error) => crate::errno::number(error),
             Cause::Left(code) => not_begun(*code),
             _ => None,
         }

@@ -86,7 +86,7 @@ impl OpenStdio {
         for (number, stdio) in [stdin, stdout, stderr].into_iter().enumerate() {
             let theirs = opened.one(number, stdio).map_err(|error| {
                 let what = ["input", "output", "error"].get(number).copied().unwrap_or("descriptor");
-                crate::errno::named(&format!("take standard {what} for the program"), error)
+                crate::errno::named(format!("take standard {what} for the program"), error)
             })?;
             opened.theirs.push(theirs);
         }

@@ -61,11 +61,8 @@ impl ProcessDir {
         // Room for the whole file: the kernel formats it anew for each read.
         let mut bytes = Vec::with_capacity(4096);
         let read = File::from(fd).take(LIMIT).read_to_end(&mut bytes);
-        let named = |error: io::Error| match error.raw_os_error() {
-            Some(errno) => self.named("read", name)(Errno::from_raw(errno)),
-            None => error,
-        };
-        read.map(|_| bytes).map_err(named)
+        read.map(|_| bytes)
+            .map_err(|error| libcontainer_plan::named(format!("read /proc/{}/{name}", self.pid), error))
     }
 
     /// Opens a file of it for reading, a link followed: `ns/mnt` gives the namespace.
@@ -86,5 +83,5 @@ impl ProcessDir {
 }
 
 fn told(call: std::fmt::Arguments<'_>, errno: Errno) -> io::Error {
-    io::Error::new(io::Error::from(errno).kind(), format!("{call}: {errno}"))
+    libcontainer_plan::named(call.to_string(), errno.into())
 }

@@ -99,7 +99,7 @@ impl Template {
     ///
     /// A program with a terminal, with capabilities beyond those of the config, or with more than 36 preserved descriptors, is always started in one that is made now.
     ///
-    /// One that differs from the last in its standard descriptors alone starts faster: a container is made ready for it while it stands by.
+    /// One that differs from the last in its standard descriptors alone starts faster, in containers that were made behind that: they are made ready for it.
     ///
     /// What a program inherits and neither config nor process says (niceness, priority of input and output, personality, `no_new_privs`) comes in a warm container
     /// from the template's thread, and so from whoever called [`Template::keep_ready`] first; in a new one from the caller.

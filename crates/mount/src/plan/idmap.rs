@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use libcontainer_plan::{
-    At, Builder, FdSource, HostStep, Launch, Launched, Mount, Ns, Pid, Slot, Sock, namespace_link,
+    At, Builder, FdSource, HostStep, Launch, Launched, Mount, Ns, Pid, Slot, Sock, named, namespace_link,
     open_namespace,
 };
-use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 
@@ -189,10 +188,8 @@ pub(super) fn run(
     plan.purpose("wait for the end of the helper").await_byte(pipe);
     plan.reap();
     let mut launch = Launch::new(plan.seal().map_err(io::Error::other)?);
-    let named = |call: &str, errno: Errno| {
-        io::Error::new(io::Error::from(errno).kind(), format!("{call} of the helper: {errno}"))
-    };
-    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| named("pipe2", errno))?;
+    let pipes = nix::unistd::pipe2(OFlag::O_CLOEXEC);
+    let (reader, writer) = pipes.map_err(|errno| named("pipe2 of the helper", errno.into()))?;
     launch.give(pipe, reader);
     fill(&mut launch);
     let launched = launch.run().map_err(|error| io::Error::other(error.to_string()))?;
@@ -200,7 +197,7 @@ pub(super) fn run(
     match launched.wait() {
         // A caller that ignores SIGCHLD: the kernel tells when it has ended, not how, which nobody asks here.
         Err(error) if error.raw_os_error() == Some(libc::ECHILD) => {}
-        Err(error) => return Err(named("waitid", Errno::from_raw(error.raw_os_error().unwrap_or(0)))),
+        Err(error) => return Err(named("waitid of the helper", error)),
         Ok(_) => {}
     }
     Ok(launched)

@@ -31,7 +31,7 @@ pub(super) fn died_as_init(pid: Pid, pidfd: BorrowedFd<'_>) -> io::Result<bool> 
             Ok(false) => return Ok(false),
             // A caller that ignores SIGCHLD: the kernel has reaped it, and its name with it. An init says on the board why it leaves.
             Err(_) if left_by_itself(pidfd) => return Ok(false),
-            Err(error) => return Err(crate::errno::named(&format!("read /proc/{pid}/comm"), error)),
+            Err(error) => return Err(crate::errno::named(format!("read /proc/{pid}/comm"), error)),
         }
         match status {
             Ok(WaitStatus::StillAlive) if Instant::now() < end => crate::rest::rest(PAUSE),
