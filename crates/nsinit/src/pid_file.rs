@@ -78,8 +78,9 @@ impl PidFile {
 fn special(path: &Path) -> io::Result<Option<File>> {
     let kind = match path.metadata() {
         Ok(found) => found.file_type(),
-        // What can't be looked at is told when the file is made.
-        Err(_) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        // It may be a device.
+        Err(error) => return Err(error),
     };
     if kind.is_char_device() || kind.is_fifo() {
         // A pipe that nobody reads is an error, and not waited for.
