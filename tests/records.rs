@@ -172,3 +172,61 @@ fn what_is_left_of_a_directory_that_somebody_took_away_is_ended_by_the_handle() 
         assert_eq!(World::look(place.path()).groups().count(), 0);
     }
 }
+
+/// Of a group that the handle knows by its name alone it is the mark that says whose it is.
+#[test]
+fn a_group_whose_inode_is_not_known_is_ended_by_its_mark() {
+    if !able("a_group_whose_inode_is_not_known_is_ended_by_its_mark") {
+        return;
+    }
+    let place = Place::new("taken-early");
+    let config = Config { cgroups: Some(place.cgroup()), ..config(&place.rootfs().unwrap()) };
+    let factory = Factory::new().unwrap();
+    let path = place.join("c");
+    let (_, process) = factory.run(&path, &config, ProcessConfig::new(["sleep", "100"])).unwrap();
+    libcontainer_tests::rewrite(&path, without_inodes);
+    let container = factory.load(&path).unwrap();
+    std::fs::remove_dir_all(&path).unwrap();
+    // Another's group of that name is not touched.
+    let (_, other) = {
+        let config = Config { cgroups: None, ..config.clone() };
+        factory.run(&path, &config, ProcessConfig::new(["sleep", "100"])).unwrap()
+    };
+    container.destroy().unwrap();
+    assert!(process.wait_timeout(PATIENCE).unwrap().is_some());
+    assert!(lives(other.pid()));
+    assert_eq!(World::look(place.path()).groups().count(), 0);
+    factory.destroy(&path).unwrap();
+}
+
+/// One of which nothing says whose it is stays, and is named.
+#[test]
+fn a_group_without_inode_and_mark_is_told() {
+    if !able("a_group_without_inode_and_mark_is_told") {
+        return;
+    }
+    let place = Place::new("taken-unknown");
+    let config = Config { cgroups: Some(place.cgroup()), ..config(&place.rootfs().unwrap()) };
+    let factory = Factory::new().unwrap();
+    let path = place.join("c");
+    let (_, process) = factory.run(&path, &config, ProcessConfig::new(["sleep", "100"])).unwrap();
+    libcontainer_tests::rewrite(&path, without_inodes);
+    let container = factory.load(&path).unwrap();
+    let group = World::look(place.path()).groups().next().unwrap().to_owned();
+    std::fs::remove_dir_all(&path).unwrap();
+    container.destroy().unwrap();
+    assert!(process.wait_timeout(PATIENCE).unwrap().is_some());
+    assert_eq!(World::look(place.path()).groups().count(), 0);
+    std::fs::create_dir(&group).unwrap();
+    let error = container.destroy().unwrap_err();
+    std::fs::remove_dir(&group).unwrap();
+    assert!(error.to_string().contains(&*group.to_string_lossy()), "{error}");
+    container.destroy().unwrap();
+}
+
+fn without_inodes(record: &mut serde_json::Value) {
+    for intent in record["intent"].as_array_mut().unwrap() {
+        let places = intent.get_mut("cgroup").and_then(serde_json::Value::as_array_mut);
+        places.into_iter().flatten().for_each(|place| drop(place.as_object_mut().unwrap().remove("inode")));
+    }
+}

@@ -342,3 +342,33 @@ fn without_a_record_its_classes_are_found_by_their_marks() {
         assert!(!path.exists());
     }
 }
+
+/// Also where the record did not have its inode yet: then it is known by the mark.
+#[test]
+fn a_class_goes_whose_record_somebody_took_away() {
+    let Some(mut stand) = Stand::new("a_class_goes_whose_record_somebody_took_away") else { return };
+    stand.wants("", &["7"], true);
+    for early in [false, true] {
+        let (factory, path) = (stand.factory(), stand.place.join("c"));
+        let container = factory.create(&path, &stand.config).unwrap();
+        let container = if early {
+            libcontainer_tests::rewrite(&path, forget_inodes);
+            factory.load(&path).unwrap()
+        } else {
+            container
+        };
+        let pid = container.init_pid().unwrap().unwrap();
+        fs::remove_dir_all(&path).unwrap();
+        container.destroy().unwrap();
+        assert!(!stand.dir("c").exists(), "{early}");
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(stat.is_empty() || stat.contains(") Z "), "{early}: {stat}");
+    }
+}
+
+fn forget_inodes(record: &mut serde_json::Value) {
+    for intent in record["intent"].as_array_mut().unwrap() {
+        let groups = intent.get_mut("resctrl").and_then(serde_json::Value::as_array_mut);
+        groups.into_iter().flatten().for_each(|group| drop(group.as_object_mut().unwrap().remove("inode")));
+    }
+}

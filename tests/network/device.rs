@@ -177,3 +177,30 @@ fn a_device_comes_back_from_a_namespace_that_was_joined() {
         holder.destroy().unwrap();
     });
 }
+
+/// Who removes its directory by hand has not ended the container: the handle still knows what it has of the host's.
+#[test]
+fn what_a_container_has_of_the_host_is_given_back_by_a_handle_without_a_record() {
+    on_a_host("device-taken", |place| {
+        bridge("docker0", &["10.7.0.1/24"]);
+        device();
+        let before = super::host::links();
+        let tables = super::host::tables();
+        let networks = vec![network("net0"), veth("10.7.0.2/24", "10.7.0.1")];
+        let config = networked(&rootfs(place), networks);
+        let factory = Factory::new().unwrap();
+        let container = factory.create(place.join("c"), &config).unwrap();
+        std::fs::remove_dir_all(container.path()).unwrap();
+        container.destroy().unwrap();
+        let (link, _) = on_the_host().unwrap();
+        assert_eq!(link.mtu, 1400);
+        super::host::settled(&before);
+        assert_eq!(super::host::tables(), tables);
+        // A namesake in its directory is another container.
+        let other = factory.create(place.join("c"), &config).unwrap();
+        container.destroy().unwrap();
+        assert!(on_the_host().is_none() && other.network().unwrap().links.len() >= 3);
+        other.destroy().unwrap();
+        super::host::settled(&before);
+    });
+}

@@ -213,6 +213,29 @@ pub fn group_of(dir: &Path) -> Cgroup {
     Cgroup { path: name.into(), memory: 256 << 20, ..Cgroup::default() }
 }
 
+/// Changes the record of a container, as an older program or one that was killed would have left it. The second file stays as it is.
+///
+/// # Panics
+/// If there is none.
+#[allow(clippy::unwrap_used, reason = "a test ends by panicking")]
+pub fn rewrite(dir: &Path, change: impl FnOnce(&mut serde_json::Value)) {
+    let path = dir.join("state.json");
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    change(&mut record);
+    record.as_object_mut().unwrap().remove("checksum");
+    let mut bytes = serde_json::to_vec(&record).unwrap();
+    bytes.pop();
+    let sum = format!(",\"checksum\":\"{:08x}\"}}\n", crc32(&bytes));
+    bytes.extend(sum.bytes());
+    fs::write(&path, bytes).unwrap();
+}
+
+/// CRC-32 as in IEEE 802.3.
+fn crc32(bytes: &[u8]) -> u32 {
+    let step = |sum: u32, _: u32| (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg());
+    !bytes.iter().fold(!0, |sum, byte| (0..8).fold(sum ^ u32::from(*byte), step))
+}
+
 /// Directories of control groups that are named after `dir`.
 fn groups(dir: &Path) -> BTreeSet<PathBuf> {
     let (Ok(layout), Ok(name)) = (Layout::of_this_process(), GroupPath::new(group_of(dir).path)) else {

@@ -209,3 +209,28 @@ fn the_record_names_the_unit_before_it_is_there() {
     let (container, _process) = factory.run(place.join("c"), &scoped(&place), sleeper()).unwrap();
     container.destroy().unwrap();
 }
+
+/// Who removes its directory by hand has not ended the container, nor its unit.
+#[test]
+fn a_scope_whose_directory_somebody_took_away_is_ended_by_the_handle() {
+    if !ready("a_scope_whose_directory_somebody_took_away_is_ended_by_the_handle") {
+        return;
+    }
+    let place = Place::new("straw-taken");
+    let straw = Straw::new(&place, "done");
+    let factory = Factory::new().unwrap().systemd(straw.environment());
+    let config = scoped(&place);
+    let (container, process) = factory.run(place.join("c"), &config, sleeper()).unwrap();
+    std::fs::remove_dir_all(container.path()).unwrap();
+    container.destroy().unwrap();
+    assert!(process.wait_timeout(std::time::Duration::from_secs(10)).unwrap().is_some());
+    assert!(!straw.has_units(), "{:?}", straw.calls());
+    assert_eq!(straw.scopes(), Vec::<std::path::PathBuf>::new());
+    // A namesake in its directory is another container, whose unit has the same words.
+    let (other, _process) = factory.run(place.join("c"), &config, sleeper()).unwrap();
+    container.destroy().unwrap();
+    assert_eq!(other.run_state().unwrap(), RunState::Running);
+    assert!(straw.has_units());
+    other.destroy().unwrap();
+    assert!(!straw.has_units());
+}

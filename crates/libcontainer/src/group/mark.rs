@@ -1,20 +1,47 @@
 //! The mark of a container on its control group, by which that is found without a record.
 
+use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use libcontainer_cgroups::{Error, Group, Layout, Result, find_marked};
+use libcontainer_cgroups::{Error, Group, Layout, Place, Result, find_marked, mark_of};
+use nix::sys::stat::fstat;
 
 use super::PATIENCE;
 
 /// What the group of the container in `dir` is marked with. The path alone could be another container's: that of a runtime with another root.
 pub(crate) fn token(dir: &Path) -> io::Result<Vec<u8>> {
-    let (path, found) = (std::path::absolute(dir)?, std::fs::symlink_metadata(dir)?);
-    let mut token = path.as_os_str().as_bytes().to_vec();
-    token.extend(format!("\0{}:{}", found.dev(), found.ino()).bytes());
+    let found = std::fs::symlink_metadata(dir)?;
+    made_of(dir, (found.dev(), found.ino()))
+}
+
+/// The same of a directory that is open, as it may not be there any more.
+pub(crate) fn token_of(path: &Path, dir: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    let found = fstat(dir)?;
+    made_of(path, (found.st_dev, found.st_ino))
+}
+
+fn made_of(dir: &Path, (device, inode): (u64, u64)) -> io::Result<Vec<u8>> {
+    let mut token = std::path::absolute(dir)?.into_os_string().into_vec();
+    token.extend(format!("\0{device}:{inode}").bytes());
     Ok(token)
+}
+
+/// The groups with that mark, and why there may be more.
+pub(crate) fn marked(token: &[u8]) -> Result<(Vec<Place>, Vec<Error>)> {
+    let found = find_marked(&Layout::of_this_process()?, token);
+    Ok((found.places, found.unseen))
+}
+
+/// Whether a directory is surely none of ours: it is not there, or has a mark, after those with ours were ended.
+pub(crate) fn is_anothers(path: &Path) -> bool {
+    match File::open(path) {
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
+        Ok(dir) => matches!(mark_of(dir), Ok(Some(_))),
+    }
 }
 
 /// Kills and removes every group with that mark. Whether there was one.

@@ -164,6 +164,13 @@ pub(crate) fn stop(record: &UnitRecord, environment: &Environment) -> Group<()> 
     manager.stop(&unit).map(drop)
 }
 
+/// Whether there is a unit of that name with a container's words.
+pub(crate) fn stands(record: &UnitRecord, environment: &Environment) -> Group<bool> {
+    let unit = Unit::new(&record.name)?;
+    let mut manager = connect(environment, record.user)?;
+    Ok(manager.description(&unit)?.is_some_and(|found| found == record.description))
+}
+
 /// Has systemd move a process into the unit, or into a group below it.
 pub(crate) fn attach(record: &UnitRecord, below: &str, environment: &Environment, pid: Pid) -> Group<()> {
     let pid = nix::unistd::Pid::from_raw(pid.as_raw());

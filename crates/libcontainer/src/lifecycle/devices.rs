@@ -13,11 +13,11 @@ use crate::error::{Error, Result};
 use crate::group;
 use crate::record::{Init, State, is_of_this_boot};
 
-/// Brings them home.
+/// Brings them home. `dir` is the container's directory, if that is its.
 ///
 /// # Errors
 /// Whatever hinders it, or the look for them: then they may be inside, and nothing of the container may be ended.
-pub(super) fn bring_home(state: &State, dir: &Path, host: &Host, what: &str) -> Result<()> {
+pub(super) fn bring_home(state: &State, dir: Option<&Path>, host: &Host, what: &str) -> Result<()> {
     let names = state.network_state.devices().collect::<Vec<_>>().join(", ");
     if names.is_empty() {
         return Ok(());
@@ -57,7 +57,7 @@ pub(super) fn rescue(state: &State, space: &File, dir: &Path, host: &Host) -> Re
 
 /// The network namespaces that the container's processes are in: that of the first, of those that live on behind its end, and those that a
 /// program may have made; and one that is held where nobody may be left. Nothing but the processes of the control group is known of the latter two.
-fn spaces(state: &State, dir: &Path) -> Result<Vec<File>> {
+fn spaces(state: &State, dir: Option<&Path>) -> Result<Vec<File>> {
     let mut pids: Vec<_> = Init::open(state)?.into_iter().map(|init| init.pid).collect();
     let failed = |error| Error::cgroup("list the processes of the container", error);
     if let Some(group) = group::own(state).map_err(failed)? {
@@ -66,7 +66,8 @@ fn spaces(state: &State, dir: &Path) -> Result<Vec<File>> {
             found => pids.extend(found.map_err(failed)?.into_iter().filter_map(|pid| Pid::new(pid.get()))),
         }
     }
-    let held = libcontainer_network::held(dir)
+    let held = dir
+        .map_or(Ok(None), libcontainer_network::held)
         .map_err(|error| Error::network("look for one that is kept", error))?;
     let (mut seen, mut all) = (BTreeSet::new(), Vec::from_iter(held));
     for pid in pids {

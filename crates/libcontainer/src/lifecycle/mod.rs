@@ -37,11 +37,13 @@ mod restore;
 mod standard;
 mod streams;
 mod sweep;
+mod teardown;
 mod under;
 mod unexecuted;
 mod unheld;
 mod unmade;
 mod unpermitted;
+mod unrecorded;
 mod warm;
 
 pub(crate) use checkpoint::checkpoint;
