@@ -27,6 +27,9 @@ const PR_CAP_AMBIENT: usize = 47;
 const PR_CAP_AMBIENT_RAISE: usize = 2;
 const MAX_CAPABILITY: usize = 63;
 
+/// In the place of an error number: the call was answered, but not done.
+const UNDONE: i32 = i32::MAX;
+
 /// `struct clone_args` of clone(2), version 2.
 #[repr(C)]
 #[derive(Default)]
@@ -109,6 +112,9 @@ pub(super) fn start(start: &Start<'_>) -> io::Result<(Pid, OwnedFd)> {
 
 fn finish(result: isize, pidfd: i32, errno: i32) -> io::Result<(Pid, OwnedFd)> {
     let number = i32::try_from(result).unwrap_or(-libc::EINVAL);
+    if number >= 0 && pidfd < 0 {
+        return Err(undone(&format!("clone3 was answered with {number} and has made no process")));
+    }
     let Some(pid) = Pid::new(number) else { return Err(io::Error::from_raw_os_error(-number)) };
     // SAFETY: CLONE_PIDFD has stored a new descriptor that nothing else owns.
     let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -116,7 +122,15 @@ fn finish(result: isize, pidfd: i32, errno: i32) -> io::Result<(Pid, OwnedFd)> {
         return Ok((pid, pidfd));
     }
     super::left::reap(pidfd);
-    Err(io::Error::from_raw_os_error(errno))
+    Err(match errno {
+        UNDONE => undone("execveat was answered with success and has executed nothing"),
+        errno => io::Error::from_raw_os_error(errno),
+    })
+}
+
+/// The error of a call whose answer is not the kernel's.
+fn undone(text: &str) -> io::Error {
+    io::Error::other(format!("{text}: a seccomp filter of the caller's answers in the kernel's place"))
 }
 
 /// Blocks every signal for this thread, so that no handler of the host runs in the child. Returns the old mask.
@@ -172,7 +186,8 @@ fn exec_init(child: &Child<'_>) -> i32 {
     // SAFETY: the path is empty, both arrays end with NULL and point to strings that live in the sleeping thread.
     let result =
         unsafe { syscall(libc::SYS_execveat, [init, empty, argv, envp, libc::AT_EMPTY_PATH as usize, 0]) };
-    error_of(result)
+    // What it returned from it has not done, whatever it says.
+    if result == 0 { UNDONE } else { error_of(result) }
 }
 
 /// Whether the calling thread is under a securebit by which exec gives root no capabilities.
@@ -225,7 +240,8 @@ pub(crate) fn stamp() -> u64 {
     }
 }
 
-/// `clone3`; the child calls [`child_main`] on its new stack. Returns the pid or a negative error number.
+/// `clone3`; the child calls [`child_main`] on its new stack. Returns the pid or a negative error number; 0 where a filter says so, and there is no
+/// child: who is still on the old stack is none.
 ///
 /// # Safety
 /// Everything behind `args` and `child` must stay valid until this returns.
@@ -236,9 +252,12 @@ unsafe fn clone_and_run(args: &CloneArgs, child: &Child<'_>) -> isize {
     // fresh aligned stack, on which it may call but from which it never returns.
     unsafe {
         asm!(
+            "mov r14, rsp",
             "syscall",
             "test rax, rax",
             "jnz 2f",
+            "cmp rsp, r14",
+            "je 2f",
             "xor ebp, ebp",
             "mov rdi, r12",
             "call r13",
@@ -249,6 +268,7 @@ unsafe fn clone_and_run(args: &CloneArgs, child: &Child<'_>) -> isize {
             in("rsi") size_of::<CloneArgs>(),
             in("r12") child,
             in("r13") child_main as extern "C" fn(&Child<'_>) -> !,
+            out("r14") _,
             lateout("rcx") _,
             lateout("r11") _,
         );
@@ -266,8 +286,11 @@ unsafe fn clone_and_run(args: &CloneArgs, child: &Child<'_>) -> isize {
     // SAFETY: as on x86_64.
     unsafe {
         asm!(
+            "mov x22, sp",
             "svc 0",
             "cbnz x0, 2f",
+            "cmp sp, x22",
+            "b.eq 2f",
             "mov x29, xzr",
             "mov x0, x20",
             "blr x21",
@@ -278,6 +301,7 @@ unsafe fn clone_and_run(args: &CloneArgs, child: &Child<'_>) -> isize {
             in("x1") size_of::<CloneArgs>(),
             in("x20") child,
             in("x21") child_main as extern "C" fn(&Child<'_>) -> !,
+            out("x22") _,
         );
     }
     result
