@@ -177,3 +177,26 @@ fn want_of_descriptors_is_told_with_its_limit() {
     }
     assert!(told > 10, "{told}");
 }
+
+/// With too little room on the stack, which an overflow would tell by an abort, halfway.
+#[test]
+fn want_of_stack_is_told_before_anything_is_made() {
+    let Some(operator) = operator("small-stack") else { return };
+    for limit in [64, 100, 127, 8192] {
+        for args in [&["run", "x", "true"][..], &["--version"], &["delete", "--force", "x"]] {
+            let command = operator.command(args);
+            let mut limited = std::process::Command::new("sh");
+            let script = format!("ulimit -S -s {limit} && exec \"$0\" \"$@\"");
+            limited.args(["-c", &script]).arg(command.get_program()).args(command.get_args());
+            let output = limited.current_dir(operator.place.path()).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            if limit < 128 {
+                assert_eq!(output.status.code(), Some(1), "{limit} {args:?}: {text}");
+                let said = format!("(ulimit -s, RLIMIT_STACK) is {limit} KiB");
+                assert!(text.contains(&said) && text.contains("ulimit -s 8192"), "{limit}: {text}");
+            } else {
+                assert!(output.status.success(), "{limit} {args:?}: {text}");
+            }
+        }
+    }
+}

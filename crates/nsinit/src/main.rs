@@ -33,6 +33,7 @@ mod removal;
 mod root;
 mod seccomp;
 mod size;
+mod stack;
 mod streams;
 mod timeline;
 mod trial;
@@ -49,11 +50,7 @@ use seccomp::SeccompCommand;
 
 fn main() -> ExitCode {
     libcontainer::plan::heed_children();
-    let outcome = match Cli::try_parse() {
-        Ok(cli) => run(cli),
-        Err(answer) => output::answer(&answer),
-    };
-    match outcome {
+    match stack::check().and_then(|()| command()) {
         Ok(code) => ExitCode::from(code),
         // Whoever does not read on has what it wanted.
         Err(Failure::Unread) => ExitCode::SUCCESS,
@@ -61,6 +58,15 @@ fn main() -> ExitCode {
             log::tell(log::Level::Error, &format!("{text}{}", libcontainer::plan::remedy(&text)));
             ExitCode::from(code)
         }
+    }
+}
+
+/// Apart from `main`, whose frame has to be a small one.
+#[inline(never)]
+fn command() -> Outcome {
+    match Cli::try_parse() {
+        Ok(cli) => run(cli),
+        Err(answer) => output::answer(&answer),
     }
 }
 
