@@ -37,7 +37,7 @@ pub(super) fn take(
     // RACE: the process may be another one of the same number by now; a pidfd's never is.
     let taken = pidfd_getfd(pidfd, number, PidfdGetfdFlags::empty()).map_err(|error| {
         let call = format!("pidfd_getfd: take descriptor {number}, a seccomp listener, from process {pid}");
-        NotifyError::call(call, &error.into())
+        closed(call, &error.into())
     })?;
     Ok((number, Listener::from(taken)))
 }
@@ -74,6 +74,14 @@ pub fn first_free(pid: Pid) -> Result<RawFd, NotifyError> {
     Ok(highest.map_or(0, |number| number.saturating_add(1)))
 }
 
+/// An init that joins is of the host's user namespace and not dumpable.
+fn closed(mut call: String, error: &std::io::Error) -> NotifyError {
+    if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM)) {
+        call += " (it asks for CAP_SYS_PTRACE: only root joins a container whose filter has an agent)";
+    }
+    NotifyError::call(call, error)
+}
+
 fn descriptors(pid: Pid) -> Result<Vec<(RawFd, std::ffi::OsString)>, NotifyError> {
     let path = format!("/proc/{pid}/fd");
     let failed = |call: &str| {
@@ -81,7 +89,8 @@ fn descriptors(pid: Pid) -> Result<Vec<(RawFd, std::ffi::OsString)>, NotifyError
         move |error: std::io::Error| NotifyError::call(call, &error)
     };
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let dir = open(path.as_str(), flags, Mode::empty()).map_err(|error| failed("open")(error.into()))?;
+    let dir = open(path.as_str(), flags, Mode::empty())
+        .map_err(|error| closed(format!("open {path}"), &error.into()))?;
     let mut all = Vec::new();
     for name in names(&dir).map_err(failed("list"))? {
         let Some(number) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
