@@ -15,6 +15,8 @@ mod bundles;
 mod handing;
 #[path = "oci/joined.rs"]
 mod joined;
+#[path = "oci/limits.rs"]
+mod limits;
 #[path = "oci/mounts.rs"]
 mod mounts;
 #[path = "oci/notify.rs"]

@@ -101,6 +101,12 @@ impl Limits {
         if let Some(memory) = &mut wanted.memory {
             memory.reservation = lowered.or(memory.reservation);
         }
+        let idle = |all: &Resources| all.cpu.as_ref().and_then(|cpu| cpu.idle);
+        // So is what the weight ends: the kernel takes none for an idle group.
+        let ended = idle(&block.resources).filter(|now| Some(*now) != idle(&before));
+        if let Some(cpu) = &mut wanted.cpu {
+            cpu.idle = ended.or(cpu.idle);
+        }
         if !wanted.devices.is_empty() {
             // The filter is replaced as a whole.
             wanted.devices = block.limits(true).map_err(|error| Error::cgroup(what, error))?.devices;
