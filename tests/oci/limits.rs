@@ -39,3 +39,28 @@ fn a_weight_ends_idleness() {
     assert_eq!(read(&file), "0");
     oci.ok(&["delete", "--force", "web"]);
 }
+
+/// runc runs it too: clients set a weight whatever else is asked for.
+#[test]
+fn the_weight_of_an_idle_group_is_left_out() {
+    let Some((mut oci, file)) = running("the_weight_of_an_idle_group_is_left_out") else { return };
+    let both = "unable to apply both cpu.weight and cpu.idle";
+    let limits = oci.place.join("limits.json");
+    fs::write(&limits, json!({"cpu": {"shares": 200, "idle": 1}}).to_string()).unwrap();
+    for args in [["--cpu-share=200", "--cpu-idle=1"], ["--resources", limits.to_str().unwrap()]] {
+        let output = oci.run(&["update", args[0], args[1], "web"]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && told.contains(both), "{args:?}: {told}");
+        assert_eq!(read(&file), "1");
+        oci.ok(&["update", "--cpu-idle", "0", "web"]);
+    }
+    oci.ok(&["delete", "--force", "web"]);
+
+    oci.spec["linux"]["resources"] = json!({"cpu": {"shares": 512, "idle": 1}});
+    oci.write();
+    let told = String::from_utf8(oci.run(&["--debug", "run", "--detach", "web"]).stderr).unwrap();
+    assert!(told.contains("/linux/resources/cpu/shares: ") && told.contains(both), "{told}");
+    assert_eq!(read(&file), "1");
+    oci.ok(&["delete", "--force", "web"]);
+    oci.check(&["validate"], 0, "/linux/resources/cpu/shares: ");
+}

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use libcontainer::cgroups::Resources;
 use libcontainer::cgroups::resources::{BlockIo, Cpu, Memory, Pids};
+use libcontainer_oci::leave_idle_weight;
 use libcontainer_oci::spec::resources_from_json;
 
 use crate::arguments::UpdateArgs;
@@ -25,7 +26,10 @@ pub(crate) fn update(root: &State, args: UpdateArgs) -> Outcome {
     let text = |option: &Option<String>| option.clone().unwrap_or_default();
     let (schemata, _) = libcontainer_oci::schemata(&text(&args.l3_cache_schema), &text(&args.mem_bw_schema));
     let from_file = args.resources.is_some();
-    let resources = over(given, args);
+    let mut resources = over(given, args);
+    if let Some(problem) = leave_idle_weight(&mut resources, "") {
+        tell(Level::Warning, &format!("update {id:?}: {problem}"));
+    }
     // A file that says nothing is the wish of a program: runc takes it too.
     if resources == Resources::default() && schemata.is_empty() && !from_file {
         return Err(Failure::usage("no limit is given: see nsinit update --help"));

@@ -12,7 +12,8 @@ mod state;
 
 pub use back::from_config;
 pub use convert::{
-    Converted, Options, ProcessParts, convert, examine, pointer, process, resources, schemata, translated,
+    Converted, Options, ProcessParts, convert, examine, leave_idle_weight, pointer, process, resources,
+    schemata, translated,
 };
 pub use example::{default_spec, rootless_spec};
 pub use features::{

@@ -156,7 +156,8 @@ async fn pids(task: Arc<Task>) -> Result<Vec<ProcessInfo>, Trouble> {
 async fn update(task: Arc<Task>, request: UpdateTaskRequest) -> Result<(), Trouble> {
     let wrong = |text: String| Trouble::invalid(format!("resources for {:?}: {text}", task.id));
     let given = request.resources.as_ref().map(|any| any.value.as_slice()).unwrap_or_default();
-    let (resources, notes) = resources_from_json(given).map_err(|error| wrong(error.to_string()))?;
+    let (mut resources, mut notes) = resources_from_json(given).map_err(|error| wrong(error.to_string()))?;
+    notes.extend(libcontainer_oci::leave_idle_weight(&mut resources, ""));
     notes.iter().for_each(|note| journal::warn(format!("resources for {:?}: {note}", task.id)));
     let resources = libcontainer_oci::resources(&resources).map_err(|problems| {
         let all: Vec<_> = problems.iter().map(ToString::to_string).collect();

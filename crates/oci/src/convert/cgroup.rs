@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use libcontainer::{Cgroup, Config};
+use libcontainer::{Cgroup, Config, Problem};
 
 use super::devices;
 use super::found::Found;
@@ -14,6 +14,7 @@ use crate::spec::{Resources, Spec, escaped};
 pub(super) fn convert(spec: &Spec, options: &Options, config: &mut Config, found: &mut Found) {
     let Some(linux) = &spec.linux else { return };
     let mut resources = linux.resources.clone().unwrap_or_default();
+    found.warnings.extend(leave_idle_weight(&mut resources, "/linux/resources"));
     if let Err(error) = resources.validate() {
         found.problems.push(of_group(&error, "/linux/resources"));
     }
@@ -36,6 +37,15 @@ pub(super) fn convert(spec: &Spec, options: &Options, config: &mut Config, found
         group.properties = properties(spec, found);
     }
     config.cgroups = Some(group);
+}
+
+/// Leaves the weight of an idle group out, which has none, and says so, with a pointer below `at`: clients set a weight whatever else is asked for. The words are
+/// runc's.
+pub fn leave_idle_weight(resources: &mut Resources, at: &str) -> Option<Problem> {
+    let cpu = resources.cpu.as_mut().filter(|cpu| cpu.idle == Some(1))?;
+    cpu.shares.take().filter(|shares| *shares != 0)?;
+    let message = "unable to apply both cpu.weight and cpu.idle: left out, as an idle group has no weight";
+    Some(Problem { pointer: format!("{at}/cpu/shares"), message: message.to_owned(), remedy: None })
 }
 
 /// Limits that nobody would keep are not left out silently; rules of devices alone are, as every engine writes them.

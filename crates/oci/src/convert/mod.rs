@@ -12,6 +12,7 @@ mod options;
 mod pointers;
 mod process;
 
+pub use cgroup::leave_idle_weight;
 use found::Found;
 use libcontainer::mount::MountConfig;
 use libcontainer::{Config, Facts, Problem};
