@@ -19,7 +19,7 @@ const NEEDED: [Tool; 3] = [
 const OTHERS: [Tool; 2] =
     [tool("crun", "crun", "is measured side by side"), tool("runc", "runc", "is measured side by side")];
 
-/// `bench [COUNT | --short]`, `bench memory`, `bench cgroups …`, `bench netlink …`, `bench seccomp …`.
+/// `bench [COUNT | --short]`, `bench memory`, `bench templates [COUNT]`, `bench cgroups …`, `bench netlink …`, `bench seccomp …`.
 pub(crate) fn run(args: &[String]) -> Result<()> {
     facts()?;
     match args.split_first() {
@@ -28,13 +28,17 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
         Some((what, rest)) if what == "seccomp" => seccomp(rest),
         Some((what, [])) if what == "--short" => short(),
         Some((what, [])) if what == "memory" => starts(&["--memory"]),
-        Some((count, [])) => {
-            count.parse::<usize>().with_context(|| format!("{count:?}: a number of rounds, or --short"))?;
-            starts(&[count])
-        }
+        Some((what, [])) if what == "templates" => starts(&["--templates"]),
+        Some((what, [count])) if what == "templates" => starts(&["--templates", number(count)?]),
+        Some((count, [])) => starts(&[number(count)?]),
         Some(_) => bail!("one number of rounds, or --short"),
         None => starts(&[]),
     }
+}
+
+fn number(count: &str) -> Result<&str> {
+    count.parse::<usize>().with_context(|| format!("{count:?}: a number of rounds, or --short"))?;
+    Ok(count)
 }
 
 fn facts() -> Result<()> {

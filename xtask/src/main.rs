@@ -39,6 +39,8 @@ const USAGE: &str = "cargo xtask COMMAND
   bench [COUNT]   measure starts, side by side with crun and runc
   bench --short   see that this works, on what the tests were run with
   bench memory    peak memory only
+  bench templates [COUNT]
+                  templates and containers that stand by only
   bench cgroups   measure reading control groups, side by side with libcgroups and cgroups-rs
   bench netlink [ROUNDS]
                   links, addresses, routes and long lists, side by side with rtnetlink and ip

@@ -1,6 +1,6 @@
 //! Starts, side by side: the floor, this library, `nsinit`, and crun and runc where they are installed.
 //!
-//! `side_by_side [COUNT] [--short] [--memory]`: `--memory` measures nothing else. A row that can't be measured says why.
+//! `side_by_side [COUNT] [--short] [--memory] [--templates]`: with one of the last two nothing else is measured. A row that can't be measured says why.
 #![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,
@@ -48,15 +48,17 @@ struct Options {
     count: usize,
     short: bool,
     memory: bool,
+    templates: bool,
 }
 
 impl Options {
     fn parse(args: &[String]) -> Result<Self, Failure> {
-        let mut options = Self { count: 30, short: false, memory: false };
+        let mut options = Self { count: 30, short: false, memory: false, templates: false };
         for arg in args {
             match arg.as_str() {
                 "--short" => options.short = true,
                 "--memory" => options.memory = true,
+                "--templates" => options.templates = true,
                 number => options.count = number.parse().map_err(|error| format!("{number:?}: {error}"))?,
             }
         }
@@ -76,18 +78,14 @@ fn measure(options: &Options) -> Result<(), Failure> {
     library::same_mounts(&place, &config)?;
     // The bridge stays: making it is no part of a start. All this is in a network namespace of its own.
     timed(&place, Command::new("ip").args(["link", "add", BRIDGE, "type", "bridge"]))?;
+    if options.templates {
+        return templates(&place, &config, options);
+    }
     for gap in [0, 60] {
         let title = format!("{gap} ms between starts");
         table(&title, "floor", starts(&place, &config)?, options.count, Duration::from_millis(gap))?;
     }
-    for gap in [0, 60] {
-        let floor = library::floor_program()?;
-        let rootfs = config.rootfs.clone();
-        let mut rows = library::floor_rows(&floor, &rootfs);
-        rows.extend(warm::rows(&place, &config, &format!("warm-{gap}"))?);
-        let title = format!("{gap} ms between starts, templates");
-        table(&title, "floor", rows, options.count, Duration::from_millis(gap))?;
-    }
+    templates(&place, &config, options)?;
     confinement::measure(&place, &config, options.count)?;
     programs::bundle(&place, &config, &["/bin/true"])?;
     scale::at_once(&place, &config, if options.short { &[16] } else { &[50, 500] })?;
@@ -102,6 +100,18 @@ fn measure(options: &Options) -> Result<(), Failure> {
     operators::measure(&place, &config, options.count, if options.short { 8 } else { 200 })?;
     memory::measure(&place, &config)?;
     ballast(&place, &config, options)
+}
+
+fn templates(place: &Place, config: &Config, options: &Options) -> Result<(), Failure> {
+    for gap in [0, 60] {
+        let floor = library::floor_program()?;
+        let rootfs = config.rootfs.clone();
+        let mut rows = library::floor_rows(&floor, &rootfs);
+        rows.extend(warm::rows(place, config, &format!("warm-{gap}"))?);
+        let title = format!("{gap} ms between starts, templates");
+        table(&title, "floor", rows, options.count, Duration::from_millis(gap))?;
+    }
+    Ok(())
 }
 
 const BRIDGE: &str = "lcbench0";
