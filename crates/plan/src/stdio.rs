@@ -58,6 +58,8 @@ pub struct OpenStdio {
     pub ours: [Option<File>; 3],
     /// Which of the program's is the null device.
     null: Option<usize>,
+    /// The null device, if it was opened before.
+    spare: Option<OwnedFd>,
     pumps: Vec<Pump>,
     parked: Vec<Parked>,
 }
@@ -82,8 +84,17 @@ impl OpenStdio {
     /// # Errors
     /// `InvalidInput` for one that can't lead there; else that of open(2), fcntl(2), pipe2(2) or pthread_create(3).
     pub fn open(stdin: Stdio, stdout: Stdio, stderr: Stdio) -> io::Result<Self> {
-        let mut opened = Self::default();
-        for (number, stdio) in [stdin, stdout, stderr].into_iter().enumerate() {
+        Self::open_with(None, [stdin, stdout, stderr])
+    }
+
+    /// The same with the null device, if that was opened before by [`OpenStdio::null_device`]. No two programs should have one open file in common: each could change
+    /// the flags of the other's.
+    ///
+    /// # Errors
+    /// As [`OpenStdio::open`].
+    pub fn open_with(null: Option<OwnedFd>, all: [Stdio; 3]) -> io::Result<Self> {
+        let mut opened = Self { spare: null, ..Self::default() };
+        for (number, stdio) in all.into_iter().enumerate() {
             let theirs = opened.one(number, stdio).map_err(|error| {
                 let what = ["input", "output", "error"].get(number).copied().unwrap_or("descriptor");
                 crate::errno::named(format!("take standard {what} for the program"), error)
@@ -94,6 +105,7 @@ impl OpenStdio {
         for pump in std::mem::take(&mut opened.pumps) {
             opened.parked.push(pump.park()?);
         }
+        opened.spare = None;
         Ok(opened)
     }
 
@@ -136,6 +148,17 @@ impl OpenStdio {
             return open.try_clone();
         }
         self.null = Some(self.theirs.len());
+        match self.spare.take() {
+            Some(null) => Ok(null),
+            None => Self::null_device(),
+        }
+    }
+
+    /// The host's null device, open for both.
+    ///
+    /// # Errors
+    /// That of open(2).
+    pub fn null_device() -> io::Result<OwnedFd> {
         Ok(File::options().read(true).write(true).open("/dev/null")?.into())
     }
 
@@ -235,8 +258,25 @@ fn pipe(number: usize) -> io::Result<(OwnedFd, File)> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test ends by panicking")]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
+    fn a_null_device_that_was_opened_before_is_used_or_closed() {
+        let spare = || OpenStdio::null_device().unwrap();
+        let null = spare();
+        let number = null.as_raw_fd();
+        let opened = OpenStdio::open_with(Some(null), [Stdio::Null, Stdio::Pipe, Stdio::Null]).unwrap();
+        assert_eq!((opened.theirs[0].as_raw_fd(), opened.null), (number, Some(0)));
+        let opened =
+            OpenStdio::open_with(Some(spare()), [Stdio::Fd(spare()), Stdio::Pipe, Stdio::Stdout]).unwrap();
+        assert_eq!((opened.theirs.len(), opened.null), (3, None));
+        assert!(opened.spare.is_none());
+    }
 
     #[test]
     #[cfg_attr(miri, ignore = "asks the kernel")]

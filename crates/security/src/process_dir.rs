@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
 
 use libcontainer_plan::Pid;
 use nix::errno::Errno;
@@ -11,7 +12,7 @@ use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::Mode;
 
 /// Most bytes that a file is believed: room for 65,536 groups.
-const LIMIT: u64 = 1024 * 1024;
+const LIMIT: usize = 1024 * 1024;
 
 /// `/proc/PID` of a process that is the caller's child and was not reaped when it was opened, so that the number was its own. What is
 /// opened later by the descriptor is the same process's, or fails with `ESRCH`.
@@ -60,9 +61,18 @@ impl ProcessDir {
         let fd = self.opened(name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW)?;
         // Room for the whole file: the kernel formats it anew for each read.
         let mut bytes = Vec::with_capacity(4096);
-        let read = File::from(fd).take(LIMIT).read_to_end(&mut bytes);
+        let read = File::from(fd).take(LIMIT as u64).read_to_end(&mut bytes);
         read.map(|_| bytes)
             .map_err(|error| libcontainer_plan::named(format!("read /proc/{}/{name}", self.pid), error))
+    }
+
+    /// Opens a file of it that is going to be read later, perhaps more than once.
+    ///
+    /// # Errors
+    /// That of openat(2).
+    pub(crate) fn keep_open(&self, name: &str) -> io::Result<ProcessFile> {
+        let file = File::from(self.opened(name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW)?);
+        Ok(ProcessFile { file, name: format!("/proc/{}/{name}", self.pid), room: Vec::new() })
     }
 
     /// Opens a file of it for reading, a link followed: `ns/mnt` gives the namespace.
@@ -82,6 +92,78 @@ impl ProcessDir {
     }
 }
 
+/// A file of a process, held open. It stays that process's: once that is reaped, reading it fails with `ESRCH`.
+#[derive(Debug)]
+pub(crate) struct ProcessFile {
+    file: File,
+    name: String,
+    /// Kept for the next reading.
+    room: Vec<u8>,
+}
+
+impl ProcessFile {
+    /// What it has now, the first MiB of that.
+    ///
+    /// # Errors
+    /// That of pread(2), with the path.
+    pub(crate) fn read(&mut self) -> io::Result<&[u8]> {
+        let mut filled = 0;
+        while filled < LIMIT {
+            if filled == self.room.len() {
+                // Room for the whole file at first: the kernel formats it anew where a reading begins.
+                self.room.resize((filled * 2).max(4096), 0);
+            }
+            match self.file.read_at(self.room.get_mut(filled..).unwrap_or_default(), filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(libcontainer_plan::named(format!("read {}", self.name), error)),
+            }
+        }
+        Ok(self.room.get(..filled).unwrap_or_default())
+    }
+}
+
 fn told(call: std::fmt::Arguments<'_>, errno: Errno) -> io::Error {
     libcontainer_plan::named(call.to_string(), errno.into())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test ends by panicking")]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    fn of(number: u32) -> ProcessDir {
+        ProcessDir::open(Pid::new(i32::try_from(number).unwrap()).unwrap()).unwrap()
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
+    fn a_file_that_is_kept_open_says_what_holds_now_and_nothing_of_another_process() {
+        let mut child = Command::new("/bin/sleep").arg("600").spawn().unwrap();
+        let dir = of(child.id());
+        let mut file = dir.keep_open("status").unwrap();
+        let alive = file.read().unwrap().to_vec();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(alive.starts_with(b"Name:\t"), "{}", alive.escape_ascii());
+        let error = file.read().unwrap_err();
+        let errno = libcontainer_plan::unnamed(&error).and_then(io::Error::raw_os_error);
+        assert_eq!(errno, Some(libc::ESRCH), "{error}");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
+    fn a_file_that_is_kept_open_is_read_whole_again_and_again() {
+        let mut file = of(std::process::id()).keep_open("environ").unwrap();
+        let read = std::fs::read("/proc/self/environ").unwrap();
+        assert!(!read.is_empty());
+        for _ in 0..2 {
+            assert_eq!(file.read().unwrap(), read);
+        }
+        let mut longer = of(std::process::id()).keep_open("smaps").unwrap();
+        assert!(longer.read().unwrap().len() > 8192);
+    }
 }

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::Mode;
 
-use crate::process_dir::ProcessDir;
+use crate::process_dir::{ProcessDir, ProcessFile};
 use crate::status::{Ids, Status};
 
 /// What the host expects of a ready init, in the host's own ids.
@@ -42,6 +42,8 @@ type Namespaces = (Vec<(String, bool)>, Vec<String>);
 #[derive(Debug)]
 pub struct ReadBack {
     dir: ProcessDir,
+    /// Its `status`, of which the kernel makes the text anew for each reading.
+    status: ProcessFile,
     /// Names of the host's own namespaces, in the order of [`Expected::namespaces`].
     own: Vec<OsString>,
     /// What its namespaces were compared with already.
@@ -55,6 +57,7 @@ impl ReadBack {
     /// Those of open(2) and readlink(2).
     pub fn prepare(pid: Pid, expected: &Expected) -> io::Result<Self> {
         let dir = ProcessDir::open(pid)?;
+        let status = dir.keep_open("status")?;
         let flags = OFlag::O_PATH | OFlag::O_CLOEXEC;
         let named = |call: String| {
             move |errno: Errno| io::Error::new(io::Error::from(errno).kind(), format!("{call}: {errno}"))
@@ -72,15 +75,15 @@ impl ReadBack {
             // Likewise.
             let _ = dir.link(&file);
         }
-        Ok(Self { dir, own, compared: None })
+        Ok(Self { dir, status, own, compared: None })
     }
 
     /// Reads `/proc/PID` and compares.
     ///
     /// # Errors
     /// Names the first item that differs, with both values.
-    pub fn compare(&self, expected: &Expected) -> io::Result<()> {
-        let status = Status::parse(&self.dir.read("status")?).map_err(io::Error::other)?;
+    pub fn compare(&mut self, expected: &Expected) -> io::Result<()> {
+        let status = Status::parse(self.status.read()?).map_err(io::Error::other)?;
         identity(&status, expected)?;
         privileges(&status, expected)?;
         exec_label(&self.dir, expected)?;
@@ -96,6 +99,8 @@ impl ReadBack {
     /// As [`ReadBack::compare`].
     pub fn compare_namespaces(&mut self, expected: &Expected) -> io::Result<()> {
         self.look_at_namespaces(expected)?;
+        // Only to have room for it made now, here and in the kernel.
+        let _ = self.status.read();
         self.compared = Some((expected.namespaces.clone(), expected.joined.clone()));
         Ok(())
     }

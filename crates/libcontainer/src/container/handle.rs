@@ -11,6 +11,7 @@ use super::stats::Meter;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{self, Host, condition};
+use crate::process::End;
 use crate::record::{Init, RunState, State, Store};
 
 /// A container. Cheap to clone; all methods take `&self`. Another process may change or destroy it at any time:
@@ -35,32 +36,35 @@ struct Inner {
     meter: Mutex<Option<Meter>>,
     /// The mount namespace, until somebody ends the container who has the time.
     mounts: Mutex<Option<OwnedFd>>,
+    /// Of the first process.
+    end: Option<End>,
+}
+
+/// What a container has that an undertaker ends.
+#[derive(Debug)]
+pub(crate) struct Left {
+    pub(crate) undertaker: Arc<dyn Undertaker>,
+    /// Its mount namespace, to be let go when it is ended.
+    pub(crate) mounts: Option<OwnedFd>,
+    /// Whether its first process has ended, if a handle of that may know.
+    pub(crate) end: Option<End>,
 }
 
 impl Container {
     pub(crate) fn new(store: Arc<Store>, state: Arc<State>, host: Host) -> Self {
-        Self::with((store, state), host, None, None)
+        Self::with((store, state), host, None)
     }
 
     /// One that an undertaker ends.
-    pub(crate) fn left_to(
-        store: Arc<Store>,
-        state: Arc<State>,
-        host: Host,
-        undertaker: Arc<dyn Undertaker>,
-        mounts: Option<OwnedFd>,
-    ) -> Self {
-        Self::with((store, state), host, Some(undertaker), mounts)
+    pub(crate) fn left_to(store: Arc<Store>, state: Arc<State>, host: Host, left: Left) -> Self {
+        Self::with((store, state), host, Some(left))
     }
 
-    fn with(
-        (store, state): (Arc<Store>, Arc<State>),
-        host: Host,
-        undertaker: Option<Arc<dyn Undertaker>>,
-        mounts: Option<OwnedFd>,
-    ) -> Self {
+    fn with((store, state): (Arc<Store>, Arc<State>), host: Host, left: Option<Left>) -> Self {
+        let (undertaker, mounts, end) = left
+            .map_or((None, None, None), |Left { undertaker, mounts, end }| (Some(undertaker), mounts, end));
         let (state, meter, mounts) = (Mutex::new(state), Mutex::default(), Mutex::new(mounts));
-        Self { inner: Arc::new(Inner { store, undertaker, host, state, meter, mounts }) }
+        Self { inner: Arc::new(Inner { store, undertaker, host, state, meter, mounts, end }) }
     }
 
     /// The container's directory.
@@ -157,8 +161,10 @@ impl Container {
         let Some(undertaker) = &self.inner.undertaker else { return self.destroy_now() };
         // What hinders the kill is told by the long way, unless it has passed by then.
         let known = self.known();
+        let ended = || self.inner.end.as_ref().is_some_and(|end| end.is_known(known.init_pid));
         // ORDER: a device of the host's comes home first.
-        let killed = known.network_state.devices().next().is_none() && lifecycle::kill_first(&known).is_ok();
+        let killed = known.network_state.devices().next().is_none()
+            && (ended() || lifecycle::kill_first(&known).is_ok());
         if killed && undertaker.take(self.clone())? { Ok(()) } else { self.destroy_now() }
     }
 

@@ -11,6 +11,6 @@ mod stats;
 mod update;
 
 pub use handle::Container;
-pub(crate) use handle::Undertaker;
+pub(crate) use handle::{Left, Undertaker};
 pub use measure::Events;
 pub use stats::ContainerStats;

@@ -19,6 +19,7 @@ use super::readback::Expected;
 use super::streams;
 use super::unexecuted;
 use super::unheld;
+use super::used::Used;
 use crate::compile::{self, Compiled, HostSteps};
 use crate::config::{Config, Facts, Namespace, NamespaceKind};
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +38,8 @@ pub(crate) struct Made {
     pub(crate) process: Option<Process>,
     /// Its mount namespace, if whoever ends the container is to wait for the unmounting, and not who waits for the program.
     pub(crate) mounts: Option<OwnedFd>,
+    /// What its start needs no more, if somebody else is to take that away.
+    pub(crate) used: Option<Used>,
 }
 
 /// Makes the container, or takes everything back.
@@ -299,5 +302,5 @@ pub(super) fn finish(
         process.watch_memory(draft.group.memory());
         Some(process)
     };
-    Ok(Made { store, state, process, mounts: None })
+    Ok(Made { store, state, process, mounts: None, used: None })
 }

@@ -1,17 +1,14 @@
 //! A container on its way: the record as far as it has come, and the host's steps that make it, each with its undo.
 
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libcontainer_cgroups::Place;
 use libcontainer_network::NetworkState;
-use libcontainer_plan::{HostContext, HostStep, Lane, Pid, Plan};
+use libcontainer_plan::{HostContext, HostStep, Pid};
 use libcontainer_security::ReadBack;
-use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
 
 use super::aim::Aim;
 use super::born::born;
@@ -23,9 +20,7 @@ use crate::config::Config;
 use crate::criu::Mark;
 use crate::error::{Error, ErrorKind, Result, named};
 use crate::group::{self, Entry, GroupSteps, Planned};
-use crate::record::{
-    AddedMount, Ahead, BOARD, Intent, Lock, START, State, Status, Store, boot_id, start_time,
-};
+use crate::record::{AddedMount, Ahead, Idle, Intent, Lock, State, Status, Store, boot_id, start_time};
 use crate::resctrl::{self, ResctrlSteps};
 use crate::resolve;
 use crate::setup::Setup;
@@ -40,16 +35,20 @@ pub(super) struct Draft {
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    state: State,
+pub(super) struct Inner {
+    pub(super) state: State,
     expected: Expected,
     store: Option<Arc<Store>>,
     lock: Option<Lock>,
+    /// By which it is taken again.
+    idle: Option<Idle>,
     /// The directory was there before.
     is_anothers: bool,
     look: Option<ReadBack>,
     /// What the record is going to be, written while it stands by.
     ahead: Option<Ahead>,
+    /// The record that this one takes the place of, held open: else the kernel frees its file then.
+    before: Option<OwnedFd>,
     /// A hook was run.
     hooked: bool,
     /// Whether another process has destroyed the container while hooks ran; none as long as nobody has looked.
@@ -113,14 +112,16 @@ impl Draft {
 
     /// Lets others look at the container while it stands by.
     pub(super) fn unlock(&self) {
-        self.inner().lock = None;
+        let mut inner = self.inner();
+        inner.idle = inner.lock.take().and_then(Lock::let_go);
     }
 
     /// Takes the lock again, if the container still stands.
     pub(super) fn lock(&self) -> Result<()> {
         let gone = || Error::new(ErrorKind::NotFound, format!("container {} is gone", self.path.display()));
         let store = self.inner().store.clone().ok_or_else(gone)?;
-        let lock = store.lock(true)?;
+        let idle = self.inner().idle.take();
+        let lock = idle.map_or_else(|| store.lock(true), |idle| store.lock_again(idle))?;
         let failed = |error| Error::io(format!("stat {}", self.path.display()), error);
         if !store.stands().map_err(failed)? {
             return Err(gone());
@@ -165,11 +166,11 @@ impl Draft {
         })
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn store(&self) -> io::Result<Arc<Store>> {
+    pub(super) fn store(&self) -> io::Result<Arc<Store>> {
         self.inner().store.clone().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT))
     }
 
@@ -198,7 +199,7 @@ impl Draft {
         if aim == Aim::Wait {
             let files = Arc::clone(self);
             before.push(HostStep::new("make the start pipe and the board", "", move |_| {
-                files.make_files().map(|()| None)
+                files.make_pipe().map(|()| None)
             }));
         }
         // Hooks, which can take any time, let others see the record.
@@ -326,63 +327,21 @@ impl Draft {
     pub(super) fn look_ahead(&self) -> io::Result<()> {
         let store = self.store()?;
         let mut inner = self.inner();
-        let Inner { look, expected, state, ahead, .. } = &mut *inner;
+        let Inner { look, expected, state, ahead, before, .. } = &mut *inner;
         let look = look.as_mut().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
         look.compare_namespaces(&expected.process)?;
         // Without it the start writes the record, and tells if it can't.
         *ahead = store.write_ahead(&State { status: Status::Running, ..state.clone() }).ok();
+        // Nothing but time is lost without it.
+        *before = store.hold_record().ok();
         Ok(())
     }
 
     fn read_back(&self) -> io::Result<()> {
         let mut inner = self.inner();
-        let look = inner.look.take().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
-        inner.expected.compare(&look, inner.state.places())
-    }
-
-    fn make_files(&self) -> io::Result<()> {
-        let store = self.store()?;
-        nix::sys::stat::mknodat(
-            store.dir(),
-            START,
-            nix::sys::stat::SFlag::S_IFIFO,
-            Mode::S_IRUSR | Mode::S_IWUSR,
-            0,
-        )?;
-        Ok(())
-    }
-
-    /// The pipe on which the init waits: open for both, so that it neither blocks nor ends when a writer goes away.
-    pub(super) fn open_start(&self) -> io::Result<OwnedFd> {
-        let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        Ok(openat(self.store()?.dir(), START, flags, Mode::empty())?)
-    }
-
-    /// The file in which the init tells how far it has come.
-    pub(super) fn make_board(&self, bytes: &[u8]) -> io::Result<OwnedFd> {
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let failed = |error| named(format!("write {}", self.path.join(BOARD).display()), error);
-        let made = openat(self.store()?.dir(), BOARD, flags, Mode::S_IRUSR | Mode::S_IWUSR);
-        let mut file = File::from(made.map_err(|errno| failed(errno.into()))?);
-        file.write_all(bytes).map_err(failed)?;
-        Ok(file.into())
-    }
-
-    /// Keeps the texts of the steps from the wait for the start, for the error of a start in another process.
-    pub(super) fn keep_steps(&self, plan: &Plan) {
-        let steps = plan.steps(Lane::Child).rev();
-        let mut texts = Vec::new();
-        // From the end, because rendering all of them would take longer than the start's own steps.
-        for step in steps {
-            texts.push((step.index, format!("{}: {}", step.purpose, step.call)));
-            if step.purpose == "wait for the start" {
-                break;
-            }
-        }
-        texts.reverse();
-        let mut inner = self.inner();
-        inner.state.start_steps = texts;
-        inner.state.first_exec = plan.first_exec().unwrap_or(0);
+        let Inner { look, expected, state, .. } = &mut *inner;
+        let look = look.as_mut().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+        expected.compare(look, state.places())
     }
 
     /// What was made; lets the lock go.

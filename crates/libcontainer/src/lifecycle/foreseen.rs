@@ -1,9 +1,10 @@
 //! The rest of a plan, made while its container stands by, for the program that was started last: the next is often the same again.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use libcontainer_plan::HostStep;
+use libcontainer_plan::{HostStep, OpenStdio};
 
 use super::create::expected;
 use super::draft::Draft;
@@ -25,6 +26,8 @@ pub(crate) struct Rest {
     pub(super) compiled: Compiled,
     /// Whose the program is, inside.
     pub(super) uid: u32,
+    /// For its standard descriptors, if one is likely to lead there.
+    pub(super) null: Option<OwnedFd>,
 }
 
 /// The rest for a program of which it is not known whether it is going to come.
@@ -42,7 +45,7 @@ pub(super) struct Standing<'a> {
     pub(super) part: &'a Part,
     pub(super) draft: &'a Arc<Draft>,
     /// The namespaces that it has joined.
-    pub(super) joined: &'a [std::os::fd::OwnedFd],
+    pub(super) joined: &'a [OwnedFd],
     pub(super) inherited: Inherited,
 }
 
@@ -60,7 +63,9 @@ impl Foreseen {
             return None;
         }
         let rest = standing.rest(&instance).ok()?;
-        Some(Self { process, rest })
+        // Else the start opens it, or says why it can't.
+        let null = OpenStdio::null_device().ok();
+        Some(Self { process, rest: Rest { null, ..rest } })
     }
 
     /// What was made, if it was for such a program.
@@ -93,7 +98,7 @@ impl Standing<'_> {
         let steps = HostSteps { first, ready, listen, executed, ..HostSteps::default() };
         let compiled = compile::create(&self.part.foundation, instance, steps);
         let compiled = compiled.map_err(|error| Error::seal(what(), error))?;
-        Ok(Rest { expected, compiled, uid })
+        Ok(Rest { expected, compiled, uid, null: None })
     }
 
     fn give_group(self, uid: u32) -> Option<HostStep> {

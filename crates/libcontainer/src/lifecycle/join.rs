@@ -147,8 +147,8 @@ fn born(host: &Host, (state, places): (&State, &[Place]), oom_score_adj: Option<
 
 fn read_back_step(expected: Expected, groups: Vec<Place>) -> HostStep {
     HostStep::new("read back capabilities and namespaces of the init", "", move |context| {
-        let init = ReadBack::prepare(context.pid()?, &expected)?;
-        expected.compare(&init, &groups).map(|()| None)
+        let mut init = ReadBack::prepare(context.pid()?, &expected)?;
+        expected.compare(&mut init, &groups).map(|()| None)
     })
 }
 

@@ -44,6 +44,8 @@ mod unheld;
 mod unmade;
 mod unpermitted;
 mod unrecorded;
+mod used;
+mod waiting;
 mod warm;
 
 pub(crate) use checkpoint::checkpoint;
@@ -60,4 +62,5 @@ pub use readback::Expected;
 pub(crate) use release::release;
 pub(crate) use restore::restore;
 pub(crate) use sweep::sweep;
+pub(crate) use used::Used;
 pub(crate) use warm::{Warm, warm};

@@ -82,7 +82,7 @@ impl Expected {
     ///
     /// # Errors
     /// Names the first item that differs, with both values.
-    pub(super) fn compare(&self, init: &ReadBack, places: &[Place]) -> io::Result<()> {
+    pub(super) fn compare(&self, init: &mut ReadBack, places: &[Place]) -> io::Result<()> {
         init.compare(&self.process)?;
         self.program.as_ref().map_or(Ok(()), |program| program.look(init.dir()))?;
         let places = self.cgroup.as_deref().unwrap_or(places);

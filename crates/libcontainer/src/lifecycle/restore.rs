@@ -303,7 +303,7 @@ impl Work<'_> {
         let mut process = Process::restored(pid, pidfd, opened);
         process.terminal = terminal.map(crate::process::Terminal::new);
         process.watch_memory(self.draft.group.memory());
-        Ok(Made { store, state, process: Some(process), mounts: None })
+        Ok(Made { store, state, process: Some(process), mounts: None, used: None })
     }
 
     /// Ends everything that was made. What is left is told, and stays recorded.

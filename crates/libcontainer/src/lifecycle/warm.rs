@@ -15,6 +15,7 @@ use super::foreseen::{Foreseen, Rest, Standing};
 use super::prepared::{For, Own, Part, Prepared};
 use super::streams;
 use super::unexecuted;
+use super::used::Used;
 use crate::compile::{self, Compiled};
 use crate::config::NamespaceKind;
 use crate::error::{Error, Result};
@@ -118,12 +119,16 @@ impl Warm {
             Ok(filled) => filled,
             Err(error) => return Err(error.with_undo(init.take_back())),
         };
-        let launched = init.hand_over(launch).map_err(|error| {
+        let mut launched = init.hand_over(launch).map_err(|error| {
             let error = group::explain(error, &[], || draft.group.full());
             unexecuted::explained(own.config.tree(), Error::launch(what, error))
         })?;
         reap_ended();
-        Ok(Made { mounts, ..finish(&prepared.host, &draft, launched, opened, StartSetup::Run)? })
+        let leftover = std::mem::take(&mut launched.leftover);
+        let made = finish(&prepared.host, &draft, launched, opened, StartSetup::Run)?;
+        // ORDER: the program may wait for this processor, which is not to be kept by what can be done later.
+        let used = Used { _launch: leftover, _draft: draft, _own: own };
+        Ok(Made { mounts, used: Some(used), ..made })
     }
 
     /// Takes it back. Returns what could not be.
@@ -141,10 +146,10 @@ fn fill(
     what: &str,
 ) -> Result<(Launch, OpenStdio)> {
     let failed = |error| Error::io(what, error);
-    let Rest { expected, compiled: Compiled { plan, given }, uid } = rest;
+    let Rest { expected, compiled: Compiled { plan, given }, uid, null } = rest;
     draft.expect(expected);
     draft.lock()?;
-    let (opened, preserved) = process.open().map_err(failed)?;
+    let (opened, preserved) = process.open_with(null).map_err(failed)?;
     streams::give_away(&opened, &own.config, uid).map_err(failed)?;
     let mut launch = prepared.host.launch(plan);
     let opened = give_program(&mut launch, given, opened, preserved, draft);

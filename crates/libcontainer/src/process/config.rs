@@ -91,8 +91,17 @@ impl ProcessConfig {
 
     /// Opens the standard descriptors (none with a terminal); with them the preserved ones.
     pub(crate) fn open(self) -> io::Result<(OpenStdio, Vec<OwnedFd>)> {
+        self.open_with(None)
+    }
+
+    /// The same with the null device, if that was opened for it before.
+    pub(crate) fn open_with(self, null: Option<OwnedFd>) -> io::Result<(OpenStdio, Vec<OwnedFd>)> {
         let Self { stdin, stdout, stderr, terminal, preserved, .. } = self;
-        let opened = if terminal { OpenStdio::default() } else { OpenStdio::open(stdin, stdout, stderr)? };
+        let opened = if terminal {
+            OpenStdio::default()
+        } else {
+            OpenStdio::open_with(null, [stdin, stdout, stderr])?
+        };
         Ok((opened, preserved))
     }
 

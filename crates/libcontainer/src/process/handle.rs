@@ -46,12 +46,29 @@ struct Shared {
     memory: OnceLock<OutOfMemory>,
 }
 
+/// Whether a process is known to have ended.
+#[derive(Clone, Debug)]
+pub(crate) struct End(Arc<Shared>);
+
+impl End {
+    /// Whether somebody has taken the status of that process, which is then known. Asks nobody.
+    pub(crate) fn is_known(&self, pid: i32) -> bool {
+        // Who has the lock is about to learn of it.
+        self.0.pid.as_raw() == pid && self.0.status.try_lock().is_ok_and(|status| status.is_some())
+    }
+}
+
 impl Process {
     pub(crate) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
         let (status, pumps) = (Mutex::default(), Mutex::default());
         let shared = Arc::new(Shared { pid, pidfd, status, pumps, memory: OnceLock::new() });
         children::add(shared.clone());
         Self { shared, stdin: None, stdout: None, stderr: None, terminal: None, timeline: Vec::new() }
+    }
+
+    /// Whether it has ended, for who has no use for its status.
+    pub(crate) fn end(&self) -> End {
+        End(Arc::clone(&self.shared))
     }
 
     /// The handle of a process that was launched with those standard descriptors.

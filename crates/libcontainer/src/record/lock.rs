@@ -37,9 +37,12 @@ impl Lock {
 
     /// Waits for it for at most 10 s, then fails with `ETIMEDOUT`.
     pub(super) fn take(dir: &OwnedFd, exclusive: bool) -> io::Result<Self> {
+        Self { fd: openat(dir, ".", dir_flags(), Mode::empty())? }.waited_for(exclusive)
+    }
+
+    fn waited_for(self, exclusive: bool) -> io::Result<Self> {
         let end = Instant::now() + BUSY;
-        let lock = Self { fd: openat(dir, ".", dir_flags(), Mode::empty())? };
-        while !lock.attempt(exclusive)? {
+        while !self.attempt(exclusive)? {
             if Instant::now() >= end {
                 return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
             }
@@ -47,7 +50,12 @@ impl Lock {
             reap_ended();
             libcontainer_plan::rest(PAUSE);
         }
-        Ok(lock)
+        Ok(self)
+    }
+
+    /// Lets it go, for who is going to take it again. `None` if that fails: then it has gone with its descriptor.
+    pub(crate) fn let_go(self) -> Option<Idle> {
+        self.flock(FlockArg::Unlock).ok().map(|()| Idle(self))
     }
 
     fn attempt(&self, exclusive: bool) -> io::Result<bool> {
@@ -64,6 +72,17 @@ impl Lock {
     #[allow(deprecated, reason = "nix's Flock panics if it is dropped and unlocking fails")]
     fn flock(&self, how: FlockArg) -> nix::Result<()> {
         nix::fcntl::flock(self.fd.as_raw_fd(), how)
+    }
+}
+
+/// The descriptor of a lock that nobody has by it.
+#[derive(Debug)]
+pub(crate) struct Idle(Lock);
+
+impl Idle {
+    /// As [`Lock::take`].
+    pub(super) fn take(self, exclusive: bool) -> io::Result<Lock> {
+        self.0.waited_for(exclusive)
     }
 }
 
@@ -101,6 +120,21 @@ mod tests {
         std::fs::remove_dir(path).unwrap();
     }
 
+    #[test]
+    #[cfg_attr(miri, ignore = "asks the kernel")]
+    fn it_is_taken_again_by_the_descriptor_that_it_had() {
+        let (path, dir) = place("again");
+        let idle = Lock::take(&dir, true).unwrap().let_go().unwrap();
+        let other = Lock::try_take(&dir, true).unwrap().unwrap();
+        assert!(!idle.0.attempt(true).unwrap(), "another has it");
+        drop(other);
+        let again = idle.take(true).unwrap();
+        assert!(Lock::try_take(&dir, false).unwrap().is_none());
+        drop(again);
+        assert!(Lock::try_take(&dir, true).unwrap().is_some());
+        std::fs::remove_dir(path).unwrap();
+    }
+
     /// A lock whose unlocking fails does not end the program.
     #[test]
     #[cfg_attr(miri, ignore = "asks the kernel")]
@@ -110,7 +144,8 @@ mod tests {
         let flags = nix::fcntl::OFlag::O_PATH | nix::fcntl::OFlag::O_CLOEXEC;
         let lock = Lock { fd: openat(&dir, ".", flags, Mode::empty()).unwrap() };
         assert_eq!(lock.flock(FlockArg::Unlock), Err(Errno::EBADF));
-        drop(lock);
+        // Nobody keeps a descriptor by which it may still be locked.
+        assert!(lock.let_go().is_none());
         std::fs::remove_dir(path).unwrap();
     }
 }

@@ -18,7 +18,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::brief;
 use super::bytes::{self, StateError};
 use super::dir::{ignore_missing, look_at, open_child, open_dir, split};
-use super::lock::Lock;
+use super::lock::{Idle, Lock};
 use super::state::State;
 use crate::error::{Error, ErrorKind, Result, named};
 
@@ -94,8 +94,17 @@ impl Store {
 
     /// Locks the directory: shared to read, exclusive to change. Waits for at most 10 s.
     pub(crate) fn lock(&self, exclusive: bool) -> Result<Lock> {
+        self.locked(Lock::take(&self.dir, exclusive))
+    }
+
+    /// Locks it to change it, by the descriptor of a lock that it had before.
+    pub(crate) fn lock_again(&self, idle: Idle) -> Result<Lock> {
+        self.locked(idle.take(true))
+    }
+
+    fn locked(&self, taken: io::Result<Lock>) -> Result<Lock> {
         let name = self.path.display();
-        Lock::take(&self.dir, exclusive).map_err(|error| match error.raw_os_error() {
+        taken.map_err(|error| match error.raw_os_error() {
             Some(libc::ETIMEDOUT) => Error::new(
                 ErrorKind::Timeout,
                 format!("container {name} is busy: another process holds its lock"),
@@ -145,7 +154,7 @@ impl Store {
         Ok(look_at(&self.dir, bytes::FILE)?.is_some() || look_at(&self.dir, bytes::ENDING)?.is_some())
     }
 
-    fn seen(&self) -> MutexGuard<'_, Option<(Vec<u8>, Arc<State>)>> {
+    pub(super) fn seen(&self) -> MutexGuard<'_, Option<(Vec<u8>, Arc<State>)>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -244,24 +253,7 @@ impl Store {
         Ok(Next { store: self, bytes, state: state.clone(), holds: Cell::new(false) })
     }
 
-    /// Writes a record for later, for who has time now and none then.
-    pub(crate) fn write_ahead(&self, state: &State) -> io::Result<Ahead> {
-        let bytes = bytes::encode(state).map_err(io::Error::other)?;
-        bytes::write_ahead(self.dir.as_fd(), &bytes).map_err(|error| self.unwritten(bytes::AHEAD, error))?;
-        Ok(Ahead { bytes, state: Arc::new(bytes::as_written(state)) })
-    }
-
-    /// Makes it the one that holds; false if it is not there any more. It has to end like that one.
-    pub(crate) fn commit_ahead(&self, Ahead { bytes, state }: Ahead) -> io::Result<bool> {
-        let renamed = bytes::commit_ahead(self.dir.as_fd());
-        let is_there = renamed.map_err(|error| self.unwritten(bytes::FILE, error))?;
-        if is_there {
-            *self.seen() = Some((bytes, state));
-        }
-        Ok(is_there)
-    }
-
-    fn unwritten(&self, name: &str, error: io::Error) -> io::Error {
+    pub(super) fn unwritten(&self, name: &str, error: io::Error) -> io::Error {
         named(format!("write {}", self.path.join(name).display()), error)
     }
 
@@ -320,13 +312,6 @@ impl Store {
         }
         if stands { ignore_missing(unlinkat(&parent, name, UnlinkatFlags::RemoveDir)) } else { Ok(()) }
     }
-}
-
-/// A record that was written for later.
-#[derive(Debug)]
-pub(crate) struct Ahead {
-    bytes: Vec<u8>,
-    state: Arc<State>,
 }
 
 /// A record that is written and does not hold yet. Without a commit it is taken away.

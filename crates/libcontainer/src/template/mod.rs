@@ -15,7 +15,7 @@ pub use details::Details;
 pub use pool::TemplateStats;
 
 use crate::config::Config;
-use crate::container::Container;
+use crate::container::{Container, Left};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{self, Host, Made, Prepared};
 use crate::process::{Process, ProcessConfig};
@@ -157,9 +157,10 @@ impl Template {
     }
 
     fn wrap(&self, made: Made) -> Result<(Container, Option<Process>)> {
-        let Made { store, state, process, mounts } = made;
+        let Made { store, state, process, mounts, .. } = made;
         let host = self.shared.host().clone();
         let undertaker = Arc::new(Ending(Arc::downgrade(&self.worker)));
-        Ok((Container::left_to(store, state, host, undertaker, mounts), process))
+        let left = Left { undertaker, mounts, end: process.as_ref().map(Process::end) };
+        Ok((Container::left_to(store, state, host, left), process))
     }
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::container::Container;
-use crate::lifecycle::Warm;
+use crate::lifecycle::{Used, Warm};
 
 /// How long to wait after a failure before the next attempt: doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -36,6 +36,7 @@ pub struct TemplateStats {
 
 /// What the worker is to do.
 pub(super) enum Job {
+    Clear(Vec<Used>),
     Make,
     TakeBack(Box<Warm>),
     End(Container, u32),
@@ -46,6 +47,8 @@ pub(super) enum Job {
 pub(super) struct Pool {
     ready: VecDeque<Warm>,
     unwanted: VecDeque<Warm>,
+    /// Of starts.
+    used: Vec<Used>,
     /// With the number of attempts.
     ending: VecDeque<(Container, u32)>,
     /// A job is being done: one that makes, one that ends.
@@ -99,6 +102,10 @@ impl Pool {
 
     /// The next thing to do, or how long there is nothing.
     pub(super) fn next(&mut self, now: Instant) -> Result<Job, Option<Duration>> {
+        if !self.used.is_empty() {
+            self.busy = true;
+            return Ok(Job::Clear(std::mem::take(&mut self.used)));
+        }
         let lacks = self.ready.len() < self.counts.wanted && !self.stopped;
         let rest = self.taken.and_then(|time| rest(time, now, self.ready.len(), self.counts.wanted));
         let pause = self.not_before.map(|time| time.saturating_duration_since(now));
@@ -153,8 +160,10 @@ impl Pool {
         self.counts.last_error = Some(text);
     }
 
-    pub(super) fn count_hand_over(&mut self) {
+    /// A program was handed over, by a start that has used this.
+    pub(super) fn hand_over(&mut self, used: Option<Used>) {
         self.counts.handed_over += 1;
+        self.used.extend(used.filter(|_| !self.stopped));
     }
 
     pub(super) fn count_made(&mut self) {
@@ -172,7 +181,11 @@ impl Pool {
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        let still = !self.making && !self.busy && self.ending.is_empty() && self.unwanted.is_empty();
+        let still = !self.making
+            && !self.busy
+            && self.used.is_empty()
+            && self.ending.is_empty()
+            && self.unwanted.is_empty();
         still && self.ready.len() == self.counts.wanted
     }
 

@@ -143,8 +143,8 @@ impl Shared {
                 }
             };
             self.foresee(&process);
-            let made = warm.hand_over(&self.prepared, rest, process)?;
-            self.pool().count_hand_over();
+            let mut made = warm.hand_over(&self.prepared, rest, process)?;
+            self.pool().hand_over(made.used.take());
             return Ok(made);
         }
     }

@@ -64,6 +64,10 @@ impl Drop for Worker {
 fn work(shared: &Shared) {
     while let Some(job) = shared.next_job() {
         let result = match job {
+            Job::Clear(used) => {
+                drop(used);
+                Ok(None)
+            }
             Job::Make => shared.make_warm().map(Some).map_err(|error| error.to_string()),
             Job::End(container, attempt) => end(shared, &container, attempt).map(|()| None),
             Job::TakeBack(warm) => take_back(*warm).map(|()| None),

@@ -27,6 +27,6 @@ pub use raw::{
     landlock_restrict_self, landlock_ruleset, open_pidfd, parent_death_signal, prlimit,
     set_parent_death_signal, signal_pidfd,
 };
-pub use request::{Launch, Launched};
+pub use request::{Launch, Launched, Leftover};
 pub use stand_by::StandBy;
 pub use timeline::Stamp;

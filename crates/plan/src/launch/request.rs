@@ -63,6 +63,22 @@ pub struct Launched {
     pub received: BTreeMap<String, OwnedFd>,
     /// When each step began, if that was asked for.
     pub timeline: Vec<Stamp>,
+    /// What the launch needs no more.
+    pub leftover: Leftover,
+}
+
+/// What a launch has used and needs no more: dropping it closes descriptors and frees memory. Whoever starts a program in a hurry drops it behind that, or
+/// on another thread.
+#[derive(Default)]
+pub struct Leftover {
+    /// Only to be dropped.
+    pub(super) _held: Option<Box<dyn Send>>,
+}
+
+impl fmt::Debug for Leftover {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Leftover").finish_non_exhaustive()
+    }
 }
 
 impl Launched {

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use super::control::{Control, Message};
-use super::request::{Launch, Launched};
+use super::request::{Launch, Launched, Leftover};
 use super::{executed, left, timeline};
 use crate::base::STANDS_BY;
 use crate::board::Board;
@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) board: Option<Board>,
     pub(super) undo: UndoList,
     pub(super) timeline: timeline::Timeline,
+    /// The init's name, opened while it stood by.
+    pub(super) name: Option<executed::Name>,
     /// The init is to have a child that is not ours yet.
     pub(super) unadopted: bool,
 }
@@ -171,7 +173,10 @@ impl Run {
         let HostContext { pid: Some(pid), pidfd: Some(pidfd), .. } = &self.state.context else {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         };
-        executed::died_as_init(*pid, pidfd.as_fd())
+        match &self.state.name {
+            Some(name) => executed::died_as_init(name, pidfd.as_fd()),
+            None => executed::died_unread(*pid, pidfd.as_fd()),
+        }
     }
 
     pub(super) fn finish(mut self) -> Result<Launched, Box<LaunchError>> {
@@ -183,6 +188,7 @@ impl Run {
         };
         let received = std::mem::take(&mut self.state.context.received);
         let timeline = self.state.timeline.finish(&self.launch.plan, self.state.board.as_ref());
-        Ok(Launched { pid, pidfd, received, timeline })
+        let leftover = Leftover { _held: Some(Box::new((self.state, self.launch))) };
+        Ok(Launched { pid, pidfd, received, timeline, leftover })
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::Arc;
 
+use super::executed::Name;
 use super::request::{Launch, Launched};
 use super::run::{Failure, Run};
 use super::{left, prepare};
@@ -40,7 +41,11 @@ impl Launch {
         let index = run.total;
         let waits = run.await_stand_by().and_then(|()| Ok(run.state.context.pid()?));
         match waits {
-            Ok(pid) => Ok(StandBy { run: Some(run), pid }),
+            Ok(pid) => {
+                // Else it is opened when it is wanted.
+                run.state.name = Name::of(pid).ok();
+                Ok(StandBy { run: Some(run), pid })
+            }
             Err(failure) => Err(Box::new(run.fail(index, "wait for init: it stands by".to_owned(), failure))),
         }
     }
