@@ -27,7 +27,7 @@ pub(crate) fn update(root: &State, args: UpdateArgs) -> Outcome {
     let (schemata, _) = libcontainer_oci::schemata(&text(&args.l3_cache_schema), &text(&args.mem_bw_schema));
     let from_file = args.resources.is_some();
     let mut resources = over(given, args);
-    if let Some(problem) = leave_idle_weight(&mut resources, "") {
+    for problem in leave_idle_weight(&mut resources, "") {
         tell(Level::Warning, &format!("update {id:?}: {problem}"));
     }
     // A file that says nothing is the wish of a program: runc takes it too.

@@ -127,6 +127,11 @@ impl Cgroup {
             memory.swap = Some(-1);
         }
         self.lower_reservation(new);
+        self.weigh(new);
+    }
+
+    /// An idle group has no weight, and one with a weight is not idle: what was asked for last counts, also of control files by name.
+    fn weigh(&mut self, new: &Resources) {
         if let (Some(asked), Some(cpu)) = (&new.cpu, &mut self.resources.cpu) {
             match (asked.idle, asked.shares) {
                 // Unset, whatever 2014's part says.
@@ -134,6 +139,13 @@ impl Cgroup {
                 (None, Some(_)) => cpu.idle = cpu.idle.map(|_| 0),
                 _ => {}
             }
+        }
+        let files = &mut self.resources.unified;
+        match (new.unified.get("cpu.idle").map(|value| value.trim()), new.unified.contains_key("cpu.weight"))
+        {
+            (Some("1"), false) => drop(files.remove("cpu.weight")),
+            (None, true) => files.get_mut("cpu.idle").into_iter().for_each(|idle| "0".clone_into(idle)),
+            _ => {}
         }
     }
 
@@ -292,6 +304,22 @@ mod tests {
         assert_eq!(changed(r#"{"cpu": {"quota": 6000}}"#), (0, Some(1), Some(6000)));
         assert_eq!(changed(r#"{"cpu": {"shares": 150}}"#), (150, Some(0), Some(6000)));
         assert_eq!(changed(r#"{"cpu": {"idle": 0}}"#), (150, Some(0), Some(6000)));
+    }
+
+    #[test]
+    fn idleness_and_weight_end_each_other_by_name_too() {
+        let mut block = Cgroup::default();
+        let mut changed = |text: &str| {
+            block.change(&serde_json::from_str(text).unwrap());
+            serde_json::to_string(&block.resources.unified).unwrap()
+        };
+        assert_eq!(changed(r#"{"unified": {"cpu.weight": "8"}}"#), r#"{"cpu.weight":"8"}"#);
+        assert_eq!(changed(r#"{"unified": {"cpu.idle": "1"}}"#), r#"{"cpu.idle":"1"}"#);
+        assert_eq!(changed(r#"{"unified": {"cpu.weight": "9"}}"#), r#"{"cpu.idle":"0","cpu.weight":"9"}"#);
+        assert_eq!(
+            changed(r#"{"unified": {"cpu.max": "5"}}"#),
+            r#"{"cpu.idle":"0","cpu.max":"5","cpu.weight":"9"}"#
+        );
     }
 
     /// As Docker sends it when only the number of processes is to change.

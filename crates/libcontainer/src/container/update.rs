@@ -107,6 +107,9 @@ impl Limits {
         if let Some(cpu) = &mut wanted.cpu {
             cpu.idle = ended.or(cpu.idle);
         }
+        let name = "cpu.idle";
+        let ended = block.resources.unified.get(name).filter(|now| Some(*now) != before.unified.get(name));
+        wanted.unified.extend(ended.map(|now| (name.to_owned(), now.clone())));
         if !wanted.devices.is_empty() {
             // The filter is replaced as a whole.
             wanted.devices = block.limits(true).map_err(|error| Error::cgroup(what, error))?.devices;

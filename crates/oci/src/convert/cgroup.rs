@@ -39,13 +39,21 @@ pub(super) fn convert(spec: &Spec, options: &Options, config: &mut Config, found
     config.cgroups = Some(group);
 }
 
-/// Leaves the weight of an idle group out, which has none, and says so, with a pointer below `at`: clients set a weight whatever else is asked for. The words are
+/// Leaves the weight of an idle group out, which has none, and says so, with pointers below `at`: clients set a weight whatever else is asked for. The words are
 /// runc's.
-pub fn leave_idle_weight(resources: &mut Resources, at: &str) -> Option<Problem> {
-    let cpu = resources.cpu.as_mut().filter(|cpu| cpu.idle == Some(1))?;
-    cpu.shares.take().filter(|shares| *shares != 0)?;
+pub fn leave_idle_weight(resources: &mut Resources, at: &str) -> Vec<Problem> {
+    let (cpu, files) = (&mut resources.cpu, &mut resources.unified);
+    let idle = cpu.as_ref().is_some_and(|cpu| cpu.idle == Some(1));
+    if !idle && files.get("cpu.idle").is_none_or(|value| value.trim() != "1") {
+        return Vec::new();
+    }
+    let shares = cpu.as_mut().and_then(|cpu| cpu.shares.take()).filter(|shares| *shares != 0);
+    let file = files.remove("cpu.weight");
+    let left = [(shares.is_some(), "/cpu/shares"), (file.is_some(), "/unified/cpu.weight")];
     let message = "unable to apply both cpu.weight and cpu.idle: left out, as an idle group has no weight";
-    Some(Problem { pointer: format!("{at}/cpu/shares"), message: message.to_owned(), remedy: None })
+    let problem =
+        |place| Problem { pointer: format!("{at}{place}"), message: message.to_owned(), remedy: None };
+    left.into_iter().filter(|(is_left, _)| *is_left).map(|(_, place)| problem(place)).collect()
 }
 
 /// Limits that nobody would keep are not left out silently; rules of devices alone are, as every engine writes them.
@@ -90,7 +98,37 @@ fn microseconds(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::microseconds;
+    use super::{leave_idle_weight, microseconds};
+
+    #[test]
+    fn an_idle_group_is_left_without_weight_in_both_forms() {
+        for (text, left, wanted) in [
+            (r#"{"cpu":{"shares":5,"idle":1}}"#, vec!["/r/cpu/shares"], r#"{"cpu":{"idle":1}}"#),
+            (r#"{"cpu":{"shares":0,"idle":1}}"#, vec![], r#"{"cpu":{"idle":1}}"#),
+            (r#"{"cpu":{"shares":5,"idle":0}}"#, vec![], r#"{"cpu":{"shares":5,"idle":0}}"#),
+            (
+                r#"{"unified":{"cpu.idle":"1\n","cpu.weight":"8"}}"#,
+                vec!["/r/unified/cpu.weight"],
+                r#"{"unified":{"cpu.idle":"1\n"}}"#,
+            ),
+            (
+                r#"{"cpu":{"shares":5},"unified":{"cpu.idle":"1","cpu.weight":"8","cpu.max":"5"}}"#,
+                vec!["/r/cpu/shares", "/r/unified/cpu.weight"],
+                r#"{"cpu":{},"unified":{"cpu.idle":"1","cpu.max":"5"}}"#,
+            ),
+            (r#"{"unified":{"cpu.weight":"8"}}"#, vec![], r#"{"unified":{"cpu.weight":"8"}}"#),
+        ] {
+            let parse = |text: &str| crate::spec::resources_from_json(text.as_bytes()).unwrap().0;
+            let mut resources = parse(text);
+            let told: Vec<_> =
+                leave_idle_weight(&mut resources, "/r").into_iter().map(|problem| problem.pointer).collect();
+            assert_eq!(
+                (told, resources),
+                (left.into_iter().map(str::to_owned).collect(), parse(wanted)),
+                "{text}"
+            );
+        }
+    }
 
     #[test]
     fn seconds_are_numbers_with_or_without_a_type() {
