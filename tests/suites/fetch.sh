@@ -96,7 +96,8 @@ newer_containerd() {
 
 apt-get -qq install -y bats jq gawk gcc libc6-dev debootstrap busybox-static patchelf python3 socat libseccomp-dev pkg-config >/dev/null
 # What the suites of ordinary users and of podman take for given.
-apt-get -qq install -y --no-install-recommends uidmap podman conmon catatonit netavark aardvark-dns crun >/dev/null
+apt-get -qq install -y --no-install-recommends uidmap podman conmon catatonit netavark aardvark-dns crun \
+    buildah slirp4netns containernetworking-plugins iptables netcat-openbsd >/dev/null
 own_apt
 sources
 go_packages

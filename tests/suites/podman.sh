@@ -19,10 +19,17 @@ run_suite() {
     done
 }
 
-# What the tests look for in their image.
+# What the tests look for in their image, which is Alpine's.
 test_image_files() {
     local home=$W/rootfs/home/podman
-    mkdir -p "$home" "$W/bin"
+    mkdir -p "$home" "$W/rootfs/srv" "$W/rootfs/usr/bin" "$W/bin"
+    : >"$W/rootfs/etc/services"
+    ln -s /proc/mounts "$W/rootfs/etc/mtab"
+    ln -s busybox "$W/rootfs/bin/busybox-extras"
+    mv "$W/rootfs/bin/nsenter" "$W/rootfs/usr/bin/nsenter"
+    # Debian's busybox has none.
+    printf '#!/bin/awk -f\nBEGIN { if (ARGC > 1) print ENVIRON[ARGV[1]]; else for (name in ENVIRON) print name "=" ENVIRON[name] }\n' >"$W/rootfs/bin/printenv"
+    chmod 755 "$W/rootfs/bin/printenv"
     echo $IMAGE_TAG >"$home/testimage-id"
     printf '#!/bin/sh\necho Confirmed: testimage pause invoked as $0\nwhile :; do\n    sleep 0.1\ndone\n' >"$home/pause"
     chmod 755 "$home/pause"
