@@ -204,3 +204,36 @@ fn what_a_container_has_of_the_host_is_given_back_by_a_handle_without_a_record()
         super::host::settled(&before);
     });
 }
+
+/// Who makes a container and is killed behind the move leaves an init with the device, until destroy brings it home; else the kernel would have
+/// deleted it.
+#[test]
+fn a_device_outlives_who_made_its_container() {
+    on_a_host("device-killed", |place| {
+        device();
+        let (root, path) = (rootfs(place), place.join("0"));
+        let factory = Factory::new().unwrap();
+        for mode in ["reaper", "created", "run", "hooked"] {
+            let mut away = 0;
+            for step in 0..40 {
+                let mut victim = std::process::Command::new(env!("CARGO_BIN_EXE_victim"));
+                victim
+                    .arg(place.path())
+                    .arg(&root)
+                    .args([mode, &step.to_string()])
+                    .env("VICTIM_DEVICE", "dev0");
+                let made = victim.stderr(std::process::Stdio::null()).status().unwrap().success();
+                // Time for an init that leaves.
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                away += usize::from(on_the_host().is_none());
+                factory.destroy(&path).unwrap();
+                let (link, _) = on_the_host().unwrap_or_else(|| panic!("{mode} {step}: the device is lost"));
+                assert_eq!(link.mtu, 1400);
+                if made {
+                    break;
+                }
+            }
+            assert!(away > 2, "{mode}: was away {away} times");
+        }
+    });
+}

@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     /// Moved into a class of resctrl by the host.
     pub(crate) resctrl: bool,
     pub(crate) loopback: bool,
+    /// Devices of the host's are moved into a network namespace that ends with the container.
+    pub(crate) devices: bool,
     pub(crate) cgroup: Option<CgroupSetup>,
     /// A mount namespace of its own.
     pub(crate) mounts: Option<MountSetup>,

@@ -46,6 +46,7 @@ impl Base {
             numbered: builder.numbered,
             flags: builder.flags,
             low: builder.low,
+            stays: builder.stays,
         };
         Ok(Self { ground: Arc::new(ground) })
     }
@@ -61,6 +62,7 @@ impl Base {
             control: ground.control,
             numbered: ground.numbered.clone(),
             low: ground.low,
+            stays: ground.stays,
             free: ground.free.clone(),
             ground: Some(Arc::clone(&self.ground)),
             ..Builder::new()
@@ -80,6 +82,7 @@ impl Base {
             points: builder.points,
             flags: builder.flags,
             low: builder.low.max(2),
+            stays: builder.stays,
         }
     }
 }
@@ -114,7 +117,8 @@ fn seal_plan(mut builder: Builder) -> Result<Plan, SealError> {
     let base_host = host.len();
     host.append(&mut builder.host);
     let (numbers, points, flags, low) = (builder.numbers, builder.points, builder.flags, builder.low.max(2));
-    Ok(Plan { parts, numbers, host, base_host, points, flags, low })
+    let stays = builder.stays;
+    Ok(Plan { parts, numbers, host, base_host, points, flags, low, stays })
 }
 
 /// The host lane of the base, with the steps of this launch in their places.

@@ -21,4 +21,5 @@ pub(crate) struct Ground {
     pub(crate) numbered: Vec<(SlotId, Number)>,
     pub(crate) flags: u64,
     pub(crate) low: u32,
+    pub(crate) stays: bool,
 }

@@ -26,6 +26,8 @@ pub struct Plan {
     pub(crate) points: Vec<String>,
     pub(crate) flags: u64,
     pub(crate) low: u32,
+    /// The init stays when its host is gone.
+    pub(crate) stays: bool,
 }
 
 /// Sizes of a plan that don't depend on the clock: budgets for tests.
@@ -92,13 +94,14 @@ impl Plan {
     /// The bytes that the init reads.
     pub(crate) fn encode(&self, presets: &[(SlotId, i32)], fault: Option<Fault>, trace: bool) -> Vec<u8> {
         let mut bytes = Vec::new();
+        let mode = Mode { fault, trace, low: self.low, stays: self.stays };
         for part in &self.parts {
-            part.encode(&mut bytes, Way::Inherited(presets), Mode { fault, trace, low: self.low });
+            part.encode(&mut bytes, Way::Inherited(presets), mode);
         }
         bytes
     }
 
-    /// As [`Plan::encode`], of the base alone: the init waits for what follows.
+    /// As [`Plan::encode`], of the base alone: the init waits for what follows. One that stands by leaves with its host.
     pub(crate) fn encode_base(
         &self,
         presets: &[(SlotId, i32)],
@@ -107,7 +110,7 @@ impl Plan {
     ) -> Vec<u8> {
         let mut bytes = Vec::new();
         if let Some(part) = self.parts.first() {
-            part.encode(&mut bytes, Way::Alone(presets), Mode { fault, trace, low: self.low });
+            part.encode(&mut bytes, Way::Alone(presets), Mode { fault, trace, low: self.low, stays: false });
         }
         bytes
     }
@@ -116,7 +119,7 @@ impl Plan {
     pub(crate) fn encode_rest(&self, fault: Option<Fault>, trace: bool) -> Vec<u8> {
         let mut bytes = Vec::new();
         if let Some(part) = self.parts.get(1) {
-            part.encode(&mut bytes, Way::Received, Mode { fault, trace, low: self.low });
+            part.encode(&mut bytes, Way::Received, Mode { fault, trace, low: self.low, stays: false });
         }
         bytes
     }

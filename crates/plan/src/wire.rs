@@ -1,10 +1,7 @@
 //! The format of an encoded plan and of the board: what the host writes and the init reads.
 //!
-//! This file is compiled twice: into this crate, and into the freestanding init. It therefore uses
-//! `core` only, and all reads are bounds-checked: a damaged plan is an error, never a crash.
-//!
-//! A plan is one part or two with common slots, each `header | presets | steps | relocations | arena`, little endian. Addresses never
-//! occur in it: a pointer is an offset into the arena, and the relocation table lists the words to which the arena's address is added.
+//! This file is compiled twice: into this crate, and into the freestanding init. It therefore uses `core` only, and all reads are bounds-checked: a damaged plan is an error, never a crash.
+//! A plan is one part or two with common slots, each `header | presets | steps | relocations | arena`, little endian. Addresses never occur in it: a pointer is an offset into the arena, and the relocation table lists the words to which the arena's address is added.
 
 use crate::order::Class;
 
@@ -16,7 +13,7 @@ pub const NOT_BEGUN: usize = 0x80;
 /// First word of an encoded plan.
 pub const MAGIC: u32 = 0x6e61_6c70;
 /// Changes with each change of this file; the embedded init and the encoder are always built together.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Length of the header in bytes.
 pub const HEADER: usize = 64;
 /// Length of one encoded step in bytes.
@@ -42,7 +39,6 @@ pub const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// First bit of the class in a step's first byte: room for 16 kinds and 16 classes.
 const CLASS: u8 = 4;
-
 /// Bytes before the address for the child's number in `struct clone_args`: its field `parent_tid`.
 pub const PARENT_TID: usize = 24;
 /// Bytes by which the pid in a respawn message lies before the descriptor.
@@ -281,6 +277,8 @@ pub struct Header {
     pub received: u32,
     /// Highest number that the program's descriptors get.
     pub low: u32,
+    /// 1 if the init stays when its host is gone: it holds what would be lost with it.
+    pub stays: u32,
 }
 
 impl Header {
@@ -301,6 +299,7 @@ impl Header {
             self.first,
             self.received,
             self.low,
+            self.stays,
         ];
         for (place, value) in bytes.chunks_exact_mut(4).zip(words) {
             place.copy_from_slice(&value.to_le_bytes());
@@ -325,6 +324,7 @@ impl Header {
             first: word(bytes, 36)?,
             received: word(bytes, 40)?,
             low: word(bytes, 44)?,
+            stays: word(bytes, 48)?,
         };
         let bounded = header.steps as usize <= MAX_STEPS && header.arena as usize <= MAX_ARENA;
         let small = header.presets as usize <= SLOTS && header.relocations <= header.arena;

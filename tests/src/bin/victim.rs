@@ -14,21 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if mode == "hooked" {
         config.hooks = hooks(rootfs);
     }
-    if let Ok(bridge) = std::env::var("VICTIM_BRIDGE") {
-        let nat = std::env::var_os("VICTIM_NAT").is_some();
-        let port = libcontainer::Port { host_port: 8080, port: 80, ..libcontainer::Port::default() };
-        config.networks.push(libcontainer::Network {
-            nat,
-            forward: nat,
-            ports: vec![port].into_iter().filter(|_| nat).collect(),
-            kind: "veth".to_owned(),
-            bridge,
-            create_bridge: true,
-            veth_prefix: "vic".to_owned(),
-            address: "10.0.0.2/24".to_owned(),
-            ..libcontainer::Network::default()
-        });
-    }
+    with_networks(&mut config);
     let step: Option<usize> = step.parse().ok();
     let own = nix::unistd::Pid::this();
     let factory = with_class(Factory::new()?, &mut config).observe(move |index| {
@@ -63,6 +49,31 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         container.destroy()?;
     }
     Ok(())
+}
+
+/// A bridge or a device of the host's, if one is told.
+fn with_networks(config: &mut Config) {
+    if let Ok(bridge) = std::env::var("VICTIM_BRIDGE") {
+        let nat = std::env::var_os("VICTIM_NAT").is_some();
+        let port = libcontainer::Port { host_port: 8080, port: 80, ..libcontainer::Port::default() };
+        config.networks.push(libcontainer::Network {
+            nat,
+            forward: nat,
+            ports: vec![port].into_iter().filter(|_| nat).collect(),
+            kind: "veth".to_owned(),
+            bridge,
+            create_bridge: true,
+            veth_prefix: "vic".to_owned(),
+            address: "10.0.0.2/24".to_owned(),
+            ..libcontainer::Network::default()
+        });
+    }
+    if let Ok(device) = std::env::var("VICTIM_DEVICE") {
+        let kind = "host-device".to_owned();
+        config.networks.push(libcontainer::Network { kind, device, ..libcontainer::Network::default() });
+        // Then the init is known by the record alone.
+        config.cgroups = None;
+    }
 }
 
 /// In a class of what stands in for resctrl, if that is told.

@@ -41,6 +41,10 @@ pub(crate) struct Foundation {
 /// Compiles it.
 pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     let plan = &mut Builder::new();
+    if setup.devices {
+        // The kernel deletes a virtual one with its namespace: destroy finds the init and brings it home.
+        plan.outlive_host();
+    }
     let name = |(_, path): &(u32, PathBuf)| plan.preset(format!("namespace {}", path.display()));
     let joined: Vec<_> = setup.namespaces.joined.iter().map(name).collect();
     let root = setup.root.as_ref().map(|path| plan.preset(format!("root {}", path.display())));

@@ -30,6 +30,11 @@ impl Aim {
         self.runs_hooks_at_start(hooks) || hooks.before_root().next().is_some()
     }
 
+    /// Whether the record says to the last that it is being made: who finds an init that has stayed for its devices is to know what became of its maker.
+    pub(super) fn holds(self, devices: bool) -> bool {
+        devices && self != Self::StandBy
+    }
+
     /// What the record says at the end.
     pub(super) fn status(self) -> Status {
         match self {

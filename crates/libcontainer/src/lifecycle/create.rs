@@ -25,7 +25,7 @@ use crate::config::{Config, Facts, Namespace, NamespaceKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::group::{self, GroupSteps, Planned};
 use crate::process::{Process, ProcessConfig, reap_ended};
-use crate::record::{Init, State, Status, Store};
+use crate::record::{State, Status, Store, is_left};
 use crate::resctrl;
 use crate::resolve;
 use crate::setup::{ProcessSetup, Setup, StartSetup};
@@ -130,7 +130,7 @@ fn host_steps(
     (group, network): (GroupSteps, libcontainer_network::Plan),
 ) -> HostSteps {
     let steps = compile::place_network(network, &part.setup, draft.steps(&part.setup, aim, group));
-    with_hooks(steps, draft, &prepared.host, aim)
+    with_hooks(steps, draft, &prepared.host, aim, part.setup.devices)
 }
 
 /// Says of a path that is taken if nobody is going to use what is there: its maker is gone and had not come to its end.
@@ -144,7 +144,7 @@ fn half_made(path: &std::path::Path, error: Error) -> Error {
         let lock = store.try_lock()?;
         let state = store.read()?;
         // While hooks run its maker lets the lock go.
-        Ok(lock.is_some() && state.status == Status::Creating && Init::open(&state)?.is_none())
+        Ok(lock.is_some() && state.status == Status::Creating && is_left(&state)?)
     };
     if !matches!(look(), Ok(true)) {
         return error;

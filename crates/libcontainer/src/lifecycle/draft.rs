@@ -203,11 +203,11 @@ impl Draft {
             }));
         }
         // Hooks, which can take any time, let others see the record.
-        let late = aim.waits_for_hooks(&self.inner().state.config.hooks);
+        let late = aim.holds(setup.devices) || aim.waits_for_hooks(&self.inner().state.config.hooks);
         let status = if late { Status::Creating } else { aim.status() };
         let look = Arc::clone(self);
         // ORDER: while the init builds the container, the host does what needs not wait for that. Nobody sees the record before the
-        // lock is let go; if this process is killed before it releases the init, that leaves, and the record says who it was.
+        // lock is let go; if this process is killed before it releases the init, that leaves, or stays with devices, and the record says who it was.
         let meanwhile = vec![
             self.note_step(status),
             HostStep::new("look at the own namespaces", "", move |context| {

@@ -21,7 +21,13 @@ use crate::setup::Setup;
 
 /// Adds the hooks of the container. While they run others can look at it, as hooks themselves may want to; until the last of them has run its record says
 /// that it is being made.
-pub(super) fn with_hooks(mut steps: HostSteps, draft: &Arc<Draft>, host: &Host, aim: Aim) -> HostSteps {
+pub(super) fn with_hooks(
+    mut steps: HostSteps,
+    draft: &Arc<Draft>,
+    host: &Host,
+    aim: Aim,
+    devices: bool,
+) -> HostSteps {
     let hooks = draft.state().config.hooks;
     let at_start = aim.runs_hooks_at_start(&hooks);
     let all = |moments: &[Moment]| -> Vec<_> {
@@ -29,9 +35,14 @@ pub(super) fn with_hooks(mut steps: HostSteps, draft: &Arc<Draft>, host: &Host, 
             |moment: &Moment| (0..moment.of(&hooks).len()).map(|index| (*moment, index)).collect::<Vec<_>>();
         moments.iter().flat_map(of).map(|(moment, index)| step(draft, host, moment, index)).collect()
     };
-    steps.hooks = seen(draft, all(&Moment::BEFORE_ROOT), Some(aim.status()).filter(|_| !at_start));
+    let holds = aim.holds(devices);
+    let noted = Some(aim.status()).filter(|_| !at_start && !holds);
+    steps.hooks = seen(draft, all(&Moment::BEFORE_ROOT), noted);
     if at_start {
         steps.ready.extend(seen(draft, all(&[Moment::StartContainer]), Some(aim.status())));
+    }
+    if holds && !at_start {
+        steps.ready.push(draft.note_step(aim.status()));
     }
     steps
 }
@@ -40,7 +51,7 @@ pub(super) fn with_hooks(mut steps: HostSteps, draft: &Arc<Draft>, host: &Host, 
 pub(super) fn shown(host: &Host, hooks: &Hooks, setup: &Setup, aim: Aim, group: GroupSteps) -> HostSteps {
     let config = Config { hooks: hooks.clone(), ..Config::default() };
     let draft = Draft::new(Path::new("DIR"), &config, setup.processes(), "ID");
-    with_hooks(draft.steps(setup, aim, group), &draft, host, aim)
+    with_hooks(draft.steps(setup, aim, group), &draft, host, aim, setup.devices)
 }
 
 /// Lets the lock go for these steps, and notes the status behind them. RACE: whoever destroys the container meanwhile is seen when it is taken again.

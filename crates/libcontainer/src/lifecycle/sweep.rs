@@ -8,7 +8,7 @@ use libcontainer_plan::names;
 use super::destroy::destroy;
 use super::host::Host;
 use crate::error::{Error, ErrorKind, Result};
-use crate::record::{Init, Status, Store};
+use crate::record::{Init, Status, Store, is_left};
 
 /// Ends what was left in `dir`, and returns the names.
 pub(crate) fn sweep(host: &Host, dir: &Path) -> Result<Vec<String>> {
@@ -36,8 +36,13 @@ fn sweep_one(host: &Host, path: &Path) -> Result<bool> {
         Err(error) if is_other(&error) => return Ok(false),
         state => state?,
     };
-    // The init of each of these leaves with its maker.
-    if !matches!(state.status, Status::Warm | Status::Creating) || Init::open(&state)?.is_some() {
+    // The init of each of these leaves with its maker, or lets go of everything.
+    let is_left = match state.status {
+        Status::Creating => is_left(&state)?,
+        Status::Warm => Init::open(&state)?.is_none(),
+        _ => false,
+    };
+    if !is_left {
         return Ok(false);
     }
     drop(lock);

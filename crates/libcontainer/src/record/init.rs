@@ -95,6 +95,18 @@ impl Init {
     }
 }
 
+/// Whether nobody makes the container any more whose record says that it is being made: there is no init, or one that has stayed for its devices, and
+/// has closed everything. One whose maker lives has a socket to that.
+pub(crate) fn is_left(state: &State) -> Result<bool> {
+    let Some(init) = Init::open(state)? else { return Ok(true) };
+    let path = format!("/proc/{}/fd", init.pid);
+    let found = File::open(&path).and_then(libcontainer_plan::names);
+    if init.has_ended()? {
+        return Ok(true);
+    }
+    Ok(found.map_err(|error| Error::io(format!("list {path}"), error))?.is_empty())
+}
+
 /// Whether the record was written since the last boot: else nothing of what it names lives.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ pub use bytes::StateError;
 pub(crate) use bytes::decode;
 #[cfg(test)]
 pub(crate) use bytes::encode;
-pub(crate) use init::{Init, KILL, boot_id, is_of_this_boot, living, session, start_time};
+pub(crate) use init::{Init, KILL, boot_id, is_left, is_of_this_boot, living, session, start_time};
 pub(crate) use lock::{Idle, Lock};
 pub use state::{AddedMount, Intent, ResctrlGroup, RunState, State, Status, UnitRecord};
 pub(crate) use store::{BOARD, START, Store, open_parent};

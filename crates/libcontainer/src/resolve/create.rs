@@ -40,9 +40,13 @@ pub(crate) fn base(
     let relabels = labels.relabels(config, mounts.as_ref());
     let line =
         |(clock, offset): (&String, &TimeOffset)| format!("{clock} {} {}\n", offset.secs, offset.nanosecs);
+    let has_network = |kind: &str| {
+        namespaces.new & NamespaceKind::Network.flag() != 0
+            && config.networks.iter().any(|network| network.kind == kind)
+    };
     Ok(Setup {
-        loopback: namespaces.new & NamespaceKind::Network.flag() != 0
-            && config.networks.iter().any(|network| network.kind == "loopback"),
+        loopback: has_network("loopback"),
+        devices: has_network("host-device"),
         // What denies setgroups denies it to the namespaces below too.
         setgroups_denied: config.keep_groups
             || id_maps.as_ref().is_some_and(|new| new.maps.setgroups_denied())

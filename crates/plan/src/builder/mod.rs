@@ -53,6 +53,8 @@ pub struct Builder {
     pub(crate) numbered: Vec<(SlotId, Number)>,
     /// Highest number that the program's descriptors get: what the host gives must lie above it.
     pub(crate) low: u32,
+    /// The init stays when its host is gone.
+    pub(crate) stays: bool,
     pub(crate) free: Vec<SlotId>,
     pub(crate) out_of_slots: bool,
     /// What this goes on behind.

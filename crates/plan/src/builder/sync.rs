@@ -42,7 +42,14 @@ impl Builder {
         point
     }
 
-    /// The init waits until the host has come here. Stands in both lanes. If the host is gone, the init leaves.
+    /// The init, if its host is gone when it waits for that, does not leave, but closes all descriptors and stays for whoever ends it: with it
+    /// something would be lost. One that stands by leaves all the same.
+    pub fn outlive_host(&mut self) -> &mut Self {
+        self.stays = true;
+        self
+    }
+
+    /// The init waits until the host has come here. Stands in both lanes. If the host is gone, the init leaves, but for [`Builder::outlive_host`].
     pub fn await_host(&mut self, name: &str) -> Point {
         let point = self.point(name);
         let control = self.control();

@@ -158,11 +158,31 @@ impl<S: Sys> Machine<'_, S> {
                 return Ok(outcome.to as usize);
             }
         }
+        let errno = if self.header.stays == 0 { errno } else { self.alone(step, errno) };
         if errno == 0 {
             return Ok(if core::mem::take(&mut self.entered) { 0 } else { index + 1 });
         }
         self.keep_log(step.log);
         Err(errno)
+    }
+
+    /// What a step means whose host is gone, for an init that stays: what it says needs no listener, and what it would wait for does not come.
+    fn alone(&mut self, step: &Step, errno: i32) -> i32 {
+        match (step.kind, errno) {
+            (Kind::Call, errno::EPIPE) if usize::from(step.nr) == nr::WRITE => 0,
+            (Kind::SendFd, errno::EPIPE) => 0,
+            (Kind::Await | Kind::RecvFd, errno::ECONNRESET) => self.stay(),
+            _ => errno,
+        }
+    }
+
+    /// Waits for the end, with nothing of anybody's open. Returns in a test only.
+    fn stay(&mut self) -> i32 {
+        self.sys.call(nr::CLOSE_RANGE, [0, u32::MAX as usize, 0, 0, 0, 0]);
+        while self.sys.alive() {
+            self.sys.call(nr::PPOLL, [0; 6]);
+        }
+        errno::ECONNRESET
     }
 
     fn execute(&mut self, step: &Step) -> Result<usize, i32> {

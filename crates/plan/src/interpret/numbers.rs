@@ -20,6 +20,8 @@ pub mod errno {
     pub const ENOMEM: i32 = 12;
     /// The plan is damaged.
     pub const EINVAL: i32 = 22;
+    /// Nobody reads any more.
+    pub const EPIPE: i32 = 32;
     /// A path that is longer than the kernel takes.
     pub const ENAMETOOLONG: i32 = 36;
     /// More links than the kernel follows, or one where none may be.
@@ -53,6 +55,7 @@ pub mod nr {
         pub const RT_SIGACTION: usize = 13;
         pub const RT_SIGPROCMASK: usize = 14;
         pub const RT_SIGTIMEDWAIT: usize = 128;
+        pub const PPOLL: usize = 271;
         pub const DUP3: usize = 292;
         pub const EXECVE: usize = 59;
         pub const EXIT_GROUP: usize = 231;
@@ -73,13 +76,14 @@ pub mod nr {
         pub const RT_SIGACTION: usize = 134;
         pub const RT_SIGPROCMASK: usize = 135;
         pub const RT_SIGTIMEDWAIT: usize = 137;
+        pub const PPOLL: usize = 73;
         pub const DUP3: usize = 24;
         pub const EXECVE: usize = 221;
         pub const EXIT_GROUP: usize = 94;
     }
     pub use arch::{
-        CLOSE, DUP3, EXECVE, EXIT_GROUP, FCNTL, MKDIRAT, MKNODAT, READ, READLINKAT, RECVMSG, RT_SIGACTION,
-        RT_SIGPROCMASK, RT_SIGTIMEDWAIT, SENDMSG, STATX, WAIT4, WRITE,
+        CLOSE, DUP3, EXECVE, EXIT_GROUP, FCNTL, MKDIRAT, MKNODAT, PPOLL, READ, READLINKAT, RECVMSG,
+        RT_SIGACTION, RT_SIGPROCMASK, RT_SIGTIMEDWAIT, SENDMSG, STATX, WAIT4, WRITE,
     };
     pub const CLONE3: usize = 435;
     pub const CLOSE_RANGE: usize = 436;
