@@ -100,7 +100,10 @@ impl fmt::Display for How {
     }
 }
 
-/// A trial: `COMMAND:WHO:NUMBER:CALL:HOW`, where the number counts the calls of that name by whom, from 1.
+/// The number that stands for each of the calls.
+pub(crate) const EACH: u32 = 0;
+
+/// A trial: `COMMAND:WHO:NUMBER:CALL:HOW`, where the number counts the calls of that name by whom, from 1; 0 is each of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
     pub(crate) scene: String,
@@ -169,6 +172,7 @@ mod tests {
             "exec+user:child:2:close_range:KILL",
             "library:tool:9:#999:KILL-AFTER",
             "run:init:1:seccomp:SKIP",
+            "run:tool:0:recvfrom:SKIP",
         ] {
             assert_eq!(Point::parse(text).unwrap().to_string(), text);
         }

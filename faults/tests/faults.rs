@@ -68,6 +68,31 @@ fn the_call_that_is_named_fails_and_nothing_else() {
     }
 }
 
+/// Under a filter that answers in the kernel's place with success, each time that a call of this name comes.
+#[test]
+fn answers_that_are_not_the_kernel_s_end_no_program_and_let_none_wait() {
+    if !able("answers_that_are_not_the_kernel_s_end_no_program_and_let_none_wait") {
+        return;
+    }
+    for (point, said) in [
+        ("run:tool:0:socketpair:SKIP", "has made no sockets"),
+        ("run:tool:0:mkdirat:SKIP", "it is gone each time"),
+        ("run:tool:0:recvfrom:SKIP", "EPROTO"),
+        ("run:tool:0:sendto:SKIP", "EPROTO"),
+        ("run:tool:0:bind:SKIP", "bind(AF_NETLINK): EPROTO"),
+        ("run:tool:0:signalfd4:SKIP", "signals are not forwarded any more"),
+        ("exec:tool:0:recvmsg:SKIP", "start a process in"),
+        ("exec:tool:0:readlinkat:SKIP", "names no namespace"),
+    ] {
+        let text = trial(point);
+        assert!(text.contains(said), "{point}: {text}");
+        let all = text.lines().find(|line| line.starts_with("all")).unwrap();
+        let counts: Vec<_> = all.split_whitespace().collect();
+        assert_eq!(counts[4..7], ["0"; 3], "leaked, fail-open, panics: {point}: {text}");
+        assert_eq!(counts[7], "0", "hangs: {point}: {text}");
+    }
+}
+
 #[test]
 fn a_call_that_does_not_come_is_no_success() {
     if !able("a_call_that_does_not_come_is_no_success") {

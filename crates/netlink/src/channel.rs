@@ -60,6 +60,10 @@ impl Channel {
         // Not by `bind_auto`, which asserts the length of the kernel's answer.
         let own = getsockname::<NetlinkAddr>(socket.as_raw_fd());
         let port = own.map_err(|errno| in_call("getsockname(AF_NETLINK)")(errno.into()))?.pid();
+        // Only the kernel has that: an answer to this socket would be taken for another's, and waited for.
+        if port == 0 {
+            return Err(in_call("bind(AF_NETLINK)")(io::Error::from_raw_os_error(libc::EPROTO)));
+        }
         // Connected to the kernel: messages of other processes are refused by the kernel itself.
         socket.connect(&SocketAddr::new(0, 0)).map_err(in_call("connect(AF_NETLINK)"))?;
         socket.set_ext_ack(true).map_err(in_call("setsockopt(NETLINK_EXT_ACK)"))?;
@@ -82,6 +86,12 @@ impl Channel {
         loop {
             let sent = faults::around(&Call::Send(bytes), || self.socket.send(bytes, 0));
             match sent {
+                // A datagram is sent whole, or there is no answer to wait for.
+                Ok(length) if length != bytes.len() => {
+                    self.unread = false;
+                    let source = io::Error::from_raw_os_error(libc::EPROTO);
+                    return Err(Error::Socket { call: Error::SEND, source });
+                }
                 Ok(_) => return Ok(()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(source) => return Err(Error::Socket { call: Error::SEND, source }),
@@ -98,6 +108,8 @@ impl Channel {
     pub(crate) fn receive(&mut self) -> Result<(), Lost> {
         loop {
             match self.receive_once(0) {
+                // The kernel sends none that is empty: this answer is not its.
+                Ok(0) => return Err(Lost::Failed(io::Error::from_raw_os_error(libc::EPROTO))),
                 Ok(length) if length <= self.buffer.capacity() => return Ok(()),
                 Ok(length) if length <= LARGEST_BUFFER => {
                     self.buffer.clear();
@@ -133,6 +145,7 @@ impl Channel {
         let mut failures = 0;
         while self.unread {
             match self.receive_once(libc::MSG_DONTWAIT) {
+                Ok(0) => self.unread = false,
                 Ok(_) => {}
                 Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => self.unread = false,
                 Err(error) => {

@@ -113,6 +113,8 @@ impl Monitor {
             match self.socket.recv_from(&mut self.buffer, libc::MSG_TRUNC) {
                 // Only the kernel has port 0: others may not speak for it.
                 Ok((_, sender)) if sender.port_number() != 0 => {}
+                // The kernel sends none that is empty.
+                Ok((0, _)) => return Ok(None),
                 Ok((length, _)) if length > capacity => return Ok(Some(Event::Lost)),
                 Ok(_) => self.take()?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),

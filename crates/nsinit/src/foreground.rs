@@ -7,7 +7,7 @@ use libcontainer::{ExitStatus, Process, Terminal};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::signalfd::{SfdFlags, SignalFd, siginfo};
 use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
 use crate::failure::{Failure, Named, Outcome, both};
@@ -41,6 +41,20 @@ impl Signals {
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
         let fd = SignalFd::with_flags(&set, flags).named("take signals: signalfd")?;
         Ok(Self { fd })
+    }
+
+    /// The next one that has come. That of nix panics where something else is behind the descriptor.
+    fn next(&self) -> nix::Result<Option<i32>> {
+        let mut info = [0; size_of::<siginfo>()];
+        match nix::unistd::read(&self.fd, &mut info) {
+            Err(Errno::EAGAIN) => Ok(None),
+            // `ssi_signo` is the first word.
+            Ok(length) if length == info.len() => {
+                Ok(info.first_chunk().map(|word| i32::from_ne_bytes(*word)))
+            }
+            Ok(_) => Err(Errno::EPROTO),
+            Err(errno) => Err(errno),
+        }
     }
 }
 
@@ -254,9 +268,7 @@ fn ready(signals: &Signals, process: &Process, copied: &Copied, proxy: Option<&P
 }
 
 fn forward(signals: &Signals, process: &Process, copied: &Copied) -> nix::Result<()> {
-    while let Some(info) = signals.fd.read_signal()? {
-        // Numbers of signals fit.
-        let Ok(number) = i32::try_from(info.ssi_signo) else { continue };
+    while let Some(number) = signals.next()? {
         if copied.terminal.is_some() && number == Signal::SIGWINCH as i32 {
             copied.resize();
             continue;

@@ -12,7 +12,7 @@ use super::state::{InCall, Seen, Tracer};
 use crate::arch::Registers;
 use crate::call::Call;
 use crate::calls;
-use crate::fault::{How, Who};
+use crate::fault::{EACH, How, Who};
 use crate::sample::WAIT;
 
 /// Longest text that is read of an argument.
@@ -39,7 +39,7 @@ impl Tracer<'_> {
         let registers = Registers::of(thread)?;
         let who = self.threads.get(&thread).and_then(|tracee| tracee.who);
         let seen = who.map(|who| self.count(who, thread, &registers));
-        let hit = seen.as_ref().filter(|seen| self.hit.is_none() && self.is_wanted(seen));
+        let hit = seen.as_ref().filter(|seen| (self.hit.is_none() || self.is_each()) && self.is_wanted(seen));
         let hit = hit.filter(|_| self.may_happen(&registers)).cloned();
         let how = self.job.fault.filter(|_| hit.is_some()).map(|fault| fault.how);
         if self.job.fault.is_none() {
@@ -96,8 +96,14 @@ impl Tracer<'_> {
 
     fn is_wanted(&self, seen: &Seen) -> bool {
         self.job.fault.is_some_and(|fault| {
-            fault.who == seen.who && fault.number == seen.number && fault.call_number() == seen.call
+            let number = fault.number == EACH || fault.number == seen.number;
+            fault.who == seen.who && number && fault.call_number() == seen.call
         })
+    }
+
+    /// Whether more are to come, as under a filter that answers in the kernel's place.
+    fn is_each(&self) -> bool {
+        self.job.fault.is_some_and(|fault| fault.number == EACH)
     }
 }
 

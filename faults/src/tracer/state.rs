@@ -8,7 +8,7 @@ use nix::sys::ptrace;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 
-use crate::fault::{How, Point, Who};
+use crate::fault::{EACH, How, Point, Who};
 use crate::probe::Probe;
 
 /// What to run, and what to do to it.
@@ -144,8 +144,8 @@ impl<'a> Tracer<'a> {
         let who = self.threads.get(&thread).and_then(|tracee| tracee.who);
         let calls = match (self.job.fault, &self.hit) {
             (None, _) => true,
-            (Some(_), Some(_)) => false,
-            (Some(fault), None) => {
+            (Some(fault), Some(_)) if fault.number != EACH => false,
+            (Some(fault), _) => {
                 who == Some(fault.who) || (who == Some(Who::Loader) && fault.who == Who::Tool)
             }
         };

@@ -1,6 +1,6 @@
 //! A running container as its first process shows it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -54,13 +54,23 @@ fn different(pid: Pid) -> io::Result<(u32, Vec<String>)> {
         (dir(&PathBuf::from(format!("/proc/{pid}/ns")))?, dir(Path::new("/proc/thread-self/ns"))?);
     let (mut flags, mut links) = (0, Vec::new());
     for kind in NamespaceKind::ALL {
-        let link = readlinkat(&theirs, kind.file())?;
-        if link != readlinkat(&ours, kind.file())? {
+        let link = |dir: &OwnedFd| named_namespace(&readlinkat(dir, kind.file())?, kind);
+        let found = link(&theirs)?;
+        if found != link(&ours)? {
             flags |= kind.flag();
         }
-        links.push(link.to_string_lossy().into_owned());
+        links.push(found);
     }
     Ok((flags, links))
+}
+
+/// What a link of `/proc/PID/ns` says, `net:[4026531840]`. Two that say nothing are not one namespace.
+fn named_namespace(link: &OsStr, kind: NamespaceKind) -> io::Result<String> {
+    let link = link.to_string_lossy().into_owned();
+    let is_one =
+        link.strip_prefix(kind.file()).is_some_and(|rest| rest.starts_with(":[") && rest.ends_with(']'));
+    let unlike = || io::Error::other(format!("/proc/PID/ns/{}: {link:?} names no namespace", kind.file()));
+    if is_one { Ok(link) } else { Err(unlike()) }
 }
 
 /// All processes.

@@ -12,6 +12,9 @@ use super::lock::Lock;
 use super::store::Store;
 use crate::error::named;
 
+/// How often a directory may be gone again before it is locked.
+const ATTEMPTS: u32 = 1000;
+
 impl Store {
     /// Makes the directory, mode 0700, and locks it: of two processes one succeeds.
     ///
@@ -20,7 +23,7 @@ impl Store {
         let text = |call: &str| format!("{call} {}", path.display());
         let (parent, name) = split(path)?;
         let parent = open_dir(parent).map_err(|error| named("open the directory above", error))?;
-        loop {
+        for _ in 0..ATTEMPTS {
             mkdirat(&parent, name, Mode::S_IRWXU)?;
             let dir = match open_child(&parent, name) {
                 Err(Errno::ENOENT) => continue,
@@ -40,6 +43,8 @@ impl Store {
                 return Ok((store, lock));
             }
         }
+        let why = "it is gone each time that it was made: somebody removes it, or a seccomp filter of the caller's answers in the kernel's place";
+        Err(named(text("mkdir"), io::Error::other(why)))
     }
 
     /// Gives back what a claim that failed may have made. Nothing in a directory means that nobody has it: who makes one claims it anew

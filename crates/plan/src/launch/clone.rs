@@ -12,6 +12,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use super::raw::undone;
 use crate::ids::Pid;
 use crate::wire::CLONE_INTO_CGROUP;
 
@@ -126,11 +127,6 @@ fn finish(result: isize, pidfd: i32, errno: i32) -> io::Result<(Pid, OwnedFd)> {
         UNDONE => undone("execveat was answered with success and has executed nothing"),
         errno => io::Error::from_raw_os_error(errno),
     })
-}
-
-/// The error of a call whose answer is not the kernel's.
-fn undone(text: &str) -> io::Error {
-    io::Error::other(format!("{text}: a seccomp filter of the caller's answers in the kernel's place"))
 }
 
 /// Blocks every signal for this thread, so that no handler of the host runs in the child. Returns the old mask.

@@ -6,10 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, SockFlag, SockType, recvmsg,
-    sendmsg, shutdown, socketpair,
-};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, Shutdown, recvmsg, sendmsg, shutdown};
 
 use crate::step::Point;
 
@@ -29,7 +26,7 @@ pub(super) enum Message {
 }
 
 pub(super) fn pair() -> io::Result<(Control, OwnedFd)> {
-    let (host, init) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    let [host, init] = super::raw::socket_pair()?;
     Ok((Control { socket: host }, init))
 }
 
@@ -108,14 +105,15 @@ impl Control {
                 Ok(received) => break received,
             }
         };
+        // ORDER: before what came with it: where nothing came there may be nothing, and nix would take it for a message.
+        if received.bytes == 0 {
+            return Ok(Message::Closed);
+        }
         let mut fds = Vec::new();
         for message in received.cmsgs()? {
             if let ControlMessageOwned::ScmRights(numbers) = message {
                 fds.extend(numbers.into_iter().map(super::raw::own));
             }
-        }
-        if received.bytes == 0 {
-            return Ok(Message::Closed);
         }
         Ok(Message::Data(bytes, fds.pop()))
     }

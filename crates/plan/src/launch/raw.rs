@@ -30,6 +30,29 @@ pub fn open_pidfd(pid: Pid) -> io::Result<OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
 }
 
+/// The error of a call whose answer is not the kernel's.
+pub(super) fn undone(text: &str) -> io::Error {
+    io::Error::other(format!("{text}: a seccomp filter of the caller's answers in the kernel's place"))
+}
+
+/// `socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC)`. That of nix panics when it is told of two sockets and there are none.
+///
+/// # Errors
+/// Those of the call.
+pub(super) fn socket_pair() -> io::Result<[OwnedFd; 2]> {
+    let mut pair: [libc::c_int; 2] = [-1; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: two numbers are written to where there is room for two.
+    let result = unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, pair.as_mut_ptr()) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if pair.iter().any(|fd| *fd < 0) {
+        return Err(undone("socketpair was answered with success and has made no sockets"));
+    }
+    Ok(pair.map(own))
+}
+
 /// Waits until the child is gone and takes its status.
 ///
 /// # Errors
