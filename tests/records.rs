@@ -224,6 +224,33 @@ fn a_group_without_inode_and_mark_is_told() {
     container.destroy().unwrap();
 }
 
+/// Who has no handle can't tell whether it was removed here: a container of that path on the same filesystem is told, and left as it is.
+#[test]
+fn a_group_whose_directory_somebody_took_away_is_told_to_who_deletes_by_name() {
+    if !able("a_group_whose_directory_somebody_took_away_is_told_to_who_deletes_by_name") {
+        return;
+    }
+    let kept = Kept::new("taken-named");
+    let delete = ["delete", "--force", "web"];
+    let pid = kept.start();
+    let container = Factory::new().unwrap().load(kept.web()).unwrap();
+    let group = World::look(kept.place.path()).groups().next().unwrap().to_owned();
+    std::fs::remove_dir_all(kept.web()).unwrap();
+    let output = kept.nsinit(&delete).output().unwrap();
+    fails(&output, "somebody has removed");
+    fails(&output, &group.file_name().unwrap().to_string_lossy());
+    fails(&output, &format!("process {pid}"));
+    assert!(lives(pid) && group.exists());
+    // In a mount namespace in which that path is another filesystem's it is another container's.
+    let nsinit = kept.nsinit(&delete);
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", "mount -t tmpfs t \"$1\" && shift && exec \"$@\"", "-"]);
+    command.arg(kept.place.join("state")).arg(nsinit.get_program()).args(nsinit.get_args());
+    assert!(command.stdin(Stdio::null()).status().unwrap().success());
+    container.destroy().unwrap();
+    assert!(kept.nsinit(&delete).status().unwrap().success());
+}
+
 fn without_inodes(record: &mut serde_json::Value) {
     for intent in record["intent"].as_array_mut().unwrap() {
         let places = intent.get_mut("cgroup").and_then(serde_json::Value::as_array_mut);

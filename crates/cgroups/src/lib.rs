@@ -21,6 +21,6 @@ pub use discovery::Layout;
 pub use error::{Error, Result};
 pub use group::{
     Existing, FreezerState, Group, GroupPath, Join, Marked, NotMember, Pid, Place, Plan, ProcessReader,
-    Select, check_member, check_own_room, find_marked, mark_of, remove_empty, set_mark,
+    Select, check_member, check_own_room, find_marked, find_marked_like, mark_of, remove_empty, set_mark,
 };
 pub use resources::Resources;

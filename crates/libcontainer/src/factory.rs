@@ -241,13 +241,14 @@ impl Factory {
     /// the marks of what was made for it. It is no error if there is none.
     ///
     /// # Errors
-    /// Everything that could not be taken away; [`ErrorKind::Corrupt`] if it can't be known whether a process of it lives. The directory
+    /// Everything that could not be taken away; [`ErrorKind::Corrupt`] if it can't be known whether a process of it lives, or if somebody has removed the
+    /// directory of one that lives in a control group. The directory
     /// stays then, and another call ends what is left.
     pub fn destroy(&self, path: impl AsRef<Path>) -> Result<()> {
         let store = match Store::open(path.as_ref()) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 reap_ended();
-                return Ok(());
+                return lifecycle::check_left(&self.host, path.as_ref());
             }
             store => store?,
         };

@@ -83,6 +83,16 @@ pub struct Marked {
 /// of the machine: openat2, fstat, fgetxattr, close, and for one with groups below it also openat2 and getdents64.
 #[must_use]
 pub fn find_marked(layout: &Layout, token: &[u8]) -> Marked {
+    find(layout, &|mark| mark == token)
+}
+
+/// As [`find_marked`], of all marks that begin so: where the rest of the token can't be known any more.
+#[must_use]
+pub fn find_marked_like(layout: &Layout, beginning: &[u8]) -> Marked {
+    find(layout, &|mark| mark.starts_with(beginning))
+}
+
+fn find(layout: &Layout, meant: &dyn Fn(&[u8]) -> bool) -> Marked {
     let mut marked = Marked::default();
     // RACE: what root believes must be nothing that a container could have set.
     let attribute = match is_root_of_machine() {
@@ -94,7 +104,7 @@ pub fn find_marked(layout: &Layout, token: &[u8]) -> Marked {
         }
     };
     for hierarchy in layout.all() {
-        let mut search = Search { token, attribute, found: Vec::new(), unseen: &mut marked.unseen };
+        let mut search = Search { meant, attribute, found: Vec::new(), unseen: &mut marked.unseen };
         if let Err(error) = search.hierarchy(hierarchy) {
             search.unseen.push(error);
         }
@@ -105,7 +115,7 @@ pub fn find_marked(layout: &Layout, token: &[u8]) -> Marked {
 
 /// A look through one hierarchy.
 struct Search<'s> {
-    token: &'s [u8],
+    meant: &'s dyn Fn(&[u8]) -> bool,
     attribute: &'static str,
     /// The marked directories with their inodes, each before those below it.
     found: Vec<(PathBuf, u64)>,
@@ -148,7 +158,7 @@ impl Search<'_> {
                 .map_err(|error| Errno::from_raw(error.raw_os_error()))
         });
         match read {
-            Ok(length) => Ok(value.get(..length) == Some(self.token)),
+            Ok(length) => Ok(value.get(..length).is_some_and(self.meant)),
             // No mark, a longer one, a file system without such attributes.
             Err(Errno::ENODATA | Errno::ERANGE | Errno::EOPNOTSUPP) => Ok(false),
             Err(errno) => Err(Error::directory("fgetxattr", dir.path(), errno)),

@@ -40,7 +40,7 @@ use std::sync::Arc;
 pub use freeze::FreezerState;
 pub use join::Join;
 pub use make::Existing;
-pub use mark::{Marked, find_marked, mark_of, set_mark};
+pub use mark::{Marked, find_marked, find_marked_like, mark_of, set_mark};
 pub use member::{NotMember, check_member};
 pub use path::GroupPath;
 pub use pid::Pid;

@@ -5,9 +5,10 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use libcontainer_cgroups::{Error, Group, Layout, Place, Result, find_marked, mark_of};
+use libcontainer_cgroups::{Error, Group, Layout, Place, Result, find_marked, find_marked_like, mark_of};
+use libcontainer_plan::names;
 use nix::sys::stat::fstat;
 
 use super::PATIENCE;
@@ -28,6 +29,46 @@ fn made_of(dir: &Path, (device, inode): (u64, u64)) -> io::Result<Vec<u8>> {
     let mut token = std::path::absolute(dir)?.into_os_string().into_vec();
     token.extend(format!("\0{device}:{inode}").bytes());
     Ok(token)
+}
+
+/// What the marks of containers in a directory that is not there any more begin with, if that was on the filesystem where it would be now.
+pub(crate) fn beginning_of(dir: &Path) -> io::Result<Vec<u8>> {
+    let dir = std::path::absolute(dir)?;
+    let mut above = dir.ancestors().skip(1);
+    let device = loop {
+        let Some(at) = above.next() else { return Err(io::Error::from_raw_os_error(libc::ENOENT)) };
+        match std::fs::metadata(at) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            found => break found?.dev(),
+        }
+    };
+    let mut beginning = dir.into_os_string().into_vec();
+    beginning.extend(format!("\0{device}:").bytes());
+    Ok(beginning)
+}
+
+/// Groups with processes whose marks begin so, each with those processes. What lies below one is its own unless it has a mark.
+pub(crate) fn living_like(beginning: &[u8]) -> Result<Vec<(PathBuf, Vec<i32>)>> {
+    let found = find_marked_like(&Layout::of_this_process()?, beginning);
+    if let Some(error) = found.unseen.into_iter().next() {
+        return Err(error);
+    }
+    let paths = found.places.iter().map(Place::path);
+    Ok(paths
+        .map(|path| (members(&path), path))
+        .filter(|(all, _)| !all.is_empty())
+        .map(|(all, path)| (path, all))
+        .collect())
+}
+
+/// The processes in a group, and below it. One that has gone, or can't be read, has none: this is to tell of them.
+fn members(dir: &Path) -> Vec<i32> {
+    let text = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+    let mut all: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).collect();
+    let below = File::open(dir).and_then(names).unwrap_or_default().into_iter().map(|name| dir.join(name));
+    let own = |path: &PathBuf| path.is_dir() && matches!(File::open(path).and_then(mark_of), Ok(None));
+    below.filter(own).for_each(|path| all.extend(members(&path)));
+    all
 }
 
 /// The groups with that mark, and why there may be more.

@@ -13,7 +13,7 @@ mod unit;
 pub(crate) use entry::{Entry, WayIn, setup, setup_shown};
 pub(crate) use freezer::{frozen, let_die};
 pub(crate) use limits::change;
-pub(crate) use mark::{end_marked, is_anothers, marked, token, token_of};
+pub(crate) use mark::{beginning_of, end_marked, is_anothers, living_like, marked, token, token_of};
 pub(crate) use own::own;
 pub(crate) use planned::{GroupSteps, Planned, give_step};
 pub(crate) use process_limit::{check_move, explain, limit_of};

@@ -62,5 +62,6 @@ pub use readback::Expected;
 pub(crate) use release::release;
 pub(crate) use restore::restore;
 pub(crate) use sweep::sweep;
+pub(crate) use unrecorded::check_left;
 pub(crate) use used::Used;
 pub(crate) use warm::{Warm, warm};

@@ -2,6 +2,7 @@
 
 use std::fs::symlink_metadata;
 use std::io::ErrorKind::NotFound;
+use std::path::Path;
 use std::sync::Arc;
 
 use libcontainer_cgroups::Place;
@@ -41,6 +42,39 @@ pub(super) fn end_unrecorded(
     errors.append(&mut ours.errors);
     errors.extend(ours.unmarked().into_iter().chain(ours.unborn()));
     if errors.is_empty() { Ok(None) } else { Err(Error::several(what.to_owned(), errors)) }
+}
+
+/// Looks for what is left of a container in `path`, where nothing is, for who has no handle. A mark has the path, the filesystem, and the inode that the
+/// directory had, which nobody can tell any more: another container may have that path, in another mount namespace.
+///
+/// # Errors
+/// If a control group with processes has such a mark: it stays as it is.
+pub(crate) fn check_left(host: &Host, path: &Path) -> Result<()> {
+    let what = || format!("destroy {}", path.display());
+    let look = || -> Result<_> {
+        let beginning = group::beginning_of(path).map_err(|error| Error::io(what(), error))?;
+        again(|| group::living_like(&beginning).map_err(|error| Error::cgroup(what(), error)))
+    };
+    // Mostly there is nothing to be found: that it could not be looked for is no more than told.
+    let found =
+        look().unwrap_or_else(|error| {
+            host.warn(&error.within(
+                "there is no such directory; whether a process is left of a container which was there",
+            ));
+            Vec::new()
+        });
+    // RACE: one that was made since is there by now.
+    let Some((group, processes)) = found.first().filter(|_| symlink_metadata(path).is_err()) else {
+        return Ok(());
+    };
+    let pid = processes.first().copied().unwrap_or_default();
+    let text = format!(
+        "{}: there is no such directory, but the control group {} with process {pid} is marked as that of the container which was there: somebody has removed it, or it is in \
+         another mount namespace. If it is to end, kill what is in that group, and rmdir it in each hierarchy",
+        what(),
+        group.display()
+    );
+    Err(Error::new(ErrorKind::Corrupt, text))
 }
 
 /// What of a record is surely this container's.
