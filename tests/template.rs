@@ -1,6 +1,8 @@
 //! Templates: many containers of one config, and those that stand by for programs to come.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test ends by panicking")]
 
+#[path = "template/budgets.rs"]
+mod budgets;
 #[path = "template/threads.rs"]
 mod threads;
 
@@ -353,46 +355,3 @@ fn the_next_program_is_as_the_last_or_another() {
     let stats = template.stats();
     assert_eq!((stats.handed_over, stats.made, stats.failures), (32, 8, 0), "{stats:?}");
 }
-
-/// KiB of memory that is its own, of a process: of all mappings, or of private ones of a file.
-fn private(pid: libcontainer::plan::Pid, file: &str) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps")).unwrap();
-    let (mut counts, mut sum) = (false, 0);
-    for line in text.lines() {
-        if line.contains("-p ") {
-            counts = line.contains(file);
-        } else if line.contains("-s ") {
-            counts = file.is_empty();
-        } else if counts && line.starts_with("Private_") {
-            sum += line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap();
-        }
-    }
-    sum
-}
-
-/// Less than 64 KiB; and of the first part of its plan, which it has run, no more than a piece of a page.
-#[test]
-fn an_init_that_stands_by_has_little_memory() {
-    let Some((_place, template)) = standing_by("an_init_that_stands_by_has_little_memory", 1) else { return };
-    let dir = template.dir().join(names(&template).first().unwrap());
-    let pid = Factory::new().unwrap().load(dir).unwrap().init_pid().unwrap().unwrap();
-    let (all, plan) = (private(pid, ""), private(pid, "libcontainer-plan"));
-    assert!((1..64).contains(&all) && plan <= 4, "{all} and {plan} KiB");
-}
-
-/// What a start in one that stands by has yet to do: a number that grows only on purpose.
-#[test]
-fn a_warm_start_has_few_calls() {
-    if !able("a_warm_start_has_few_calls") {
-        return;
-    }
-    let place = Place::new("few");
-    let template = template(&place, |config| config.seccomp = libcontainer::Seccomp::Unconfined);
-    let plan = template.explain("x", Some(&ProcessConfig::new(["/bin/true"]))).unwrap();
-    let steps = plan.steps(libcontainer::plan::Lane::Child);
-    let rest = steps.skip_while(|step| !step.purpose.contains("session keyring"));
-    let calls: usize = rest.map(|step| step.syscalls).sum();
-    assert_eq!(calls, CALLS);
-}
-
-const CALLS: usize = 28;

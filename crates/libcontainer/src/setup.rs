@@ -63,12 +63,19 @@ pub(crate) struct LabelSetup {
     pub(crate) keyring: bool,
 }
 
-/// What the second part depends on: what differs from container to container.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Instance {
+/// What depends on a container's name and details, and on no program.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// The session keyring.
     pub(crate) keyring: Option<String>,
     pub(crate) hostname: String,
     pub(crate) domainname: String,
+}
+
+/// What the second part depends on: what differs from container to container.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Instance {
+    pub(crate) names: Names,
     pub(crate) process: ProcessSetup,
     pub(crate) start: StartSetup,
 }

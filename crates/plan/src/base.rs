@@ -34,11 +34,19 @@ impl Base {
         builder.purpose("go on with what differs from container to container");
         builder.step_of(Kind::Next, &sys::RECVMSG, [control.into(), byte]);
         let (part, passed) = seal::verify(&mut builder)?;
+        let below = builder.ground.take();
+        let mut parts: Vec<_> = below.iter().flat_map(|ground| &ground.parts).map(Arc::clone).collect();
+        parts.push(Arc::new(part));
+        let mut host: Vec<_> =
+            below.iter().flat_map(|ground| &ground.host).filter_map(HostOp::again).collect();
+        host.append(&mut builder.host);
+        let mut slots = below.map(|ground| ground.slots.clone()).unwrap_or_default();
+        slots.append(&mut builder.slots);
         let ground = Ground {
-            part: Arc::new(part),
+            parts,
             passed,
-            host: builder.host,
-            slots: builder.slots,
+            host,
+            slots,
             numbers: builder.numbers,
             free: builder.free,
             points: builder.points,
@@ -75,9 +83,10 @@ impl Base {
         let mut builder = Builder { places, ..self.builder() };
         let host = placed(&self.ground, &mut builder);
         Plan {
-            parts: vec![Arc::clone(&self.ground.part)],
+            parts: self.ground.parts.clone(),
             numbers: builder.numbers,
             base_host: host.len(),
+            base_parts: self.ground.parts.len(),
             host,
             points: builder.points,
             flags: builder.flags,
@@ -91,7 +100,8 @@ impl Base {
 pub(crate) const STANDS_BY: u8 = 0;
 
 impl Builder {
-    /// Verifies what there is as the first part of many plans, and closes it. Host steps in it are [`HostStep::shared`].
+    /// Verifies what there is as the first part of many plans, and closes it. Host steps in it are [`HostStep::shared`]. That of a builder which goes on from a base
+    /// is a base too: of plans that have both in common.
     ///
     /// # Errors
     /// As [`Builder::seal`]; [`SealError::ForOneLaunch`].
@@ -111,14 +121,15 @@ impl Builder {
 fn seal_plan(mut builder: Builder) -> Result<Plan, SealError> {
     let (part, _) = seal::verify(&mut builder)?;
     let ground = builder.ground.take();
-    let mut parts: Vec<_> = ground.iter().map(|ground| Arc::clone(&ground.part)).collect();
+    let mut parts: Vec<_> = ground.iter().flat_map(|ground| &ground.parts).map(Arc::clone).collect();
+    let base_parts = parts.len().max(1);
     parts.push(Arc::new(part));
     let mut host = ground.map(|ground| placed(&ground, &mut builder)).unwrap_or_default();
     let base_host = host.len();
     host.append(&mut builder.host);
     let (numbers, points, flags, low) = (builder.numbers, builder.points, builder.flags, builder.low.max(2));
     let stays = builder.stays;
-    Ok(Plan { parts, numbers, host, base_host, points, flags, low, stays })
+    Ok(Plan { parts, base_parts, numbers, host, base_host, points, flags, low, stays })
 }
 
 /// The host lane of the base, with the steps of this launch in their places.

@@ -7,10 +7,11 @@ use crate::part::Part;
 use crate::passed::Passed;
 use crate::slot::{Number, SlotId};
 
-/// A verified first part, and where a builder goes on behind it.
+/// Verified parts, and where a builder goes on behind it.
 #[derive(Debug)]
 pub(crate) struct Ground {
-    pub(crate) part: Arc<Part>,
+    /// The one that was verified last, behind those that it goes on from.
+    pub(crate) parts: Vec<Arc<Part>>,
     pub(crate) passed: Passed,
     pub(crate) host: Vec<HostOp>,
     pub(crate) slots: Vec<(SlotId, String)>,
@@ -22,4 +23,11 @@ pub(crate) struct Ground {
     pub(crate) flags: u64,
     pub(crate) low: u32,
     pub(crate) stays: bool,
+}
+
+impl Ground {
+    /// Number behind the last step.
+    pub(crate) fn end(&self) -> usize {
+        self.parts.last().map_or(0, |part| part.end())
+    }
 }

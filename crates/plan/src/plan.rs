@@ -23,6 +23,8 @@ pub struct Plan {
     pub(crate) host: Vec<HostOp>,
     /// How many of the host's steps are those of the base.
     pub(crate) base_host: usize,
+    /// Number of parts of the base.
+    pub(crate) base_parts: usize,
     pub(crate) points: Vec<String>,
     pub(crate) flags: u64,
     pub(crate) low: u32,
@@ -109,16 +111,25 @@ impl Plan {
         trace: bool,
     ) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if let Some(part) = self.parts.first() {
-            part.encode(&mut bytes, Way::Alone(presets), Mode { fault, trace, low: self.low, stays: false });
+        let mode = Mode { fault, trace, low: self.low, stays: false };
+        if let Some((last, before)) = self.halves().0.split_last() {
+            for part in before {
+                part.encode(&mut bytes, Way::Inherited(presets), mode);
+            }
+            last.encode(&mut bytes, Way::Alone(presets), mode);
         }
         bytes
+    }
+
+    /// The parts of the base, and what goes on from there.
+    pub(crate) fn halves(&self) -> (&[Arc<Part>], &[Arc<Part>]) {
+        self.parts.split_at(self.base_parts.min(self.parts.len()))
     }
 
     /// The last part, as an init takes it that waits behind the base.
     pub(crate) fn encode_rest(&self, fault: Option<Fault>, trace: bool) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if let Some(part) = self.parts.get(1) {
+        for part in self.halves().1 {
             part.encode(&mut bytes, Way::Received, Mode { fault, trace, low: self.low, stays: false });
         }
         bytes

@@ -14,7 +14,7 @@ use crate::wire::{self, Kind};
 /// Verifies what `builder` holds, from what its base has passed on.
 pub(crate) fn verify(builder: &mut Builder) -> Result<(Part, Passed), SealError> {
     let (mut passed, first) = match &builder.ground {
-        Some(ground) => (ground.passed.clone(), ground.part.end()),
+        Some(ground) => (ground.passed.clone(), ground.end()),
         None => (Passed { next: 1, ..Passed::default() }, 0),
     };
     bounds(builder, first)?;

@@ -1,7 +1,7 @@
 //! The format of an encoded plan and of the board: what the host writes and the init reads.
 //!
 //! This file is compiled twice: into this crate, and into the freestanding init. It therefore uses `core` only, and all reads are bounds-checked: a damaged plan is an error, never a crash.
-//! A plan is one part or two with common slots, each `header | presets | steps | relocations | arena`, little endian. Addresses never occur in it: a pointer is an offset into the arena, and the relocation table lists the words to which the arena's address is added.
+//! A plan is parts with common slots, each `header | presets | steps | relocations | arena`, little endian. Addresses never occur in it: a pointer is an offset into the arena, and the relocation table lists the words to which the arena's address is added.
 
 use crate::order::Class;
 

@@ -88,6 +88,68 @@ fn a_program_is_handed_over_with_its_descriptors() {
     assert_eq!(undone.load(Ordering::Relaxed), 0);
 }
 
+/// A base that goes on from the other, and gives the namespace another name.
+fn upper(base: &Base) -> Base {
+    let mut plan = base.builder();
+    plan.purpose("name it again").sethostname("again");
+    plan.base().unwrap()
+}
+
+#[test]
+fn a_base_may_go_on_from_another() {
+    let (lower, undone) = (base(), Arc::default());
+    let upper = upper(&lower);
+    let waiting = stand_by(&upper, &undone);
+    let (launch, ends) = rest(&upper, "hostname; exit 7", 1);
+    assert!(matches!(ended(&waiting.hand_over(launch).unwrap()), WaitStatus::Exited(_, 7)));
+    assert_eq!(read(ends), ["again\n"]);
+    // All at once.
+    let (launch, ends) = rest(&upper, "hostname; exit 8", 1);
+    assert!(matches!(ended(&launch.run().unwrap()), WaitStatus::Exited(_, 8)));
+    assert_eq!(read(ends), ["again\n"]);
+    // The lower one is as it was.
+    let (launch, ends) = rest(&lower, "hostname", 1);
+    ended(&stand_by(&lower, &undone).hand_over(launch).unwrap());
+    assert_eq!(read(ends), ["built\n"]);
+    assert_eq!(undone.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn a_rest_of_a_base_above_or_below_is_refused() {
+    let lower = base();
+    let (one, other) = (upper(&lower), upper(&lower));
+    for (base, rests) in [(&one, [&lower, &other]), (&lower, [&one, &other])] {
+        for of in rests {
+            let undone = Arc::default();
+            let waiting = stand_by(base, &undone);
+            let (launch, _ends) = rest(of, "true", 1);
+            assert_eq!(error(waiting.hand_over(launch)).failure.errno(), Some(libc::EINVAL));
+            assert_eq!(undone.load(Ordering::Relaxed), 1);
+        }
+    }
+}
+
+#[test]
+fn a_step_of_any_base_fails_under_its_own_number() {
+    let (lower, undone) = (base(), Arc::new(AtomicUsize::new(0)));
+    let mut plan = lower.builder();
+    plan.purpose("enter nothing").chdir("/not/there");
+    let upper = plan.base().unwrap();
+    let undo = Arc::clone(&undone);
+    let step = HostStep::guarded(
+        "make something",
+        "take it away",
+        |_| Ok(()),
+        move || {
+            undo.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        },
+    );
+    let error = Launch::new(upper.plan(vec![("before", vec![step])])).stand_by().err().unwrap();
+    assert_eq!((error.failure.index, error.failure.errno()), (3, Some(libc::ENOENT)), "{error}");
+    assert_eq!((error.failure.purpose.as_str(), undone.load(Ordering::Relaxed)), ("enter nothing", 1));
+}
+
 /// What fails behind the base takes back what was done for the base.
 #[test]
 fn a_rest_that_fails_takes_everything_back() {

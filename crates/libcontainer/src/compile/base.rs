@@ -21,7 +21,7 @@ pub(super) const MEANWHILE: &str = "while the init builds";
 pub(super) const HOOKS: &str = "before the root is entered";
 
 /// A compiled first part, and the slots in it that the facade fills at launch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Foundation {
     pub(super) base: Base,
     /// Namespaces to join, in the order of the setup.
@@ -36,6 +36,8 @@ pub(crate) struct Foundation {
     pub(super) cwd: PathBuf,
     /// The bounding set that the init has by now, if it was given one.
     pub(super) bounding: Option<u64>,
+    /// The init has the keyring and the names of its container.
+    pub(super) is_named: bool,
 }
 
 /// Compiles it.
@@ -96,7 +98,16 @@ pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     // What nobody has made need not be made later.
     let cwd = if setup.mounts.is_some() { setup.cwd.clone() } else { Path::new("/").to_owned() };
     let bounding = setup.bounding.map(|(bounding, _)| bounding);
-    Ok(Foundation { base: std::mem::take(plan).base()?, joined, root, tasks, terminal, cwd, bounding })
+    Ok(Foundation {
+        base: std::mem::take(plan).base()?,
+        joined,
+        root,
+        tasks,
+        terminal,
+        cwd,
+        bounding,
+        is_named: false,
+    })
 }
 
 const TIME: u32 = NamespaceKind::Time.flag();

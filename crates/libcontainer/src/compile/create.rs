@@ -6,7 +6,7 @@ use libcontainer_security::plan as security;
 use super::base::{BEFORE, BORN, Foundation, HOOKS, MEANWHILE};
 use super::given::{Compiled, Given, HostSteps};
 use super::process;
-use crate::setup::{Instance, StartSetup};
+use crate::setup::{Instance, Names, StartSetup};
 
 /// The plan of a container on this foundation.
 pub(crate) fn create(
@@ -23,11 +23,9 @@ pub(crate) fn create(
     for step in host.first {
         plan.host(step);
     }
-    // Before the ids change and before anything of the container runs.
-    if let Some(name) = &instance.keyring {
-        security::session_keyring(plan, name);
+    if !foundation.is_named {
+        name(plan, &instance.names);
     }
-    name_host(plan, instance);
     make_directory(plan, foundation, instance);
     // Without a `/dev` of ours there may be one among the mounts of the config.
     let wanted = instance.process.terminal && foundation.terminal.is_none();
@@ -77,12 +75,24 @@ fn presets(plan: &mut Builder, foundation: &Foundation, instance: &Instance) -> 
     given
 }
 
-fn name_host(plan: &mut Builder, instance: &Instance) {
-    if !instance.hostname.is_empty() {
-        plan.purpose("set the host name").sethostname(&instance.hostname);
+/// The foundation of one container: with what depends on its name, and on no program.
+pub(crate) fn named(foundation: &Foundation, names: &Names) -> Result<Foundation, SealError> {
+    let plan = &mut foundation.base.builder();
+    name(plan, names);
+    Ok(Foundation { base: std::mem::take(plan).base()?, is_named: true, ..foundation.clone() })
+}
+
+/// Its keyring and its names.
+fn name(plan: &mut Builder, names: &Names) {
+    // Before the ids change and before anything of the container runs.
+    if let Some(name) = &names.keyring {
+        security::session_keyring(plan, name);
     }
-    if !instance.domainname.is_empty() {
-        plan.purpose("set the domain name").setdomainname(&instance.domainname);
+    if !names.hostname.is_empty() {
+        plan.purpose("set the host name").sethostname(&names.hostname);
+    }
+    if !names.domainname.is_empty() {
+        plan.purpose("set the domain name").setdomainname(&names.domainname);
     }
 }
 

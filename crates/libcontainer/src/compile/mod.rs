@@ -15,7 +15,7 @@ mod process;
 mod tree;
 
 pub(crate) use base::{Foundation, base};
-pub(crate) use create::{create, stand_by};
+pub(crate) use create::{create, named, stand_by};
 pub(crate) use criu::criu;
 pub(crate) use given::{Compiled, Given, HostSteps};
 pub(crate) use hook::hook;

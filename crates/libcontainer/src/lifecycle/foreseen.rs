@@ -12,7 +12,7 @@ use super::listen::{self, Of};
 use super::prepared::{Own, Part, Prepared};
 use super::readback::Expected;
 use super::under;
-use crate::compile::{self, Compiled, HostSteps};
+use crate::compile::{self, Compiled, Foundation, HostSteps};
 use crate::error::{Error, Result};
 use crate::group;
 use crate::process::ProcessConfig;
@@ -43,6 +43,7 @@ pub(super) struct Standing<'a> {
     pub(super) prepared: &'a Prepared,
     pub(super) own: &'a Own,
     pub(super) part: &'a Part,
+    pub(super) foundation: &'a Foundation,
     pub(super) draft: &'a Arc<Draft>,
     /// The namespaces that it has joined.
     pub(super) joined: &'a [OwnedFd],
@@ -96,7 +97,7 @@ impl Standing<'_> {
         let executed = under::step(self.part.setup.apparmor.as_ref()).into_iter().collect();
         let listen = listen::step(&instance.process, &Of::new(self.own));
         let steps = HostSteps { first, ready, listen, executed, ..HostSteps::default() };
-        let compiled = compile::create(&self.part.foundation, instance, steps);
+        let compiled = compile::create(self.foundation, instance, steps);
         let compiled = compiled.map_err(|error| Error::seal(what(), error))?;
         Ok(Rest { expected, compiled, uid, null: None })
     }

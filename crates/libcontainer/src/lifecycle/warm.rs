@@ -16,7 +16,7 @@ use super::prepared::{For, Own, Part, Prepared};
 use super::streams;
 use super::unexecuted;
 use super::used::Used;
-use crate::compile::{self, Compiled};
+use crate::compile::{self, Compiled, Foundation};
 use crate::config::NamespaceKind;
 use crate::error::{Error, Result};
 use crate::group::{self, Planned};
@@ -30,6 +30,7 @@ pub(crate) struct Warm {
     own: Own,
     draft: Arc<Draft>,
     part: Arc<Part>,
+    foundation: Foundation,
     joined: Vec<OwnedFd>,
     /// Of the thread that made it, which is not the one that starts a program.
     inherited: Inherited,
@@ -54,7 +55,9 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
     draft.expect(expected(prepared, &part, &ProcessSetup::default(), &joined).map_err(failed)?);
     let group = group_steps(prepared, &own, &draft, planned)?;
     let steps = compile::place_network(network, &part.setup, draft.steps(&part.setup, Aim::StandBy, group));
-    let Compiled { plan, given } = compile::stand_by(&part.foundation, steps);
+    let foundation = compile::named(&part.foundation, &resolve::names(&own.config, &own.id));
+    let foundation = foundation.map_err(|error| Error::seal(what.clone(), error))?;
+    let Compiled { plan, given } = compile::stand_by(&foundation, steps);
     let mut launch = prepared.host.launch(plan);
     give_first(&mut launch, &given, (joined, root), &draft, &part);
     let init = launch.stand_by().map_err(|error| {
@@ -66,7 +69,7 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
     }
     draft.unlock();
     let mounts = hold_mounts(&part, &init);
-    Ok(Warm { own, draft, part, joined: kept, inherited, init, mounts, foreseen: None })
+    Ok(Warm { own, draft, part, foundation, joined: kept, inherited, init, mounts, foreseen: None })
 }
 
 /// The mount namespace of the init, held open: else the kernel takes it down, which it waits for, before it tells that the program has ended.
@@ -84,8 +87,8 @@ impl Warm {
     }
 
     fn standing<'a>(&'a self, prepared: &'a Prepared) -> Standing<'a> {
-        let Self { own, draft, part, joined, inherited, .. } = self;
-        Standing { prepared, own, part, draft, joined, inherited: *inherited }
+        let Self { own, draft, part, foundation, joined, inherited, .. } = self;
+        Standing { prepared, own, part, foundation, draft, joined, inherited: *inherited }
     }
 
     /// Whether its init still waits.

@@ -19,7 +19,7 @@ use super::{mounts, nodes};
 use crate::config::{Config, Namespace, NamespaceKind, TimeOffset};
 use crate::error::Result;
 use crate::process::ProcessConfig;
-use crate::setup::{IdMapSetup, Instance, NamespaceSetup, ProcessSetup, Setup, StartSetup};
+use crate::setup::{IdMapSetup, Instance, Names, NamespaceSetup, ProcessSetup, Setup, StartSetup};
 
 /// The setup of the first part of a container's plan, with or without a terminal on `/dev/console`.
 pub(crate) fn base(
@@ -91,13 +91,16 @@ pub(crate) fn instance(
         }
     };
     process.identity.setgroups_denied |= keeps_own_groups(config, &process.identity, known.probe);
-    Ok(Instance {
+    Ok(Instance { names: names(config, id), process, start })
+}
+
+/// The names of the container `id`.
+pub(crate) fn names(config: &Config, id: &str) -> Names {
+    Names {
         keyring: keyring(config, id),
         hostname: config.hostname.clone(),
         domainname: config.domainname.clone(),
-        process,
-        start,
-    })
+    }
 }
 
 /// Whether an ordinary user joins a user namespace that denies setgroups(2): the groups that stay are his own. What is not known to deny it is asked, and an

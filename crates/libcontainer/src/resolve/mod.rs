@@ -26,7 +26,7 @@ use libcontainer_plan::Probe;
 pub(crate) use accounts::{Accounts, accounts, accounts_to_show, read_accounts};
 pub(crate) use capabilities::Inherited;
 pub(crate) use cgroup_mount::{Groups, has_group_to_itself, shows_groups};
-pub(crate) use create::{base, instance, keyring};
+pub(crate) use create::{base, instance, keyring, names};
 pub(crate) use join::join;
 pub(crate) use joined::{links, open_namespaces, open_root};
 pub(crate) use labels::Labels;

@@ -75,7 +75,9 @@ pub struct Machine<'a, S> {
     sys: &'a mut S,
     /// The part that is being run.
     plan: &'a mut [u8],
-    /// What follows it in the same memory.
+    /// The first that was run.
+    first: &'a mut [u8],
+    /// What follows in the same memory.
     rest: &'a mut [u8],
     header: Header,
     base: usize,
@@ -89,8 +91,17 @@ pub struct Machine<'a, S> {
 pub fn run<S: Sys>(sys: &mut S, plan: &mut [u8]) -> (usize, i32) {
     let (header, order) = (Header::default(), Order::default());
     let slots = [-1; SLOTS];
-    let mut machine =
-        Machine { sys, plan: &mut [], rest: plan, header, base: 0, slots, order, entered: false };
+    let mut machine = Machine {
+        sys,
+        plan: &mut [],
+        first: &mut [],
+        rest: plan,
+        header,
+        base: 0,
+        slots,
+        order,
+        entered: false,
+    };
     let failure = match machine.enter_next() {
         Ok(()) => machine.steps(),
         Err(errno) => (0, errno),

@@ -1,4 +1,4 @@
-//! The parts of a plan: entered one after the other, the second from the same memory or from the host.
+//! The parts of a plan: entered one after the other, from the same memory or from the host.
 
 use super::{Machine, Sys, errno, nr};
 use crate::wire::{self, Header, PRESET, signed, word};
@@ -72,7 +72,11 @@ impl<'a, S: Sys> Machine<'a, S> {
             order.pass(wire::class(part, header.steps_at() + index * wire::STEP)?).ok()?;
         }
         self.base = part.as_mut_ptr().expose_provenance() + header.arena_at();
-        (self.plan, self.rest, self.header, self.order) = (part, rest, header, order);
+        let left = core::mem::replace(&mut self.plan, part);
+        if self.first.is_empty() {
+            self.first = left;
+        }
+        (self.rest, self.header, self.order) = (rest, header, order);
         self.entered = true;
         for preset in 0..header.presets as usize {
             let at = wire::HEADER + preset * PRESET;
@@ -107,6 +111,7 @@ impl<'a, S: Sys> Machine<'a, S> {
         let room = self.sys.room(wire::INLINE).ok_or(errno::ENOMEM)?;
         self.call(nr::WRITE, [socket, byte, 1, 0, 0, 0])?;
         // ORDER: behind the last call with a pointer into it: from here on this waits.
+        self.sys.give_back(self.first);
         self.sys.give_back(self.plan);
         let mut message = Message::new();
         let header = message.link(room);

@@ -109,10 +109,10 @@ impl Drop for StandBy {
 
 /// Whether the plan of `next` goes on where that of `first` has stopped.
 fn fits(first: &Launch, next: &Launch) -> Result<(), Failure> {
-    let same = match (first.plan.parts.first(), next.plan.parts.as_slice()) {
-        (Some(base), [other, _]) => Arc::ptr_eq(base, other),
-        _ => false,
-    };
+    let (base, (other, rest)) = (first.plan.halves().0, next.plan.halves());
+    let same = rest.len() == 1
+        && base.len() == other.len()
+        && base.iter().zip(other).all(|(one, other)| Arc::ptr_eq(one, other));
     let errno = match (same, next.plan.low <= prepare::STANDS_BY_LOW) {
         (true, true) => return Ok(()),
         (false, _) => libc::EINVAL,
@@ -125,7 +125,7 @@ impl Run {
     fn send_rest(&mut self) -> io::Result<()> {
         let launch = &mut self.launch;
         let bytes = launch.plan.encode_rest(launch.fault, launch.trace);
-        let slots: Vec<_> = launch.plan.parts.get(1).into_iter().flat_map(|part| &part.presets).collect();
+        let slots: Vec<_> = launch.plan.halves().1.iter().flat_map(|part| &part.presets).collect();
         let mut given = Vec::with_capacity(slots.len());
         for preset in slots {
             let gift = launch.given.remove(&preset.slot);
