@@ -367,3 +367,26 @@ fn signals_of_the_host_are_not_inherited() {
         assert_eq!(found, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
     }
 }
+
+#[test]
+fn a_join_whose_container_ends_meanwhile_says_so() {
+    if !able("a_join_whose_container_ends_meanwhile_says_so") {
+        return;
+    }
+    let place = Place::new("join-ended");
+    let config = config(&place.rootfs().unwrap());
+    for at in 0..3 {
+        let path = place.join("c");
+        let (container, process) =
+            Factory::new().unwrap().run(&path, &config, ProcessConfig::new(["sleep", "100"])).unwrap();
+        let first = nix::unistd::Pid::from_raw(process.pid().as_raw());
+        let killer = Factory::new().unwrap().observe(move |step| {
+            if step == at {
+                nix::sys::signal::kill(first, nix::sys::signal::Signal::SIGKILL).unwrap();
+            }
+        });
+        let error = killer.load(&path).unwrap().start(ProcessConfig::new(["true"])).unwrap_err();
+        assert!(error.to_string().contains("the container has ended"), "{at}: {error}");
+        container.destroy().unwrap();
+    }
+}

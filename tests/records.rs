@@ -251,6 +251,31 @@ fn a_group_whose_directory_somebody_took_away_is_told_to_who_deletes_by_name() {
     assert!(kept.nsinit(&delete).status().unwrap().success());
 }
 
+/// Pid 1 of a namespace is no zombie until the last in it is reaped, but has nothing left by which it could be looked at.
+#[test]
+fn one_that_is_ending_has_ended() {
+    if !able("one_that_is_ending_has_ended") {
+        return;
+    }
+    let kept = Kept::new("ending");
+    let pid = kept.start();
+    let container = Factory::new().unwrap().load(kept.web()).unwrap();
+    // A child of this process, which does not reap it.
+    let joined = container.start(ProcessConfig::new(["sleep", "300"])).unwrap();
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.as_raw()), nix::sys::signal::Signal::SIGKILL)
+        .unwrap();
+    let end = std::time::Instant::now() + PATIENCE;
+    while std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok() {
+        assert!(std::time::Instant::now() < end);
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    for args in [&["exec", "web", "true"] as &[&str], &["mounts", "list", "web"]] {
+        fails(&kept.nsinit(args).output().unwrap(), "the container has ended");
+    }
+    drop(joined);
+    container.destroy().unwrap();
+}
+
 fn without_inodes(record: &mut serde_json::Value) {
     for intent in record["intent"].as_array_mut().unwrap() {
         let places = intent.get_mut("cgroup").and_then(serde_json::Value::as_array_mut);

@@ -23,6 +23,8 @@ fn of(errno: Option<Errno>, text: String) -> Failure {
         Some(Errno::ENOENT) if !name.contains('/') => (NOT_FOUND, "executable file not found in $PATH"),
         Some(Errno::ENOENT | Errno::ENOTDIR) => (NOT_FOUND, "no such file or directory"),
         Some(Errno::EACCES) => (NOT_EXECUTABLE, "permission denied"),
+        // It was killed on its way there, which says nothing of the program.
+        None => return Failure::new(text),
         _ => return Failure::coded(NOT_EXECUTABLE, text),
     };
     Failure::coded(code, format!("exec: {name:?}: {words}: {text}"))
@@ -90,6 +92,8 @@ mod tests {
 
     #[test]
     fn codes_are_those_of_shells() {
+        let killed = step("foo").replace("ENOENT", "the init was killed by signal 9");
+        assert!(matches!(of(None, killed), Failure::Told { code: 1, .. }));
         let code = |errno, text: String| match of(Some(errno), text) {
             Failure::Told { code, text } => {
                 let begin = text.strip_prefix("exec: ").and_then(|rest| rest.split(": ").nth(1));

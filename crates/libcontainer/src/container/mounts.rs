@@ -17,7 +17,13 @@ impl Container {
     pub fn mounts(&self) -> Result<Vec<MountEntry>> {
         let state = self.refresh()?;
         let init = self.living(&state, "mounts of")?;
-        let mut all = lifecycle::mounts_of(init.pid)?;
+        let mut all = lifecycle::mounts_of(init.pid).map_err(|error| match init.is_ending() {
+            Ok(true) => {
+                let text = format!("mounts of {:?}: the container has ended", self.id());
+                Error::new(ErrorKind::WrongState, text)
+            }
+            _ => error,
+        })?;
         for entry in &mut all {
             entry.added = state
                 .added_mounts

@@ -107,11 +107,22 @@ pub(super) fn join_as(
         }
         // Only to explain an error that is told anyway.
         let full = || group::limit_of(&Group::open(state.places()).ok()?, setup.processes());
-        unexecuted::explained(config.tree(), Error::launch(what, group::explain(error, &places, full)))
+        let error = Error::launch(what, group::explain(error, &places, full));
+        cut_off(state, error).unwrap_or_else(|error| unexecuted::explained(config.tree(), error))
     })?;
     let process = Process::launched(launched, opened);
     process.watch_memory(memory);
     Ok(process)
+}
+
+/// The error of a join that failed as one does whose container ends: by a kill, or for want of the first process. Only to explain it.
+fn cut_off(state: &State, error: Error) -> std::result::Result<Error, Error> {
+    let may_be = matches!(error.errno(), None | Some(libc::ESRCH | libc::ENOENT | libc::ENODEV));
+    let ended = || Init::open(state).map(|init| init.map(|init| init.is_ending()));
+    if may_be && matches!(ended(), Ok(None | Some(Ok(true)))) {
+        return Ok(error.because("the container has ended meanwhile".to_owned()));
+    }
+    Err(error)
 }
 
 /// The plan by which it would be started; runs nothing.
