@@ -213,6 +213,7 @@ fn a_device_outlives_who_made_its_container() {
         device();
         let (root, path) = (rootfs(place), place.join("0"));
         let factory = Factory::new().unwrap();
+        let before = forsaken();
         for mode in ["reaper", "created", "run", "hooked"] {
             let mut away = 0;
             for step in 0..40 {
@@ -235,5 +236,23 @@ fn a_device_outlives_who_made_its_container() {
             }
             assert!(away > 2, "{mode}: was away {away} times");
         }
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while forsaken().difference(&before).next().is_some() {
+            assert!(std::time::Instant::now() < until, "left: {:?}", forsaken().difference(&before));
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     });
+}
+
+/// Inits whose makers are gone, and that have nothing open.
+fn forsaken() -> std::collections::BTreeSet<i32> {
+    let is_one = |pid: &i32| {
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).map(Iterator::count);
+        read("cmdline").starts_with("libcontainer-init")
+            && read("status").contains("PPid:\t1\n")
+            && matches!(open, Ok(0))
+    };
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_one).collect()
 }

@@ -22,7 +22,7 @@ pub(crate) struct Ground {
     pub(crate) numbered: Vec<(SlotId, Number)>,
     pub(crate) flags: u64,
     pub(crate) low: u32,
-    pub(crate) stays: bool,
+    pub(crate) stays: u32,
 }
 
 impl Ground {

@@ -49,7 +49,7 @@ pub(crate) struct Mode {
     pub(crate) fault: Option<Fault>,
     pub(crate) trace: bool,
     pub(crate) low: u32,
-    pub(crate) stays: bool,
+    pub(crate) stays: u32,
 }
 
 impl Part {
@@ -124,7 +124,7 @@ impl Part {
             first: count(self.first),
             received: u32::from(matches!(way, Way::Received)),
             low: mode.low,
-            stays: u32::from(mode.stays),
+            stays: mode.stays,
         }
     }
 }

@@ -28,8 +28,8 @@ pub struct Plan {
     pub(crate) points: Vec<String>,
     pub(crate) flags: u64,
     pub(crate) low: u32,
-    /// The init stays when its host is gone.
-    pub(crate) stays: bool,
+    /// From which step on the init stays when its host is gone, counted from 1; 0 for none.
+    pub(crate) stays: u32,
 }
 
 /// Sizes of a plan that don't depend on the clock: budgets for tests.
@@ -111,7 +111,7 @@ impl Plan {
         trace: bool,
     ) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let mode = Mode { fault, trace, low: self.low, stays: false };
+        let mode = Mode { fault, trace, low: self.low, stays: 0 };
         if let Some((last, before)) = self.halves().0.split_last() {
             for part in before {
                 part.encode(&mut bytes, Way::Inherited(presets), mode);
@@ -130,7 +130,7 @@ impl Plan {
     pub(crate) fn encode_rest(&self, fault: Option<Fault>, trace: bool) -> Vec<u8> {
         let mut bytes = Vec::new();
         for part in self.halves().1 {
-            part.encode(&mut bytes, Way::Received, Mode { fault, trace, low: self.low, stays: false });
+            part.encode(&mut bytes, Way::Received, Mode { fault, trace, low: self.low, stays: 0 });
         }
         bytes
     }

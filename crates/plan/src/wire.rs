@@ -277,7 +277,7 @@ pub struct Header {
     pub received: u32,
     /// Highest number that the program's descriptors get.
     pub low: u32,
-    /// 1 if the init stays when its host is gone: it holds what would be lost with it.
+    /// From this step on, counted from 1, the init stays when its host is gone, as it holds what would be lost with it; 0 for never.
     pub stays: u32,
 }
 

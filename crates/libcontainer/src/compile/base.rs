@@ -17,6 +17,8 @@ pub(super) const BEFORE: &str = "before the init";
 pub(super) const BORN: &str = "when the init is born";
 /// While the init builds the container.
 pub(super) const MEANWHILE: &str = "while the init builds";
+/// Likewise, when the init stays for devices of the host's.
+pub(super) const DEVICES: &str = "with an init that stays";
 /// When all mounts are made and the root is not entered.
 pub(super) const HOOKS: &str = "before the root is entered";
 
@@ -43,10 +45,6 @@ pub(crate) struct Foundation {
 /// Compiles it.
 pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     let plan = &mut Builder::new();
-    if setup.devices {
-        // The kernel deletes a virtual one with its namespace: destroy finds the init and brings it home.
-        plan.outlive_host();
-    }
     let name = |(_, path): &(u32, PathBuf)| plan.preset(format!("namespace {}", path.display()));
     let joined: Vec<_> = setup.namespaces.joined.iter().map(name).collect();
     let root = setup.root.as_ref().map(|path| plan.preset(format!("root {}", path.display())));
@@ -68,6 +66,13 @@ pub(crate) fn base(setup: &Setup) -> Result<Foundation, SealError> {
     enter_namespaces(plan, setup, &joined);
     // ORDER: only now has the init its last pid.
     plan.place(MEANWHILE);
+    if setup.devices {
+        // ORDER: behind the record, by which destroy finds the init; in front of the devices, which it brings home: the kernel deletes a virtual
+        // one with its namespace.
+        plan.purpose("stay for devices").await_host("recorded");
+        plan.outlive_host();
+        plan.place(DEVICES);
+    }
     if setup.loopback {
         plan.purpose("bring up lo").loopback_up();
     }

@@ -3,7 +3,7 @@
 use libcontainer_plan::{At, Builder, Dir, HostStep, How, SealError, Slot};
 use libcontainer_security::plan as security;
 
-use super::base::{BEFORE, BORN, Foundation, HOOKS, MEANWHILE};
+use super::base::{BEFORE, BORN, DEVICES, Foundation, HOOKS, MEANWHILE};
 use super::given::{Compiled, Given, HostSteps};
 use super::process;
 use crate::setup::{Instance, Names, StartSetup};
@@ -16,7 +16,13 @@ pub(crate) fn create(
 ) -> Result<Compiled, SealError> {
     let plan = &mut foundation.base.builder();
     let given = presets(plan, foundation, instance);
-    let places = [(BEFORE, host.before), (BORN, host.born), (MEANWHILE, host.meanwhile), (HOOKS, host.hooks)];
+    let places = [
+        (BEFORE, host.before),
+        (BORN, host.born),
+        (MEANWHILE, host.meanwhile),
+        (DEVICES, host.devices),
+        (HOOKS, host.hooks),
+    ];
     for (place, steps) in places {
         plan.put(place, steps);
     }
@@ -50,7 +56,8 @@ pub(crate) fn create(
 
 /// The plan of the first part alone: its init stands by.
 pub(crate) fn stand_by(foundation: &Foundation, host: HostSteps) -> Compiled {
-    let places = vec![(BEFORE, host.before), (BORN, host.born), (MEANWHILE, host.meanwhile)];
+    let places =
+        vec![(BEFORE, host.before), (BORN, host.born), (MEANWHILE, host.meanwhile), (DEVICES, host.devices)];
     let given = given(foundation);
     Compiled { plan: foundation.base.plan(places), given }
 }

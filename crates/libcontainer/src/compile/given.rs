@@ -11,6 +11,8 @@ pub(crate) struct HostSteps {
     pub(crate) born: Vec<HostStep>,
     /// While the init builds the container.
     pub(crate) meanwhile: Vec<HostStep>,
+    /// Likewise, once it is told to stay for devices of the host's.
+    pub(crate) devices: Vec<HostStep>,
     /// While the init waits before it enters its root.
     pub(crate) hooks: Vec<HostStep>,
     /// While the init goes from the first part of the plan to the second.

@@ -53,8 +53,8 @@ pub struct Builder {
     pub(crate) numbered: Vec<(SlotId, Number)>,
     /// Highest number that the program's descriptors get: what the host gives must lie above it.
     pub(crate) low: u32,
-    /// The init stays when its host is gone.
-    pub(crate) stays: bool,
+    /// From which step on the init stays when its host is gone, counted from 1; 0 for none.
+    pub(crate) stays: u32,
     pub(crate) free: Vec<SlotId>,
     pub(crate) out_of_slots: bool,
     /// What this goes on behind.

@@ -42,10 +42,11 @@ impl Builder {
         point
     }
 
-    /// The init, if its host is gone when it waits for that, does not leave, but closes all descriptors and stays for whoever ends it: with it
+    /// From the next step on the init, if its host is gone when it waits for that, does not leave, but closes all descriptors and stays for whoever ends it: with it
     /// something would be lost. One that stands by leaves all the same.
     pub fn outlive_host(&mut self) -> &mut Self {
-        self.stays = true;
+        let before = self.ground.as_ref().map_or(0, |ground| ground.end()) + self.steps.len();
+        self.stays = u32::try_from(before + 1).unwrap_or(u32::MAX);
         self
     }
 

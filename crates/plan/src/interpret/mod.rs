@@ -169,7 +169,9 @@ impl<S: Sys> Machine<'_, S> {
                 return Ok(outcome.to as usize);
             }
         }
-        let errno = if self.header.stays == 0 { errno } else { self.alone(step, errno) };
+        let number = self.header.first as usize + index + 1;
+        let stays = self.header.stays != 0 && number >= self.header.stays as usize;
+        let errno = if stays { self.alone(step, errno) } else { errno };
         if errno == 0 {
             return Ok(if core::mem::take(&mut self.entered) { 0 } else { index + 1 });
         }
