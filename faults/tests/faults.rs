@@ -82,6 +82,7 @@ fn answers_that_are_not_the_kernel_s_end_no_program_and_let_none_wait() {
         ("run:tool:0:bind:SKIP", "bind(AF_NETLINK): EPROTO"),
         ("run:tool:0:signalfd4:SKIP", "signals are not forwarded any more"),
         ("exec:tool:0:recvmsg:SKIP", "start a process in"),
+        ("library:tool:0:pipe2:SKIP", "has made no pipe"),
         ("exec:tool:0:readlinkat:SKIP", "names no namespace"),
     ] {
         let text = trial(point);

@@ -50,8 +50,8 @@ pub use ids::Pid;
 pub use launch::{
     INIT_SIZE, Launch, Launched, Leftover, Stamp, StandBy, has_init_name, heed_children, inherited,
     init_image, join_session_keyring, landlock_abi, landlock_add_path, landlock_add_port,
-    landlock_restrict_self, landlock_ruleset, memory_file, open_pidfd, parent_death_signal, prlimit, queue,
-    reap_left, set_parent_death_signal, signal_pidfd,
+    landlock_restrict_self, landlock_ruleset, memory_file, open_pidfd, parent_death_signal, pipe, prlimit,
+    queue, reap_left, set_parent_death_signal, signal_pidfd,
 };
 pub use listing::names;
 pub use namespace::{namespace_link, namespace_owner, open_namespace};

@@ -253,7 +253,7 @@ fn wrong(number: usize) -> io::Error {
 
 /// A pipe: the process's end for descriptor `number`, and ours.
 fn pipe(number: usize) -> io::Result<(OwnedFd, File)> {
-    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let (reader, writer) = crate::launch::pipe()?;
     Ok(if number == 0 { (reader, writer.into()) } else { (writer, reader.into()) })
 }
 

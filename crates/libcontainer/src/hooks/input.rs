@@ -5,17 +5,17 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::OwnedFd;
 
-use libcontainer_plan::memory_file;
+use libcontainer_plan::{memory_file, pipe};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::{pipe2, write};
+use nix::unistd::write;
 
 const NAME: &CStr = c"libcontainer-state";
 
 /// A descriptor from which `bytes` and then the end are read. All is written before anybody has it: a hook that does not read hinders nobody, and
 /// there is no SIGPIPE. A pipe, as hooks expect, if that takes it all; else a memory file.
 pub(crate) fn input(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
+    let (reader, writer) = pipe()?;
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     match write(&writer, bytes) {
         Ok(written) if written == bytes.len() => return Ok(reader),

@@ -5,12 +5,12 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use libcontainer_plan::wait_readable;
+use libcontainer_plan::{pipe, wait_readable};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
-use nix::unistd::{Pid, pipe2};
+use nix::unistd::Pid;
 
 use super::failure::Cause;
 use super::heard::Heard;
@@ -22,7 +22,7 @@ const LEFT: usize = 1024 * 1024;
 
 /// A pipe for the output: our end, and the hook's.
 pub(crate) fn output() -> io::Result<(File, OwnedFd)> {
-    let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
+    let (reader, writer) = pipe()?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((reader.into(), writer))
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use libcontainer_mount::{Mount, MountConfig, parse_mountinfo};
 use libcontainer_plan::{Launch, Pid};
-use nix::fcntl::OFlag;
 
 use super::inside::way_in;
 use crate::compile::{self, Errand};
@@ -115,7 +114,7 @@ fn run(
     let Errand { plan, target, end } = errand.map_err(|error| Error::seal(what, error))?;
     let failed = |error| Error::io(what, error);
     let mut launch = Launch::new(plan);
-    let (reader, writer) = nix::unistd::pipe2(OFlag::O_CLOEXEC).map_err(|errno| failed(errno.into()))?;
+    let (reader, writer) = libcontainer_plan::pipe().map_err(failed)?;
     launch.give(target, init.pidfd);
     launch.give(end, reader);
     let launched = launch.run().map_err(|error| Error::launch(what, error))?;

@@ -182,15 +182,15 @@ fn mapped(pid: Pid, maps: [(&'static str, &Vec<[u32; 3]>); 2]) -> io::Result<Own
 /// Runs a helper to its end. It leaves when the pipe is closed: also if this process dies.
 pub(super) fn run(
     mut plan: Builder,
-    pipe: Slot<Sock>,
+    end: Slot<Sock>,
     fill: impl FnOnce(&mut Launch),
 ) -> io::Result<Launched> {
-    plan.purpose("wait for the end of the helper").await_byte(pipe);
+    plan.purpose("wait for the end of the helper").await_byte(end);
     plan.reap();
     let mut launch = Launch::new(plan.seal().map_err(io::Error::other)?);
-    let pipes = nix::unistd::pipe2(OFlag::O_CLOEXEC);
-    let (reader, writer) = pipes.map_err(|errno| named("pipe2 of the helper", errno.into()))?;
-    launch.give(pipe, reader);
+    let pipe = libcontainer_plan::pipe();
+    let (reader, writer) = pipe.map_err(|error| named("pipe2 of the helper", error))?;
+    launch.give(end, reader);
     fill(&mut launch);
     let launched = launch.run().map_err(|error| io::Error::other(error.to_string()))?;
     drop(writer);

@@ -24,7 +24,7 @@ pub use left::reap_left;
 pub use queue::queue;
 pub use raw::{
     heed_children, inherited, join_session_keyring, landlock_abi, landlock_add_path, landlock_add_port,
-    landlock_restrict_self, landlock_ruleset, open_pidfd, parent_death_signal, prlimit,
+    landlock_restrict_self, landlock_ruleset, open_pidfd, parent_death_signal, pipe, prlimit,
     set_parent_death_signal, signal_pidfd,
 };
 pub use request::{Launch, Launched, Leftover};

@@ -53,6 +53,25 @@ pub(super) fn socket_pair() -> io::Result<[OwnedFd; 2]> {
     Ok(pair.map(own))
 }
 
+/// `pipe2(O_CLOEXEC)`: the end to read from, and the one to write to. That of nix takes whatever lies in memory for descriptors when it is told of a pipe and
+/// there is none.
+///
+/// # Errors
+/// Those of the call.
+pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut pair: [libc::c_int; 2] = [-1; 2];
+    // SAFETY: two numbers are written to where there is room for two.
+    let result = unsafe { libc::pipe2(pair.as_mut_ptr(), libc::O_CLOEXEC) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    if pair.iter().any(|fd| *fd < 0) {
+        return Err(undone("pipe2 was answered with success and has made no pipe"));
+    }
+    let [reader, writer] = pair.map(own);
+    Ok((reader, writer))
+}
+
 /// Waits until the child is gone and takes its status.
 ///
 /// # Errors
