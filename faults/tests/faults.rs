@@ -194,7 +194,8 @@ fn what_was_mended_survives() {
 }
 
 /// The step that is taken out, and whether the init finds out by itself: then no program runs.
-const WITHOUT: [(&str, bool); 9] = [
+const WITHOUT: [(&str, bool); 10] = [
+    ("run:init:1:pivot_root:SKIP", true),
     ("run:init:1:seccomp:SKIP", false),
     ("start+guarded:init:1:seccomp:SKIP", false),
     ("run+guarded:init:1:landlock_restrict_self:SKIP", false),

@@ -56,11 +56,13 @@ pub fn take_rootfs(plan: &mut Builder, path: &Path, events: Propagation) -> Root
     Rootfs { mount, dir: mount.root() }
 }
 
-/// Makes the rootfs `/` by `pivot_root(".", ".")`, which needs no directory for the old root, and lets the old root go.
+/// Makes the rootfs `/` by `pivot_root(".", ".")`, which needs no directory for the old root, and lets the old root go. Like the others it looks whether it is
+/// the root: a seccomp filter of the caller's may have answered in the kernel's place.
 pub fn enter_by_pivot(plan: &mut Builder, rootfs: Rootfs) {
     plan.purpose("make the rootfs the root");
     plan.fchdir(rootfs.dir);
     plan.pivot_root();
+    plan.check_cwd_is_root();
     // ORDER: right behind the pivot: the old root lies over the new one until it is gone. It is private or a slave, so that
     // the unmount stays inside.
     plan.unmount_here();
@@ -80,6 +82,7 @@ pub fn enter_by_move(plan: &mut Builder, rootfs: Rootfs, whole: &[PathBuf]) {
     plan.fchdir(rootfs.dir);
     plan.move_mount_path(rootfs.mount, "/");
     plan.chroot(".");
+    plan.check_cwd_is_root();
     plan.chdir("/");
 }
 
@@ -89,6 +92,7 @@ pub fn enter_directory(plan: &mut Builder, root: Slot<Dir>) {
     plan.purpose("change the root");
     plan.fchdir(root);
     plan.chroot(".");
+    plan.check_cwd_is_root();
     plan.chdir("/");
     plan.close(root);
 }
