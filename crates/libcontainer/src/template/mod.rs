@@ -1,5 +1,6 @@
 //! A config that many containers are made of, and containers kept ready for programs to come.
 
+mod alarm;
 mod details;
 mod pool;
 mod shared;
@@ -110,7 +111,7 @@ impl Template {
     pub fn start(&self, process: ProcessConfig) -> Result<(Container, Process)> {
         let made = self.shared.start(process);
         // ORDER: also if that failed: one that stood by is gone.
-        self.worker.wake()?;
+        self.worker.wake_later()?;
         self.program(made?)
     }
 

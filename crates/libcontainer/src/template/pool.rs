@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::alarm::Set;
 use crate::container::Container;
 use crate::lifecycle::{Used, Warm};
 
@@ -59,6 +60,8 @@ pub(super) struct Pool {
     /// When one was last taken.
     taken: Option<Instant>,
     stopped: bool,
+    /// Of its thread.
+    pub(super) alarm: Set,
     counts: TemplateStats,
 }
 
@@ -90,6 +93,12 @@ impl Pool {
     /// It does not stand by any more.
     pub(super) fn discard(&mut self, warm: Warm) {
         self.unwanted.push_back(warm);
+    }
+
+    /// How long whoever has just started or ended one can let the thread sleep: until more may be made, if there are enough.
+    pub(super) fn patience(&self) -> Duration {
+        let enough = self.ready.len() * 2 >= self.counts.wanted && !self.ready.is_empty();
+        if enough && !self.stopped { REST } else { Duration::ZERO }
     }
 
     /// Takes over what is to be ended; false once nobody works any more.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::alarm::Alarm;
 use super::details::Details;
 use super::pool::{Job, Pool, TemplateStats};
 use libcontainer_plan::Plan;
@@ -18,6 +19,8 @@ use crate::setup::StartSetup;
 
 type DetailsOf = Arc<dyn Fn(&str) -> Details + Send + Sync>;
 
+/// How long the thread sleeps whose alarm can't be set.
+const REST: Duration = Duration::from_millis(5);
 /// Most preserved descriptors of a program that is handed over: the numbers above belong to the waiting init.
 const PRESERVED: usize = 36;
 
@@ -28,6 +31,7 @@ pub(super) struct Shared {
     /// The last program, without descriptors: it may well be the next.
     next: Mutex<Option<ProcessConfig>>,
     pool: Mutex<Pool>,
+    alarm: Alarm,
     changed: Condvar,
     /// By which names differ from those of another program with the same directory.
     random: u32,
@@ -57,6 +61,7 @@ impl Shared {
             details: Mutex::default(),
             next: Mutex::default(),
             pool: Mutex::new(pool),
+            alarm: Alarm::new().map_err(|error| Error::io("timerfd_create", error))?,
             changed: Condvar::new(),
             random: drawn().map_err(|error| Error::io("read /dev/urandom", error))?,
             number: AtomicU64::new(0),
@@ -82,6 +87,14 @@ impl Shared {
     /// Tells all who wait that there is another state.
     pub(super) fn notify(&self) {
         self.changed.notify_all();
+    }
+
+    /// Has the thread look again, at once or when it may make more.
+    pub(super) fn alert(&self, later: bool) -> Result<()> {
+        let mut pool = self.pool();
+        let wait = if later { pool.patience() } else { Duration::ZERO };
+        let set = self.alarm.within(&mut pool.alarm, wait);
+        set.map_err(|error| Error::io("wake the template's thread: timerfd_settime", error))
     }
 
     /// The container `id` and what is its own.
@@ -200,10 +213,14 @@ impl Shared {
                 Err(wait) => wait,
             };
             self.changed.notify_all();
-            pool = match wait {
-                Some(wait) => self.changed.wait_timeout(pool, wait).unwrap_or_else(PoisonError::into_inner).0,
-                None => self.changed.wait(pool).unwrap_or_else(PoisonError::into_inner),
-            };
+            let set = wait.map_or(Ok(()), |wait| self.alarm.within(&mut pool.alarm, wait));
+            drop(pool);
+            match set {
+                Ok(()) => self.alarm.wait(),
+                Err(_) => libcontainer_plan::rest(REST),
+            }
+            pool = self.pool();
+            pool.alarm.clear();
         }
     }
 }

@@ -23,15 +23,26 @@ impl Worker {
         Self { shared, thread: Mutex::default() }
     }
 
-    /// Has the thread look again.
+    /// Has the thread look again, now.
     pub(super) fn wake(&self) -> Result<()> {
+        self.begin()?;
+        self.shared.notify();
+        self.shared.alert(false)
+    }
+
+    /// The same of who can wait for what it does: it is not woken beside a program that begins, or has ended.
+    pub(super) fn wake_later(&self) -> Result<()> {
+        self.begin()?;
+        self.shared.alert(true)
+    }
+
+    fn begin(&self) -> Result<()> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() && !self.shared.pool().is_settled() {
             let shared = Arc::clone(&self.shared);
             let spawned = spawn("container-template", move || work(&shared));
             *thread = Some(spawned.map_err(|error| Error::io("start the template's thread", error))?);
         }
-        self.shared.notify();
         Ok(())
     }
 }
@@ -45,7 +56,7 @@ impl Undertaker for Ending {
         let Some(worker) = self.0.upgrade() else { return Ok(false) };
         let taken = worker.shared.pool().bury(container);
         if taken {
-            worker.wake()?;
+            worker.wake_later()?;
         }
         Ok(taken)
     }
@@ -55,9 +66,11 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.shared.pool().stop();
         self.shared.notify();
+        // What can't be woken is not waited for.
+        let woken = self.shared.alert(false).is_ok();
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         // A panic in it would be a bug, which it has told on standard error.
-        let _ = thread.map(Thread::join);
+        let _ = thread.filter(|_| woken).map(Thread::join);
     }
 }
 
