@@ -117,7 +117,9 @@ pub(super) fn join_as(
 
 /// The error of a join that failed as one does whose container ends: by a kill, or for want of the first process. Only to explain it.
 fn cut_off(state: &State, error: Error) -> std::result::Result<Error, Error> {
-    let may_be = matches!(error.errno(), None | Some(libc::ESRCH | libc::ENOENT | libc::ENODEV));
+    // A pid namespace that is ending takes no new process: to clone3(2) that is ENOMEM.
+    let may_be =
+        matches!(error.errno(), None | Some(libc::ESRCH | libc::ENOENT | libc::ENODEV | libc::ENOMEM));
     let ended = || Init::open(state).map(|init| init.map(|init| init.is_ending()));
     if may_be && matches!(ended(), Ok(None | Some(Ok(true)))) {
         return Ok(error.because("the container has ended meanwhile".to_owned()));
