@@ -7,8 +7,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use libcontainer_cgroups::{Error, Group, Layout, Place, Result, find_marked, find_marked_like, mark_of};
-use libcontainer_plan::names;
+use libcontainer_cgroups::{
+    Error, Group, Layout, Pid, Place, Result, find_marked, find_marked_like, mark_of,
+};
 use nix::sys::stat::fstat;
 
 use super::PATIENCE;
@@ -47,28 +48,21 @@ pub(crate) fn beginning_of(dir: &Path) -> io::Result<Vec<u8>> {
     Ok(beginning)
 }
 
-/// Groups with processes whose marks begin so, each with those processes. What lies below one is its own unless it has a mark.
-pub(crate) fn living_like(beginning: &[u8]) -> Result<Vec<(PathBuf, Vec<i32>)>> {
+/// Groups whose marks begin so, each with the processes in it and below it, or why those are not known. One that has none, or is gone meanwhile, is left out.
+pub(crate) fn living_like(beginning: &[u8]) -> Result<Vec<(PathBuf, Result<Vec<Pid>>)>> {
     let found = find_marked_like(&Layout::of_this_process()?, beginning);
     if let Some(error) = found.unseen.into_iter().next() {
         return Err(error);
     }
-    let paths = found.places.iter().map(Place::path);
-    Ok(paths
-        .map(|path| (members(&path), path))
-        .filter(|(all, _)| !all.is_empty())
-        .map(|(all, path)| (path, all))
-        .collect())
-}
-
-/// The processes in a group, and below it. One that has gone, or can't be read, has none: this is to tell of them.
-fn members(dir: &Path) -> Vec<i32> {
-    let text = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
-    let mut all: Vec<i32> = text.lines().filter_map(|line| line.parse().ok()).collect();
-    let below = File::open(dir).and_then(names).unwrap_or_default().into_iter().map(|name| dir.join(name));
-    let own = |path: &PathBuf| path.is_dir() && matches!(File::open(path).and_then(mark_of), Ok(None));
-    below.filter(own).for_each(|path| all.extend(members(&path)));
-    all
+    let living = |place: Place| {
+        let processes = Group::open(std::slice::from_ref(&place)).and_then(|group| group.processes());
+        let lives = match &processes {
+            Ok(all) => !all.is_empty(),
+            Err(error) => !error.is_gone(),
+        };
+        lives.then(|| (place.path(), processes))
+    };
+    Ok(found.places.into_iter().filter_map(living).collect())
 }
 
 /// The groups with that mark, and why there may be more.

@@ -48,7 +48,7 @@ pub(super) fn end_unrecorded(
 /// directory had, which nobody can tell any more: another container may have that path, in another mount namespace.
 ///
 /// # Errors
-/// If a control group with processes has such a mark: it stays as it is.
+/// If a control group has such a mark and has processes, or it can't be known whether it has: it stays as it is.
 pub(crate) fn check_left(host: &Host, path: &Path) -> Result<()> {
     let what = || format!("destroy {}", path.display());
     let look = || -> Result<_> {
@@ -67,9 +67,12 @@ pub(crate) fn check_left(host: &Host, path: &Path) -> Result<()> {
     let Some((group, processes)) = found.first().filter(|_| symlink_metadata(path).is_err()) else {
         return Ok(());
     };
-    let pid = processes.first().copied().unwrap_or_default();
+    let living = match processes {
+        Ok(all) => all.first().map_or_else(String::new, |pid| format!("with process {pid} ")),
+        Err(error) => format!("(whether it has processes is not known: {error}) "),
+    };
     let text = format!(
-        "{}: there is no such directory, but the control group {} with process {pid} is marked as that of the container which was there: somebody has removed it, or it is in \
+        "{}: there is no such directory, but the control group {} {living}is marked as that of the container which was there: somebody has removed it, or it is in \
          another mount namespace. If it is to end, kill what is in that group, and rmdir it in each hierarchy",
         what(),
         group.display()
