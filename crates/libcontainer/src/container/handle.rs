@@ -23,8 +23,8 @@ pub struct Container {
 
 /// Ends containers for their owners, later.
 pub(crate) trait Undertaker: std::fmt::Debug + Send + Sync {
-    /// Takes it over; false if nothing is taken any more.
-    fn take(&self, container: Container) -> Result<bool>;
+    /// Takes it over; false if it can't, or nothing is taken any more.
+    fn take(&self, container: Container) -> bool;
 }
 
 #[derive(Debug)]
@@ -165,7 +165,7 @@ impl Container {
         // ORDER: a device of the host's comes home first.
         let killed = known.network_state.devices().next().is_none()
             && (ended() || lifecycle::kill_first(&known).is_ok());
-        if killed && undertaker.take(self.clone())? { Ok(()) } else { self.destroy_now() }
+        if killed && undertaker.take(self.clone()) { Ok(()) } else { self.destroy_now() }
     }
 
     /// As [`Container::destroy`], and everything is gone when it returns.

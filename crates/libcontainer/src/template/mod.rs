@@ -32,6 +32,9 @@ use worker::{Ending, Worker};
 /// A source of a bind that is another file or directory by then, also one that was renamed over the old one, ends a start: make the template again.
 /// [`Factory::create`](crate::Factory::create) is a template used once.
 ///
+/// A control group that the config names (`name` or `path`) is one for all containers of the template: what they need counts together, and whoever destroys
+/// one of them kills what runs in the others. Without a name each has a group of its own.
+///
 /// Labels of SELinux are among that: its containers share them with their categories, and so aren't kept apart from each other. The labels of their mounts
 /// are options of filesystems that are part of what was compiled, and a process labelled otherwise could not use those. For pairs of categories
 /// of their own (`security::selinux::Levels`), as `init_labels` gives them, containers need a template each, or [`Factory::create`](crate::Factory::create).
@@ -111,7 +114,7 @@ impl Template {
     pub fn start(&self, process: ProcessConfig) -> Result<(Container, Process)> {
         let made = self.shared.start(process);
         // ORDER: also if that failed: one that stood by is gone.
-        self.worker.wake_later()?;
+        self.worker.wake_later();
         self.program(made?)
     }
 

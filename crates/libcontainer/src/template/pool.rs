@@ -97,8 +97,8 @@ impl Pool {
 
     /// How long whoever has just started or ended one can let the thread sleep: until more may be made, if there are enough.
     pub(super) fn patience(&self) -> Duration {
-        let enough = self.ready.len() * 2 >= self.counts.wanted && !self.ready.is_empty();
-        if enough && !self.stopped { REST } else { Duration::ZERO }
+        let spared = !self.stopped && is_enough(self.ready.len(), self.counts.wanted);
+        if spared { REST } else { Duration::ZERO }
     }
 
     /// Takes over what is to be ended; false once nobody works any more.
@@ -206,8 +206,11 @@ impl Pool {
 
 /// How long nothing is to be made yet. With less than half of what is wanted nobody is spared: the next would find none.
 fn rest(taken: Instant, now: Instant, ready: usize, wanted: usize) -> Option<Duration> {
-    let enough = ready > 0 && ready * 2 >= wanted;
-    enough.then(|| REST.saturating_sub(now.saturating_duration_since(taken)))
+    is_enough(ready, wanted).then(|| REST.saturating_sub(now.saturating_duration_since(taken)))
+}
+
+fn is_enough(ready: usize, wanted: usize) -> bool {
+    ready > 0 && ready * 2 >= wanted
 }
 
 #[cfg(test)]

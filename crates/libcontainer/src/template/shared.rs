@@ -12,6 +12,7 @@ use super::details::Details;
 use super::pool::{Job, Pool, TemplateStats};
 use libcontainer_plan::Plan;
 
+use crate::container::Container;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::{self, Host, Made, Own, Prepared, Warm};
 use crate::process::ProcessConfig;
@@ -90,11 +91,24 @@ impl Shared {
     }
 
     /// Has the thread look again, at once or when it may make more.
+    ///
+    /// # Errors
+    /// If it can't be woken.
     pub(super) fn alert(&self, later: bool) -> Result<()> {
-        let mut pool = self.pool();
+        self.set_alarm(&mut self.pool(), later)
+    }
+
+    fn set_alarm(&self, pool: &mut Pool, later: bool) -> Result<()> {
         let wait = if later { pool.patience() } else { Duration::ZERO };
         let set = self.alarm.within(&mut pool.alarm, wait);
         set.map_err(|error| Error::io("wake the template's thread: timerfd_settime", error))
+    }
+
+    /// Takes over what is to be ended; false if nobody is going to.
+    pub(super) fn bury(&self, container: Container) -> bool {
+        let mut pool = self.pool();
+        // ORDER: first: what the thread is not told of is ended by who has it.
+        !pool.is_stopped() && self.set_alarm(&mut pool, true).is_ok() && pool.bury(container)
     }
 
     /// The container `id` and what is its own.

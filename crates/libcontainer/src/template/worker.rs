@@ -24,21 +24,29 @@ impl Worker {
     }
 
     /// Has the thread look again, now.
+    ///
+    /// # Errors
+    /// If it can't be made or woken.
     pub(super) fn wake(&self) -> Result<()> {
-        self.begin()?;
+        self.begin_if_needed()?;
         self.shared.notify();
         self.shared.alert(false)
     }
 
-    /// The same of who can wait for what it does: it is not woken beside a program that begins, or has ended.
-    pub(super) fn wake_later(&self) -> Result<()> {
-        self.begin()?;
-        self.shared.alert(true)
+    /// The same for who has a program that runs: it is not woken beside that, and what keeps it from being woken is in the statistics alone.
+    pub(super) fn wake_later(&self) {
+        if let Err(error) = self.begin_if_needed().and_then(|()| self.shared.alert(true)) {
+            self.shared.pool().fail(error.to_string());
+        }
+    }
+
+    fn begin_if_needed(&self) -> Result<()> {
+        if self.shared.pool().is_settled() { Ok(()) } else { self.begin() }
     }
 
     fn begin(&self) -> Result<()> {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.is_none() && !self.shared.pool().is_settled() {
+        if thread.is_none() {
             let shared = Arc::clone(&self.shared);
             let spawned = spawn("container-template", move || work(&shared));
             *thread = Some(spawned.map_err(|error| Error::io("start the template's thread", error))?);
@@ -52,13 +60,9 @@ impl Worker {
 pub(super) struct Ending(pub(super) Weak<Worker>);
 
 impl Undertaker for Ending {
-    fn take(&self, container: Container) -> Result<bool> {
-        let Some(worker) = self.0.upgrade() else { return Ok(false) };
-        let taken = worker.shared.pool().bury(container);
-        if taken {
-            worker.wake_later()?;
-        }
-        Ok(taken)
+    fn take(&self, container: Container) -> bool {
+        // Without a thread, or if it can't be woken, who has it ends it.
+        self.0.upgrade().is_some_and(|worker| worker.begin().is_ok() && worker.shared.bury(container))
     }
 }
 
@@ -66,11 +70,14 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.shared.pool().stop();
         self.shared.notify();
-        // What can't be woken is not waited for.
         let woken = self.shared.alert(false).is_ok();
         let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        // A panic in it would be a bug, which it has told on standard error.
-        let _ = thread.filter(|_| woken).map(Thread::join);
+        match thread.filter(|_| woken) {
+            // A panic in it would be a bug, which it has told on standard error.
+            Some(thread) => drop(thread.join()),
+            // There is none, or it can't be woken.
+            None => work(&self.shared),
+        }
     }
 }
 
