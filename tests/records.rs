@@ -173,20 +173,37 @@ fn what_is_left_of_a_directory_that_somebody_took_away_is_ended_by_the_handle() 
     }
 }
 
+/// A container whose record was read before it had the inodes of its group, and whose directory was then taken away.
+struct Early {
+    place: Place,
+    config: Config,
+    factory: Factory,
+    container: Container,
+    process: Process,
+}
+
+impl Early {
+    fn taken(name: &str) -> Self {
+        let place = Place::new(name);
+        let config = Config { cgroups: Some(place.cgroup()), ..config(&place.rootfs().unwrap()) };
+        let factory = Factory::new().unwrap();
+        let path = place.join("c");
+        let (_, process) = factory.run(&path, &config, ProcessConfig::new(["sleep", "100"])).unwrap();
+        libcontainer_tests::rewrite(&path, without_inodes);
+        let container = factory.load(&path).unwrap();
+        std::fs::remove_dir_all(&path).unwrap();
+        Self { place, config, factory, container, process }
+    }
+}
+
 /// Of a group that the handle knows by its name alone it is the mark that says whose it is.
 #[test]
 fn a_group_whose_inode_is_not_known_is_ended_by_its_mark() {
     if !able("a_group_whose_inode_is_not_known_is_ended_by_its_mark") {
         return;
     }
-    let place = Place::new("taken-early");
-    let config = Config { cgroups: Some(place.cgroup()), ..config(&place.rootfs().unwrap()) };
-    let factory = Factory::new().unwrap();
+    let Early { place, config, factory, container, process } = Early::taken("taken-early");
     let path = place.join("c");
-    let (_, process) = factory.run(&path, &config, ProcessConfig::new(["sleep", "100"])).unwrap();
-    libcontainer_tests::rewrite(&path, without_inodes);
-    let container = factory.load(&path).unwrap();
-    std::fs::remove_dir_all(&path).unwrap();
     // Another's group of that name is not touched.
     let (_, other) = {
         let config = Config { cgroups: None, ..config.clone() };
@@ -205,15 +222,8 @@ fn a_group_without_inode_and_mark_is_told() {
     if !able("a_group_without_inode_and_mark_is_told") {
         return;
     }
-    let place = Place::new("taken-unknown");
-    let config = Config { cgroups: Some(place.cgroup()), ..config(&place.rootfs().unwrap()) };
-    let factory = Factory::new().unwrap();
-    let path = place.join("c");
-    let (_, process) = factory.run(&path, &config, ProcessConfig::new(["sleep", "100"])).unwrap();
-    libcontainer_tests::rewrite(&path, without_inodes);
-    let container = factory.load(&path).unwrap();
+    let Early { place, container, process, .. } = Early::taken("taken-unknown");
     let group = World::look(place.path()).groups().next().unwrap().to_owned();
-    std::fs::remove_dir_all(&path).unwrap();
     container.destroy().unwrap();
     assert!(process.wait_timeout(PATIENCE).unwrap().is_some());
     assert_eq!(World::look(place.path()).groups().count(), 0);
