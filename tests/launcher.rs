@@ -15,6 +15,8 @@ mod arguments;
 mod log;
 #[path = "launcher/trace.rs"]
 mod trace;
+#[path = "launcher/warm.rs"]
+mod warm;
 
 use std::collections::BTreeMap;
 use std::fs;

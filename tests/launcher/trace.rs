@@ -47,7 +47,7 @@ fn the_init_does_what_explain_says() {
     }
 }
 
-fn traced(place: &Place, mode: &str) -> String {
+pub(crate) fn traced(place: &Place, mode: &str) -> String {
     let log = place.join("log");
     let mut command = Command::new("strace");
     command.args(["-f", "-xx", "-s", "4096", "-o"]).arg(&log).arg(env!("CARGO_BIN_EXE_victim"));

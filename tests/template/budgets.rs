@@ -1,12 +1,11 @@
-//! What one that stands by keeps, and what a start in it has yet to do.
+//! What one that stands by keeps.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-use libcontainer::{Factory, ProcessConfig};
-use libcontainer_tests::{Place, able};
+use libcontainer::Factory;
 
-use super::{PATIENCE, names, standing_by, template};
+use super::{PATIENCE, names, standing_by};
 
 /// KiB of memory that is its own, of a process: of all mappings, or of private ones of a file.
 fn private(pid: libcontainer::plan::Pid, file: &str) -> u64 {
@@ -40,20 +39,3 @@ fn an_init_that_stands_by_has_little_memory() {
     let (all, plan) = look();
     assert!(fits((all, plan)), "{all} and {plan} KiB");
 }
-
-/// What a start in one that stands by has yet to do: a number that grows only on purpose.
-#[test]
-fn a_warm_start_has_few_calls() {
-    if !able("a_warm_start_has_few_calls") {
-        return;
-    }
-    let place = Place::new("few");
-    let template = template(&place, |config| config.seccomp = libcontainer::Seccomp::Unconfined);
-    let plan = template.explain("x", Some(&ProcessConfig::new(["/bin/true"]))).unwrap();
-    let steps = plan.steps(libcontainer::plan::Lane::Child);
-    let rest = steps.skip_while(|step| step.purpose != "run on all CPUs");
-    let calls: usize = rest.map(|step| step.syscalls).sum();
-    assert_eq!(calls, CALLS);
-}
-
-const CALLS: usize = 26;
