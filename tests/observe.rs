@@ -96,10 +96,11 @@ fn a_server_has_its_port_and_its_family() {
     }
     let place = Place::new("observe-server");
     let config = base(&place);
-    // The client is a second process: it asks until the port is open, or the server has failed.
+    // The client is a second process: it asks until the port is open, or the server has failed. That has nothing to say, and input without an end: the client would
+    // leave at the end of what it hears, whether it has spoken or not.
     let server = |port: u16, to: &str| {
         format!(
-            "(echo from | busybox nc -l -p {port} > /tmp/got; echo > /tmp/over) & \
+            "busybox mkfifo /tmp/pipe; (busybox nc -l -p {port} <>/tmp/pipe > /tmp/got; echo > /tmp/over) & \
             until test -e /tmp/over || echo to | busybox nc {to} {port}; do busybox usleep 10000; done; wait; cat /tmp/got"
         )
     };
