@@ -116,7 +116,8 @@ fn hooks(rootfs: &str) -> Hooks {
 
 /// Three starts in containers that stand by, each between two calls that nobody else makes, and each but the first of a program that was foreseen.
 fn once_warm(template: &Template) -> Result<(), Box<dyn std::error::Error>> {
-    template.keep_ready(1)?;
+    // With one left over the template's thread is not in a hurry.
+    template.keep_ready(2)?;
     for _ in 0..3 {
         if !template.settle(std::time::Duration::from_secs(20)) {
             return Err(format!("{:?}", template.stats()).into());
