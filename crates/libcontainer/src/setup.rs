@@ -262,6 +262,8 @@ pub(crate) struct ListenerSetup {
     pub(crate) knock: Knock,
     /// The filter behind that.
     pub(crate) program: Vec<u8>,
+    /// The init sends it: its descriptors are closed to this host.
+    pub(crate) sent: bool,
 }
 
 /// How the container begins.

@@ -11,7 +11,7 @@ use crate::part::Part;
 use crate::plan::{Plan, calls};
 use crate::shown;
 use crate::step::{Arg, Memory, Point, Step};
-use crate::syscalls::Fmt;
+use crate::syscalls::{Class, Fmt};
 use crate::wire::Kind;
 
 /// A step of either lane, rendered.
@@ -148,6 +148,13 @@ impl Part {
             Kind::ResetSignals if step.aux != 0 => "rt_sigaction(HUP, INT, QUIT, TERM: end)".to_owned(),
             Kind::ResetSignals => "rt_sigaction(1..64, SIG_DFL)".to_owned(),
             Kind::Hook => format!("run hook {list}"),
+            Kind::SendFd if step.sys.class == Class::Seccomp => {
+                format!(
+                    "{}({}), send its listener",
+                    step.sys.name,
+                    args.get(..3).unwrap_or_default().join(", ")
+                )
+            }
             Kind::Reap => "reap until SIGTERM".to_owned(),
             Kind::Next => "go on with the second part".to_owned(),
             Kind::Continue => "take the second part from the host".to_owned(),

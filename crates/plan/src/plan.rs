@@ -144,6 +144,7 @@ pub(crate) fn calls(step: &Step) -> usize {
         wire::Kind::ResetSignals if step.aux == 0 => 62,
         wire::Kind::ResetSignals => step.aux.count_ones() as usize,
         wire::Kind::Hook => 2,
+        wire::Kind::SendFd if step.sys.class == Class::Seccomp => 2,
         // And a look at what it is.
         wire::Kind::Open if step.aux & libc::S_IFMT == libc::S_IFREG => 2,
         _ => 1,

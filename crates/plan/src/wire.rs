@@ -13,7 +13,7 @@ pub const NOT_BEGUN: usize = 0x80;
 /// First word of an encoded plan.
 pub const MAGIC: u32 = 0x6e61_6c70;
 /// Changes with each change of this file; the embedded init and the encoder are always built together.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 /// Length of the header in bytes.
 pub const HEADER: usize = 64;
 /// Length of one encoded step in bytes.
@@ -56,7 +56,7 @@ pub enum Kind {
     Await = 2,
     /// Read one byte, whatever it is; end of file is `ECONNRESET`.
     AwaitAny = 3,
-    /// `sendmsg` of one descriptor: its number is first stored at arena offset `aux`.
+    /// `sendmsg` of one descriptor: its number is first stored at arena offset `aux`. With another call's number: of the descriptor that it returns, which is a filter's listener.
     SendFd = 4,
     /// `recvmsg` of one descriptor, taken from arena offset `aux`.
     RecvFd = 5,

@@ -17,7 +17,7 @@ use libcontainer_plan::{
 type Build = fn(&mut Builder);
 
 /// Name of the files, and what stands in the plan before its exec.
-const PLANS: [(&str, Build); 16] = [
+const PLANS: [(&str, Build); 17] = [
     ("call", |plan| {
         let dir: Slot<Dir> = plan.openat2(At::Cwd, "/srv", How::DIR_IN_ROOT);
         plan.mkdirat(dir, "a b", 0o755).umask(0o22).close(dir);
@@ -54,6 +54,9 @@ const PLANS: [(&str, Build); 16] = [
         plan.send_fd(master, "terminal master");
         plan.own_terminal(terminal, 1000).controlling_terminal(terminal);
         plan.resize_terminal(terminal, 24, 80);
+    }),
+    ("send_listener", |plan| {
+        plan.no_new_privs().listen_and_send(&[0; 16], 0, [1, 2]);
     }),
     ("recv_fd", |plan| {
         let source = FdSource::new("map ids of /srv", |_| Err(std::io::Error::other("never run")));

@@ -6,7 +6,7 @@ use libcontainer_plan::{At, Builder, Dir, How, Pty, Slot, Sock};
 use libcontainer_security::plan as security;
 
 use super::given::Given;
-use crate::setup::ProcessSetup;
+use crate::setup::{ListenerSetup, ProcessSetup};
 
 /// A terminal that the init has opened.
 #[derive(Clone, Copy, Debug)]
@@ -135,6 +135,9 @@ pub(super) fn exec(plan: &mut Builder, process: &ProcessSetup) {
         plan.purpose("load the system call filter");
         match &process.listener {
             // ORDER: the host takes the listener before exec closes it.
+            Some(ListenerSetup { program, knock, sent: true, .. }) => {
+                plan.listen_and_send(program, filter.flags(), knock.words())
+            }
             Some(listener) => plan.listen(&listener.program, filter.flags(), listener.knock.words()),
             None => plan.seccomp(&filter.bytes(), filter.flags()),
         };

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use libcontainer_plan::{HostStep, signal_pidfd, wait_readable};
+use libcontainer_plan::{HostStep, LISTENER, signal_pidfd, wait_readable};
 use libcontainer_security::seccomp::notify::{
-    Agent, ContainerState, Handover, ProcessState, first_free, hand_over,
+    Agent, ContainerState, Handover, ProcessState, first_free, hand_over, hand_over_sent,
 };
 
 use super::prepared::Own;
@@ -42,7 +42,7 @@ impl<'a> Of<'a> {
 /// The step of the host that takes the listener of a program and gives it away; none if its filter has none. If it fails the init, which
 /// waits for it, is killed like that of any start that fails.
 pub(super) fn step(process: &ProcessSetup, of: &Of<'_>) -> Option<HostStep> {
-    let ListenerSetup { path, metadata, knock, .. } = process.listener.clone()?;
+    let ListenerSetup { path, metadata, knock, sent, .. } = process.listener.clone()?;
     let state = container(of, if of.first == 0 { "creating" } else { "running" });
     // Its socket to the host has the number behind those.
     let least = RawFd::try_from(3 + process.preserved).unwrap_or(RawFd::MAX);
@@ -56,7 +56,14 @@ pub(super) fn step(process: &ProcessSetup, of: &Of<'_>) -> Option<HostStep> {
         let text = message(pid.as_raw(), metadata, state?)?;
         let agent = own.as_ref().map_or(Agent::Socket(&path), |own| Agent::Connected(own.as_fd()));
         let handover = Handover { agent, text: &text, knock: Some(&knock), least, limit: LIMIT };
-        hand_over(pid, context.pidfd()?, &handover)?;
+        if !sent {
+            hand_over(pid, context.pidfd()?, &handover)?;
+            return Ok(None);
+        }
+        let listener = context.take(LISTENER).ok_or_else(|| {
+            named("the init has sent no listener", io::Error::from_raw_os_error(libc::EPROTO))
+        })?;
+        hand_over_sent(pid, context.pidfd()?, listener, &handover)?;
         Ok(None)
     }))
 }

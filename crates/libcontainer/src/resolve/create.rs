@@ -83,7 +83,9 @@ pub(crate) fn instance(
     id: &str,
 ) -> Result<Instance> {
     let mut process = match process {
-        Some((process, accounts)) => program(&*over_first(config, process)?, process, accounts, known)?,
+        Some((process, accounts)) => {
+            program(&*over_first(config, process)?, process, accounts, known, false)?
+        }
         None => {
             // It runs no program; those that join would all be refused.
             landlock(config, known.probe)?;

@@ -17,7 +17,7 @@ pub(crate) fn join(
     namespaces: u32,
     (known, labels): (Known<'_>, &Labels),
 ) -> Result<JoinSetup> {
-    let mut process = program(config, process, accounts, known)?;
+    let mut process = program(config, process, accounts, known, true)?;
     process.attributes.affinity = config.cpu_affinity.r#final.clone();
     let affinity = config.cpu_affinity.initial.clone();
     process.all_cpus = affinity.is_none();

@@ -24,6 +24,7 @@ pub(crate) fn process(
     process: &ProcessConfig,
     accounts: &Accounts,
     Known { probe, filters, setgroups_denied, inherited }: Known<'_>,
+    joins: bool,
 ) -> Result<ProcessSetup> {
     let mut user = user(config, process, accounts)?;
     if config.keep_groups {
@@ -59,7 +60,8 @@ pub(crate) fn process(
         identity,
         confinement,
         attributes: attributes(config),
-        listener: super::seccomp::listener(&config.seccomp, filter.as_deref())?,
+        // An init that joins is of the host's user namespace and not dumpable: only root gets at its descriptors.
+        listener: super::seccomp::listener(&config.seccomp, filter.as_deref(), joins && probe.euid != 0)?,
         filter,
         limits: limits(config),
         umask: config.umask.unwrap_or(0o022),

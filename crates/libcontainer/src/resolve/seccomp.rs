@@ -44,11 +44,15 @@ impl Filters {
     }
 }
 
-/// Where the listener of the filter goes to; none if it has none.
+/// Where the listener of the filter goes to; none if it has none. `sent`: the init's descriptors are closed to this host.
 ///
 /// # Errors
 /// That of getrandom(2), and if the filter is too long to have the knock before it.
-pub(super) fn listener(seccomp: &Seccomp, filter: Option<&Filter>) -> Result<Option<ListenerSetup>> {
+pub(super) fn listener(
+    seccomp: &Seccomp,
+    filter: Option<&Filter>,
+    sent: bool,
+) -> Result<Option<ListenerSetup>> {
     let (Seccomp::Profile(profile), Some(filter)) = (seccomp, filter.filter(|filter| filter.notifies()))
     else {
         return Ok(None);
@@ -57,8 +61,10 @@ pub(super) fn listener(seccomp: &Seccomp, filter: Option<&Filter>) -> Result<Opt
     let Some(path) = profile.listener_path.clone() else { return Ok(None) };
     let knock =
         Knock::new().map_err(|error| Error::io("make the knock of a seccomp listener", error.into()))?;
-    let program = knock.before(filter, native()?).map_err(|error| invalid(format!("/{error}")))?;
-    Ok(Some(ListenerSetup { path, metadata: profile.listener_metadata.clone(), knock, program }))
+    let native = native()?;
+    let program = if sent { knock.before_and_sending(filter, native) } else { knock.before(filter, native) };
+    let program = program.map_err(|error| invalid(format!("/{error}")))?;
+    Ok(Some(ListenerSetup { path, metadata: profile.listener_metadata.clone(), knock, program, sent }))
 }
 
 fn options() -> Result<Options> {

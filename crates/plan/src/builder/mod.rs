@@ -13,6 +13,7 @@ pub use fs::{How, Resolve, Seen};
 pub use identity::CapMasks;
 pub use mount::MountAttr;
 pub use process::Hook;
+pub use sync::LISTENER;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -25,6 +25,8 @@ const TIOCSPTLCK: u32 = 0x4004_5431;
 const SIOCSIFFLAGS: u32 = 0x8914;
 const IFF_UP: u8 = 1;
 const SIG_SETMASK: u32 = 2;
+/// `SECCOMP_FILTER_FLAG_NEW_LISTENER`
+pub(super) const NEW_LISTENER: u32 = 1 << 3;
 const SA_RESTORER: u64 = 0x400_0000;
 /// SIGHUP, SIGINT, SIGQUIT, SIGTERM: bit 0 is signal 1.
 const ENDING: u32 = 1 | 1 << 1 | 1 << 2 | 1 << 14;
@@ -201,10 +203,16 @@ impl Builder {
     /// Loads a system call filter: `seccomp(SECCOMP_SET_MODE_FILTER, flags, program)`. Nothing but exec may follow. `program` is an
     /// array of `struct sock_filter`, 8 bytes each.
     pub fn seccomp(&mut self, program: &[u8], flags: u32) -> &mut Self {
+        let filter = self.filter(program);
+        self.step(&sys::SECCOMP, [1_u32.into(), flags.into(), filter]);
+        self
+    }
+
+    /// A `struct sock_fprog`.
+    pub(super) fn filter(&mut self, program: &[u8]) -> Arg {
         let filter = self.arena.bytes(program);
         let len = self.arena.words(&[Ok((program.len() / 8) as u64), Err(filter)]);
-        self.step(&sys::SECCOMP, [1_u32.into(), flags.into(), Arg::Memory(len, Memory::Opaque("filter"))]);
-        self
+        Arg::Memory(len, Memory::Opaque("filter"))
     }
 
     /// Loads a filter that notifies, and waits until the host has taken its listener: [`Builder::seccomp`] with `SECCOMP_FILTER_FLAG_NEW_LISTENER`,
@@ -212,8 +220,8 @@ impl Builder {
     ///
     /// The listener is a descriptor of the init that exec closes, and under a filter the init can't send it: so a step of the host's
     /// between this one and [`Builder::await_exec`] has to find it, by pidfd_getfd(2), and answer. Nothing else ends the wait but the init's death.
+    /// A host to whom the init's descriptors are closed wants [`Builder::listen_and_send`].
     pub fn listen(&mut self, program: &[u8], flags: u32, words: [u64; 2]) -> &mut Self {
-        const NEW_LISTENER: u32 = 1 << 3;
         self.seccomp(program, flags | NEW_LISTENER);
         self.knock(words)
     }

@@ -1,12 +1,16 @@
 //! Where the two lanes meet.
 
 use super::Builder;
+use super::process::NEW_LISTENER;
 use crate::host::{FdSource, HostOp};
 use crate::slot::{Kind, Ns, Slot, SlotId, Sock};
 use crate::step::{Arg, Memory, Point};
 use crate::syscalls as sys;
 use crate::wire;
 use crate::wire::unsigned;
+
+/// The name under which a host finds what [`Builder::listen_and_send`] has sent.
+pub const LISTENER: &str = "seccomp listener";
 
 const MSG_NOSIGNAL: u32 = 0x4000;
 const MSG_CMSG_CLOEXEC: u32 = 0x4000_0000;
@@ -78,6 +82,23 @@ impl Builder {
         self.step_of(wire::Kind::SendFd, &sys::SENDMSG, args).aux = place;
         self.host.push(HostOp::Receive(point));
         point
+    }
+
+    /// As [`Builder::listen`], for an init whose descriptors are closed to its host: it passes the listener itself, which a step of the host's finds under
+    /// [`LISTENER`]. A composite of `seccomp` and `sendmsg`: three arguments of the latter mean nothing to the kernel, and are [`KNOCK`](crate::KNOCK) and
+    /// the words here, by which the filter has to let it through.
+    pub fn listen_and_send(&mut self, program: &[u8], flags: u32, words: [u64; 2]) -> &mut Self {
+        let point = self.point(LISTENER);
+        let control = self.control();
+        let filter = self.filter(program);
+        let (header, place) = self.arena.message(point.0);
+        let header = Arg::Memory(header, Memory::Opaque("listener"));
+        let secret = Arg::Memory(self.arena.words(&words.map(Ok)), Memory::Opaque("secret"));
+        let flags = flags | NEW_LISTENER;
+        let args = [1_u32.into(), flags.into(), filter, control.into(), header, secret];
+        self.step_of(wire::Kind::SendFd, &sys::SECCOMP, args).aux = place;
+        self.host.push(HostOp::Receive(point));
+        self.knock(words)
     }
 
     /// The host passes a descriptor that exists only once the init runs, such as an idmapped mount.

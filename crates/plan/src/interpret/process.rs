@@ -1,7 +1,9 @@
 //! Composites about processes: respawn, signals, hook, reaper.
 
 use super::{Machine, Sys, errno, nr};
-use crate::wire::{board, signed, word};
+use crate::wire::{KNOCK, board, signed, word};
+
+const MSG_NOSIGNAL: usize = 0x4000;
 
 impl<S: Sys> Machine<'_, S> {
     /// `args`: clone arguments and their size, pidfd (arena), socket, message header; `place` takes the pidfd, the payload
@@ -75,14 +77,27 @@ impl<S: Sys> Machine<'_, S> {
         if self.sys.load_aux() == 0 { Ok(0) } else { Err(errno::ECANCELED) }
     }
 
+    /// `args`: those of the call that loads the filter, then socket, message header, address of two words. The filter lets nothing out but this.
+    pub(super) fn send_listener(&mut self, nr: usize, place: usize, args: [usize; 6]) -> Result<usize, i32> {
+        let [operation, flags, program, socket, header, words] = args;
+        let (first, second) = self.two_words(words)?;
+        let listener = self.call(nr, [operation, flags, program, 0, 0, 0])?;
+        self.poke(place, i32::try_from(listener).map_err(|_| errno::EBADE)?)?;
+        self.retry(nr::SENDMSG, [socket, header, MSG_NOSIGNAL, KNOCK as usize, first, second])
+    }
+
     /// `args`: the option, address of two words. What is no answer of the host's, such as one of another filter, is a difference.
     pub(super) fn knock(&mut self, nr: usize, args: [usize; 6]) -> Result<usize, i32> {
-        let at = args[1].checked_sub(self.base).ok_or(errno::EINVAL)?;
-        let (first, second) = (self.long_word(at)?, self.long_word(at + 8)?);
+        let (first, second) = self.two_words(args[1])?;
         match self.call(nr, [args[0], first, second, 0, 0, 0])? {
             0 => Ok(0),
             _ => Err(errno::EBADE),
         }
+    }
+
+    fn two_words(&self, address: usize) -> Result<(usize, usize), i32> {
+        let at = address.checked_sub(self.base).ok_or(errno::EINVAL)?;
+        Ok((self.long_word(at)?, self.long_word(at + 8)?))
     }
 
     fn long_word(&self, offset: usize) -> Result<usize, i32> {

@@ -82,6 +82,32 @@ fn a_descriptor_is_put_into_the_message_and_sent() {
 }
 
 #[test]
+fn a_listener_is_sent_by_a_call_that_has_the_secret() {
+    let words = [u64::MAX - 1, 0x0102_0304_0506_0708];
+    let plan = plan(|plan| {
+        plan.no_new_privs().listen_and_send(&[0; 8], 1 << 4, words);
+    });
+    assert_eq!(plan.counts().child_syscalls, 5);
+    let mut bytes = plan.encode(&super::numbered(&plan), None, false);
+    let mut table = Table::answering(&[0, 7, -4, 8, 0]);
+    assert_eq!(crate::interpret::run(&mut table, &mut bytes), (3, 0));
+    let secret = [usize::MAX - 1, 0x0102_0304_0506_0708];
+    let (load, sent) = (table.calls[1], table.calls[3]);
+    assert_eq!((load.1[..2].to_vec(), load.1[3..].to_vec()), (vec![1, 1 << 4 | 1 << 3], vec![0; 3]));
+    assert_eq!((sent.0, sent.1[0]), (nr::SENDMSG, CONTROL));
+    assert_eq!(sent.1[2..], [0x4000, crate::KNOCK as usize, secret[0], secret[1]]);
+    assert_eq!(table.calls[2], sent);
+    assert_eq!(table.calls[4].1[..3], [crate::KNOCK as usize, secret[0], secret[1]]);
+    let header = crate::wire::Header::decode(&bytes).unwrap();
+    let place = plan.parts[0].steps[1].aux as usize + header.arena_at();
+    assert_eq!(bytes[place..place + 4], 7_i32.to_le_bytes());
+    // Neither is tolerated to fail, and of no filter nothing is sent.
+    let mut none = Table::answering(&[0, -1]);
+    assert_eq!((run(&plan, &mut none), none.calls.len()), ((1, libc::EPERM), 2));
+    assert_eq!(run(&plan, &mut Table::answering(&[0, 7, -32])), (1, libc::EPIPE));
+}
+
+#[test]
 #[cfg_attr(miri, ignore = "asks the kernel")]
 fn a_descriptor_is_taken_from_the_message() {
     let plan = plan(|plan| {

@@ -73,7 +73,7 @@ fn started(plan: &mut Builder) -> &mut Builder {
 /// `CAP_SYS_ADMIN` and nothing else.
 const ADMIN: CapMasks = CapMasks { effective: 1 << 21, permitted: 1 << 21, inheritable: 0 };
 
-const TABLE: [(&str, &str, Break); 44] = [
+const TABLE: [(&str, &str, Break); 45] = [
     ("Nul", r#""a\0b" contains a NUL byte"#, |plan| {
         plan.chdir("a\0b");
         exec(plan);
@@ -201,6 +201,9 @@ const TABLE: [(&str, &str, Break); 44] = [
         plan.listen(&[0; 8], 0, [1, 2]).setsid();
         exec(plan);
     }),
+    ("SeccompUnprivileged", "step 1: seccomp without no_new_privs, after privileges were given up", |plan| {
+        exec(plan.capset(CapMasks::default()).listen_and_send(&[0; 8], 0, [1, 2]));
+    }),
     ("NoListener", "step 0: a knock without a filter before it: nobody would answer", |plan| {
         plan.knock([1, 2]);
         exec(plan);
@@ -308,9 +311,17 @@ fn every_rule_stands_in_the_table() {
 }
 
 /// What looks like the plans above, and is sound.
-const SOUND: [(&str, Break); 12] = [
+const SOUND: [(&str, Break); 13] = [
     ("a filter that notifies, and the knock", |plan| {
         exec(plan.no_new_privs().listen(&[0; 8], 0, [1, 2]));
+    }),
+    ("one whose listener the init sends, with nothing but its socket open", |plan| {
+        let control = plan.control();
+        let control = plan.dup_cloexec(control, 3);
+        plan.control_is(control);
+        plan.close_range(4, u32::MAX);
+        plan.start_init();
+        exec(plan.no_new_privs().listen_and_send(&[0; 8], 0, [1, 2]));
     }),
     ("Landlock with no_new_privs", |plan| {
         let rules = plan.landlock_ruleset([1, 0, 0]);

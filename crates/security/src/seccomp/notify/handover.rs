@@ -1,6 +1,6 @@
 //! From the init that loads a filter to the agent that listens.
 
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use libcontainer_plan::{KNOCK, Pid, rest};
@@ -50,6 +50,25 @@ pub fn hand_over(pid: Pid, pidfd: BorrowedFd<'_>, handover: &Handover<'_>) -> Re
         }
         rest(SHORT);
     };
+    give(handover.agent, &listener, handover.text.as_bytes(), end)?;
+    listener.respond(call.id, Answer::Value(0))
+}
+
+/// As [`hand_over`], of an init that runs [`libcontainer_plan::Builder::listen_and_send`]: its listener came from itself, and is not looked for.
+///
+/// # Errors
+/// Names what failed: the init ended first, what it sent is no listener of its own, nobody takes the message (`ENOENT`, `ECONNREFUSED`, `ECONNRESET`, `ETIMEDOUT`).
+pub fn hand_over_sent(
+    pid: Pid,
+    pidfd: BorrowedFd<'_>,
+    sent: OwnedFd,
+    handover: &Handover<'_>,
+) -> Result<(), NotifyError> {
+    let end = Instant::now() + handover.limit;
+    let listener = Listener::from(sent);
+    let call = knocked(&listener, (pid, pidfd), handover.knock, end, &|| Ok(true))?;
+    let call =
+        call.ok_or_else(|| NotifyError::Unexpected(format!("process {pid} has sent a listener of others")))?;
     give(handover.agent, &listener, handover.text.as_bytes(), end)?;
     listener.respond(call.id, Answer::Value(0))
 }

@@ -64,26 +64,34 @@ impl Knock {
     /// # Errors
     /// [`CompileError::TooLong`] if the two are longer than the kernel takes.
     pub fn before(&self, filter: &Filter, native: Arch) -> Result<Vec<u8>, CompileError> {
-        let prefix = self.prefix(native);
-        let instructions = prefix.len() + filter.instructions().len();
-        if instructions > MOST {
-            return Err(CompileError::TooLong { instructions });
-        }
-        Ok(prefix.iter().chain(filter.instructions()).flat_map(|line| line.bytes()).collect())
+        behind(&self.prefix(native), filter)
     }
 
-    /// Loads and compares one half after the other; whatever differs leads to the filter.
+    /// The same, and of sendmsg(2) that call is let through which has [`KNOCK`] and the bits in the three arguments that the kernel does not look at: by it the
+    /// process sends the listener to its host ([`libcontainer_plan::Builder::listen_and_send`]).
+    ///
+    /// # Errors
+    /// [`CompileError::TooLong`] if all is longer than the kernel takes.
+    pub fn before_and_sending(&self, filter: &Filter, native: Arch) -> Result<Vec<u8>, CompileError> {
+        let sending = self.only(native, "sendmsg", 3, Outcome::new(Action::Allow, None));
+        behind(&[self.prefix(native), sending].concat(), filter)
+    }
+
     fn prefix(&self, native: Arch) -> Vec<Instruction> {
+        self.only(native, "prctl", 0, Outcome::new(Action::Notify, None))
+    }
+
+    /// What comes of the one call with the option and the bits in its arguments from `first_argument` on. Loads and compares one half after the other; whatever differs leads past it.
+    fn only(&self, native: Arch, call: &str, first_argument: u32, outcome: Outcome) -> Vec<Instruction> {
         let low = if native.is_big_endian() { 4 } else { 0 };
-        let mut wanted = vec![(NUMBER, native.number("prctl").unwrap_or(u32::MAX)), (ARCH, native.token())];
+        let mut wanted = vec![(NUMBER, native.number(call).unwrap_or(u32::MAX)), (ARCH, native.token())];
         let [first, second] = self.0;
-        for (at, value) in [(0, u64::from(KNOCK)), (8, first), (16, second)] {
-            let [a, b, c, d, e, f, g, h] = value.to_le_bytes();
-            wanted.push((ARGUMENTS + at + low, u32::from_le_bytes([a, b, c, d])));
-            wanted.push((ARGUMENTS + at + (4 - low), u32::from_le_bytes([e, f, g, h])));
+        for (at, value) in (first_argument..).zip([u64::from(KNOCK), first, second]) {
+            let (at, [a, b, c, d, e, f, g, h]) = (ARGUMENTS + 8 * at, value.to_le_bytes());
+            wanted.push((at + low, u32::from_le_bytes([a, b, c, d])));
+            wanted.push((at + (4 - low), u32::from_le_bytes([e, f, g, h])));
         }
-        let code = Outcome::new(Action::Notify, None).code();
-        let mut lines = vec![Instruction { code: RETURN, jt: 0, jf: 0, k: code }];
+        let mut lines = vec![Instruction { code: RETURN, jt: 0, jf: 0, k: outcome.code() }];
         for (offset, value) in wanted.into_iter().rev() {
             let past = u8::try_from(lines.len()).unwrap_or(u8::MAX);
             lines.insert(0, Instruction { code: JEQ, jt: 0, jf: past, k: value });
@@ -91,6 +99,14 @@ impl Knock {
         }
         lines
     }
+}
+
+fn behind(prefix: &[Instruction], filter: &Filter) -> Result<Vec<u8>, CompileError> {
+    let instructions = prefix.len() + filter.instructions().len();
+    if instructions > MOST {
+        return Err(CompileError::TooLong { instructions });
+    }
+    Ok(prefix.iter().chain(filter.instructions()).flat_map(|line| line.bytes()).collect())
 }
 
 #[cfg(test)]
@@ -128,6 +144,37 @@ mod tests {
     }
 
     #[test]
+    fn only_what_has_the_bits_is_sent() {
+        let step = if cfg!(miri) { 16 } else { 1 };
+        for native in [Arch::X86_64, Arch::Aarch64, Arch::S390X].into_iter().step_by(step) {
+            let mut profile = Profile::new(Action::Errno);
+            profile.syscalls.push(Rule::new(&["execve"], Action::Allow));
+            let filter = compile(&profile, &Options::new(native)).unwrap();
+            let knock = Knock([0x0102_0304_0506_0708, u64::MAX - 5]);
+            let program = from_bytes(&knock.before_and_sending(&filter, native).unwrap()).unwrap();
+            let outcome = |number: &str, args: [u64; 6]| {
+                let data = Data::new(native, native.number(number).unwrap(), args);
+                run(&program, &data).unwrap().outcome.action()
+            };
+            let [first, second] = knock.words();
+            let args = [5, 6, 7, u64::from(KNOCK), first, second];
+            assert_eq!(outcome("sendmsg", args), Action::Allow);
+            assert_eq!(outcome("sendmsg", [0, 0, 0, u64::from(KNOCK), first, second]), Action::Allow);
+            assert_eq!(outcome("prctl", [u64::from(KNOCK), first, second, 0, 0, 0]), Action::Notify);
+            assert_eq!(outcome("execve", args), Action::Allow);
+            for other in ["prctl", "write", "sendto", "sendmmsg", "recvmsg"] {
+                assert_eq!(outcome(other, args), Action::Errno, "{other}");
+            }
+            assert_eq!(outcome("sendmsg", [u64::from(KNOCK), first, second, 0, 0, 0]), Action::Errno);
+            for (index, bit) in (3..6).flat_map(|index| (0..64).map(move |bit| (index, bit))).step_by(step) {
+                let mut other = args;
+                other[index] ^= 1 << bit;
+                assert_eq!(outcome("sendmsg", other), Action::Errno, "{index} {bit}");
+            }
+        }
+    }
+
+    #[test]
     fn a_filter_that_leaves_no_room_is_told() {
         let mut profile = Profile::new(Action::Allow);
         profile.syscalls.push(Rule::new(&["mount"], Action::Notify));
@@ -138,6 +185,8 @@ mod tests {
         assert!(Knock::shown().before(&filled(room), Arch::X86_64).is_ok());
         let error = Knock::shown().before(&filled(room + 1), Arch::X86_64).unwrap_err();
         assert!(matches!(error, CompileError::TooLong { instructions: 4097 }), "{error}");
+        let error = Knock::shown().before_and_sending(&filled(room), Arch::X86_64).unwrap_err();
+        assert!(matches!(error, CompileError::TooLong { instructions: 4113 }), "{error}");
     }
 
     #[test]

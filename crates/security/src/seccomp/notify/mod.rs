@@ -40,7 +40,7 @@ mod take;
 
 pub use error::NotifyError;
 pub use give::{Agent, receive_listener};
-pub use handover::{Handover, hand_over};
+pub use handover::{Handover, hand_over, hand_over_sent};
 pub use knock::Knock;
 pub use listener::{AddFd, Answer, Event, Listener, Notification, load};
 pub use memory::Memory;

@@ -77,7 +77,7 @@ pub fn first_free(pid: Pid) -> Result<RawFd, NotifyError> {
 /// An init that joins is of the host's user namespace and not dumpable.
 fn closed(mut call: String, error: &std::io::Error) -> NotifyError {
     if matches!(error.raw_os_error(), Some(libc::EACCES | libc::EPERM)) {
-        call += " (it asks for CAP_SYS_PTRACE: only root joins a container whose filter has an agent)";
+        call += " (it asks for CAP_SYS_PTRACE)";
     }
     NotifyError::call(call, error)
 }
