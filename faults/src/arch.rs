@@ -15,6 +15,10 @@ pub(crate) struct Registers(libc::user_regs_struct);
 const NO_CALL: u64 = u64::MAX;
 /// The instruction of a system call.
 pub(crate) const INSTRUCTION: [u8; 2] = [0x0f, 0x05];
+/// How many registers the tables of functions number, and which of them are the stack's end and where it goes on.
+pub(crate) const REGISTERS: usize = 17;
+pub(crate) const STACK: usize = 7;
+pub(crate) const RETURN: usize = 16;
 /// What a program may use below its stack.
 const RED_ZONE: u64 = 128;
 
@@ -51,6 +55,16 @@ impl Registers {
     /// Where it goes on.
     pub(crate) fn instruction(&self) -> u64 {
         self.0.rip
+    }
+
+    /// As the tables of functions number them.
+    pub(crate) fn numbered(&self) -> [u64; REGISTERS] {
+        let r = &self.0;
+        let old = [r.rax, r.rdx, r.rcx, r.rbx, r.rsi, r.rdi, r.rbp, r.rsp];
+        let new = [r.r8, r.r9, r.r10, r.r11, r.r12, r.r13, r.r14, r.r15, r.rip];
+        let mut all = [0; REGISTERS];
+        all.iter_mut().zip(old.into_iter().chain(new)).for_each(|(to, from)| *to = from);
+        all
     }
 
     /// `length` bytes of its stack that it does not use.

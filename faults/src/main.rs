@@ -13,6 +13,7 @@ mod calls;
 mod class;
 mod confined;
 mod fault;
+mod memory;
 mod options;
 mod place;
 mod pool;
@@ -25,6 +26,8 @@ mod scene;
 mod service;
 mod settle;
 mod shim;
+mod sites;
+mod stack;
 mod tracer;
 mod verdict;
 mod view;
@@ -43,6 +46,8 @@ use serde_json::Value;
 use fault::Point;
 use options::Options;
 use report::{Report, Trial};
+use sample::Counted;
+use sites::{Done, Sites};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -78,12 +83,22 @@ fn coordinate(args: &[String]) -> Result<bool> {
         bail!("needs root: each worker has a network and mounts of its own, and traces what is not dumpable");
     }
     let mut report = Report::default();
-    let points = if options.only.is_empty() { counted(&options, &mut report)? } else { options.only.clone() };
+    let counted = if options.only.is_empty() { counted(&options, &mut report)? } else { Vec::new() };
+    let points = match options.only.is_empty() {
+        true if options.sites => Vec::new(),
+        true => selected(&counted, &options),
+        false => options.only.clone(),
+    };
+    let sites = Sites::of(&counted, &options);
     if options.calls {
-        println!("{} trials would be made of these", points.len());
+        let aims = if options.sites { sites.aims(&Done::default(), 0).len() } else { points.len() };
+        println!("{} places, {} of them unknown; {aims} trials would be made", sites.len(), sites.unknown);
         return Ok(true);
     }
-    report.trials = tried(&points, &options);
+    match options.sites {
+        true => each_site(&sites, &options, &mut report),
+        false => report.trials = tried(&points, &options),
+    }
     let doubtful = report.doubtful();
     if !doubtful.is_empty() && options.again > 0 {
         let again: Vec<_> = std::iter::repeat_n(doubtful, options.again).flatten().collect();
@@ -98,17 +113,19 @@ fn coordinate(args: &[String]) -> Result<bool> {
     Ok(report.is_good())
 }
 
-/// Traces each command once, and chooses what to try.
-fn counted(options: &Options, report: &mut Report) -> Result<Vec<Point>> {
+/// Traces each command once.
+fn counted(options: &Options, report: &mut Report) -> Result<Vec<(&'static str, Vec<Counted>)>> {
     let scenes = options.scenes();
     for (scene, why) in scenes.iter().filter_map(|scene| Some((scene, scene.bundle.missing()?))) {
         println!("left out: {}: {why}", scene.name);
     }
     let scenes: Vec<_> = scenes.into_iter().filter(|scene| scene.bundle.missing().is_none()).collect();
     let mut traced = BTreeMap::new();
-    let requests = scenes.iter().map(|scene| format!("trace {}", scene.name)).collect();
+    let walk = if options.sites { worker::WALK } else { "" };
+    let before = format!("{walk}{}", worker::TRACE);
+    let requests = scenes.iter().map(|scene| format!("{before}{}", scene.name)).collect();
     pool::run(requests, options.jobs, |request, answer| {
-        traced.insert(request.trim_start_matches("trace ").to_owned(), answer.clone());
+        traced.insert(request.trim_start_matches(&before).to_owned(), answer.clone());
     });
     let mut all = Vec::new();
     for scene in &scenes {
@@ -116,32 +133,61 @@ fn counted(options: &Options, report: &mut Report) -> Result<Vec<Point>> {
         if let Some(error) = answer.get("error").and_then(Value::as_str) {
             eprintln!("{} fails without a fault: {error}", scene.name);
             report.broken.push(format!("{}: {error}", scene.name));
-            all.push(Vec::new());
             continue;
         }
         let calls = sample::read(answer)?;
         for call in &calls {
             *report.calls.entry((scene.name.to_owned(), call.who)).or_default() += 1;
             if options.calls && options.wants(call.who, &call.call) {
-                println!("{}:{}:{}:{}  {}", scene.name, call.who.name(), call.number, call.call, call.object);
+                let site = call.site.as_ref().map(|site| format!("  {site}")).unwrap_or_default();
+                let who = call.who.name();
+                println!("{}:{who}:{}:{}  {}{site}", scene.name, call.number, call.call, call.object);
             }
         }
-        all.push(sample::all(scene.name, &calls, options));
+        all.push((scene.name, calls));
     }
+    Ok(all)
+}
+
+/// What to try, evenly spread over the calls.
+fn selected(counted: &[(&'static str, Vec<Counted>)], options: &Options) -> Vec<Point> {
+    let all: Vec<_> = counted.iter().map(|(scene, calls)| sample::all(scene, calls, options)).collect();
     if options.all {
-        return Ok(all.concat());
+        return all.concat();
     }
     let sizes: Vec<_> = all.iter().map(Vec::len).collect();
     let shares = sample::shares(&sizes, options.count);
-    Ok(all.iter().zip(shares).flat_map(|(points, count)| sample::some(points, count, options.seed)).collect())
+    all.iter().zip(shares).flat_map(|(points, count)| sample::some(points, count, options.seed)).collect()
+}
+
+/// Tries each place; those where something else came, as threads come when they like, are tried again by another of their calls.
+fn each_site(sites: &Sites<'_>, options: &Options, report: &mut Report) {
+    const ROUNDS: usize = 4;
+    let (mut trials, mut done) = (Vec::new(), Done::default());
+    for round in 0..ROUNDS {
+        let aims = sites.aims(&done, round);
+        println!(
+            "{} places, {} of them unknown; round {round}: {} trials",
+            sites.len(),
+            sites.unknown,
+            aims.len()
+        );
+        let points: Vec<_> = aims.iter().map(|aim| aim.point.clone()).collect();
+        let new = tried(&points, options);
+        sites.note(&aims, &new, &mut done);
+        trials.extend(new);
+    }
+    report.places = sites.told(&done);
+    report.trials = trials;
 }
 
 fn tried(points: &[Point], options: &Options) -> Vec<Trial> {
-    let requests: Vec<_> = points.iter().map(Point::to_string).collect();
+    let walk = if options.sites { worker::WALK } else { "" };
+    let requests: Vec<_> = points.iter().map(|point| format!("{walk}{point}")).collect();
     let (total, begin) = (requests.len(), std::time::Instant::now());
     let (mut trials, mut bad) = (Vec::with_capacity(total), 0);
     pool::run(requests, options.jobs, |request, answer| {
-        let Ok(point) = Point::parse(request) else { return };
+        let Ok(point) = Point::parse(request.trim_start_matches(walk)) else { return };
         let trial = Trial::read(point, answer);
         bad += usize::from(!trial.findings.is_empty());
         if options.verbose {

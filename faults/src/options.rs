@@ -10,6 +10,9 @@ pub(crate) const USAGE: &str = "cargo xtask faults [OPTION...]
   makes system calls of nsinit, of its new processes, of the sealed init and of a program that uses the library fail, one per run, and looks at what remains
 
   --all            every call with every errno; without it an even selection
+  --sites          each place in the code that makes a system call: once with an error, once killed, and once with its answer lost if it makes something;
+                   with --all, with every errno. Another --seed has other errors, and other commands that come there
+  --depth NUMBER   such places are told apart by so many of our modules on the stack, the innermost [default: 2]
   --count NUMBER   about so many trials [default: 900]
   --seed NUMBER    another selection of the same size [default: 0]
   --command NAME   this command only; may be given more than once
@@ -29,6 +32,8 @@ pub(crate) const USAGE: &str = "cargo xtask faults [OPTION...]
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     pub(crate) all: bool,
+    pub(crate) sites: bool,
+    pub(crate) depth: usize,
     pub(crate) count: usize,
     pub(crate) seed: usize,
     pub(crate) any: bool,
@@ -46,16 +51,19 @@ pub(crate) struct Options {
 }
 
 const COUNT: usize = 900;
+const DEPTH: usize = 2;
 
 impl Options {
     pub(crate) fn parse(args: &[String]) -> Result<Self> {
         let jobs = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let mut options = Self { count: COUNT, jobs, ..Self::default() };
+        let mut options = Self { count: COUNT, depth: DEPTH, jobs, ..Self::default() };
         let mut rest = args.iter();
         while let Some(arg) = rest.next() {
             let mut value = || rest.next().with_context(|| format!("{arg} wants a value"));
             match arg.as_str() {
                 "--all" => options.all = true,
+                "--sites" => options.sites = true,
+                "--depth" => options.depth = value()?.parse().context("--depth wants a number")?,
                 "--any" => options.any = true,
                 "--rootless" => options.rootless = true,
                 "--verbose" => options.verbose = true,

@@ -14,6 +14,8 @@ use crate::view::blank;
 pub(crate) struct Trial {
     pub(crate) point: Point,
     object: String,
+    /// The place in the code that made the call, if that was asked for and found.
+    pub(crate) site: Option<String>,
     end: String,
     message: String,
     /// The call came.
@@ -36,6 +38,7 @@ impl Trial {
         Self {
             point,
             object: text("object"),
+            site: answer.get("site").and_then(Value::as_str).map(str::to_owned),
             end: text("end"),
             message: text("stderr"),
             hit: answer.get("hit").and_then(Value::as_bool).unwrap_or(false),
@@ -43,6 +46,11 @@ impl Trial {
             findings: findings.filter_map(finding).collect(),
             once: false,
         }
+    }
+
+    /// Whether the call came, and what happened then is known.
+    pub(crate) fn came(&self) -> bool {
+        self.hit && self.error.is_none()
     }
 
     fn is_wrong(&self) -> bool {
@@ -113,6 +121,8 @@ pub(crate) struct Report {
     pub(crate) trials: Vec<Trial>,
     /// Commands that fail without a fault.
     pub(crate) broken: Vec<String>,
+    /// What was done to how many places, if it was places that were tried.
+    pub(crate) places: String,
 }
 
 impl Report {
@@ -171,7 +181,11 @@ impl Report {
         }
         let calls = self.calls.iter().filter(|(key, _)| key.1 != Who::Loader).map(|(_, count)| count).sum();
         line(&row("all", "", calls, &|| self.trials.iter()));
-        let _ = writeln!(out, "\nother: the call did not come this time, or the trial itself failed\n");
+        let _ = writeln!(
+            out,
+            "\nother: the call did not come this time, or the trial itself failed\n\n{}",
+            self.places
+        );
         for line in &self.broken {
             let _ = writeln!(out, "not tried, as it fails without a fault: {line}");
         }
@@ -247,7 +261,7 @@ mod tests {
             trial("run:init:1:read:EIO", &json!({"hit": false, "bad": []})),
             trial("exec:tool:1:read:EIO", &json!({"error": "a worker died"})),
         ];
-        Report { trials, calls: BTreeMap::from([(("run".to_owned(), Who::Tool), 955)]), broken: Vec::new() }
+        Report { trials, calls: BTreeMap::from([(("run".to_owned(), Who::Tool), 955)]), ..Report::default() }
     }
 
     #[test]

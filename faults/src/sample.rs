@@ -16,8 +16,10 @@ pub(crate) struct Counted {
     pub(crate) who: Who,
     pub(crate) call: String,
     pub(crate) number: u32,
-    makes: bool,
+    pub(crate) makes: bool,
     pub(crate) object: String,
+    /// The place in the code that makes it, if that was asked for and found.
+    pub(crate) site: Option<String>,
 }
 
 impl Counted {
@@ -29,11 +31,12 @@ impl Counted {
             number: u32::try_from(at(2)?.as_u64()?).ok()?,
             makes: at(3)?.as_bool()?,
             object: at(4)?.as_str()?.to_owned(),
+            site: at(5).and_then(Value::as_str).map(str::to_owned),
         })
     }
 
     /// What can happen to it, or by `any` what no kernel does.
-    fn faults(&self, any: bool) -> Vec<How> {
+    pub(crate) fn faults(&self, any: bool) -> Vec<How> {
         if any {
             // The descriptor has gone whatever close(2) answers: one that stays is the trial's own.
             let how = if self.call == "close" { How::AnswerLost } else { How::Fails };
@@ -75,7 +78,7 @@ const COUNTER: &str = "anon_inode:[eventfd]";
 const PIPE: &str = "pipe:[";
 
 /// How often the same call of the same object is tried: a loop that waits is not more than that.
-const ALIKE: usize = 30;
+pub(crate) const ALIKE: usize = 30;
 
 /// All trials of a scene.
 pub(crate) fn all(scene: &str, counted: &[Counted], options: &Options) -> Vec<Point> {
@@ -93,7 +96,7 @@ pub(crate) fn all(scene: &str, counted: &[Counted], options: &Options) -> Vec<Po
     wanted.flat_map(of).collect()
 }
 
-fn point(scene: &str, one: &Counted, how: How) -> Point {
+pub(crate) fn point(scene: &str, one: &Counted, how: How) -> Point {
     Point { scene: scene.to_owned(), who: one.who, number: one.number, call: one.call.clone(), how }
 }
 

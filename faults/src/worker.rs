@@ -18,11 +18,16 @@ use crate::reaper::{LIMIT, drain, reap, waiting_inits};
 use crate::scene::{self, RUN, SCENES, Scene, Tool};
 use crate::settle::{self, SETTLE};
 use crate::shim;
+use crate::stack::Walker;
 use crate::tracer::{self, End, Job, Outcome};
 use crate::verdict::{self, Bad, Baseline, Finding, Normal, Said};
 use crate::view;
 use crate::watch::{Watch, patience};
 use crate::world::World;
+
+/// A request for the calls of a command, and what stands before one that is to tell where calls come from.
+pub(crate) const TRACE: &str = "trace ";
+pub(crate) const WALK: &str = "walk ";
 
 pub(crate) struct Worker {
     place: Place,
@@ -33,6 +38,8 @@ pub(crate) struct Worker {
     standing: Option<&'static str>,
     /// Something could not be taken away: what comes next would be blamed for it.
     spoiled: bool,
+    /// Where calls come from, once that was asked for.
+    walker: Option<Walker>,
 }
 
 /// Serves requests, a line each, until there are none or nobody listens.
@@ -57,6 +64,7 @@ impl Worker {
             baselines,
             standing,
             spoiled: false,
+            walker: None,
         };
         // Mount points in the rootfs stay: that is no leak.
         for bundle in Bundle::ALL.into_iter().filter(|bundle| bundle.missing().is_none()) {
@@ -70,9 +78,11 @@ impl Worker {
     fn serve(&mut self) -> Result<()> {
         for line in std::io::stdin().lock().lines() {
             let line = line?;
-            let answer = match line.strip_prefix("trace ") {
+            let request = line.strip_prefix(WALK).unwrap_or(&line);
+            self.walker = (request != line).then(|| self.walker.take().unwrap_or_default());
+            let answer = match request.strip_prefix(TRACE) {
                 Some(name) => self.counted(name),
-                None => Point::parse(&line).and_then(|point| self.trial(&point)),
+                None => Point::parse(request).and_then(|point| self.trial(&point)),
             };
             let mut answer = answer.unwrap_or_else(|error| {
                 self.spoiled = true;
@@ -122,6 +132,7 @@ impl Worker {
             begins: scene.begins,
             probes: probes(scene),
             first_watched: scene.watches,
+            walker: self.walker.as_mut(),
             look: &mut |pid, answers| {
                 let lines = view::of_process(pid).into_iter().chain(answers);
                 let view: Vec<_> = lines.map(|line| view::steady(&line)).collect();
@@ -201,8 +212,10 @@ impl Worker {
     /// What is normal for a scene.
     fn baseline(&mut self, scene: &'static Scene) -> Result<&Baseline> {
         if !self.baselines.contains_key(scene.name) {
+            let walker = self.walker.take();
             let (_, one, before_one) = self.undisturbed(scene)?;
             let (_, two, before_two) = self.undisturbed(scene)?;
+            self.walker = walker;
             let host = Normal::of(&one.host, &two.host);
             let baseline = Baseline {
                 begins: scene.begins,
@@ -245,7 +258,7 @@ impl Worker {
         }
         let (outcome, ..) = traced?;
         let call = |seen: &tracer::Seen| {
-            json!([seen.who.name(), call_name(seen.call), seen.number, seen.makes, seen.object])
+            json!([seen.who.name(), call_name(seen.call), seen.number, seen.makes, seen.object, seen.site])
         };
         Ok(json!({"calls": outcome.seen.iter().map(call).collect::<Vec<_>>()}))
     }
@@ -269,7 +282,8 @@ impl Worker {
         Ok(json!({
             "point": point.to_string(),
             "hit": outcome.hit.is_some(),
-            "object": outcome.hit.map(|seen| seen.object),
+            "object": outcome.hit.as_ref().map(|seen| &seen.object),
+            "site": outcome.hit.as_ref().map(|seen| &seen.site),
             "end": format!("{:?}", said.end),
             "stderr": said.stderr.trim(),
             "bad": bad,

@@ -241,3 +241,23 @@ fn a_selection_survives() {
     let (output, text) = faults(&args);
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// Each place in the code is found and tried, and what is told of it is that the call came from there.
+#[test]
+fn each_place_is_tried_once() {
+    if !able("each_place_is_tried_once") {
+        return;
+    }
+    let args = ["--sites", "--jobs", "1", "--command", "state", "--command", "list", "--call", "openat"];
+    let (output, text) = faults(&args);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    let number = |before: &str, of: usize| -> usize {
+        let line = text.lines().find_map(|line| line.strip_prefix(before)).unwrap();
+        line.split_whitespace().nth(of).unwrap().parse().unwrap()
+    };
+    let (places, calls) = (number("refused: ", 2), number("all ", 0));
+    assert!(places > 5 && number("refused: ", 0) == places && number("killed: ", 0) == places, "{text}");
+    assert!(text.contains(" places, 0 of them calls of which that is not known"), "{text}");
+    // Both commands look for the same records by the same code.
+    assert!(calls > 3 * places && number("all ", 1) == 2 * places, "{text}");
+}

@@ -45,7 +45,8 @@ const USAGE: &str = "cargo xtask COMMAND
   bench netlink [ROUNDS]
                   links, addresses, routes and long lists, side by side with rtnetlink and ip
   bench seccomp   compiling filters of system calls and what they cost, side by side with libseccomp
-  faults [--all]  make each system call of nsinit, its children and a library program fail; --help tells how to choose
+  faults [--all | --sites]
+                  make each system call of nsinit, its children and a library program fail, or each place in the code that makes one; --help tells how to choose
   escapes [TRIAL…]
                   take each defence out and see that the tests of tests/escapes/ which stand for it fail
   dist [--out DIR] [--check]

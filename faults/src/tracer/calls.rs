@@ -1,8 +1,5 @@
 //! At a system call: counting it, and the fault.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
 use anyhow::Result;
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
@@ -13,7 +10,9 @@ use crate::arch::Registers;
 use crate::call::Call;
 use crate::calls;
 use crate::fault::{EACH, How, Who};
+use crate::memory;
 use crate::sample::WAIT;
+use crate::view::blank;
 
 /// Longest text that is read of an argument.
 const TEXT: usize = 256;
@@ -79,13 +78,24 @@ impl Tracer<'_> {
         let number = self.counts.entry((who, call)).or_default();
         *number += 1;
         let number = *number;
-        let mut seen = Seen { who, call, number, object: String::new(), makes: false };
+        let mut seen = Seen { who, call, number, object: String::new(), makes: false, site: None };
         if self.job.fault.is_none() || self.is_wanted(&seen) {
             seen.object =
                 calls::by_number(call).map(|call| object(call, thread, registers)).unwrap_or_default();
             seen.makes = makes(thread, registers);
+            seen.site = self.site(&seen, thread, registers);
         }
         seen
+    }
+
+    fn site(&mut self, seen: &Seen, thread: Pid, registers: &Registers) -> Option<String> {
+        let walker = self.job.walker.as_mut()?;
+        let process = self.threads.get(&thread)?.group;
+        match seen.who {
+            // It has one place for all calls, and a plan.
+            Who::Init => Some(step(seen, registers)),
+            _ => walker.site(thread, process, registers),
+        }
     }
 
     /// RACE: threads come when they like: what was a wait when it was counted may be a wake now.
@@ -126,6 +136,18 @@ fn is_wait(registers: &Registers) -> bool {
     matches!(operation & OPERATION, 0 | 9)
 }
 
+/// What tells a step of a plan from others: what the call is about, and those of its arguments that are no addresses and no descriptors.
+fn step(seen: &Seen, registers: &Registers) -> String {
+    let known = calls::by_number(seen.call);
+    let told = |index: &usize| known.is_none_or(|call| call.fd != Some(*index) && call.path != Some(*index));
+    let arguments = registers.arguments().into_iter().enumerate().filter(|(index, _)| told(index));
+    // Its own addresses are low.
+    let flat =
+        |(_, value): (usize, u64)| if value < 0x1_0000 { format!("{value:#x}") } else { "_".to_owned() };
+    let object = seen.object.rsplit('/').next().unwrap_or_default();
+    format!("{} {}", arguments.map(flat).collect::<Vec<_>>().join(" "), blank(object))
+}
+
 /// What a call is about.
 fn object(call: &Call, thread: Pid, registers: &Registers) -> String {
     if call.number == libc::SYS_futex && is_wait(registers) {
@@ -146,18 +168,8 @@ fn object(call: &Call, thread: Pid, registers: &Registers) -> String {
     }
 }
 
-/// Bytes of a thread's memory, as many as are there.
-pub(super) fn memory(thread: Pid, address: u64, length: usize) -> Vec<u8> {
-    let mut bytes = vec![0; length];
-    let Ok(file) = File::open(format!("/proc/{thread}/mem")) else { return Vec::new() };
-    // A page's end: what lies behind may not be there.
-    let read = file.read_at(&mut bytes, address).unwrap_or(0);
-    bytes.truncate(read);
-    bytes
-}
-
 fn text(thread: Pid, address: u64) -> String {
-    let bytes = memory(thread, address, TEXT);
+    let bytes = memory::of(thread, address, TEXT);
     let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
 }
@@ -171,7 +183,7 @@ const THREAD: u64 = 0x1_0000;
 fn makes(thread: Pid, registers: &Registers) -> bool {
     let arguments = registers.arguments();
     let argument = |index: usize| arguments.get(index).copied().unwrap_or(0);
-    let word = |address: u64| memory(thread, address, 8).try_into().map_or(0, u64::from_ne_bytes);
+    let word = |address: u64| memory::of(thread, address, 8).try_into().map_or(0, u64::from_ne_bytes);
     match registers.number() {
         libc::SYS_openat => argument(2) & CREATE != 0,
         libc::SYS_openat2 => word(argument(2)) & CREATE != 0,

@@ -109,6 +109,9 @@ impl Tracer<'_> {
     fn at_exec(&mut self, thread: Pid) {
         let Some(tracee) = self.threads.get_mut(&thread) else { return };
         let is_init = process::executes_init(thread);
+        if let Some(walker) = &mut self.job.walker {
+            walker.forget();
+        }
         let who = tracee.who;
         // The exit of this call is still to come.
         tracee.in_call.get_or_insert_with(InCall::begun);

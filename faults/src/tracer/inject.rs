@@ -11,9 +11,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use super::calls::memory;
 use crate::arch::{INSTRUCTION, Registers};
 use crate::call::errno_name;
+use crate::memory;
 use crate::probe::{Argument, Probe};
 use crate::watch::patience;
 
@@ -33,7 +33,7 @@ fn all(thread: Pid, probes: &[Probe]) -> Result<Vec<String>> {
     next_stop(thread)?;
     let before = Registers::of(thread)?;
     let place = before.instruction();
-    let own = memory(thread, place, INSTRUCTION.len());
+    let own = memory::of(thread, place, INSTRUCTION.len());
     write(thread, place, &INSTRUCTION)?;
     let answers: Result<Vec<_>> = probes.iter().map(|probe| one(thread, &before, probe)).collect();
     write(thread, place, &own)?;
@@ -62,7 +62,7 @@ fn one(thread: Pid, before: &Registers, probe: &Probe) -> Result<String> {
         call(thread, before, libc::SYS_close, [answer.unsigned_abs(), 0, 0, 0, 0, 0])?;
     }
     let word = probe.arguments.iter().any(|argument| matches!(argument, Argument::Word));
-    let told = if word { format!(" {:?}", memory(thread, room, 4)) } else { String::new() };
+    let told = if word { format!(" {:?}", memory::of(thread, room, 4)) } else { String::new() };
     let answer = match i32::try_from(-answer) {
         Ok(errno @ 1..=4095) => errno_name(Errno::from_raw(errno)),
         _ => answer.to_string(),

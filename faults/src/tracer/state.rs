@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 use crate::fault::{EACH, How, Point, Who};
 use crate::probe::Probe;
+use crate::stack::Walker;
 
 /// What to run, and what to do to it.
 pub(crate) struct Job<'a> {
@@ -25,6 +26,8 @@ pub(crate) struct Job<'a> {
     pub(crate) probes: &'static [Probe],
     /// The first is not asked: its calls are the tool's to answer.
     pub(crate) first_watched: bool,
+    /// Finds where calls come from; without it that is not asked.
+    pub(crate) walker: Option<&'a mut Walker>,
     /// Looks at that program at its first instruction; with its answers.
     pub(crate) look: &'a mut dyn FnMut(Pid, Vec<String>),
 }
@@ -46,6 +49,8 @@ pub(crate) struct Seen {
     pub(crate) object: String,
     /// Its answer can be lost: it makes something, not only by its name but by its flags.
     pub(crate) makes: bool,
+    /// The place in the code that makes it, if it was looked for and found.
+    pub(crate) site: Option<String>,
 }
 
 impl Seen {
