@@ -11,6 +11,7 @@ use nix::sys::prctl::set_child_subreaper;
 use serde_json::json;
 
 use crate::bundle::Bundle;
+use crate::class;
 use crate::fault::{Point, call_name};
 use crate::place::{NAME, Place};
 use crate::probe::probes;
@@ -331,6 +332,7 @@ impl Worker {
     }
 
     fn clean(&self, scene: &Scene) -> Result<Vec<Finding>> {
+        class::settle(&self.place.tag);
         let mut findings = if scene.tool == Tool::Shim { self.without_shim(scene)? } else { Vec::new() };
         for name in self.names(scene) {
             let (end, said) = self.plain(scene, &format!("delete --force {name}"))?;
