@@ -244,9 +244,6 @@ pub(crate) struct ProcessSetup {
     pub(crate) plain_newlines: bool,
     /// Descriptors kept from 3 on.
     pub(crate) preserved: u32,
-    /// May run on all CPUs of its control group, though the caller may not: that is its own affair. Told without a look at the caller, which
-    /// costs more than the call.
-    pub(crate) all_cpus: bool,
     /// Rules of Landlock, as this kernel has them.
     pub(crate) landlock: Option<Ruleset>,
 }

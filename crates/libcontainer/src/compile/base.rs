@@ -38,7 +38,7 @@ pub(crate) struct Foundation {
     pub(super) cwd: PathBuf,
     /// The bounding set that the init has by now, if it was given one.
     pub(super) bounding: Option<u64>,
-    /// The init has the keyring and the names of its container.
+    /// The init has the keyring and the names of its container, and may run on all CPUs.
     pub(super) is_named: bool,
 }
 

@@ -37,6 +37,9 @@ pub(crate) fn create(
     let wanted = instance.process.terminal && foundation.terminal.is_none();
     let terminal = if wanted { Some(process::open_terminal(plan)) } else { foundation.terminal };
     process::take_terminal(plan, terminal, &instance.process);
+    if !foundation.is_named && instance.start != StartSetup::Reaper {
+        process::run_on_all_cpus(plan);
+    }
     process::confine(plan, &instance.process, foundation.bounding);
     // Everything that the host can read back is set; what follows needs no privilege.
     plan.purpose("report ready").notify_host("ready");
@@ -86,6 +89,7 @@ fn presets(plan: &mut Builder, foundation: &Foundation, instance: &Instance) -> 
 pub(crate) fn named(foundation: &Foundation, names: &Names) -> Result<Foundation, SealError> {
     let plan = &mut foundation.base.builder();
     name(plan, names);
+    process::run_on_all_cpus(plan);
     Ok(Foundation { base: std::mem::take(plan).base()?, is_named: true, ..foundation.clone() })
 }
 

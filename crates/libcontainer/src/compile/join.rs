@@ -45,6 +45,9 @@ pub(crate) fn join(setup: &JoinSetup, host: HostSteps) -> Result<Compiled, SealE
     }
     let terminal = setup.process.terminal.then(|| process::open_terminal(plan));
     process::take_terminal(plan, terminal, &setup.process);
+    if setup.affinity.is_none() {
+        process::run_on_all_cpus(plan);
+    }
     process::confine(plan, &setup.process, None);
     plan.purpose("report ready").notify_host("ready");
     for step in host.ready {

@@ -20,7 +20,6 @@ pub(crate) fn join(
     let mut process = program(config, process, accounts, known, true)?;
     process.attributes.affinity = config.cpu_affinity.r#final.clone();
     let affinity = config.cpu_affinity.initial.clone();
-    process.all_cpus = affinity.is_none();
     let keyring = (!config.no_new_keyring).then(|| "_ses.join".to_owned());
     let dumpable = !known.probe.is_root() && config.oom_score_adj.is_some();
     let (label, apparmor) = (labels.setup(config), labels.apparmor.clone());

@@ -72,7 +72,6 @@ pub(crate) fn process(
         terminal: process.terminal,
         terminal_size: process.terminal_size,
         plain_newlines: process.plain_newlines,
-        all_cpus: true,
         preserved: u32::try_from(process.preserved.len()).unwrap_or(u32::MAX),
         landlock,
     })
