@@ -3,6 +3,8 @@
 
 #[path = "template/budgets.rs"]
 mod budgets;
+#[path = "template/reaped.rs"]
+mod reaped;
 #[path = "template/threads.rs"]
 mod threads;
 

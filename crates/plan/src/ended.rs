@@ -43,9 +43,20 @@ pub struct Ended {
 /// # Errors
 /// That of the call: `ECHILD` if the process is not a child of the caller, or its status was taken.
 pub fn wait_pidfd(pidfd: BorrowedFd<'_>, block: bool) -> io::Result<Option<Ended>> {
-    let flags = libc::WEXITED | libc::__WALL | if block { 0 } else { libc::WNOHANG };
+    look(pidfd, if block { 0 } else { libc::WNOHANG })
+}
+
+/// How a child has ended, by waitid(2) with `WNOWAIT`: it stays to be waited for. `Ok(None)` if it still runs.
+///
+/// # Errors
+/// As [`wait_pidfd`].
+pub fn end_of_child(pidfd: BorrowedFd<'_>) -> io::Result<Option<Ended>> {
+    look(pidfd, libc::WNOHANG | libc::WNOWAIT)
+}
+
+fn look(pidfd: BorrowedFd<'_>, flags: i32) -> io::Result<Option<Ended>> {
     loop {
-        match raw::wait_with_usage(pidfd, flags) {
+        match raw::wait_with_usage(pidfd, libc::WEXITED | libc::__WALL | flags) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return Ok(result?.map(|(code, status, usage)| ended(code, status, &usage))),
         }

@@ -40,7 +40,7 @@ pub mod wire;
 pub use base::Base;
 pub use board::BoardFile;
 pub use builder::{Builder, CapMasks, Hook, How, LISTENER, MountAttr, Resolve, SchedAttr, Seen};
-pub use ended::{End, Ended, Usage, end_of_pidfd, wait_pidfd, wait_readable};
+pub use ended::{End, Ended, Usage, end_of_child, end_of_pidfd, wait_pidfd, wait_readable};
 pub use errno::{named, remedy, text as errno_text, unnamed};
 pub use error::{Cause, Lane, LaunchError, SealError, StepFailure};
 pub use explain::{Explain, StepView};

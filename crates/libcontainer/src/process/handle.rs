@@ -3,12 +3,14 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use libcontainer_plan::{
-    Launched, OpenStdio, Pid, Stamp, end_of_pidfd, signal_pidfd, wait_pidfd, wait_readable,
+    Ended, Launched, OpenStdio, Pid, Stamp, end_of_child, end_of_pidfd, signal_pidfd, wait_pidfd,
+    wait_readable,
 };
 use libcontainer_thread::{Thread, spawn};
 
@@ -44,6 +46,15 @@ struct Shared {
     status: Mutex<Option<ExitStatus>>,
     pumps: Mutex<Vec<Thread<()>>>,
     memory: OnceLock<OutOfMemory>,
+    reaper: OnceLock<Arc<dyn Reaper>>,
+    /// Its status is known, and it is still to be reaped.
+    zombie: AtomicBool,
+}
+
+/// Has children that have ended reaped when nobody waits: the kernel takes longer for that than for all else of a wait.
+pub(crate) trait Reaper: std::fmt::Debug + Send + Sync {
+    /// Has it done soon; false if nobody is going to.
+    fn reap_later(&self) -> bool;
 }
 
 /// Whether a process is known to have ended.
@@ -61,7 +72,8 @@ impl End {
 impl Process {
     pub(crate) fn new(pid: Pid, pidfd: OwnedFd) -> Self {
         let (status, pumps) = (Mutex::default(), Mutex::default());
-        let shared = Arc::new(Shared { pid, pidfd, status, pumps, memory: OnceLock::new() });
+        let (memory, reaper, zombie) = (OnceLock::new(), OnceLock::new(), AtomicBool::new(false));
+        let shared = Arc::new(Shared { pid, pidfd, status, pumps, memory, reaper, zombie });
         children::add(shared.clone());
         Self { shared, stdin: None, stdout: None, stderr: None, terminal: None, timeline: Vec::new() }
     }
@@ -100,6 +112,12 @@ impl Process {
         }
     }
 
+    /// Whoever waits for it need not reap it.
+    pub(crate) fn leave_to(&self, reaper: Arc<dyn Reaper>) {
+        // Set once only: the process is new.
+        let _ = self.shared.reaper.set(reaper);
+    }
+
     /// The pid in the caller's pid namespace.
     #[must_use]
     pub fn pid(&self) -> Pid {
@@ -107,6 +125,8 @@ impl Process {
     }
 
     /// Waits until the process has ended, by waitid(2). May be called again.
+    ///
+    /// A process of a container of a [`Template`](crate::Template) may be a zombie for a while then, until the template's thread reaps it.
     ///
     /// What the process wrote to [`Stdio::Writer`](crate::Stdio) objects has been passed on when this returns.
     ///
@@ -213,10 +233,11 @@ impl AsFd for Shared {
 impl Child for Shared {
     fn reap(&self) -> bool {
         // If the status is lost there is nothing to reap either. After another error the next one who comes tries again.
-        match self.status(false) {
+        let known = match self.look(false, false) {
             Ok(status) => status.is_some(),
             Err(error) => error.errno() == Some(libc::ECHILD),
-        }
+        };
+        known && (!self.zombie.load(Ordering::Acquire) || self.reap_known())
     }
 }
 
@@ -237,20 +258,49 @@ impl Shared {
     }
 
     fn status(&self, block: bool) -> Result<Option<ExitStatus>> {
+        self.look(block, true)
+    }
+
+    /// `later`: whoever reaps in the caller's place may do so.
+    fn look(&self, block: bool, later: bool) -> Result<Option<ExitStatus>> {
         let mut known = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         if known.is_none() {
-            *known = match wait_pidfd(self.pidfd.as_fd(), block) {
-                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => self.status_of_another()?,
-                result => result.map_err(|error| self.failed("waitid", error))?.map(ExitStatus::new),
-            };
+            let ended = if later { self.leave() } else { None };
+            *known =
+                match ended.map_or_else(|| wait_pidfd(self.pidfd.as_fd(), block), |ended| Ok(Some(ended))) {
+                    Err(error) if error.raw_os_error() == Some(libc::ECHILD) => self.status_of_another()?,
+                    result => result.map_err(|error| self.failed("waitid", error))?.map(ExitStatus::new),
+                };
             if let (Some(status), Some(memory)) = (known.as_mut(), self.memory.get()) {
                 status.blame_memory(|| memory.has_killed());
             }
         }
-        if known.is_some() {
+        if known.is_some() && !self.zombie.load(Ordering::Acquire) {
             children::forget(self);
         }
         Ok(*known)
+    }
+
+    /// How it has ended, if somebody is going to reap it. Under the lock of the status.
+    fn leave(&self) -> Option<Ended> {
+        let reaper = self.reaper.get()?;
+        // An error is told by who takes the status instead.
+        let ended = end_of_child(self.pidfd.as_fd()).ok().flatten()?;
+        // ORDER: before the reaper knows of it, which asks every child.
+        self.zombie.store(true, Ordering::Release);
+        if reaper.reap_later() {
+            return Some(ended);
+        }
+        self.zombie.store(false, Ordering::Release);
+        None
+    }
+
+    /// Reaps it, of which all is known. Whether that is done, by whomever.
+    fn reap_known(&self) -> bool {
+        match wait_pidfd(self.pidfd.as_fd(), false) {
+            Ok(ended) => ended.is_some(),
+            Err(error) => error.raw_os_error() == Some(libc::ECHILD),
+        }
     }
 
     /// The process is not our child (the container was loaded), or its status was taken.

@@ -10,7 +10,7 @@ mod terminal;
 pub(crate) use children::reap_ended;
 pub use config::ProcessConfig;
 pub use exit::ExitStatus;
-pub(crate) use handle::End;
+pub(crate) use handle::{End, Reaper};
 pub use handle::{Output, Process};
 pub use libcontainer_plan::{Stdio, Usage};
 pub(crate) use memory::OutOfMemory;

@@ -163,7 +163,10 @@ impl Template {
     fn wrap(&self, made: Made) -> Result<(Container, Option<Process>)> {
         let Made { store, state, process, mounts, .. } = made;
         let host = self.shared.host().clone();
-        let undertaker = Arc::new(Ending(Arc::downgrade(&self.worker)));
+        let undertaker = Arc::new(Ending::of(&self.worker));
+        if let Some(process) = &process {
+            process.leave_to(undertaker.clone());
+        }
         let left = Left { undertaker, mounts, end: process.as_ref().map(Process::end) };
         Ok((Container::left_to(store, state, host, left), process))
     }

@@ -11,7 +11,7 @@ use crate::lifecycle::{Used, Warm};
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// How long one that was taken is left alone: what is made beside it would have it wait for processors and for locks of the kernel.
-const REST: Duration = Duration::from_millis(2);
+pub(super) const REST: Duration = Duration::from_millis(2);
 /// How often one is tried to be ended.
 const ATTEMPTS: u32 = 3;
 
@@ -37,6 +37,7 @@ pub struct TemplateStats {
 
 /// What the worker is to do.
 pub(super) enum Job {
+    Reap,
     Clear(Vec<Used>),
     Make,
     TakeBack(Box<Warm>),
@@ -50,6 +51,10 @@ pub(super) struct Pool {
     unwanted: VecDeque<Warm>,
     /// Of starts.
     used: Vec<Used>,
+    /// There are children to be reaped.
+    zombies: bool,
+    /// There is a thread that does all this.
+    served: bool,
     /// With the number of attempts.
     ending: VecDeque<(Container, u32)>,
     /// A job is being done: one that makes, one that ends.
@@ -109,8 +114,23 @@ impl Pool {
         !self.stopped
     }
 
+    /// There is a thread now.
+    pub(super) fn serve(&mut self) {
+        self.served = true;
+    }
+
+    /// Has children reaped; false if nobody does that, or does any more.
+    pub(super) fn reap(&mut self) -> bool {
+        self.zombies |= self.served && !self.stopped;
+        self.served && !self.stopped
+    }
+
     /// The next thing to do, or how long there is nothing.
     pub(super) fn next(&mut self, now: Instant) -> Result<Job, Option<Duration>> {
+        if std::mem::take(&mut self.zombies) {
+            self.busy = true;
+            return Ok(Job::Reap);
+        }
         if !self.used.is_empty() {
             self.busy = true;
             return Ok(Job::Clear(std::mem::take(&mut self.used)));
@@ -192,6 +212,7 @@ impl Pool {
     pub(super) fn is_settled(&self) -> bool {
         let still = !self.making
             && !self.busy
+            && !self.zombies
             && self.used.is_empty()
             && self.ending.is_empty()
             && self.unwanted.is_empty();

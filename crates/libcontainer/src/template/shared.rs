@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::alarm::Alarm;
 use super::details::Details;
-use super::pool::{Job, Pool, TemplateStats};
+use super::pool::{self, Job, Pool, TemplateStats};
 use libcontainer_plan::Plan;
 
 use crate::container::Container;
@@ -109,6 +109,13 @@ impl Shared {
         let mut pool = self.pool();
         // ORDER: first: what the thread is not told of is ended by who has it.
         !pool.is_stopped() && self.set_alarm(&mut pool, true).is_ok() && pool.bury(container)
+    }
+
+    /// Has children that have ended reaped; false if nobody is going to.
+    pub(super) fn reap_later(&self) -> bool {
+        let mut pool = self.pool();
+        // ORDER: as above.
+        self.alarm.within(&mut pool.alarm, pool::REST).is_ok() && pool.reap()
     }
 
     /// The container `id` and what is its own.

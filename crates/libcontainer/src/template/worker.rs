@@ -9,6 +9,7 @@ use super::shared::Shared;
 use crate::container::{Container, Undertaker};
 use crate::error::{Error, Result};
 use crate::lifecycle::Warm;
+use crate::process::{Reaper, reap_ended};
 
 /// The thread, begun when there is something to do first. When the last handle of the template is gone, what stands by is taken back, what is
 /// going is ended, and the thread with it.
@@ -50,19 +51,36 @@ impl Worker {
             let shared = Arc::clone(&self.shared);
             let spawned = spawn("container-template", move || work(&shared));
             *thread = Some(spawned.map_err(|error| Error::io("start the template's thread", error))?);
+            self.shared.pool().serve();
         }
         Ok(())
     }
 }
 
-/// The thread as its containers know it: they don't keep it, and so it is never the thread itself that ends it.
+/// The thread as its containers and their processes know it: they don't keep it, and so it is never the thread itself that ends it.
 #[derive(Debug)]
-pub(super) struct Ending(pub(super) Weak<Worker>);
+pub(super) struct Ending {
+    worker: Weak<Worker>,
+    // A process is locked when it asks, and the thread may be about to reap it: whoever asks is not to be the last to have the thread, for which it would wait.
+    shared: Weak<Shared>,
+}
+
+impl Ending {
+    pub(super) fn of(worker: &Arc<Worker>) -> Self {
+        Self { worker: Arc::downgrade(worker), shared: Arc::downgrade(&worker.shared) }
+    }
+}
+
+impl Reaper for Ending {
+    fn reap_later(&self) -> bool {
+        self.shared.upgrade().is_some_and(|shared| shared.reap_later())
+    }
+}
 
 impl Undertaker for Ending {
     fn take(&self, container: Container) -> bool {
         // Without a thread, or if it can't be woken, who has it ends it.
-        self.0.upgrade().is_some_and(|worker| worker.begin().is_ok() && worker.shared.bury(container))
+        self.worker.upgrade().is_some_and(|worker| worker.begin().is_ok() && worker.shared.bury(container))
     }
 }
 
@@ -84,6 +102,10 @@ impl Drop for Worker {
 fn work(shared: &Shared) {
     while let Some(job) = shared.next_job() {
         let result = match job {
+            Job::Reap => {
+                reap_ended();
+                Ok(None)
+            }
             Job::Clear(used) => {
                 drop(used);
                 Ok(None)
