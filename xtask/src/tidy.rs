@@ -47,7 +47,7 @@ const DIRECTIONS: [(&str, &[&str]); 11] = [
     ),
     ("libcontainer-oci", &["libcontainer"]),
     ("nsinit", &["libcontainer", "libcontainer-oci"]),
-    ("containerd-shim-nsinit", &["libcontainer", "libcontainer-oci"]),
+    ("containerd-shim-nsinit", &["libcontainer", "libcontainer-oci", "libcontainer-thread"]),
 ];
 
 const FILE_LINES: usize = 400;

@@ -70,6 +70,17 @@ pub(crate) async fn ending(process: &impl Watched, fd: &Ready, warn: impl Fn(&dy
     }
 }
 
+/// The same of one that can't be waited for by a descriptor: it is asked again and again.
+pub(crate) async fn asked(process: &impl Watched) -> Ended {
+    loop {
+        match process.look().map_err(drop) {
+            Ok(Some(ended)) => return ended,
+            Err(()) if process.is_over() => return Ended { status: UNKNOWN, out_of_memory: false },
+            _ => tokio::time::sleep(SOON).await,
+        }
+    }
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, reason = "a test ends by panicking")]
 mod tests {
@@ -127,6 +138,18 @@ mod tests {
     #[test]
     fn one_that_its_tracer_has_yet_to_reap_is_asked_again() {
         assert_eq!(end(vec![Ok(None), Ok(None), Ok(Some(SEVEN))], 1), (SEVEN, 3, 0));
+    }
+
+    #[test]
+    fn without_a_descriptor_it_is_asked_until_it_is_over() {
+        let asked = |answers, over_from| {
+            let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+            let fake = Fake { answers: RefCell::new(answers), looks: Cell::new(0), over_from };
+            (runtime.block_on(asked(&fake)), fake.looks.get())
+        };
+        let found = asked(vec![Ok(None), Err("EIO"), Ok(Some(SEVEN))], usize::MAX);
+        assert_eq!(found, (SEVEN, 3));
+        assert_eq!(asked(vec![Ok(None), Err("ECHILD")], 2).0, Ended { status: 255, out_of_memory: false });
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, PoisonError};
+use std::time::SystemTime;
 
 use containerd_shim_protos::api::ExecProcessRequest;
 use containerd_shim_protos::events::task::{TaskExecAdded, TaskExecStarted};
@@ -9,8 +10,9 @@ use libcontainer_oci::spec;
 use nix::sys::signal::Signal;
 
 use crate::detached::blocking;
+use crate::ending::asked;
 use crate::left;
-use crate::process::{Made, Process};
+use crate::process::{Exit, Made, Process};
 use crate::streams::Wanted;
 use crate::task::Task;
 use crate::trouble::Trouble;
@@ -62,7 +64,9 @@ impl Task {
         let attached = streams.attach(handle.terminal.as_ref());
         process.set_made(Made { handle, streams });
         if let Err(trouble) = attached.and_then(|()| self.watch(&process)) {
-            return Err(trouble.and(process.signal(Signal::SIGKILL as i32)));
+            let killed = process.signal(Signal::SIGKILL as i32);
+            reap(process.clone());
+            return Err(trouble.and(killed));
         }
         process.set_started();
         let mut event = TaskExecStarted::new();
@@ -86,4 +90,14 @@ impl Task {
         self.execs.lock().unwrap_or_else(PoisonError::into_inner).remove(exec_id);
         Ok(process)
     }
+}
+
+/// Notes the end of one that was killed since nobody can wait for it: a zombie in the pid namespace keeps the end of the first process from being told.
+fn reap(process: Arc<Process>) {
+    tokio::spawn(async move {
+        let Some(made) = process.made() else { return };
+        let ended = asked(&made.handle).await;
+        made.streams.end();
+        process.set_exit(Exit { status: ended.status, at: SystemTime::now() });
+    });
 }

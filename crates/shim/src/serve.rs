@@ -33,10 +33,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Trouble> {
     journal::open(Path::new(&arguments.bundle));
-    let mut builder = Builder::new_current_thread();
-    // Threads for calls that wait for the kernel; they go when they are not used.
-    builder.enable_io().enable_time().max_blocking_threads(16).thread_keep_alive(Duration::from_secs(1));
-    let runtime = named(builder.build(), "epoll_create1")?;
+    let runtime = named(Builder::new_current_thread().enable_io().enable_time().build(), "epoll_create1")?;
     let served = runtime.block_on(serve(arguments));
     if let Err(trouble) = &served {
         journal::warn(trouble);

@@ -79,25 +79,35 @@ impl Service {
 }
 
 async fn create(tasks: Tasks, shim: Shim, request: CreateTaskRequest) -> Result<u32, Trouble> {
-    let id = request.id.clone();
-    {
-        let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        if tasks.contains_key(&id) {
+    let reserved = Reserved::new(&tasks, &request.id)?;
+    let task = create::create(shim, request).await?;
+    let pid = task.first.pid();
+    tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(reserved.id.clone(), Some(task));
+    Ok(pid)
+}
+
+/// The name of a task that is being made. It is free again if none is made of it, however that comes: a shim with a name that is taken does not end.
+struct Reserved {
+    tasks: Tasks,
+    id: String,
+}
+
+impl Reserved {
+    fn new(tasks: &Tasks, id: &str) -> Result<Self, Trouble> {
+        let mut all = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.contains_key(id) {
             return Err(Trouble::exists(format!("task {id:?} exists")));
         }
-        tasks.insert(id.clone(), None);
+        all.insert(id.to_owned(), None);
+        Ok(Self { tasks: Arc::clone(tasks), id: id.to_owned() })
     }
-    let made = create::create(shim, request).await;
-    let mut tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
-    match made {
-        Ok(task) => {
-            let pid = task.first.pid();
-            tasks.insert(id, Some(task));
-            Ok(pid)
-        }
-        Err(trouble) => {
-            tasks.remove(&id);
-            Err(trouble)
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let mut all = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.get(&self.id).is_some_and(Option::is_none) {
+            all.remove(&self.id);
         }
     }
 }
