@@ -64,6 +64,14 @@ fn docker_with_systemds_driver() {
     }
 }
 
+/// ctr tells it to the shim for runc alone.
+#[test]
+fn containerd_with_systemds_driver() {
+    if able("containerd_with_systemds_driver", true) {
+        script("containerd.sh", "nsinit", "systemd", CONTAINERD);
+    }
+}
+
 #[test]
 fn containerd_with_nsinit() {
     if able("containerd_with_nsinit", false) {

@@ -52,19 +52,22 @@ c() { timeout -k 5 "${CALL_LIMIT:-60}" ctr "$@"; }
 BOX=docker.io/library/box:latest
 NUMBER=0
 
+# What ctr is told of the control group of the container $1: with systemd's driver a scope, which it has to name.
+group_of() { [ "$CLIENTS_DRIVER" = cgroupfs ] || echo --runc-systemd-cgroup --cgroup "own.slice:ctr:$1"; }
+
 # A run to its end: options, then -- and the words of the program.
 run() {
-    local options=()
+    local options=() name=run-$BASHPID-$RANDOM
     while [ "$1" != -- ]; do options+=("$1"); shift; done
     shift
-    c run --rm "${BY[@]}" "${options[@]}" $BOX "run-$BASHPID-$RANDOM" "$@"
+    c run --rm "${BY[@]}" $(group_of "$name") "${options[@]}" $BOX "$name" "$@"
 }
 
 # One that runs on, named $1.
 sleeper() {
     local name=$1
     shift
-    c run -d --null-io "${BY[@]}" "$@" $BOX "$name" sh -c 'trap "exit 7" TERM; while :; do sleep 0.1; done'
+    c run -d --null-io "${BY[@]}" $(group_of "$name") "$@" $BOX "$name" sh -c 'trap "exit 7" TERM; while :; do sleep 0.1; done'
 }
 
 gone() {
@@ -202,9 +205,17 @@ cpu_limits() {
 }
 
 group_by_path() {
-    sleeper grouped --cgroup /own/group
-    has "$(cat "/proc/$(pid_of grouped)/cgroup")" :/own/group
-    gone grouped
+    if [ "$CLIENTS_DRIVER" = systemd ]; then
+        sleeper grouped --memory-limit 50331648
+        has "$(cat "/proc/$(pid_of grouped)/cgroup")" :/own.slice/ctr-grouped.scope
+        is "$(systemctl show -P MemoryMax ctr-grouped.scope)" 50331648
+        gone grouped
+        soon bash -c '! systemctl is-active -q ctr-grouped.scope'
+    else
+        sleeper grouped --cgroup /own/group
+        has "$(cat "/proc/$(pid_of grouped)/cgroup")" :/own/group
+        gone grouped
+    fi
 }
 
 rootfs_directory() { is "$(c run --rm "${BY[@]}" --rootfs "$W/rootfs" fromdir /bin/echo yes)" yes; }
@@ -212,11 +223,11 @@ rootfs_directory() { is "$(c run --rm "${BY[@]}" --rootfs "$W/rootfs" fromdir /b
 # What can't be started leaves the name free.
 refused() {
     local got=0 out
-    out=$(c run --rm "${BY[@]}" $BOX refused "$1" 2>&1) || got=$?
+    out=$(c run --rm "${BY[@]}" $(group_of refused) $BOX refused "$1" 2>&1) || got=$?
     [ $got != 0 ]
     has "$out" "$1"
     c container rm refused 2>/dev/null || true
-    is "$(c run --rm "${BY[@]}" $BOX refused echo again)" again
+    is "$(c run --rm "${BY[@]}" $(group_of refused) $BOX refused echo again)" again
 }
 
 missing_program() { refused /no/such/program; }
@@ -431,7 +442,7 @@ nothing_is_left() {
     is "$(find /run/containerd/runc /run/containerd/nsinit /run/containerd/io.containerd.runtime.v2.task -mindepth 2 2>/dev/null | head -n 5)" ''
     # The shim for runc leaves its socket if it is killed.
     [ "${BY[0]}" != --runtime ] || soon bash -c '[ -z "$(ls /run/containerd/s)" ]'
-    is "$(find /sys/fs/cgroup/ -mindepth 3 -type d -path '*/default/*' | head -n 5)" ''
+    is "$(find /sys/fs/cgroup/ -mindepth 2 -type d \( -path '*/default/*' -o -name 'ctr-*.scope' \) | head -n 5)" ''
 }
 
 set_up "$1" || { echo "FAILED to set up"; tail -n 5 "$W/containerd.log"; exit 1; }
