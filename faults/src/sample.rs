@@ -72,7 +72,7 @@ pub(crate) fn read(answer: &Value) -> Result<Vec<Counted>> {
 pub(crate) const WAIT: &str = "wait";
 
 /// The object of a write(2) to an eventfd(2), which has nothing to fail with but that it would block.
-const COUNTER: &str = "anon_inode:[eventfd]";
+pub(crate) const COUNTER: &str = "anon_inode:[eventfd]";
 
 /// The object of what is done with a pipe: that wants no device and no room on a disk.
 const PIPE: &str = "pipe:[";

@@ -44,6 +44,8 @@ pub(crate) struct Scene {
 
 /// Whose answer is what is wrong.
 pub(crate) const VALIDATE: &str = "validate";
+/// The one that is called.
+pub(crate) const SHIM: &str = "shim";
 /// The command of all commands.
 pub(crate) const RUN: &str = "run --bundle BUNDLE ID true";
 const RUNNING: &[&str] = &["run --detach --bundle BUNDLE ID sleep 1000"];
@@ -194,7 +196,7 @@ pub(crate) const SCENES: &[Scene] = &[
     of(Bundle::Notified, beginning(scene("start+notify", CREATED, "start ID"))),
     of(Bundle::Notified, scene("delete+notify", CREATED, "delete --force ID")),
     of(Bundle::Classed, beginning(library("library+class", &[], "ID BUNDLE class CLASSES"))),
-    of(Bundle::Contained, beginning(Scene { tool: Tool::Shim, ..scene("shim", &[], "") })),
+    of(Bundle::Contained, beginning(Scene { tool: Tool::Shim, ..scene(SHIM, &[], "") })),
     of(Bundle::Inside, beginning(scene("run+inside", &[], RUN))),
     of(Bundle::Inside, scene("create+inside", &[], "create --bundle BUNDLE ID sleep 1000")),
     of(Bundle::Inside, beginning(scene("start+inside", CREATED, "start ID"))),

@@ -56,6 +56,41 @@ fn an_error_must_say_its_errno_and_a_success_may_say_nothing() {
 }
 
 #[test]
+fn programs_that_begin_beside_each_other_are_told_apart_by_their_words() {
+    let normal = |text: &str| Normal::of(&lines(text), &lines(text));
+    let (first, second) = ("Uid: 0\ncmdline sleep #", "Uid: 5\ncmdline true");
+    let two = Baseline { confined: vec![normal(first), normal(second)], ..baseline() };
+    let found = |programs: &[&str]| {
+        let confined = programs.iter().map(|text| lines(text)).collect();
+        judge(&point(FAULT), &Said { confined, ..said(0, "") }, &two)
+    };
+    assert_eq!(found(&[first, second]), []);
+    assert_eq!(found(&[second, first]), []);
+    for weaker in
+        [&[second, "Uid: 7\ncmdline sleep #"][..], &["Uid: 0\ncmdline true", first], &[first, second, first]]
+    {
+        let all = found(weaker);
+        assert!(all.iter().any(|finding| finding.bad == Bad::FailOpen), "{weaker:?}: {all:?}");
+    }
+}
+
+#[test]
+fn what_a_shim_answers_to_the_calls_behind_its_error_is_no_other_error() {
+    let text = "delete: umount /x: EIO: I/O error; kill: container \"web\" does not exist";
+    assert_eq!(kinds("shim:tool:1:umount2:EIO", &said(1, text)), []);
+    assert_eq!(kinds("shim:tool:1:umount2:EIO", &said(1, "delete: EIO: it does not exist")), [Bad::Untrue]);
+    assert_eq!(kinds("run:tool:1:umount2:EIO", &said(1, text)), [Bad::Untrue]);
+}
+
+#[test]
+fn the_mark_of_a_criu_that_has_ended_may_stay() {
+    let more = |text: &str| Said { host: lines(&format!("group a\nprocess sleep\n{text}")), ..said(0, "") };
+    assert_eq!(kinds("restore:tool:1:unlinkat:EPERM", &more("file /s/web/criu")), []);
+    assert_eq!(kinds("restore:tool:1:openat:EPERM", &more("file /s/web/criu")), [Bad::Untrue]);
+    assert_eq!(kinds("restore:tool:1:unlinkat:EPERM", &more("file /s/web/other")), [Bad::Untrue]);
+}
+
+#[test]
 fn panics_and_hangs_come_before_everything_else() {
     assert_eq!(kinds(FAULT, &said(101, "thread 'main' panicked at x.rs")), [Bad::Panic]);
     assert_eq!(kinds(FAULT, &said(0, "thread 'pump' panicked at x.rs")), [Bad::Panic]);

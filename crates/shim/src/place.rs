@@ -38,6 +38,14 @@ pub(crate) fn container(root: &str, namespace: &str, id: &str) -> Result<PathBuf
 pub(crate) fn ready(container: &Path) -> Result<(), Trouble> {
     let Some(parent) = container.parent() else { return Ok(()) };
     let made = DirBuilder::new().mode(0o700).recursive(true).create(parent);
+    let made = match made {
+        // It says so too if the one that is there could not be looked at.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let found = named(fs::metadata(parent), format_args!("stat {}", parent.display()))?;
+            if found.is_dir() { Ok(()) } else { Err(error) }
+        }
+        made => made,
+    };
     named(made, format_args!("mkdir {}", parent.display()))
 }
 

@@ -11,7 +11,7 @@ use crate::call::Call;
 use crate::calls;
 use crate::fault::{EACH, How, Who};
 use crate::memory;
-use crate::sample::WAIT;
+use crate::sample::{COUNTER, WAIT};
 use crate::view::blank;
 
 /// Longest text that is read of an argument.
@@ -39,7 +39,7 @@ impl Tracer<'_> {
         let who = self.threads.get(&thread).and_then(|tracee| tracee.who);
         let seen = who.map(|who| self.count(who, thread, &registers));
         let hit = seen.as_ref().filter(|seen| (self.hit.is_none() || self.is_each()) && self.is_wanted(seen));
-        let hit = hit.filter(|_| self.may_happen(&registers)).cloned();
+        let hit = hit.filter(|seen| self.may_happen(seen, &registers)).cloned();
         let how = self.job.fault.filter(|_| hit.is_some()).map(|fault| fault.how);
         if self.job.fault.is_none() {
             self.seen.extend(seen);
@@ -98,10 +98,9 @@ impl Tracer<'_> {
         }
     }
 
-    /// RACE: threads come when they like: what was a wait when it was counted may be a wake now.
-    fn may_happen(&self, registers: &Registers) -> bool {
+    fn may_happen(&self, seen: &Seen, registers: &Registers) -> bool {
         let fails = self.job.fault.is_some_and(|fault| fault.how.errno().is_some());
-        !fails || registers.number() != libc::SYS_futex || is_wait(registers)
+        !fails || can_fail(seen, is_wait(registers))
     }
 
     fn is_wanted(&self, seen: &Seen) -> bool {
@@ -115,6 +114,11 @@ impl Tracer<'_> {
     fn is_each(&self) -> bool {
         self.job.fault.is_some_and(|fault| fault.number == EACH)
     }
+}
+
+/// RACE: threads come when they like: what was a wait when it was counted may be a wake now, and what was another descriptor a counter.
+fn can_fail(seen: &Seen, waits: bool) -> bool {
+    (seen.call != libc::SYS_futex || waits) && seen.object != COUNTER
 }
 
 fn strike(thread: Pid, group: Pid, mut registers: Registers, how: How) -> nix::Result<()> {
@@ -190,5 +194,25 @@ fn makes(thread: Pid, registers: &Registers) -> bool {
         libc::SYS_clone => argument(0) & THREAD == 0,
         libc::SYS_clone3 => word(argument(0)) & THREAD == 0,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_kernel_refuses_is_not_refused_though_its_number_has_moved() {
+        let seen = |call, object: &str| Seen {
+            who: Who::Tool,
+            call,
+            number: 1,
+            object: object.to_owned(),
+            makes: false,
+            site: None,
+        };
+        assert!(can_fail(&seen(libc::SYS_write, "/x"), false));
+        assert!(!can_fail(&seen(libc::SYS_write, "anon_inode:[eventfd]"), false));
+        assert!(can_fail(&seen(libc::SYS_futex, WAIT), true) && !can_fail(&seen(libc::SYS_futex, ""), false));
     }
 }
