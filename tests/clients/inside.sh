@@ -19,7 +19,8 @@ cover() {
 
 mount_groups() {
     local line names
-    umount -R -l /sys/fs/cgroup
+    # With what is mounted below it, such as tracefs: podman unmounts what it finds there, and what is covered can't be unmounted.
+    umount -R -l /sys
     mount -t sysfs sysfs /sys
     if ! grep -q '^[1-9]' /proc/self/cgroup; then
         mount -t cgroup2 cgroup2 /sys/fs/cgroup
