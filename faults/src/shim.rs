@@ -75,6 +75,11 @@ pub(crate) fn delete(command: &mut Command, bundle: &Path) {
     command.arg(bundle).arg("delete").current_dir(bundle);
 }
 
+/// Whether what failed is done to a connection, or to that by which all of them are waited for.
+pub(crate) fn is_of_connection(object: &str) -> bool {
+    ["socket:", "anon_inode:[eventpoll]"].iter().any(|start| object.starts_with(start))
+}
+
 /// Whether a caller says that the connection broke by which it would have heard why.
 pub(crate) fn is_cut_off(told: &str) -> bool {
     ["socket disconnected", "ECONNRESET"].iter().any(|words| told.contains(words))

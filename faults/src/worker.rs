@@ -154,7 +154,7 @@ impl Worker {
             stderr.push_str(&told);
             end = if end == End::Code(0) { End::Code(1) } else { end };
         }
-        let of_socket = outcome.hit.as_ref().is_some_and(|seen| seen.object.starts_with("socket:"));
+        let of_socket = outcome.hit.as_ref().is_some_and(|seen| shim::is_of_connection(&seen.object));
         let unheard = scene.tool == Tool::Shim && of_socket && shim::is_cut_off(&stderr);
         let said = Said {
             end,
