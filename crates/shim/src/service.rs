@@ -22,7 +22,7 @@ use containerd_shim_protos::ttrpc::Result as Answer;
 use containerd_shim_protos::ttrpc::r#async::TtrpcContext;
 use libcontainer::RunState;
 use libcontainer_oci::spec::resources_from_json;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use crate::create::{self, Shim};
 use crate::detached::{blocking, detached};
@@ -46,6 +46,8 @@ type Tasks = Arc<Mutex<BTreeMap<String, Option<Arc<Task>>>>>;
 pub(crate) struct Service {
     shim: Shim,
     tasks: Tasks,
+    /// Tells that one was made, or was not.
+    made: Arc<Notify>,
     /// Whether a task was ever asked for.
     used: AtomicBool,
     done: watch::Sender<bool>,
@@ -54,7 +56,8 @@ pub(crate) struct Service {
 impl Service {
     /// `done` becomes true when the shim is no longer wanted.
     pub(crate) fn new(shim: Shim, done: watch::Sender<bool>) -> Self {
-        Self { shim, tasks: Tasks::default(), used: AtomicBool::new(false), done }
+        let (tasks, made) = (Tasks::default(), Arc::default());
+        Self { shim, tasks, made, used: AtomicBool::new(false), done }
     }
 
     /// Ends the shim if nobody has come: who started it may have been killed before he knew where it is.
@@ -65,21 +68,36 @@ impl Service {
         }
     }
 
-    fn task(&self, id: &str) -> Result<Arc<Task>, Trouble> {
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = tasks.get(id).cloned().flatten();
-        found.ok_or_else(|| Trouble::not_found(format!("no task {id:?} in this shim")))
+    fn found(&self, id: &str) -> Option<Option<Arc<Task>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
-    fn process(&self, id: &str, exec_id: &str) -> Result<(Arc<Task>, Arc<Process>), Trouble> {
-        let task = self.task(id)?;
+    /// A task. One that is being made is waited for: who made it may have hung up meanwhile, and come back to end it.
+    async fn task(&self, id: &str) -> Result<Arc<Task>, Trouble> {
+        loop {
+            match self.found(id) {
+                Some(Some(task)) => return Ok(task),
+                // ORDER: nothing else runs between the look and the wait, on the only thread of the runtime.
+                Some(None) => self.made.notified().await,
+                None => return Err(Trouble::not_found(format!("no task {id:?} in this shim"))),
+            }
+        }
+    }
+
+    async fn process(&self, id: &str, exec_id: &str) -> Result<(Arc<Task>, Arc<Process>), Trouble> {
+        let task = self.task(id).await?;
         let process = task.process(exec_id)?;
         Ok((task, process))
     }
 }
 
-async fn create(tasks: Tasks, shim: Shim, request: CreateTaskRequest) -> Result<u32, Trouble> {
-    let reserved = Reserved::new(&tasks, &request.id)?;
+async fn create(
+    tasks: Tasks,
+    made: Arc<Notify>,
+    shim: Shim,
+    request: CreateTaskRequest,
+) -> Result<u32, Trouble> {
+    let reserved = Reserved::new(&tasks, made, &request.id)?;
     let task = create::create(shim, request).await?;
     let pid = task.first.pid();
     tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(reserved.id.clone(), Some(task));
@@ -89,17 +107,18 @@ async fn create(tasks: Tasks, shim: Shim, request: CreateTaskRequest) -> Result<
 /// The name of a task that is being made. It is free again if none is made of it, however that comes: a shim with a name that is taken does not end.
 struct Reserved {
     tasks: Tasks,
+    made: Arc<Notify>,
     id: String,
 }
 
 impl Reserved {
-    fn new(tasks: &Tasks, id: &str) -> Result<Self, Trouble> {
+    fn new(tasks: &Tasks, made: Arc<Notify>, id: &str) -> Result<Self, Trouble> {
         let mut all = tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if all.contains_key(id) {
             return Err(Trouble::exists(format!("task {id:?} exists")));
         }
         all.insert(id.to_owned(), None);
-        Ok(Self { tasks: Arc::clone(tasks), id: id.to_owned() })
+        Ok(Self { tasks: Arc::clone(tasks), made, id: id.to_owned() })
     }
 }
 
@@ -109,6 +128,7 @@ impl Drop for Reserved {
         if all.get(&self.id).is_some_and(Option::is_none) {
             all.remove(&self.id);
         }
+        self.made.notify_waiters();
     }
 }
 
@@ -181,13 +201,13 @@ async fn update(task: Arc<Task>, request: UpdateTaskRequest) -> Result<(), Troub
 impl shim_async::Task for Service {
     async fn create(&self, _: &TtrpcContext, request: CreateTaskRequest) -> Answer<CreateTaskResponse> {
         self.used.store(true, Ordering::Release);
-        let made = create(Arc::clone(&self.tasks), self.shim.clone(), request);
+        let made = create(Arc::clone(&self.tasks), Arc::clone(&self.made), self.shim.clone(), request);
         let pid = detached(made).await?;
         Ok(CreateTaskResponse { pid, ..CreateTaskResponse::default() })
     }
 
     async fn start(&self, _: &TtrpcContext, request: StartRequest) -> Answer<StartResponse> {
-        let task = self.task(&request.id)?;
+        let task = self.task(&request.id).await?;
         let pid = if request.exec_id.is_empty() {
             detached(task.start()).await?
         } else {
@@ -197,7 +217,7 @@ impl shim_async::Task for Service {
     }
 
     async fn state(&self, _: &TtrpcContext, request: StateRequest) -> Answer<StateResponse> {
-        let (task, process) = self.process(&request.id, &request.exec_id)?;
+        let (task, process) = self.process(&request.id, &request.exec_id).await?;
         let mut state = StateResponse::new();
         state.id.clone_from(&task.id);
         state.exec_id.clone_from(&process.exec_id);
@@ -216,19 +236,19 @@ impl shim_async::Task for Service {
     }
 
     async fn delete(&self, _: &TtrpcContext, request: DeleteRequest) -> Answer<DeleteResponse> {
-        let task = self.task(&request.id)?;
+        let task = self.task(&request.id).await?;
         let (pid, exit) = detached(delete(Arc::clone(&self.tasks), task, request.exec_id)).await?;
         let exited_at = MessageField::some(timestamp(exit.at));
         Ok(DeleteResponse { pid, exit_status: exit.status, exited_at, ..DeleteResponse::default() })
     }
 
     async fn pids(&self, _: &TtrpcContext, request: PidsRequest) -> Answer<PidsResponse> {
-        let processes = pids(self.task(&request.id)?).await?;
+        let processes = pids(self.task(&request.id).await?).await?;
         Ok(PidsResponse { processes, ..PidsResponse::default() })
     }
 
     async fn pause(&self, _: &TtrpcContext, request: PauseRequest) -> Answer<Empty> {
-        let task = self.task(&request.id)?;
+        let task = self.task(&request.id).await?;
         detached(async move {
             let container = task.container.clone();
             blocking(move || Ok(container.pause_within(PAUSE)?)).await?;
@@ -240,7 +260,7 @@ impl shim_async::Task for Service {
     }
 
     async fn resume(&self, _: &TtrpcContext, request: ResumeRequest) -> Answer<Empty> {
-        let task = self.task(&request.id)?;
+        let task = self.task(&request.id).await?;
         detached(async move {
             let container = task.container.clone();
             blocking(move || Ok(container.resume()?)).await?;
@@ -252,19 +272,19 @@ impl shim_async::Task for Service {
     }
 
     async fn kill(&self, _: &TtrpcContext, request: KillRequest) -> Answer<Empty> {
-        let task = self.task(&request.id)?;
+        let task = self.task(&request.id).await?;
         let signal = i32::try_from(request.signal).map_err(|_| Trouble::invalid("no such signal"))?;
         detached(task.kill(request.exec_id, signal, request.all)).await?;
         Ok(Empty::new())
     }
 
     async fn exec(&self, _: &TtrpcContext, request: ExecProcessRequest) -> Answer<Empty> {
-        self.task(&request.id)?.add(&request)?;
+        self.task(&request.id).await?.add(&request)?;
         Ok(Empty::new())
     }
 
     async fn resize_pty(&self, _: &TtrpcContext, request: ResizePtyRequest) -> Answer<Empty> {
-        let (_, process) = self.process(&request.id, &request.exec_id)?;
+        let (_, process) = self.process(&request.id, &request.exec_id).await?;
         let size = (u16::try_from(request.height), u16::try_from(request.width));
         let (Ok(rows), Ok(columns)) = size else {
             let text = format!("{} rows, {} columns: at most 65535 each", request.height, request.width);
@@ -278,7 +298,7 @@ impl shim_async::Task for Service {
     }
 
     async fn close_io(&self, _: &TtrpcContext, request: CloseIORequest) -> Answer<Empty> {
-        let (_, process) = self.process(&request.id, &request.exec_id)?;
+        let (_, process) = self.process(&request.id, &request.exec_id).await?;
         if let Some(made) = process.made().filter(|_| request.stdin) {
             made.streams.close_input();
         }
@@ -286,27 +306,27 @@ impl shim_async::Task for Service {
     }
 
     async fn update(&self, _: &TtrpcContext, request: UpdateTaskRequest) -> Answer<Empty> {
-        let task = self.task(&request.id)?;
+        let task = self.task(&request.id).await?;
         detached(update(task, request)).await?;
         Ok(Empty::new())
     }
 
     async fn wait(&self, _: &TtrpcContext, request: WaitRequest) -> Answer<WaitResponse> {
-        let (_, process) = self.process(&request.id, &request.exec_id)?;
+        let (_, process) = self.process(&request.id, &request.exec_id).await?;
         let exit = process.wait().await?;
         let exited_at = MessageField::some(timestamp(exit.at));
         Ok(WaitResponse { exit_status: exit.status, exited_at, ..WaitResponse::default() })
     }
 
     async fn stats(&self, _: &TtrpcContext, request: StatsRequest) -> Answer<StatsResponse> {
-        let container = self.task(&request.id)?.container.clone();
+        let container = self.task(&request.id).await?.container.clone();
         let stats = blocking(move || metrics::read(&container)).await?;
         Ok(StatsResponse { stats: MessageField::some(stats), ..StatsResponse::default() })
     }
 
     async fn connect(&self, _: &TtrpcContext, request: ConnectRequest) -> Answer<ConnectResponse> {
         // The shim is there before its first task is.
-        let task_pid = self.task(&request.id).map_or(0, |task| task.first.pid());
+        let task_pid = self.found(&request.id).flatten().map_or(0, |task| task.first.pid());
         let mut answer = ConnectResponse::new();
         answer.shim_pid = std::process::id();
         answer.task_pid = task_pid;
@@ -315,7 +335,7 @@ impl shim_async::Task for Service {
     }
 
     async fn checkpoint(&self, _: &TtrpcContext, request: CheckpointTaskRequest) -> Answer<Empty> {
-        let task = self.task(&request.id)?;
+        let task = self.task(&request.id).await?;
         detached(async move { crate::checkpoint::checkpoint(&task, &request).await }).await?;
         Ok(Empty::new())
     }
