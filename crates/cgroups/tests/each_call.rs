@@ -126,7 +126,7 @@ fn making_without_an_answer() {
     }
 }
 
-/// Nobody uses a directory above only because a rmdir says so once; one with a group in it is left to its user.
+/// Nobody uses a directory above only because a rmdir says so once, however long that took; one with a group in it is left to its user.
 #[test]
 fn removing_a_directory_above_that_is_said_to_be_busy() {
     let Some(select) = all("removing_a_directory_above_that_is_said_to_be_busy") else { return };
@@ -141,7 +141,10 @@ fn removing_a_directory_above_that_is_said_to_be_busy() {
         let (busy, mut once) = (top.clone(), true);
         let injected = faults::inject_calls(move |call| {
             let hit = call.name == "unlinkat" && call.path == busy && std::mem::take(&mut once);
-            hit.then_some(libc::EBUSY)
+            hit.then(|| {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                libc::EBUSY
+            })
         });
         group.destroy(LONG).unwrap();
         drop(injected);

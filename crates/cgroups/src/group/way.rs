@@ -117,7 +117,7 @@ const BUSY: Duration = Duration::from_millis(2);
 
 /// Removes the directory `name` that is `levels` above `dir`, unless others use it: true if it is gone. Needs no descriptor.
 pub(super) fn remove_shared(dir: &Dir, levels: usize, name: &OsStr) -> Result<bool> {
-    let mut patience = Patience::new(BUSY);
+    let mut patience = None;
     loop {
         match dir.remove_above(levels, name) {
             Err(error) if is_used(&error) => {}
@@ -125,7 +125,8 @@ pub(super) fn remove_shared(dir: &Dir, levels: usize, name: &OsStr) -> Result<bo
         }
         // A group counts as a link.
         let Some((_, links)) = dir.inode_and_links_above(levels, name)? else { return Ok(true) };
-        if links != 2 || !patience.pause() {
+        // From the first refusal on: a machine may be so busy that the call itself took longer.
+        if links != 2 || !patience.get_or_insert_with(|| Patience::new(BUSY)).pause() {
             return Ok(false);
         }
     }
