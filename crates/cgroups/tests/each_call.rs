@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use ground::{Ground, LONG, name, skip};
+use ground::{Ground, LONG, Swept, name, skip};
 use libcontainer_cgroups::events::{Oom, OomEvents, OomKills};
 use libcontainer_cgroups::limits::{self, Facts};
 use libcontainer_cgroups::{
@@ -106,6 +106,7 @@ fn making_without_an_answer() {
     for number in 0_usize.. {
         let planned = plan(&format!("{}/a/b", name()), &select).unwrap();
         let directories = planned.directories();
+        let _swept = Swept(directories.clone());
         if number == directories.len() {
             break;
         }
@@ -135,6 +136,7 @@ fn removing_a_directory_above_that_is_said_to_be_busy() {
         let directories: Vec<PathBuf> = group.places().iter().flat_map(|place| place.made()).collect();
         let top = group.places()[0].made()[0].clone();
         let other = top.join("other");
+        let _swept = Swept([directories.as_slice(), std::slice::from_ref(&other)].concat());
         if shared {
             std::fs::create_dir(&other).unwrap();
         }

@@ -110,6 +110,20 @@ impl Drop for Ground {
     }
 }
 
+/// Directories that are made without a [`Ground`]: what a test that fails has left of them is removed.
+pub(crate) struct Swept(pub(crate) Vec<std::path::PathBuf>);
+
+impl Drop for Swept {
+    fn drop(&mut self) {
+        // From the deepest on.
+        self.0.sort();
+        for directory in self.0.iter().rev() {
+            // Mostly it has gone.
+            let _ = std::fs::remove_dir(directory);
+        }
+    }
+}
+
 /// Brings a process with one thread into the group as a starting container gets there, only from outside.
 pub(crate) fn enter(group: &Group, pid: Pid) {
     let join = group.join_files().unwrap();
