@@ -15,6 +15,13 @@ use libcontainer_tests::{Place, World, able, config};
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
+/// A place, and the config of a container there that has a control group.
+fn grouped(name: &str) -> (Place, Config) {
+    let place = Place::new(name);
+    let config = Config { cgroups: Some(place.cgroup()), ..config(&place.rootfs().unwrap()) };
+    (place, config)
+}
+
 /// A container whose first process lives, with nsinit beside it.
 struct Kept {
     place: Place,
@@ -23,8 +30,7 @@ struct Kept {
 
 impl Kept {
     fn new(name: &str) -> Self {
-        let place = Place::new(name);
-        let config = Config { cgroups: Some(place.cgroup()), ..config(&place.rootfs().unwrap()) };
+        let (place, config) = grouped(name);
         std::fs::create_dir(place.join("state")).unwrap();
         Self { place, config }
     }
@@ -184,8 +190,7 @@ struct Early {
 
 impl Early {
     fn taken(name: &str) -> Self {
-        let place = Place::new(name);
-        let config = Config { cgroups: Some(place.cgroup()), ..config(&place.rootfs().unwrap()) };
+        let (place, config) = grouped(name);
         let factory = Factory::new().unwrap();
         let path = place.join("c");
         let (_, process) = factory.run(&path, &config, ProcessConfig::new(["sleep", "100"])).unwrap();

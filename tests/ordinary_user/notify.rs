@@ -62,6 +62,11 @@ fn run(ordinary: &Ordinary, args: &[&str]) -> bool {
     run.status().unwrap().success()
 }
 
+/// What the programs have written that were to run.
+fn marked(ordinary: &Ordinary) -> String {
+    fs::read_to_string(ordinary.config.rootfs.join("tmp/mark")).unwrap()
+}
+
 #[test]
 fn an_agent_answers_for_who_joins() {
     let Some(mut ordinary) = Ordinary::new("notify-join") else { return };
@@ -79,10 +84,7 @@ fn an_agent_answers_for_who_joins() {
     let told: Vec<_> = served.iter().map(|(told, calls)| (told.state.status.as_str(), *calls)).collect();
     assert_eq!(told, [("creating", 0), ("running", 1), ("running", 1), ("running", 1)]);
     assert!(served[1..].iter().all(|(told, _)| told.state.pid == first && told.pid != first));
-    assert_eq!(
-        fs::read_to_string(ordinary.config.rootfs.join("tmp/mark")).unwrap(),
-        "Seccomp:\t2\n".repeat(3)
-    );
+    assert_eq!(marked(&ordinary), "Seccomp:\t2\n".repeat(3));
 }
 
 #[test]
@@ -97,10 +99,7 @@ fn an_agent_answers_for_hooks_inside() {
     assert_eq!(ordinary.nsinit(&ordinary.state(), &["delete", "--force", "web"]), (Some(0), String::new()));
     let calls: Vec<_> = served.join().unwrap().iter().map(|(_, calls)| *calls).collect();
     assert_eq!(calls.iter().sum::<usize>(), 2, "{calls:?}");
-    assert_eq!(
-        fs::read_to_string(ordinary.config.rootfs.join("tmp/mark")).unwrap(),
-        "Seccomp:\t2\n".repeat(2)
-    );
+    assert_eq!(marked(&ordinary), "Seccomp:\t2\n".repeat(2));
 }
 
 /// The start fails instead of a program running whose calls nobody answers.
@@ -150,7 +149,7 @@ fn each_fault_of_what_is_sent_fails_closed() {
     let (code, text) = told(inner.env(INNER, ordinary.place.path()));
     assert!(code == Some(0) && text.contains("test result: ok. 1 passed"), "{text}");
     assert_eq!(served.join().unwrap().iter().map(|(_, calls)| calls).sum::<usize>(), 1);
-    assert_eq!(fs::read_to_string(ordinary.config.rootfs.join("tmp/mark")).unwrap(), "Seccomp:\t2\n");
+    assert_eq!(marked(&ordinary), "Seccomp:\t2\n");
 }
 
 fn each_fault(place: &Path) {

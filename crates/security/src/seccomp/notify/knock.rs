@@ -114,13 +114,20 @@ mod tests {
     use super::*;
     use crate::seccomp::{Options, Profile, Rule, compile, from_bytes, run};
 
+    /// Of so many bits, and of so many processors, one is tried.
+    const STEP: usize = if cfg!(miri) { 16 } else { 1 };
+
+    /// Filters that allow execve(2) alone.
+    fn filters() -> impl Iterator<Item = (Arch, Filter)> {
+        let mut profile = Profile::new(Action::Errno);
+        profile.syscalls.push(Rule::new(&["execve"], Action::Allow));
+        let all = [Arch::X86_64, Arch::Aarch64, Arch::S390X].into_iter().step_by(STEP);
+        all.map(move |native| (native, compile(&profile, &Options::new(native)).unwrap()))
+    }
+
     #[test]
     fn only_the_knock_passes_by_the_filter() {
-        let step = if cfg!(miri) { 16 } else { 1 };
-        for native in [Arch::X86_64, Arch::Aarch64, Arch::S390X].into_iter().step_by(step) {
-            let mut profile = Profile::new(Action::Errno);
-            profile.syscalls.push(Rule::new(&["execve"], Action::Allow));
-            let filter = compile(&profile, &Options::new(native)).unwrap();
+        for (native, filter) in filters() {
             let knock = Knock([0x0102_0304_0506_0708, u64::MAX - 5]);
             let program = from_bytes(&knock.before(&filter, native).unwrap()).unwrap();
             let outcome = |number: &str, args: [u64; 6]| {
@@ -134,7 +141,7 @@ mod tests {
             assert_eq!(outcome("prctl", args), (Action::Notify, false));
             assert!(knock.is(&Data::new(native, 0, args)));
             assert!(outcome("execve", args).1);
-            for (index, bit) in (0..3).flat_map(|index| (0..64).map(move |bit| (index, bit))).step_by(step) {
+            for (index, bit) in (0..3).flat_map(|index| (0..64).map(move |bit| (index, bit))).step_by(STEP) {
                 let mut other = args;
                 other[index] ^= 1 << bit;
                 assert!(outcome("prctl", other).1, "{index} {bit}");
@@ -145,11 +152,7 @@ mod tests {
 
     #[test]
     fn only_what_has_the_bits_is_sent() {
-        let step = if cfg!(miri) { 16 } else { 1 };
-        for native in [Arch::X86_64, Arch::Aarch64, Arch::S390X].into_iter().step_by(step) {
-            let mut profile = Profile::new(Action::Errno);
-            profile.syscalls.push(Rule::new(&["execve"], Action::Allow));
-            let filter = compile(&profile, &Options::new(native)).unwrap();
+        for (native, filter) in filters() {
             let knock = Knock([0x0102_0304_0506_0708, u64::MAX - 5]);
             let program = from_bytes(&knock.before_and_sending(&filter, native).unwrap()).unwrap();
             let outcome = |number: &str, args: [u64; 6]| {
@@ -166,7 +169,7 @@ mod tests {
                 assert_eq!(outcome(other, args), Action::Errno, "{other}");
             }
             assert_eq!(outcome("sendmsg", [u64::from(KNOCK), first, second, 0, 0, 0]), Action::Errno);
-            for (index, bit) in (3..6).flat_map(|index| (0..64).map(move |bit| (index, bit))).step_by(step) {
+            for (index, bit) in (3..6).flat_map(|index| (0..64).map(move |bit| (index, bit))).step_by(STEP) {
                 let mut other = args;
                 other[index] ^= 1 << bit;
                 assert_eq!(outcome("sendmsg", other), Action::Errno, "{index} {bit}");
