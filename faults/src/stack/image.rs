@@ -7,9 +7,26 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use gimli::{
+    BaseAddresses, CfaRule, EhFrame, EhFrameHdr, LittleEndian, RegisterRule, UnwindContext, UnwindSection,
+};
+use object::{Object, ObjectSection, ObjectSymbol, SymbolKind};
 
-use super::bytes::{field, half, place, word};
-use super::table::{self, Rule, Section};
+/// How the caller's registers are found from those of a function at one of its instructions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rule {
+    /// What the frame's address is counted from, and how far; nothing where that takes an expression.
+    pub(super) frame: Option<(usize, i64)>,
+    /// Registers that are saved, each with its place beside the frame's address; the address to return to is one.
+    pub(super) saved: BTreeMap<usize, i64>,
+}
+
+/// A part of the file, and the address at which it is loaded.
+#[derive(Debug, Default)]
+struct Section {
+    address: u64,
+    bytes: Vec<u8>,
+}
 
 /// One program or library.
 #[derive(Debug)]
@@ -25,19 +42,23 @@ pub(super) struct Image {
 impl Image {
     pub(super) fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
-        let sections = sections(&bytes).with_context(|| format!("{}: no ELF file", path.display()))?;
-        let of = |name: &str| sections.get(name).cloned().unwrap_or_default();
-        let names = of(".strtab");
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let file = object::File::parse(bytes.as_slice()).with_context(|| path.display().to_string())?;
+        let section = |name: &str| {
+            let section = file.section_by_name(name)?;
+            Some(Section { address: section.address(), bytes: section.data().ok()?.to_vec() })
+        };
+        // Without its tables a file has functions, and no rule for any.
+        let of = |name: &str| section(name).unwrap_or_default();
+        let functions =
+            file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.size() > 0);
+        let named = |symbol: object::Symbol<'_, '_>| {
+            Some((symbol.address(), (symbol.size(), symbol.name().ok()?.to_owned())))
+        };
         Ok(Self {
-            name,
+            name: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             frames: of(".eh_frame"),
             index: of(".eh_frame_hdr"),
-            functions: of(".symtab")
-                .bytes
-                .chunks_exact(SYMBOL)
-                .filter_map(|symbol| function(symbol, &names.bytes))
-                .collect(),
+            functions: functions.filter_map(named).collect(),
             rules: RefCell::default(),
         })
     }
@@ -56,47 +77,26 @@ impl Image {
     /// The rule of the instruction at an address.
     pub(super) fn rule(&self, address: u64) -> Option<Rule> {
         let mut rules = self.rules.borrow_mut();
-        rules.entry(address).or_insert_with(|| table::rule(&self.frames, &self.index, address)).clone()
+        rules.entry(address).or_insert_with(|| self.read_rule(address)).clone()
     }
-}
 
-/// Bytes of an entry of the tables of sections and symbols.
-const HEADER: usize = 64;
-const SYMBOL: usize = 24;
-
-/// The sections by their names: elf(5), `Elf64_Ehdr` and `Elf64_Shdr`.
-fn sections(bytes: &[u8]) -> Option<BTreeMap<String, Section>> {
-    let (first, count) = (place(bytes, 40)?, field(bytes, 60).map(u16::from_le_bytes)?);
-    let names = usize::from(field(bytes, 62).map(u16::from_le_bytes)?);
-    let headers: Vec<_> = bytes.get(first..)?.chunks_exact(HEADER).take(usize::from(count)).collect();
-    let content = |header: &[u8]| {
-        let from = place(header, 24)?;
-        bytes.get(from..from.checked_add(place(header, 32)?)?)
-    };
-    let names = content(headers.get(names)?)?;
-    let one = |header: &&[u8]| {
-        let section = Section { address: word(header, 16)?, bytes: content(header)?.to_vec() };
-        Some((text(names, half(header, 0)?)?, section))
-    };
-    let wanted = [".eh_frame", ".eh_frame_hdr", ".symtab", ".strtab"];
-    let is = |header: &&&[u8]| {
-        half(header, 0).and_then(|at| text(names, at)).is_some_and(|name| wanted.contains(&name.as_str()))
-    };
-    Some(headers.iter().filter(is).filter_map(one).collect())
-}
-
-fn text(bytes: &[u8], at: usize) -> Option<String> {
-    let bytes = bytes.get(at..)?;
-    let end = bytes.iter().position(|byte| *byte == 0)?;
-    Some(String::from_utf8_lossy(bytes.get(..end)?).into_owned())
-}
-
-/// A function of the table of symbols: `Elf64_Sym`.
-fn function(symbol: &[u8], names: &[u8]) -> Option<(u64, (u64, String))> {
-    const KIND: u8 = 0xf;
-    const FUNCTION: u8 = 2;
-    let [kind] = field(symbol, 4)?;
-    let (address, length) = (word(symbol, 8)?, word(symbol, 16)?);
-    let is = kind & KIND == FUNCTION && length > 0;
-    is.then(|| Some((address, (length, text(names, half(symbol, 0)?)?)))).flatten()
+    fn read_rule(&self, address: u64) -> Option<Rule> {
+        let bases =
+            BaseAddresses::default().set_eh_frame(self.frames.address).set_eh_frame_hdr(self.index.address);
+        let frames = EhFrame::new(&self.frames.bytes, LittleEndian);
+        let index = EhFrameHdr::new(&self.index.bytes, LittleEndian).parse(&bases, 8).ok()?;
+        let mut context = UnwindContext::new();
+        let of_entry = EhFrame::cie_from_offset;
+        let row = index.table()?.unwind_info_for_address(&frames, &bases, &mut context, address, of_entry);
+        let row = row.ok()?;
+        let frame = match row.cfa() {
+            CfaRule::RegisterAndOffset { register, offset } => Some((usize::from(register.0), *offset)),
+            CfaRule::Expression(_) => None,
+        };
+        let saved = row.registers().filter_map(|(register, rule)| match rule {
+            RegisterRule::Offset(place) => Some((usize::from(register.0), *place)),
+            _ => None,
+        });
+        Some(Rule { frame, saved: saved.collect() })
+    }
 }

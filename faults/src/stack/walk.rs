@@ -7,9 +7,8 @@ use std::rc::Rc;
 
 use nix::unistd::Pid;
 
-use super::image::Image;
+use super::image::{Image, Rule};
 use super::names::{self, Frame, Walked};
-use super::table::Rule;
 use crate::arch::{REGISTERS, RETURN, Registers, STACK};
 use crate::memory;
 
