@@ -91,8 +91,13 @@ fn coordinate(args: &[String]) -> Result<bool> {
     };
     let sites = Sites::of(&counted, &options);
     if options.calls {
-        let aims = if options.sites { sites.aims(&Done::default(), 0).len() } else { points.len() };
-        println!("{} places, {} of them unknown; {aims} trials would be made", sites.len(), sites.unknown);
+        match options.sites {
+            true => {
+                let aims = sites.aims(&Done::default(), 0).len();
+                println!("{}, {aims} trials would be made", sites.size());
+            }
+            false => println!("{} trials would be made of these", points.len()),
+        }
         return Ok(true);
     }
     match options.sites {
@@ -166,12 +171,7 @@ fn each_site(sites: &Sites<'_>, options: &Options, report: &mut Report) {
     let (mut trials, mut done) = (Vec::new(), Done::default());
     for round in 0..ROUNDS {
         let aims = sites.aims(&done, round);
-        println!(
-            "{} places, {} of them unknown; round {round}: {} trials",
-            sites.len(),
-            sites.unknown,
-            aims.len()
-        );
+        println!("{}, round {round}: {} trials", sites.size(), aims.len());
         let points: Vec<_> = aims.iter().map(|aim| aim.point.clone()).collect();
         let new = tried(&points, options);
         sites.note(&aims, &new, &mut done);

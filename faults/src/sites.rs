@@ -20,7 +20,7 @@ pub(crate) struct Sites<'a> {
     /// With the calls that come from there.
     all: Vec<(Key, Vec<Call<'a>>)>,
     /// Calls of which that is not known: each is a place of its own.
-    pub(crate) unknown: usize,
+    unknown: usize,
     /// How many calls each command makes.
     lengths: BTreeMap<&'a str, usize>,
     options: &'a Options,
@@ -59,8 +59,9 @@ impl<'a> Sites<'a> {
         Self { all: all.into_iter().collect(), unknown, lengths, options }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.all.len()
+    /// How many there are.
+    pub(crate) fn size(&self) -> String {
+        format!("{} places, {} of them calls of which that is not known", self.all.len(), self.unknown)
     }
 
     /// What is still to be done; each round by other calls of the place, in other commands.
@@ -134,8 +135,7 @@ impl<'a> Sites<'a> {
 
     /// How many places had what done to them, of those that can have.
     pub(crate) fn told(&self, done: &Done) -> String {
-        let places =
-            format!("{} places, {} of them calls of which that is not known\n", self.len(), self.unknown);
+        let places = self.size() + "\n";
         let mut counts = BTreeMap::<_, (usize, usize)>::new();
         for (site, (key, calls)) in self.all.iter().enumerate() {
             let drawn = self.drawn(key);
@@ -215,12 +215,12 @@ mod tests {
         let (scenes, options) = (scenes(), Options { depth: 2, ..Options::default() });
         let sites = Sites::of(&scenes, &options);
         // Two of read, one of mkdirat, and two of which nothing is known.
-        assert_eq!((sites.len(), sites.unknown), (5, 2));
+        assert_eq!((sites.all.len(), sites.unknown), (5, 2));
         let aims: Vec<_> = sites.aims(&Done::default(), 0).iter().map(|aim| aim.point.clone()).collect();
         let of = |call: &str| aims.iter().filter(|point| point.call == call).collect::<Vec<_>>();
         assert_eq!((of("read").len(), of("mkdirat").len(), of("getpid").len()), (4, 3, 2), "{aims:?}");
         let shallow = Options { depth: 1, ..Options::default() };
-        assert_eq!(Sites::of(&scenes, &shallow).len(), 4);
+        assert_eq!(Sites::of(&scenes, &shallow).all.len(), 4);
         let all = Options { depth: 2, all: true, ..Options::default() };
         let errors = Sites::of(&scenes, &all).aims(&Done::default(), 0).len();
         assert!(errors > aims.len(), "{errors}");
