@@ -19,6 +19,8 @@ mod hooked;
 mod plans;
 #[path = "faults/read_back.rs"]
 mod read_back;
+#[path = "faults/standing_by.rs"]
+mod standing_by;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -8,9 +8,9 @@ use crate::log::{Call, calls};
 use crate::trace::traced;
 
 /// Most calls of the host, for a program that was foreseen.
-const HOST: usize = 25;
+const HOST: usize = 20;
 /// Of the init, behind the message with its program and up to that.
-const INIT: usize = 32;
+const INIT: usize = 30;
 
 #[test]
 fn a_start_in_one_that_stands_by_keeps_within_its_budget() {

@@ -171,8 +171,11 @@ fn read_back(plan: &mut Builder, identity: &Identity, confinement: &Confinement,
         plan.expect_groups(&groups);
     }
     plan.expect_capabilities(masks);
-    for capability in set_bits(confinement.ambient, confinement.last_cap) {
-        plan.expect_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, 1);
+    // No other can be: what is ambient is permitted and inheritable.
+    let possible = confinement.ambient | masks.permitted & masks.inheritable;
+    for capability in set_bits(possible, confinement.last_cap) {
+        let raised = confinement.ambient & (1 << capability) != 0;
+        plan.expect_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, capability, u32::from(raised));
     }
     if let Some(bits) = confinement.securebits {
         plan.expect_securebits(bits);

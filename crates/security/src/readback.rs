@@ -92,15 +92,18 @@ impl ReadBack {
         if self.compared.as_ref().is_some_and(known) { Ok(()) } else { self.look_at_namespaces(expected) }
     }
 
-    /// Compares the namespaces alone. If that was done [`ReadBack::compare`] leaves them out, unless it is given others: for an init that stands in them
-    /// and is not going to change them.
+    /// Compares what an init that stands by is not going to change: its namespaces, which [`ReadBack::compare`] leaves out from then on unless it is given
+    /// others, the label of its program, and its bounding set, if it has that by now.
     ///
     /// # Errors
     /// As [`ReadBack::compare`].
-    pub fn compare_namespaces(&mut self, expected: &Expected) -> io::Result<()> {
+    pub fn compare_standing(&mut self, expected: &Expected, bounding: Option<u64>) -> io::Result<()> {
         self.look_at_namespaces(expected)?;
-        // Only to have room for it made now, here and in the kernel.
-        let _ = self.status.read();
+        exec_label(&self.dir, expected)?;
+        let status = Status::parse(self.status.read()?).map_err(io::Error::other)?;
+        if let Some(wanted) = bounding {
+            same_set("CapBnd", status.capabilities.bounding.bits(), wanted)?;
+        }
         self.compared = Some((expected.namespaces.clone(), expected.joined.clone()));
         Ok(())
     }
@@ -141,14 +144,19 @@ fn privileges(status: &Status, expected: &Expected) -> io::Result<()> {
     let sets = &status.capabilities;
     let found = [sets.inheritable, sets.permitted, sets.effective, sets.bounding, sets.ambient];
     for ((item, found), wanted) in SETS.into_iter().zip(found).zip(expected.capabilities) {
-        if found.bits() != wanted {
-            return Err(differs(item, format!("{wanted:016x}"), format!("{:016x}", found.bits())));
-        }
+        same_set(item, found.bits(), wanted)?;
     }
     if status.no_new_privs == expected.no_new_privs {
         return Ok(());
     }
     Err(differs("NoNewPrivs", expected.no_new_privs, status.no_new_privs))
+}
+
+fn same_set(item: &str, found: u64, wanted: u64) -> io::Result<()> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(differs(item, format!("{wanted:016x}"), format!("{found:016x}")))
 }
 
 fn exec_label(dir: &ProcessDir, expected: &Expected) -> io::Result<()> {

@@ -41,12 +41,14 @@ pub(crate) fn create(
         process::run_on_all_cpus(plan);
     }
     process::confine(plan, &instance.process, foundation.bounding);
-    // Everything that the host can read back is set; what follows needs no privilege.
-    plan.purpose("report ready").notify_host("ready");
+    if !host.unmet {
+        // Everything that the host can read back is set; what follows needs no privilege.
+        plan.purpose("report ready").notify_host("ready");
+    }
     for step in host.ready {
         plan.host(step);
     }
-    let end = End { given: &given, terminal, listen: host.listen };
+    let end = End { given: &given, terminal, listen: host.listen, unmet: host.unmet };
     finish(plan, instance, end);
     if instance.start == StartSetup::Run {
         plan.await_exec();
@@ -126,6 +128,7 @@ struct End<'a> {
     given: &'a Given,
     terminal: Option<process::Terminal>,
     listen: Option<HostStep>,
+    unmet: bool,
 }
 
 /// From the report to the program.
@@ -141,7 +144,9 @@ fn finish(plan: &mut Builder, instance: &Instance, end: End<'_>) {
         // ORDER: none is let through before the init waits, as whoever has one made must know whether it came about.
         plan.purpose("let signals end the wait").end_on_signals();
     }
-    plan.purpose("wait for the commit").await_host("committed");
+    if !end.unmet {
+        plan.purpose("wait for the commit").await_host("committed");
+    }
     if let Some(start) = start {
         // ORDER: behind all that can fail but the wait itself: who creates it knows that it waits.
         plan.purpose("report that it waits").notify_host("waits");

@@ -23,6 +23,8 @@ pub(crate) struct HostSteps {
     pub(crate) listen: Option<HostStep>,
     /// When the program has taken the place of the init.
     pub(crate) executed: Vec<HostStep>,
+    /// The init, which stands by, does not wait for its host any more: what it sets from there on it reads back itself.
+    pub(crate) unmet: bool,
 }
 
 /// Slots that the facade fills at launch.

@@ -223,9 +223,22 @@ impl Draft {
         HostSteps { before, born, meanwhile, ready, executed, ..HostSteps::default() }
     }
 
-    /// The host steps by which one that stands by gets its program: while the init takes it, and when it is ready.
-    pub(super) fn hand_over_steps(self: &Arc<Self>) -> (Vec<HostStep>, Vec<HostStep>) {
-        (vec![self.note_step(Status::Running)], vec![self.read_back_step()])
+    /// The host steps by which one that stands by gets its program: while the init takes it, and when it is ready. Of one that is not met again all are
+    /// for before it has the program.
+    pub(super) fn hand_over_steps(self: &Arc<Self>, unmet: bool) -> (Vec<HostStep>, Vec<HostStep>) {
+        let note = self.note_step(Status::Running);
+        if !unmet {
+            return (vec![note], vec![self.read_back_step()]);
+        }
+        let look = (!self.inner().state.places().is_empty()).then(|| self.look_at_group_step());
+        (look.into_iter().chain([note]).collect(), Vec::new())
+    }
+
+    fn look_at_group_step(self: &Arc<Self>) -> HostStep {
+        let check = Arc::clone(self);
+        HostStep::new("read back the control group of the init", "", move |_| {
+            check.look(|look, expected, places| expected.compare_group(look, places)).map(|()| None)
+        })
     }
 
     pub(super) fn note_step(self: &Arc<Self>, status: Status) -> HostStep {
@@ -257,7 +270,7 @@ impl Draft {
     fn read_back_step(self: &Arc<Self>) -> HostStep {
         let check = Arc::clone(self);
         HostStep::new("read back ids, capabilities and namespaces of the init", "", move |_| {
-            check.read_back().map(|()| None)
+            check.look(|look, expected, places| expected.compare(look, places)).map(|()| None)
         })
     }
 
@@ -322,14 +335,16 @@ impl Draft {
         store.write(&inner.state).map(drop)
     }
 
-    /// Does now what a start in one that stands by would else have to do: reads the namespaces of its init back, which nothing changes from here on, and
-    /// writes the record that it is going to have.
-    pub(super) fn look_ahead(&self) -> io::Result<()> {
+    /// Does now what a start in one that stands by would else have to do: reads back what nothing changes from here on of its init, and writes the
+    /// record that it is going to have.
+    pub(super) fn look_ahead(&self, bounding: Option<u64>) -> io::Result<()> {
+        self.look(|look, expected, places| {
+            look.compare_standing(&expected.process, bounding)?;
+            expected.compare_group(look, places)
+        })?;
         let store = self.store()?;
         let mut inner = self.inner();
-        let Inner { look, expected, state, ahead, before, .. } = &mut *inner;
-        let look = look.as_mut().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
-        look.compare_namespaces(&expected.process)?;
+        let Inner { state, ahead, before, .. } = &mut *inner;
         // Without it the start writes the record, and tells if it can't.
         *ahead = store.write_ahead(&State { status: Status::Running, ..state.clone() }).ok();
         // Nothing but time is lost without it.
@@ -337,11 +352,15 @@ impl Draft {
         Ok(())
     }
 
-    fn read_back(&self) -> io::Result<()> {
+    /// Looks at the init.
+    fn look(
+        &self,
+        compare: impl FnOnce(&mut ReadBack, &Expected, &[Place]) -> io::Result<()>,
+    ) -> io::Result<()> {
         let mut inner = self.inner();
         let Inner { look, expected, state, .. } = &mut *inner;
         let look = look.as_mut().ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
-        expected.compare(look, state.places())
+        compare(look, expected, state.places())
     }
 
     /// What was made; lets the lock go.

@@ -13,11 +13,12 @@ use super::prepared::{Own, Part, Prepared};
 use super::readback::Expected;
 use super::under;
 use crate::compile::{self, Compiled, Foundation, HostSteps};
+use crate::config::NamespaceKind;
 use crate::error::{Error, Result};
 use crate::group;
 use crate::process::ProcessConfig;
 use crate::resolve::Inherited;
-use crate::setup::{Instance, StartSetup};
+use crate::setup::{Instance, ProcessSetup, StartSetup};
 
 /// What a container that stands by still lacks of a program.
 #[derive(Debug)]
@@ -92,14 +93,25 @@ impl Standing<'_> {
         let failed = |error: io::Error| Error::io(what(), error);
         let expected = expected(self.prepared, self.part, &instance.process, self.joined).map_err(failed)?;
         let uid = instance.process.identity.uid;
-        let (mut first, ready) = self.draft.hand_over_steps();
+        let unmet = self.goes_unmet(&instance.process);
+        let (mut first, ready) = self.draft.hand_over_steps(unmet);
         first.extend(self.give_group(uid));
         let executed = under::step(self.part.setup.apparmor.as_ref()).into_iter().collect();
         let listen = listen::step(&instance.process, &Of::new(self.own));
-        let steps = HostSteps { first, ready, listen, executed, ..HostSteps::default() };
+        let steps = HostSteps { first, ready, listen, executed, unmet, ..HostSteps::default() };
         let compiled = compile::create(self.foundation, instance, steps);
         let compiled = compiled.map_err(|error| Error::seal(what(), error))?;
         Ok(Rest { expected, compiled, uid, null: None })
+    }
+
+    /// Whether the init is not met again before it is the program. What stood when it began to stand by the host has read back then; what is set
+    /// since, the init reads back itself, by the ids that it knows. A parent death signal needs the parent's word behind it.
+    fn goes_unmet(self, process: &ProcessSetup) -> bool {
+        let ProcessSetup { terminal, listener, confinement, .. } = process;
+        let setup = &self.part.setup;
+        let mapped = setup.id_maps.is_some() || setup.namespaces.joins(NamespaceKind::User);
+        let awaited = *terminal || listener.is_some() || confinement.parent_death_signal.is_some();
+        !mapped && !awaited && self.prepared.host.tamper.is_none()
     }
 
     fn give_group(self, uid: u32) -> Option<HostStep> {

@@ -85,6 +85,11 @@ impl Expected {
     pub(super) fn compare(&self, init: &mut ReadBack, places: &[Place]) -> io::Result<()> {
         init.compare(&self.process)?;
         self.program.as_ref().map_or(Ok(()), |program| program.look(init.dir()))?;
+        self.compare_group(init, places)
+    }
+
+    /// Compares its control group alone.
+    pub(super) fn compare_group(&self, init: &ReadBack, places: &[Place]) -> io::Result<()> {
         let places = self.cgroup.as_deref().unwrap_or(places);
         if places.is_empty() {
             return Ok(());

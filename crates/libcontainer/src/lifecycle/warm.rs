@@ -64,7 +64,7 @@ pub(crate) fn warm(prepared: &Prepared, own: Own) -> Result<Warm> {
         let error = group::explain(error, &[], || draft.group.full());
         Error::launch(what.clone(), error)
     })?;
-    if let Err(error) = draft.look_ahead() {
+    if let Err(error) = draft.look_ahead(part.setup.bounding.map(|(bounding, _)| bounding)) {
         return Err(Error::io(what, error).with_undo(init.take_back()));
     }
     draft.unlock();

@@ -80,11 +80,18 @@ impl StandBy {
         let mut host = std::mem::take(&mut run.launch.plan.host);
         run.total = host.len();
         run.state.timeline.begin(run.launch.trace);
-        if let Err(failure) = fits.and_then(|()| Ok(run.send_rest()?)) {
-            return Err(Box::new(run.fail(base, "give the rest of the plan to init".to_owned(), failure)));
+        let give = || "give the rest of the plan to init".to_owned();
+        if let Err(failure) = fits {
+            return Err(Box::new(run.fail(base, give(), failure)));
         }
-        let rest: Vec<HostOp> = host.split_off(base.min(host.len()));
-        run.walk(rest, base)?.finish()
+        let mut before: Vec<HostOp> = host.split_off(base.min(host.len()));
+        let rest = before.split_off(ahead(&before));
+        let here = base + before.len();
+        let mut run = run.walk(before, base)?;
+        if let Err(error) = run.send_rest() {
+            return Err(Box::new(run.fail(here, give(), error.into())));
+        }
+        run.walk(rest, here)?.finish()
     }
 }
 
@@ -105,6 +112,18 @@ impl Drop for StandBy {
             let _ = left::end(pidfd);
         }
     }
+}
+
+/// How many host steps come before the init gets the rest.
+///
+/// ORDER: all up to its exec, if it waits for no word of its host's: then the program may run as soon as the message is sent. Else none, so that they are
+/// done while it goes on.
+fn ahead(rest: &[HostOp]) -> usize {
+    let speaks = |op: &HostOp| matches!(op, HostOp::Notify(_) | HostOp::Send(..) | HostOp::Respawn(_));
+    if rest.iter().any(speaks) {
+        return 0;
+    }
+    rest.iter().take_while(|op| matches!(op, HostOp::Step(_))).count()
 }
 
 /// Whether the plan of `next` goes on where that of `first` has stopped.
