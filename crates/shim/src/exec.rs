@@ -17,6 +17,9 @@ use crate::streams::Wanted;
 use crate::task::Task;
 use crate::trouble::Trouble;
 
+/// The status of one that was never started.
+const NEVER: u32 = 255;
+
 impl Task {
     /// Notes a process that is to be started later.
     ///
@@ -55,6 +58,13 @@ impl Task {
     pub(crate) async fn start_exec(self: Arc<Self>, exec_id: String) -> Result<u32, Trouble> {
         let process = self.process(&exec_id)?;
         let turn = process.turn.lock().await;
+        // RACE: who waited for a turn may come behind who has deleted it.
+        if process.made().is_none() && process.exit().is_some() {
+            return Err(Trouble::not_found(format!(
+                "exec {exec_id:?} of {:?} was deleted meanwhile",
+                self.id
+            )));
+        }
         let config = process.take_config();
         let mut config = config
             .ok_or_else(|| Trouble::state(format!("exec {exec_id:?} of {:?} has been started", self.id)))?;
@@ -78,17 +88,34 @@ impl Task {
         Ok(event.pid)
     }
 
-    /// Forgets one that has ended, or was never started.
-    pub(crate) async fn forget(&self, exec_id: &str) -> Result<Arc<Process>, Trouble> {
+    /// Forgets one that has ended, or was never started. Returns its pid and its end.
+    pub(crate) async fn forget(&self, exec_id: &str) -> Result<(u32, Exit), Trouble> {
         let process = self.process(exec_id)?;
-        if let Some(made) = process.made() {
-            if process.exit().is_none() {
+        // RACE: one that is just being started would run on, and nobody could name it.
+        let turn = process.turn.lock().await;
+        let exit = match process.exit() {
+            Some(exit) => exit,
+            None if process.made().is_some() => {
                 return Err(Trouble::state(format!("exec {exec_id:?} of {:?} has not ended", self.id)));
             }
+            // Who waits for one that was never started learns that it never will be.
+            None => Exit { status: NEVER, at: SystemTime::now() },
+        };
+        if let Some(made) = process.made() {
             made.streams.finish().await;
         }
-        self.execs.lock().unwrap_or_else(PoisonError::into_inner).remove(exec_id);
-        Ok(process)
+        process.set_exit(exit);
+        self.drop_exec(exec_id, &process);
+        drop(turn);
+        Ok((process.pid(), exit))
+    }
+
+    /// Frees its name, if that is not another's by now.
+    fn drop_exec(&self, exec_id: &str, process: &Arc<Process>) {
+        let mut execs = self.execs.lock().unwrap_or_else(PoisonError::into_inner);
+        if execs.get(exec_id).is_some_and(|found| Arc::ptr_eq(found, process)) {
+            execs.remove(exec_id);
+        }
     }
 }
 

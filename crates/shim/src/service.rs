@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use containerd_shim_protos::api::{
@@ -134,12 +134,12 @@ impl Drop for Reserved {
 
 async fn delete(tasks: Tasks, task: Arc<Task>, exec_id: String) -> Result<(u32, Exit), Trouble> {
     if !exec_id.is_empty() {
-        let process = task.forget(&exec_id).await?;
-        // Who waits for one that was never started learns that it never will be.
-        let never = Exit { status: 255, at: SystemTime::now() };
-        let exit = process.exit().unwrap_or(never);
-        process.set_exit(exit);
-        return Ok((process.pid(), exit));
+        return task.forget(&exec_id).await;
+    }
+    // RACE: of two who delete it one does, and the name may be another's when the second comes.
+    let turn = task.first.turn.lock().await;
+    if !is_there(&tasks, &task) {
+        return Err(Trouble::not_found(format!("task {:?} was deleted meanwhile", task.id)));
     }
     let exit = task.first.exit();
     let exit = exit
@@ -147,7 +147,13 @@ async fn delete(tasks: Tasks, task: Arc<Task>, exec_id: String) -> Result<(u32, 
     task.destroy().await?;
     tasks.lock().unwrap_or_else(PoisonError::into_inner).remove(&task.id);
     task.tell_deleted(exit);
+    drop(turn);
     Ok((task.first.pid(), exit))
+}
+
+fn is_there(tasks: &Tasks, task: &Arc<Task>) -> bool {
+    let tasks = tasks.lock().unwrap_or_else(PoisonError::into_inner);
+    tasks.get(&task.id).and_then(Option::as_ref).is_some_and(|found| Arc::ptr_eq(found, task))
 }
 
 /// What a process does. Whether all stand still only the container tells.
