@@ -10,7 +10,7 @@ use libcontainer::network::netlink::Netlink;
 use libcontainer::{Config, ErrorKind, Factory, Network, Pid, ProcessConfig};
 use libcontainer_tests::{World, able, config, copy_program, skip};
 
-use super::{Kept, lives};
+use super::{Kept, fails, lives};
 
 const FILES: [&str; 2] = ["state.json", "ending.json"];
 
@@ -253,4 +253,36 @@ fn nothing_is_left_but_the_directory() {
     let output = command.args(["delete", "--force", "web"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(!kept.web().exists());
+}
+
+/// Half a record is told as what it is, by the call and with the way out, to each who asks; one that is no file of ours is not called half.
+#[test]
+fn half_a_record_is_told_with_the_way_out() {
+    if !able("half_a_record_is_told_with_the_way_out") {
+        return;
+    }
+    let kept = Kept::new("half-record");
+    let out = "nsinit delete --force (Factory::destroy) takes away what is left";
+    let told = |words: &str| {
+        for args in [&["state", "web"] as &[&str], &["start", "web"], &["delete", "web"]] {
+            let output = kept.nsinit(args).output().unwrap();
+            fails(&output, words);
+            fails(&output, out);
+        }
+        assert!(kept.nsinit(&["delete", "--force", "web"]).status().unwrap().success());
+        assert!(!kept.web().exists());
+    };
+    std::fs::create_dir_all(kept.web()).unwrap();
+    told("state.json: openat: ENOENT: No such file or directory; whoever made or deleted it was broken off");
+    kept.start();
+    rewrite(&kept.web().join("state.json"), |bytes| bytes[..bytes.len() / 2].to_vec());
+    told("state.json: EOF while parsing");
+    std::fs::create_dir_all(kept.web()).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", kept.web().join("state.json")).unwrap();
+    let error = Factory::new().unwrap().load(kept.web()).unwrap_err();
+    assert!(
+        error.to_string().ends_with("state.json: openat: ELOOP: Too many symbolic links encountered"),
+        "{error}"
+    );
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
 }

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{Intent, State};
 use crate::config::{Config, Hooks};
-use crate::error::ErrorKind;
+use crate::error::{ErrorKind, errno_of, named};
 
 /// Name of the record.
 pub(crate) const FILE: &str = "state.json";
@@ -58,7 +58,7 @@ impl StateError {
     /// A call that failed says nothing about the record; all else is damage.
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Io(error) if Self::is_unknown(error) => match error.raw_os_error() {
+            Self::Io(error) if Self::is_unknown(error) => match errno_of(error) {
                 Some(libc::EPERM | libc::EACCES) => ErrorKind::PermissionDenied,
                 _ => ErrorKind::Os,
             },
@@ -68,12 +68,17 @@ impl StateError {
 
     /// Whether a call failed for another reason than that no file of ours is there, but none, or a link, or a socket.
     pub(crate) fn is_unknown(error: &io::Error) -> bool {
-        !matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ELOOP | libc::ENXIO))
+        !matches!(errno_of(error), Some(libc::ENOENT | libc::ELOOP | libc::ENXIO))
     }
 
     /// Whether there is no record.
     pub(crate) fn is_not_found(&self) -> bool {
-        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::NotFound)
+        matches!(self, Self::Io(error) if errno_of(error) == Some(libc::ENOENT))
+    }
+
+    /// Whether whoever wrote the record did not come to the end of it, or of taking it away.
+    pub(super) fn is_broken_off(&self) -> bool {
+        self.is_not_found() || matches!(self, Self::Json(_) | Self::Checksum)
     }
 }
 
@@ -282,9 +287,9 @@ fn make(dir: BorrowedFd<'_>, name: &str) -> nix::Result<File> {
 /// Reads the bytes of one of the two files from a container's directory.
 pub(super) fn read(dir: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>, StateError> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let fd = openat(dir, name, flags, Mode::empty()).map_err(io::Error::from)?;
+    let fd = openat(dir, name, flags, Mode::empty()).map_err(|errno| named("openat", errno.into()))?;
     let file = File::from(fd);
-    let data = file.metadata()?;
+    let data = file.metadata().map_err(|error| named("fstat", error))?;
     if !data.is_file() || data.len() > LIMIT {
         return Err(StateError::NotAFile);
     }
@@ -293,7 +298,7 @@ pub(super) fn read(dir: BorrowedFd<'_>, name: &str) -> Result<Vec<u8>, StateErro
     }
     // The size that it has is the size that it keeps: it is replaced as a whole, or written under a lock.
     let mut bytes = Vec::with_capacity(usize::try_from(data.len()).unwrap_or(0));
-    file.take(data.len()).read_to_end(&mut bytes)?;
+    file.take(data.len()).read_to_end(&mut bytes).map_err(|error| named("read", error))?;
     Ok(bytes)
 }
 

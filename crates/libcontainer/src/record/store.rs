@@ -30,6 +30,8 @@ pub(crate) const BOARD: &str = "board";
 const CRIU: &str = "criu";
 /// Bytes that it may have.
 const LONGEST: u64 = 256;
+/// What is to be done about half a record.
+const BROKEN_OFF: &str = "; whoever made or deleted it was broken off: nsinit delete --force (Factory::destroy) takes away what is left";
 /// How long a directory may stand without a record before it counts as damaged.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -159,15 +161,20 @@ impl Store {
     }
 
     pub(crate) fn read(&self) -> Result<Arc<State>> {
-        self.try_read().map_err(|error| self.unread(&error))
+        self.try_read().map_err(|error| self.unread(error))
     }
 
-    fn unread(&self, error: &StateError) -> Error {
+    fn unread(&self, error: StateError) -> Error {
         // What is not known is not gone: then the record is what can't be read.
         if error.is_not_found() && matches!(self.stands(), Ok(false)) {
             return not_there(&self.path);
         }
-        Error::new(error.kind(), format!("container {}: {}: {error}", self.path.display(), bytes::FILE))
+        let what = format!("container {}: {}", self.path.display(), bytes::FILE);
+        let rest = if error.is_broken_off() { BROKEN_OFF } else { "" };
+        match error {
+            StateError::Io(error) if StateError::is_unknown(&error) => Error::io(what, error),
+            error => Error::new(error.kind(), format!("{what}: {error}{rest}")),
+        }
     }
 
     pub(crate) fn try_read(&self) -> std::result::Result<Arc<State>, StateError> {
@@ -224,7 +231,7 @@ impl Store {
             match read() {
                 Err(error)
                     if error.is_not_found() && matches!(self.stands(), Ok(true)) && Instant::now() < end => {}
-                result => return result.map_err(|error| self.unread(&error)),
+                result => return result.map_err(|error| self.unread(error)),
             }
             // RACE: whoever makes or removes the container holds the lock but for a moment behind mkdir and before rmdir.
             drop(self.lock(false)?);
