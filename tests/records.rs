@@ -275,6 +275,8 @@ fn one_that_is_ending_has_ended() {
     let kept = Kept::new("ending");
     let pid = kept.start();
     let container = Factory::new().unwrap().load(kept.web()).unwrap();
+    let added = ["mounts", "add", "web", "/etc", "/tmp/etc"];
+    assert!(kept.nsinit(&added).status().unwrap().success());
     // A child of this process, which does not reap it.
     let joined = container.start(ProcessConfig::new(["sleep", "300"])).unwrap();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.as_raw()), nix::sys::signal::Signal::SIGKILL)
@@ -284,7 +286,8 @@ fn one_that_is_ending_has_ended() {
         assert!(std::time::Instant::now() < end);
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    for args in [&["exec", "web", "true"] as &[&str], &["mounts", "list", "web"]] {
+    let removed = ["mounts", "remove", "web", "/tmp/etc"];
+    for args in [&["exec", "web", "true"] as &[&str], &["mounts", "list", "web"], &added, &removed] {
         fails(&kept.nsinit(args).output().unwrap(), "the container has ended");
     }
     drop(joined);

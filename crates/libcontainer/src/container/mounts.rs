@@ -17,13 +17,7 @@ impl Container {
     pub fn mounts(&self) -> Result<Vec<MountEntry>> {
         let state = self.refresh()?;
         let init = self.living(&state, "mounts of")?;
-        let mut all = lifecycle::mounts_of(init.pid).map_err(|error| match init.is_ending() {
-            Ok(true) => {
-                let text = format!("mounts of {:?}: the container has ended", self.id());
-                Error::new(ErrorKind::WrongState, text)
-            }
-            _ => error,
-        })?;
+        let mut all = seen(&init, &format!("mounts of {:?}", self.id()))?;
         for entry in &mut all {
             entry.added = state
                 .added_mounts
@@ -43,8 +37,7 @@ impl Container {
         let old = self.refresh_locked()?;
         lifecycle::check_mount(&old.config, mount)?;
         let init = self.living(&old, "mount in")?;
-        let pid = init.pid;
-        let before = lifecycle::mounts_of(pid)?;
+        let before = seen(&init, &what)?;
         let mut state = State::clone(&*old);
         state.added_mounts.push(AddedMount {
             mount: mount.clone(),
@@ -60,7 +53,8 @@ impl Container {
         }
         // The first of those that are new is the one in which the others lie.
         let known = |id: u32| before.iter().any(|entry| entry.id == id);
-        let made = lifecycle::mounts_of(pid)?.into_iter().find(|entry| !known(entry.id));
+        let init = Init::open(&old)?.ok_or_else(|| ended(&what))?;
+        let made = seen(&init, &what)?.into_iter().find(|entry| !known(entry.id));
         if let (Some(made), Some(last)) = (made, state.added_mounts.last_mut()) {
             (last.id, last.place) = (Some(made.id), made.destination);
         }
@@ -83,7 +77,7 @@ impl Container {
         };
         let added = state.added_mounts.remove(index);
         let init = self.living(&state, "unmount in")?;
-        if let Some(place) = standing(&added, init.pid, &what)? {
+        if let Some(place) = standing(&added, &init, &what)? {
             lifecycle::unmount(init, &place, &what)?;
         }
         // ORDER: behind the unmount: what is recorded and gone is found so.
@@ -105,9 +99,21 @@ impl Container {
     }
 }
 
+/// The mounts that the first process sees, whose end has the kernel refuse that.
+fn seen(init: &Init, what: &str) -> Result<Vec<MountEntry>> {
+    lifecycle::mounts_of(init.pid).map_err(|error| match init.is_ending() {
+        Ok(true) => ended(what),
+        _ => error,
+    })
+}
+
+fn ended(what: &str) -> Error {
+    Error::new(ErrorKind::WrongState, format!("{what}: the container has ended"))
+}
+
 /// Where it lies, if it still does and on top.
-fn standing(added: &AddedMount, pid: libcontainer_plan::Pid, what: &str) -> Result<Option<PathBuf>> {
-    let all = lifecycle::mounts_of(pid)?;
+fn standing(added: &AddedMount, init: &Init, what: &str) -> Result<Option<PathBuf>> {
+    let all = seen(init, what)?;
     let on_top = all.iter().rev().find(|entry| entry.destination == added.place);
     match (on_top, added.id) {
         (None, _) => Ok(None),
