@@ -7,6 +7,8 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "mounts/ending.rs"]
+mod ending;
 #[path = "mounts/within.rs"]
 mod within;
 

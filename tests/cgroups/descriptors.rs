@@ -12,7 +12,7 @@ use libcontainer_tests::{Place, skip};
 use super::{limited, ready};
 
 /// The program beside the tests' own directory; `cargo xtask test` builds it first.
-fn program() -> PathBuf {
+pub(super) fn program() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     own.ancestors().nth(2).unwrap().join("nsinit")
 }

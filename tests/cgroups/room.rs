@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use libcontainer::cgroups::{Existing, Group, GroupPath, Layout, Plan, Select};
 use libcontainer::{Config, Error, Factory, Namespace, NamespaceKind, ProcessConfig};
 use libcontainer_tests::Place;
 
+use super::descriptors::program;
 use super::refused::exists;
 use super::{limited, ready};
 
@@ -44,6 +46,33 @@ fn names(error: &Error, message: &str) {
     assert!(error.to_string().contains(message), "wanted {message:?}, found: {error}");
     assert!(error.to_string().contains("raise this limit or end some of them"), "{error}");
     assert_eq!(error.errno(), Some(libc::EAGAIN), "{error}");
+}
+
+/// A mount is made by a process beside the caller, which counts where that is.
+#[test]
+fn a_full_group_of_who_adds_a_mount_is_named() {
+    if !ready("a_full_group_of_who_adds_a_mount_is_named", &["pids"]) {
+        return;
+    }
+    let place = Place::new("cg-mount");
+    let above = Above::new("mount");
+    let config = libcontainer_tests::config(&place.rootfs().unwrap());
+    std::fs::create_dir(place.join("state")).unwrap();
+    let factory = Factory::new().unwrap();
+    let (container, _process) =
+        factory.run(place.join("state/c"), &config, ProcessConfig::new(["sleep", "300"])).unwrap();
+    let file = above.0.paths().into_values().next().unwrap().join("cgroup.procs");
+    let add = |count: &str| {
+        above.allow(count);
+        let script = format!("echo $$ >{} && exec \"$@\"", file.display());
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "-"]).arg(program()).arg("--root").arg(place.join("state"));
+        command.args(["mounts", "add", "c", "/etc", "/tmp/etc"]).stdin(Stdio::null()).output().unwrap()
+    };
+    let text = String::from_utf8(add("1").stderr).unwrap();
+    assert!(text.contains(&above.message(1, 1)), "{text}");
+    assert!(add("2").status.success());
+    container.destroy().unwrap();
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Container {
             id: None,
         });
         self.note(&what, &state)?;
-        if let Err(error) = lifecycle::mount(&state.config, init, mount, &what) {
+        if let Err(error) = lifecycle::mount(&state, init, mount, &what) {
             return Err(match self.note(&what, &old) {
                 Ok(()) => error,
                 Err(left) => Error::several(what, vec![error, left]),
@@ -78,7 +78,7 @@ impl Container {
         let added = state.added_mounts.remove(index);
         let init = self.living(&state, "unmount in")?;
         if let Some(place) = standing(&added, &init, &what)? {
-            lifecycle::unmount(init, &place, &what)?;
+            lifecycle::unmount(&state, init, &place, &what)?;
         }
         // ORDER: behind the unmount: what is recorded and gone is found so.
         self.note(&what, &state)

@@ -116,7 +116,7 @@ pub(super) fn join_as(
 }
 
 /// The error of a join that failed as one does whose container ends: by a kill, or for want of the first process. Only to explain it.
-fn cut_off(state: &State, error: Error) -> std::result::Result<Error, Error> {
+pub(super) fn cut_off(state: &State, error: Error) -> std::result::Result<Error, Error> {
     // A pid namespace that is ending takes no new process: to clone3(2) that is ENOMEM.
     let may_be =
         matches!(error.errno(), None | Some(libc::ESRCH | libc::ENOENT | libc::ENODEV | libc::ENOMEM));

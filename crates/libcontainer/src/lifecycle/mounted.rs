@@ -8,10 +8,12 @@ use libcontainer_mount::{Mount, MountConfig, parse_mountinfo};
 use libcontainer_plan::{Launch, Pid};
 
 use super::inside::way_in;
+use super::join::cut_off;
 use crate::compile::{self, Errand};
 use crate::config::{Config, NamespaceKind};
 use crate::error::{Error, ErrorKind, Problem, Result};
-use crate::record::Init;
+use crate::group;
+use crate::record::{Init, State};
 use crate::resolve;
 use crate::setup::InsideSetup;
 
@@ -82,17 +84,25 @@ pub(crate) fn check(config: &Config, mount: &Mount) -> Result<()> {
 }
 
 /// Attaches a mount.
-pub(crate) fn mount(config: &Config, init: Init, mount: &Mount, what: &str) -> Result<()> {
-    let item = resolve::mount(config, mount)
+pub(crate) fn mount(state: &State, init: Init, mount: &Mount, what: &str) -> Result<()> {
+    let item = resolve::mount(&state.config, mount)
         .map_err(|error| Error::io(format!("{what}: {}", mount.source.display()), error))?;
-    let inside = inside(init.pid)?;
-    run(compile::mount_inside(&item, &inside), init, what)
+    let inside = found(&init, what)?;
+    run(compile::mount_inside(&item, &inside), (state, init), what)
 }
 
 /// Detaches the mount on `place`, with all that lies in it.
-pub(crate) fn unmount(init: Init, place: &Path, what: &str) -> Result<()> {
-    let inside = inside(init.pid)?;
-    run(compile::unmount_inside(place, &inside), init, what)
+pub(crate) fn unmount(state: &State, init: Init, place: &Path, what: &str) -> Result<()> {
+    let inside = found(&init, what)?;
+    run(compile::unmount_inside(place, &inside), (state, init), what)
+}
+
+/// As [`inside`]. The files in `/proc` of one that has ended are closed to everyone.
+fn found(init: &Init, what: &str) -> Result<InsideSetup> {
+    inside(init.pid).map_err(|error| match init.is_ending() {
+        Ok(true) => Error::new(ErrorKind::WrongState, format!("{what}: the container has ended")),
+        _ => error,
+    })
 }
 
 fn inside(pid: Pid) -> Result<InsideSetup> {
@@ -108,7 +118,7 @@ fn inside(pid: Pid) -> Result<InsideSetup> {
 
 fn run(
     errand: std::result::Result<Errand, libcontainer_plan::SealError>,
-    init: Init,
+    (state, init): (&State, Init),
     what: &str,
 ) -> Result<()> {
     let Errand { plan, target, end } = errand.map_err(|error| Error::seal(what, error))?;
@@ -117,7 +127,10 @@ fn run(
     let (reader, writer) = libcontainer_plan::pipe().map_err(failed)?;
     launch.give(target, init.pidfd);
     launch.give(end, reader);
-    let launched = launch.run().map_err(|error| Error::launch(what, error))?;
+    let launched = launch.run().map_err(|error| {
+        let error = Error::launch(what, group::explain(error, &[], || None));
+        cut_off(state, error).unwrap_or_else(|error| error)
+    })?;
     drop(writer);
     launched.wait().map(drop).map_err(failed)
 }
