@@ -9,6 +9,8 @@
     reason = "a test ends by panicking"
 )]
 
+#[path = "ordinary_user/hidden.rs"]
+mod hidden;
 #[path = "ordinary_user/hooked.rs"]
 mod hooked;
 #[path = "ordinary_user/nested.rs"]

@@ -17,6 +17,7 @@ mod elf;
 mod external;
 mod foreseen;
 mod held;
+mod hidden;
 mod hooked;
 mod hooks;
 mod host;
