@@ -160,6 +160,34 @@ fn what_is_taken_for_something_else_is_told() {
     );
 }
 
+/// A group of that literal name stands outside of the slice, as with runc: whoever configures it has to learn of it.
+#[test]
+fn a_scope_without_systemds_driver_is_told() {
+    let told = |path: &str, systemd_cgroup| {
+        let config = json!({
+            "ociVersion": "1.3.0", "root": {"path": "rootfs"},
+            "linux": {"cgroupsPath": path, "namespaces": [{"type": "mount"}]},
+        });
+        let spec = Spec::from_json(config.to_string().as_bytes()).unwrap();
+        let converted = convert(&spec, &Options { systemd_cgroup, ..options() }).unwrap();
+        assert_eq!(converted.config.cgroups.unwrap().path.to_str(), Some(path));
+        all(&converted.grave)
+    };
+    let text = told("kubepods-a.slice:cri-containerd:x", false);
+    assert!(
+        text.starts_with("/linux/cgroupsPath: \"kubepods-a.slice:cri-containerd:x\" is a scope of systemd's"),
+        "{text}"
+    );
+    for (path, systemd_cgroup) in [
+        ("kubepods-a.slice:cri-containerd:x", true),
+        ("/kubepods.slice/x", false),
+        ("/own/a:b:c", false),
+        ("a.slice:b", false),
+    ] {
+        assert_eq!(told(path, systemd_cgroup), "", "{path}");
+    }
+}
+
 /// Numbers that look random and are the same each time: xorshift.
 struct Dice(u64);
 

@@ -104,6 +104,9 @@ fn converted(path: &Path, options: &Options) -> Result<Converted, Trouble> {
         let all: Vec<_> = problems.iter().map(ToString::to_string).collect();
         Trouble::invalid(format!("{name}: {}", all.join("; ")))
     })?;
+    for warning in &converted.grave {
+        journal::warn(format_args!("{name}: {warning}"));
+    }
     if converted.process.is_none() {
         return Err(Trouble::invalid(format!(
             "{name}: /process: missing, and containerd starts what it creates"

@@ -35,8 +35,21 @@ pub(super) fn convert(spec: &Spec, options: &Options, config: &mut Config, found
     group.path = linux.cgroups_path.clone().into();
     if options.systemd_cgroup {
         group.properties = properties(spec, found);
+    } else if names_a_scope(&linux.cgroups_path) {
+        let path = &linux.cgroups_path;
+        let message = format!(
+            "{path:?} is a scope of systemd's, whose driver is off: a group of that very name is made, which no limit of the slice holds \
+             for. Set SystemdCgroup (--systemd-cgroup)"
+        );
+        found.warn_of("/linux/cgroupsPath", message, true);
     }
     config.cgroups = Some(group);
+}
+
+/// Whether it is what engines write for systemd's driver: `a.slice:prefix:name`.
+fn names_a_scope(path: &str) -> bool {
+    let slice = path.split_once(':').map(|(slice, _)| slice);
+    path.matches(':').count() == 2 && slice.is_some_and(|slice| slice.ends_with(".slice"))
 }
 
 /// Leaves the weight of an idle group out, which has none, and says so, with pointers below `at`: clients set a weight whatever else is asked for. The words are
