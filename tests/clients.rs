@@ -16,6 +16,9 @@ const DOCKER: &str = "runs codes output runtime_is_ours missing_program execs ex
                       cpu_limit pids_limit cpu_set out_of_memory parent_group group_namespace nothing_is_left";
 const CONTAINERD: &str = "runs codes output read_only namespaces missing_program memory_limit cpu_limits group_by_path detached kills tasks_delete_force \
                           execs exec_killed pauses lists_processes measures metrics_of_ended";
+const CRI: &str = "ready runs_a_pod has_an_address runs_containers shares_namespaces execs exec_codes exec_missing forwards_a_port measures \
+                   groups_by_pod updates_a_limit limits_cpu ends_with_its_code stops_by_term stops_by_kill missing_program \
+                   privileged shared_pids host_network one_shim_for_a_pod survives_containerd survives_its_shim stops_the_pod nothing_is_left";
 
 /// Whether this is a machine with clients, and with systemd or without.
 fn able(name: &str, systemd: bool) -> bool {
@@ -41,6 +44,8 @@ fn script(client: &str, program: &str, driver: &str, cases: &str) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients").join(client);
     let mut command = Command::new("/bin/bash");
     command.arg(script).arg(programs.join(program)).stdin(Stdio::null());
+    // It has the client of the CRI too.
+    command.env("CRI", programs.join("cri"));
     command.env("CLIENTS_DRIVER", driver).env("WORLD_LIMIT", "1500").env("CALL_LIMIT", "300");
     let output = command.env("CLIENTS_ONLY", cases).output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
@@ -69,6 +74,23 @@ fn docker_with_systemds_driver() {
 fn containerd_with_systemds_driver() {
     if able("containerd_with_systemds_driver", true) {
         script("containerd.sh", "nsinit", "systemd", CONTAINERD);
+    }
+}
+
+/// By the shim for runc.
+#[test]
+fn cri_with_systemds_driver() {
+    if able("cri_with_systemds_driver", true) {
+        script("cri.sh", "nsinit", "systemd", CRI);
+    }
+}
+
+#[test]
+fn cri_with_systemds_driver_and_our_shim() {
+    if able("cri_with_systemds_driver_and_our_shim", true) {
+        // The shim for runc waits for what an exec has left, and not always tells that a program was out of memory.
+        let cases = format!("{CRI} exec_leaves_a_child out_of_memory");
+        script("cri.sh", "containerd-shim-nsinit-v2", "systemd", &cases);
     }
 }
 

@@ -7,10 +7,14 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$HERE/cri/setup.sh"
 
 CASES=(ready runs_a_pod has_an_address runs_containers shares_namespaces execs exec_codes exec_missing exec_leaves_a_child exec_streams forwards_a_port measures
-    updates_a_limit writes_logs ends_with_its_code stops_by_term stops_by_kill out_of_memory missing_program user read_only privileged terminal shared_pids
-    host_network one_shim_for_a_pod survives_containerd survives_its_shim stops_the_pod)
+    groups_by_pod updates_a_limit limits_cpu tells_of_the_other_driver writes_logs ends_with_its_code stops_by_term stops_by_kill out_of_memory missing_program
+    user read_only privileged terminal shared_pids host_network one_shim_for_a_pod survives_containerd survives_its_shim stops_the_pod)
 
 DEFAULT=subject
+
+# What version 1 of control groups has of another name.
+MEMORY='' LIMIT=memory.max PROPERTY=MemoryMax
+[ -e /sys/fs/cgroup/cgroup.controllers ] || MEMORY=/memory LIMIT=memory.limit_in_bytes PROPERTY=MemoryLimit
 
 handlers() { call_it "$RUNTIME" && handler subject; }
 
@@ -74,24 +78,61 @@ measures() {
     soon bash -c '"$0" /run/containerd.sock stats "$1" | grep "memory [1-9].* cpu [1-9]"' "$CRI" "$(id first)"
 }
 
-# The file of a control group, by its names in the two versions.
-limit() {
-    local pid group
-    pid=$(ctr -n k8s.io task ls | awk -v id="$(id "$1")" '$1 == id { print $2 }')
-    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
-        cat "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$pid/cgroup")/memory.max"
+# The sandbox and both containers, each by itself below the pod's group.
+groups_by_pod() {
+    local name
+    for name in pod-one first second; do group_by_pod "$name"; done
+}
+
+group_by_pod() {
+    local parent
+    parent=$(parent one)
+    if [ "$CLIENTS_DRIVER" = systemd ]; then
+        is "$(group "$1")" "/sys/fs/cgroup${MEMORY}$parent/cri-containerd-$(id "$1").scope"
+        is "$(unit "$1" ActiveState)" active
+        is "$(unit "$1" Slice)" "$(slice one)"
+        is "$(unit "$1" ControlGroup)" "$parent/cri-containerd-$(id "$1").scope"
+        is "$(unit "$1" Delegate)" yes
     else
-        group=$(sed -n "s/^[0-9]*:memory://p" "/proc/$pid/cgroup")
-        cat "/sys/fs/cgroup/memory$group/memory.limit_in_bytes"
+        is "$(group "$1")" "/sys/fs/cgroup${MEMORY}$parent/$(id "$1")"
     fi
+}
+
+# A limit of memory, and what systemd knows of it.
+has_limit() {
+    is "$(cat "$(group "$1")/$LIMIT")" "$2"
+    [ "$CLIENTS_DRIVER" != systemd ] || is "$(unit "$1" "$PROPERTY")" "$2"
 }
 
 updates_a_limit() {
     container one limited memory=67108864 -- sh -c "$SLEEP"
-    is "$(limit limited)" 67108864
+    has_limit limited 67108864
     c update "$(id limited)" 50331648
-    is "$(limit limited)" 50331648
+    has_limit limited 50331648
     remove limited
+    [ "$CLIENTS_DRIVER" != systemd ] || is "$(unit limited ActiveState)" inactive
+}
+
+limits_cpu() {
+    container one slow cpu=30000 -- sh -c "$SLEEP"
+    if [ -z "$MEMORY" ]; then
+        is "$(cat "$(group slow)/cpu.max")" '30000 100000'
+    else
+        is "$(cat "/sys/fs/cgroup/cpu$(sed -n 's/^[0-9]*:[a-z,]*\bcpu\b[a-z,]*://p' "/proc/$(pid_of slow)/cgroup")/cpu.cfs_quota_us")" 30000
+    fi
+    [ "$CLIENTS_DRIVER" != systemd ] || is "$(unit slow CPUQuotaPerSecUSec)" 300ms
+    remove slow
+}
+
+# A kubelet with systemd's driver, and a handler without.
+tells_of_the_other_driver() {
+    [ "$SHIM" != containerd-shim-runc-v2 ] || skip "the shim for runc shows nothing that a runtime tells besides"
+    [ "$CLIENTS_DRIVER" != systemd ] || skip 'it is the driver'
+    c run-pod sliced subject "parent=/kubetests.slice" >"$W/pod-sliced"
+    has "$(grep "$(id pod-sliced).*is a scope of systemd" "$W/containerd.log")" SystemdCgroup
+    is "$(group pod-sliced)" "/sys/fs/cgroup$MEMORY/kubetests.slice:cri-containerd:$(id pod-sliced)"
+    ends sliced
+    is "$(find /sys/fs/cgroup/ -name 'kubetests*')" ''
 }
 
 writes_logs() {
@@ -111,23 +152,24 @@ ends_with_its_code() {
 }
 
 stops_by_term() {
-    container one termed -- sh -c "$SLEEP"
-    sleep 0.3
+    container one termed -- sh -c 'trap "exit 7" TERM; echo ready; while :; do sleep 0.1; done'
+    soon grep -q ready "$W/logs/one/termed.log"
     c stop "$(id termed)" 20
     has "$(state termed)" 'EXITED 7'
     remove termed
 }
 
 stops_by_kill() {
-    container one stubborn -- sh -c 'trap "" TERM; while :; do sleep 0.1; done'
-    sleep 0.3
+    container one stubborn -- sh -c 'trap "" TERM; echo ready; while :; do sleep 0.1; done'
+    soon grep -q ready "$W/logs/one/stubborn.log"
     c stop "$(id stubborn)" 1
     has "$(state stubborn)" 'EXITED 137'
     remove stubborn
 }
 
+# Not at once: in an emulated machine it takes a while until somebody looks for it.
 out_of_memory() {
-    container one greedy memory=20971520 -- sh -c 'sleep 0.5; exec tail -c 200m /dev/zero'
+    container one greedy memory=20971520 -- sh -c 'sleep 3; exec tail -c 200m /dev/zero'
     becomes greedy 'EXITED 137 OOMKilled'
     remove greedy
 }
@@ -172,7 +214,7 @@ shared_pids() {
     pod shared share-pids
     container shared seen share-pids -- sh -c "$SLEEP"
     container shared seer share-pids -- sh -c 'sleep 999 & exit 5'
-    is "$(inode seen pid)" "$(readlink "/proc/$(ctr -n k8s.io task ls | awk -v id="$(id pod-shared)" '$1 == id { print $2 }')/ns/pid")"
+    is "$(inode seen pid)" "$(readlink "/proc/$(pid_of pod-shared)/ns/pid")"
     # What the first process leaves behind ends with it.
     becomes seer 'EXITED 5*'
     has_not "$(run seen ps)" 'sleep 999'
@@ -219,6 +261,17 @@ stops_the_pod() {
     is "$(c containers)" ''
 }
 
+no_group_is_left() {
+    if [ "$CLIENTS_DRIVER" = systemd ]; then
+        is "$(systemctl list-units --all --plain --no-legend 'cri-containerd-*')" ''
+        systemctl stop kubetests.slice
+        soon no_groups '*/kubetests*'
+        is "$(find /sys/fs/cgroup/ -type d -name 'cri-containerd-*' | head -n 5)" ''
+    else
+        is "$(find /sys/fs/cgroup/ -type d -path '*/kubepods/*/*' | head -n 5)" ''
+    fi
+}
+
 nothing_is_left() {
     is "$(ctr -n k8s.io task ls -q)" ''
     soon bash -c "! pgrep -x containerd-shim"
@@ -228,11 +281,12 @@ nothing_is_left() {
     is "$(find /run/containerd/runc /run/containerd/nsinit /run/containerd/io.containerd.runtime.v2.task -mindepth 2 2>/dev/null | head -n 5)" ''
     # The shim for runc leaves its socket if it is killed.
     [ "$SHIM" = containerd-shim-runc-v2 ] || soon bash -c '[ -z "$(ls /run/containerd/s)" ]'
-    is "$(find /sys/fs/cgroup/ -type d -path '*/kubepods/*/*' | head -n 5)" ''
+    no_group_is_left
     is "$(grep -c /rootfs /proc/self/mounts)" 0
 }
 
 set_up "$1" || { echo "FAILED to set up"; tail -n 5 "$W/containerd.log"; exit 1; }
 run_cases "${CASES[@]}" nothing_is_left
 kill "$(cat "$W/containerd.pid")"
+[ "$BAD" = 0 ] || grep -E 'level=(warning|error)' "$W/containerd.log" | tail -n 20 | cut -c 1-600
 report

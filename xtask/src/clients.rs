@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::criu;
 use crate::run::{cargo, check, find, root};
-use crate::tools::{self, BUSYBOX, Tool, tool};
+use crate::tools::{self, BUSYBOX, PROTOC, Tool, tool};
 
 const CLIENTS: [&str; 5] = ["podman", "buildah", "containerd", "docker", CRI];
 /// Kubernetes' way in.
@@ -35,7 +35,7 @@ const TOOLS: [Tool; 19] = [
     tool("runc", "runc", "is compared"),
     tool("criu", "criu", "makes checkpoints"),
     tool("host-local", "containernetworking-plugins", "connects pods"),
-    tool("protoc", "protobuf-compiler", "is needed to build the client of the CRI"),
+    PROTOC,
     tool("jq", "jq", "changes configurations"),
     BUSYBOX,
 ];

@@ -23,6 +23,8 @@ pub(crate) const fn tool(program: &'static str, package: &'static str, purpose: 
 
 /// One file with everything. Linked to libraries it could not run in a root directory of its own.
 pub(crate) const BUSYBOX: Tool = tool("busybox", "busybox-static", "is the program inside test containers");
+pub(crate) const PROTOC: Tool =
+    tool("protoc", "protobuf-compiler", "is needed to build the client of the CRI");
 
 /// Whether this process may do everything.
 pub(crate) fn is_root() -> Result<bool> {

@@ -5,6 +5,8 @@ set_up() {
     RUNTIME=$W/bin/${1##*/}
     [ -x "${CRI:-}" ] || { echo "no client: cargo xtask test --clients builds it, and says by CRI where it is"; return 1; }
     cp -L "$1" "$RUNTIME" && chmod 755 "$RUNTIME" && make_rootfs || return 1
+    # It is copied for pods, and a machine may have none.
+    [ -e /etc/resolv.conf ] || : >/etc/resolv.conf || return 1
     network && configure && handlers && begin || return 1
     make_archive docker.io/library/box:latest && ctr -n k8s.io image import "$W/image.tar" >/dev/null || return 1
     make_archive docker.io/library/pause:latest '["/bin/sleep","1000000"]' && ctr -n k8s.io image import "$W/image.tar" >/dev/null || return 1
@@ -20,6 +22,17 @@ call_it() {
             KIND="io.containerd.${name%-*}.${name##*-}" OPTIONS='' SHIM=${1##*/} ;;
         *) KIND=io.containerd.runc.v2 OPTIONS="BinaryName = \"$1\"" SHIM=containerd-shim-runc-v2 ;;
     esac
+    [ "$CLIENTS_DRIVER" != systemd ] || use_systemd
+}
+
+# The shim for runc has its options in containerd's configuration, others in a file of their own.
+use_systemd() {
+    if [ "$SHIM" = containerd-shim-runc-v2 ]; then
+        OPTIONS+=$'\nSystemdCgroup = true'
+    else
+        echo 'SystemdCgroup = true' >"$W/$SHIM.toml"
+        OPTIONS="ConfigPath = \"$W/$SHIM.toml\""
+    fi
 }
 
 network() {
@@ -36,6 +49,9 @@ version = 2
 root = "$W/containerd"
 state = "/run/containerd"
 disabled_plugins = ["io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.zfs"]
+[timeouts]
+# Of a shim that was killed the rest is removed once, and not at all if that takes longer.
+"io.containerd.timeout.shim.cleanup" = "60s"
 [grpc]
 address = "/run/containerd.sock"
 [plugins."io.containerd.grpc.v1.cri"]
@@ -70,12 +86,27 @@ begin() {
 
 c() { timeout -k 5 "${CALL_LIMIT:-60}" "$CRI" /run/containerd.sock "$@"; }
 
+# The group of the pod $1, as a kubelet names it.
+parent() {
+    if [ "$CLIENTS_DRIVER" = systemd ]; then
+        echo "/kubetests.slice/kubetests-pods.slice/$(slice "$1")"
+    else
+        echo "/kubepods/$1"
+    fi
+}
+
+slice() { echo "kubetests-pods-pod$1.slice"; }
+
+# Has systemd begin or end the slice of a pod, as a kubelet does.
+slices() { [ "$CLIENTS_DRIVER" != systemd ] || systemctl "$1" "$(slice "$2")"; }
+
 # A pod named $1, with options; its id is kept in a file.
 pod() {
     local name=$1
     shift
     mkdir -p "$W/logs/$name"
-    c run-pod "$name" "${HANDLER:-subject}" "logs=$W/logs/$name" "$@" >"$W/pod-$name"
+    slices start "$name"
+    c run-pod "$name" "${HANDLER:-subject}" "logs=$W/logs/$name" "parent=$(parent "$name")" "$@" >"$W/pod-$name"
 }
 
 id() { cat "$W/$1"; }
@@ -84,9 +115,28 @@ id() { cat "$W/$1"; }
 container() {
     local pod=$1 name=$2
     shift 2
-    c create "$(id "pod-$pod")" "$pod" "$name" "logs=$W/logs/$pod" "$@" >"$W/$name"
+    c create "$(id "pod-$pod")" "$pod" "$name" "logs=$W/logs/$pod" "parent=$(parent "$pod")" "$@" >"$W/$name"
     c start "$(id "$name")"
 }
+
+pid_of() { ctr -n k8s.io task ls | awk -v id="$(id "$1")" '$1 == id { print $2 }'; }
+
+# The directory of a container's control group, that of memory with version 1.
+group() {
+    local lines
+    lines=/proc/$(pid_of "$1")/cgroup
+    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+        echo "/sys/fs/cgroup$(sed -n 's/^0:://p' "$lines")"
+    else
+        echo "/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' "$lines")"
+    fi
+}
+
+# No directory of a control group has such a path.
+no_groups() { [ -z "$(find /sys/fs/cgroup/ -type d -path "$1")" ]; }
+
+# What systemd says of a container's unit.
+unit() { systemctl show -P "$2" "cri-containerd-$(id "$1").scope"; }
 
 state() { c state "$(id "$1")"; }
 
@@ -101,10 +151,14 @@ remove() {
 ends() {
     c stop-pod "$(id "pod-$1")"
     c remove-pod "$(id "pod-$1")"
+    # With the slice systemd ends what is in it.
+    soon no_groups "*/$(slice "$1")/*"
+    slices stop "$1"
 }
 
 run() { c exec "$(id "$1")" -- "${@:2}"; }
 
 inode() { run "$1" readlink "/proc/self/ns/$2"; }
 
-SLEEP='trap "exit 7" TERM; while :; do sleep 0.1; done'
+# Seldom: an emulated machine has better things to do.
+SLEEP='trap "exit 7" TERM; while :; do sleep 1; done'

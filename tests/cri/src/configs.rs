@@ -15,9 +15,11 @@ const IMAGE: &str = "docker.io/library/box:latest";
 #[derive(Debug, Default)]
 struct Options<'a> {
     logs: &'a str,
+    parent: &'a str,
     host_network: bool,
     share_pids: bool,
     memory: i64,
+    cpu: i64,
     tty: bool,
     user: Option<i64>,
     privileged: bool,
@@ -32,9 +34,11 @@ impl<'a> Options<'a> {
             let (name, value) = word.split_once('=').unwrap_or((word, ""));
             match name {
                 "logs" => options.logs = value,
+                "parent" => options.parent = value,
                 "host-network" => options.host_network = true,
                 "share-pids" => options.share_pids = true,
                 "memory" => options.memory = value.parse()?,
+                "cpu" => options.cpu = value.parse()?,
                 "tty" => options.tty = true,
                 "user" => options.user = Some(value.parse()?),
                 "privileged" => options.privileged = true,
@@ -47,6 +51,16 @@ impl<'a> Options<'a> {
             }
         }
         Ok(options)
+    }
+
+    /// Of a tenth of a second the time that `cpu` says.
+    fn resources(&self) -> LinuxContainerResources {
+        LinuxContainerResources {
+            memory_limit_in_bytes: self.memory,
+            cpu_quota: self.cpu,
+            cpu_period: if self.cpu == 0 { 0 } else { 100_000 },
+            ..Default::default()
+        }
     }
 
     fn namespaces(&self) -> NamespaceOption {
@@ -75,7 +89,7 @@ pub(crate) fn pod_config(name: &str, options: &[&str]) -> Result<PodSandboxConfi
         ..Default::default()
     };
     let linux = LinuxPodSandboxConfig {
-        cgroup_parent: format!("/kubepods/{name}"),
+        cgroup_parent: options.parent.to_owned(),
         security_context: Some(context),
         ..Default::default()
     };
@@ -99,7 +113,7 @@ pub(crate) fn container_config(name: &str, options: &[&str], words: &[&str]) -> 
         seccomp: (!options.privileged).then_some(seccomp),
         ..Default::default()
     };
-    let resources = LinuxContainerResources { memory_limit_in_bytes: options.memory, ..Default::default() };
+    let resources = options.resources();
     Ok(ContainerConfig {
         metadata: Some(ContainerMetadata { name: name.to_owned(), attempt: 0 }),
         image: Some(ImageSpec { image: IMAGE.to_owned(), ..Default::default() }),

@@ -30,7 +30,10 @@ const USAGE: &str = "cri SOCKET CALL ARGUMENT…:
     create POD POD-NAME NAME [OPTION…] -- WORD…
     start ID | stop ID SECONDS | remove ID | state ID | containers | stats ID | update ID MEMORY
     exec ID -- WORD… | exec-stream ID -- WORD… | forward POD PORT
-OPTION: logs=DIR host-network share-pids memory=BYTES tty user=UID privileged read-only env=NAME=VALUE";
+OPTION: logs=DIR parent=GROUP host-network share-pids memory=BYTES cpu=MICROSECONDS tty user=UID privileged read-only env=NAME=VALUE";
+
+/// How long a program may take that is executed: an emulated machine is slow.
+const SECONDS: i64 = 100;
 
 type Client = RuntimeServiceClient<Channel>;
 
@@ -184,7 +187,8 @@ async fn state(client: &mut Client, id: &str) -> Result<String> {
 
 async fn exec(mut client: Client, arguments: &[&str]) -> Result<u8> {
     let [id, rest @ ..] = arguments else { bail!("{USAGE}") };
-    let request = ExecSyncRequest { container_id: (*id).to_owned(), cmd: owned(split(rest)?.1), timeout: 20 };
+    let request =
+        ExecSyncRequest { container_id: (*id).to_owned(), cmd: owned(split(rest)?.1), timeout: SECONDS };
     let done = client.exec_sync(request).await?.into_inner();
     std::io::stdout().write_all(&done.stdout)?;
     std::io::stderr().write_all(&done.stderr)?;

@@ -12,6 +12,7 @@ use super::image::{ext4, remove};
 use super::purpose::LIMIT_OF_SCRIPT;
 use crate::run::{output, root};
 use crate::source;
+use crate::tools::{self, PROTOC};
 
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// What does not run in a guest, and why.
@@ -57,6 +58,14 @@ pub(crate) fn build(cache: &Path) -> Result<Vec<Binary>> {
     let mut all = cargo(cache, &["build", "--workspace", "--bins", "--examples"])?;
     all.extend(cargo(cache, &["test", "--no-run", "--workspace"])?);
     Ok(all)
+}
+
+/// The client of the CRI, which is a workspace of its own; it comes to lie beside the runtime.
+pub(crate) fn cri_client(cache: &Path) -> Result<Vec<Binary>> {
+    if !tools::install(&[PROTOC])?.is_empty() {
+        bail!("{} is missing (package {})", PROTOC.program, PROTOC.package);
+    }
+    cargo(cache, &["build", "--manifest-path", "tests/cri/Cargo.toml"])
 }
 
 /// The programs that a machine with a script has: its init and the runtime.

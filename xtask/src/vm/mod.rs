@@ -164,7 +164,10 @@ fn built(options: &Options, cache: &Path) -> Result<Built> {
         let binaries = build::build(cache)?;
         let chosen = build::chosen(&build::tests(&binaries), &options.wanted)?;
         let purpose = if chosen.has_clients() { Purpose::Clients } else { Purpose::Tests };
-        let payload = build::payload(cache, &binaries, &chosen)?;
+        // Others need not pay for it.
+        let more = if chosen.has_clients() { build::cri_client(cache)? } else { Vec::new() };
+        let all = [binaries.as_slice(), &more].concat();
+        let payload = build::payload(cache, &all, &chosen)?;
         return Ok(Built { purpose, payload, init: fs::read(build::guest(&binaries)?)? });
     };
     fs::create_dir_all(&dir)?;
