@@ -60,6 +60,39 @@ fn signals_reach_the_program() {
     assert!(operator.inside().is_empty());
 }
 
+/// There is no program yet that the signal could be for; what was made is taken back.
+#[test]
+fn a_signal_breaks_off_a_hook_that_hangs() {
+    let Some(mut operator) = Operator::new("hangs") else { return };
+    let (began, ended) = (operator.place.join("began"), operator.place.join("ended"));
+    let hook = |script: String| libcontainer::Hook {
+        path: "/bin/sh".into(),
+        args: ["sh", "-c", &script].map(str::to_owned).to_vec(),
+        ..libcontainer::Hook::default()
+    };
+    operator.config.hooks.create_runtime = vec![hook(format!("echo > {}; exec sleep 300", began.display()))];
+    operator.config.hooks.poststop = vec![hook(format!("sleep 0.3; echo > {}", ended.display()))];
+    operator.write();
+    for (signal, detach) in [(Signal::SIGINT, &[][..]), (Signal::SIGTERM, &["-d"])] {
+        let args = [&["run"], detach, &["web", "true"]].concat();
+        let mut child = operator.command(&args).stderr(Stdio::piped()).spawn().unwrap();
+        until("the hook runs", || began.exists());
+        // This one asks for nothing.
+        send(&child, Signal::SIGWINCH);
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(child.try_wait().unwrap().is_none());
+        send(&child, signal);
+        let mut text = String::new();
+        std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut text).unwrap();
+        assert_eq!(code_of(child), Some(1), "{signal}: {text}");
+        let wanted = "hook #0: /bin/sh: killed, as its caller was asked to break off";
+        assert!(text.contains(wanted), "{signal}: {text}");
+        assert_eq!(fs::read_dir(operator.place.join("state")).unwrap().count(), 0, "{signal}");
+        fs::remove_file(&began).unwrap();
+        fs::remove_file(&ended).expect("the hook of the end has run, and to its end");
+    }
+}
+
 #[test]
 fn a_container_outlives_its_command_and_is_deleted() {
     let Some(operator) = Operator::new("outlives") else { return };

@@ -107,6 +107,13 @@ impl Factory {
         Self { host: Host { warnings: Some(Arc::new(tell)), ..self.host } }
     }
 
+    /// Asks `asked` several times a second, on the thread that waits, as long as a hook of a container that is being made or started runs. If it answers yes the hook is killed, as
+    /// behind its timeout, and the call fails and takes back what it has made: for a caller who was asked to end, by a signal say. Hooks of a container's end run all the same.
+    #[must_use]
+    pub fn break_off(self, asked: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self { host: Host { break_off: Some(Arc::new(asked)), ..self.host } }
+    }
+
     /// Makes a container whose first process is the reaper: it adopts orphans, forwards nothing, and ends the container on SIGTERM.
     /// Processes are started in it with [`Container::start`].
     ///

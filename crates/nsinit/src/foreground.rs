@@ -43,6 +43,20 @@ impl Signals {
         Ok(Self { fd })
     }
 
+    /// Whether one that asks for the end has come, which stays to be taken.
+    pub(crate) fn asks_for_the_end() -> Result<impl Fn() -> bool + Send + Sync, Failure> {
+        let mut set = SigSet::empty();
+        for ending in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGHUP] {
+            set.add(ending);
+        }
+        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+        let fd = SignalFd::with_flags(&set, flags).named("look for signals: signalfd")?;
+        // What can't be known is no reason to break off.
+        Ok(move || {
+            matches!(poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO), Ok(1))
+        })
+    }
+
     /// The next one that has come. That of nix panics where something else is behind the descriptor.
     fn next(&self) -> nix::Result<Option<i32>> {
         let mut info = [0; size_of::<siginfo>()];

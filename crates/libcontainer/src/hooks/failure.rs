@@ -28,6 +28,8 @@ pub(crate) enum Cause {
     Ended(ExitStatus),
     /// It was killed after so many seconds; whether it is gone.
     Late(u64, bool),
+    /// It was killed, as its caller does not want to wait any more; whether it is gone.
+    BrokenOff(bool),
     /// It was killed, as it could not be waited for.
     Unknown(io::Error),
     /// How it has ended can't be known.
@@ -39,7 +41,7 @@ impl From<HookFailure> for FailedHook {
         let errno = match &failure.cause {
             Cause::NotRun(_, errno) => *errno,
             Cause::Unknown(error) => error.raw_os_error(),
-            Cause::Ended(_) | Cause::Late(..) | Cause::Lost(_) => None,
+            Cause::Ended(_) | Cause::Late(..) | Cause::BrokenOff(_) | Cause::Lost(_) => None,
         };
         Self { text: failure.to_string(), errno }
     }
@@ -57,13 +59,19 @@ impl fmt::Display for Cause {
                 }
                 None => write!(f, "ended by {status}"),
             },
-            Self::Late(seconds, true) => write!(f, "killed after its timeout of {seconds} s"),
-            Self::Late(seconds, false) => {
-                write!(f, "killed after its timeout of {seconds} s, and has not ended yet")
+            Self::Late(seconds, gone) => {
+                write!(f, "killed after its timeout of {seconds} s{}", unended(*gone))
+            }
+            Self::BrokenOff(gone) => {
+                write!(f, "killed, as its caller was asked to break off{}", unended(*gone))
             }
             Self::Unknown(error) => write!(f, "killed, as it can't be waited for: {error}"),
         }
     }
+}
+
+fn unended(gone: bool) -> &'static str {
+    if gone { "" } else { ", and has not ended yet" }
 }
 
 impl fmt::Display for HookFailure {

@@ -10,4 +10,4 @@ pub(crate) use failure::{Cause, HookFailure};
 pub(crate) use heard::Heard;
 pub(crate) use input::input;
 pub(crate) use moment::Moment;
-pub(crate) use wait::{output, wait};
+pub(crate) use wait::{BreakOff, output, wait};

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use libcontainer_plan::{pipe, wait_readable};
@@ -19,6 +20,18 @@ use crate::record::KILL;
 
 /// How much is read at most of what is left in the pipe when the hook has ended: what it has left running may go on writing.
 const LEFT: usize = 1024 * 1024;
+/// How often a caller is asked whether to go on waiting.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Asks whether to go on waiting no more.
+pub(crate) type BreakOff = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// How a wait ends.
+enum End {
+    Ended,
+    Late,
+    BrokenOff,
+}
 
 /// A pipe for the output: our end, and the hook's.
 pub(crate) fn output() -> io::Result<(File, OwnedFd)> {
@@ -28,20 +41,26 @@ pub(crate) fn output() -> io::Result<(File, OwnedFd)> {
 }
 
 /// Waits until the hook has ended: not for what it has left running, which may hold the pipe. When its seconds are up, or it can't be waited for, all of its process
-/// group is killed.
-pub(crate) fn wait(process: &Process, output: File, seconds: Option<u64>) -> Result<Heard, (Cause, Heard)> {
+/// group is killed. So it is when `break_off`, which is asked now and then, answers yes.
+pub(crate) fn wait(
+    process: &Process,
+    output: File,
+    seconds: Option<u64>,
+    break_off: Option<&BreakOff>,
+) -> Result<Heard, (Cause, Heard)> {
     let mut heard = Heard::default();
     // A time that can't be told is no limit.
     let end = seconds.and_then(|seconds| Instant::now().checked_add(Duration::from_secs(seconds)));
-    let ended = Listening { process, output: Some(output) }.until(end, &mut heard);
+    let ended = Listening { process, output: Some(output), break_off }.until(end, &mut heard);
     let cause = match (ended, seconds) {
-        (Ok(true), _) => match process.try_wait() {
+        (Ok(End::Ended), _) => match process.try_wait() {
             Ok(Some(status)) if status.success() => return Ok(heard),
             Ok(Some(status)) => Cause::Ended(status),
             Ok(None) => Cause::Lost("has ended and has no status".to_owned()),
             Err(error) => Cause::Lost(format!("how it has ended can't be known: {error}")),
         },
-        (Ok(false), seconds) => Cause::Late(seconds.unwrap_or(0), kill(process)),
+        (Ok(End::Late), seconds) => Cause::Late(seconds.unwrap_or(0), kill(process)),
+        (Ok(End::BrokenOff), _) => Cause::BrokenOff(kill(process)),
         (Err(error), _) => {
             kill(process);
             Cause::Unknown(error)
@@ -69,23 +88,30 @@ struct Listening<'a> {
     process: &'a Process,
     /// Our end, as long as somebody has the other one.
     output: Option<File>,
+    break_off: Option<&'a BreakOff>,
 }
 
 impl Listening<'_> {
-    /// Whether the process has ended before `end`.
-    fn until(mut self, end: Option<Instant>, heard: &mut Heard) -> io::Result<bool> {
+    /// Waits until the process has ended, or until `end`.
+    fn until(mut self, end: Option<Instant>, heard: &mut Heard) -> io::Result<End> {
         loop {
             let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            let (ended, said) = self.poll(left)?;
+            let (ended, said) = self.poll(match self.break_off {
+                Some(_) => Some(left.map_or(TICK, |left| left.min(TICK))),
+                None => left,
+            })?;
             if said {
                 self.read(heard)?;
             }
             if ended {
                 self.drain(heard)?;
-                return Ok(true);
+                return Ok(End::Ended);
             }
             if left == Some(Duration::ZERO) {
-                return Ok(false);
+                return Ok(End::Late);
+            }
+            if self.break_off.is_some_and(|asked| asked()) {
+                return Ok(End::BrokenOff);
             }
         }
     }

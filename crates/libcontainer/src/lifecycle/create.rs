@@ -104,7 +104,7 @@ pub(crate) fn create(
 fn ended(host: &Host, draft: &Draft, error: Error) -> Error {
     if draft.is_hooked() && error.undo_errors().next().is_none() {
         let state = draft.state();
-        hooks::after_end(host, hooks::Of { config: &state.config, id: &state.id, dir: draft.path() });
+        hooks::after_end(host, hooks::Of { config: &state.config, id: &state.id, dir: draft.path(), host });
     }
     error
 }

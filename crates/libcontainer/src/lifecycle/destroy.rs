@@ -22,7 +22,7 @@ use crate::record::{Init, State, Store};
 /// and a second call ends what is left.
 pub(crate) fn destroy(store: &Store, id: &str, handle: Option<Arc<State>>, host: &Host) -> Result<()> {
     if let Some(state) = end(store, id, handle, host)? {
-        after_end(host, Of { config: &state.config, id, dir: store.path() });
+        after_end(host, Of { config: &state.config, id, dir: store.path(), host });
     }
     Ok(())
 }

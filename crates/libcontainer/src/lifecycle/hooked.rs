@@ -82,7 +82,7 @@ fn step(draft: &Arc<Draft>, host: &Host, moment: Moment, index: usize) -> HostSt
 fn run(draft: &Draft, host: &Host, moment: Moment, index: usize, context: &HostContext) -> io::Result<()> {
     draft.note_hook();
     let state = draft.state();
-    let of = Of { config: &state.config, id: &state.id, dir: draft.path() };
+    let of = Of { config: &state.config, id: &state.id, dir: draft.path(), host };
     let pid = context.pid()?;
     let waiting = || -> io::Result<Waiting<'_>> {
         let pidfd = context.pidfd()?.as_fd().try_clone_to_owned();

@@ -16,7 +16,7 @@ use super::join::{Joined, enter, group_setup, join_as, open_group};
 use crate::compile::{self, Compiled, Given};
 use crate::config::{Config, Hook};
 use crate::error::{Error, FailedHook, Result};
-use crate::hooks::{Cause, Heard, HookFailure, Moment, input, output, wait};
+use crate::hooks::{BreakOff, Cause, Heard, HookFailure, Moment, input, output, wait};
 use crate::process::{Process, ProcessConfig, Stdio};
 use crate::record::{Init, State};
 use crate::resolve;
@@ -29,6 +29,8 @@ pub(super) struct Of<'a> {
     pub(super) id: &'a str,
     /// The container's directory.
     pub(super) dir: &'a Path,
+    /// Who may want to break off.
+    pub(super) host: &'a Host,
 }
 
 /// A container whose first process waits, as hooks in it need to know it.
@@ -110,11 +112,16 @@ impl Of<'_> {
         };
         match started() {
             Err(cause) => failed(cause, Heard::default()),
-            Ok((process, output)) => match wait(&process, output, hook.timeout) {
+            Ok((process, output)) => match wait(&process, output, hook.timeout, self.break_off(moment)) {
                 Ok(_) => Ok(()),
                 Err((cause, heard)) => failed(cause, heard),
             },
         }
+    }
+
+    /// ORDER: not behind the end, which whoever breaks off is on the way to.
+    fn break_off(&self, moment: Moment) -> Option<&BreakOff> {
+        self.host.break_off.as_ref().filter(|_| moment != Moment::Poststop)
     }
 
     /// OCI's state of the container, as JSON.

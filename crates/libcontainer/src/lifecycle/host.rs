@@ -9,6 +9,7 @@ use libcontainer_plan::{Fault, Launch, Plan, Probe};
 
 use super::readback::Expected;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hooks::BreakOff;
 use crate::resctrl::ResctrlMount;
 use crate::resolve::{Filters, Inherited, Known};
 
@@ -25,6 +26,7 @@ pub(crate) struct Host {
     pub(crate) observer: Option<Observer>,
     pub(crate) tamper: Option<Tamper>,
     pub(crate) warnings: Option<Warnings>,
+    pub(crate) break_off: Option<BreakOff>,
     pub(crate) layout: Option<Arc<Layout>>,
     pub(crate) environment: Option<Arc<Environment>>,
     pub(crate) resctrl: Option<Arc<ResctrlMount>>,
@@ -46,6 +48,7 @@ impl Host {
             observer: None,
             tamper: None,
             warnings: None,
+            break_off: None,
             layout: None,
             environment: None,
             resctrl: None,

@@ -12,7 +12,7 @@ use crate::record::{State, Store};
 
 /// Runs the `poststart` hooks.
 pub(super) fn poststart(host: &Host, store: &Store, state: &Arc<State>, what: &str) -> Result<()> {
-    let of = Of { config: &state.config, id: &state.id, dir: store.path() };
+    let of = Of { config: &state.config, id: &state.id, dir: store.path(), host };
     let ran = of.all_on_host(Moment::Poststart, state.init_pid);
     ran.map_err(|failed| end(host, store, state, (what, failed)))
 }

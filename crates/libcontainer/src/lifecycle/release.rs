@@ -67,7 +67,7 @@ fn run_hooks(host: &Host, store: &Store, created: Created, what: &str) -> Result
         return Err(Error::new(ErrorKind::WrongState, text));
     };
     drop(lock);
-    let of = Of { config: &state.config, id: &state.id, dir: store.path() };
+    let of = Of { config: &state.config, id: &state.id, dir: store.path(), host };
     for index in 0..state.config.hooks.start_container.len() {
         let pidfd = init.pidfd.try_clone().map_err(|error| Error::io(what, error))?;
         let waiting = Waiting { host, state: &state, init: Init { pid: init.pid, pidfd } };

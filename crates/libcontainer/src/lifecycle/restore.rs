@@ -274,7 +274,7 @@ impl Work<'_> {
     /// Those that runc runs at a restore. Others can look at the container meanwhile.
     fn hooks(&self, pid: Pid) -> Result<()> {
         let state = self.draft.state();
-        let of = Of { config: &state.config, id: &state.id, dir: self.draft.path() };
+        let of = Of { config: &state.config, id: &state.id, dir: self.draft.path(), host: self.host };
         let all = [Moment::Prestart, Moment::CreateRuntime];
         if all.iter().all(|moment| moment.of(&state.config.hooks).is_empty()) {
             return Ok(());
@@ -317,7 +317,10 @@ impl Work<'_> {
                 return Ok(());
             };
             if self.draft.is_hooked() {
-                hooks::after_end(self.host, Of { config: &state.config, id: &state.id, dir: store.path() });
+                hooks::after_end(
+                    self.host,
+                    Of { config: &state.config, id: &state.id, dir: store.path(), host: self.host },
+                );
             }
             Ok(())
         };

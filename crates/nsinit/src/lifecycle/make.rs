@@ -125,7 +125,11 @@ fn make(root: &State, args: CreateArgs, aim: Aim) -> Result<Made, Failure> {
         ..ProcessConfig::new(program).inherited()
     };
     let made = listen(place.as_ref(), host).and_then(|proxy| {
-        let factory = factory()?;
+        let factory = match aim {
+            Aim::Create => factory()?,
+            // They are blocked, as those that come later are the program's.
+            Aim::Run | Aim::Leave => factory()?.break_off(foreground::Signals::asks_for_the_end()?),
+        };
         bundle::warn(&config, factory.probe());
         let made = aim.make(&factory, &path, &config, process);
         let (container, process) = made.map_err(|error| not_made(&path, &args.id, error, words.as_ref()))?;
