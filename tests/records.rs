@@ -12,6 +12,7 @@ use std::process::{Command, Output, Stdio};
 
 use libcontainer::{Config, Container, ErrorKind, Factory, Pid, Process, ProcessConfig};
 use libcontainer_tests::{Place, World, able, config};
+use nix::sys::signal::Signal;
 
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(20);
 
@@ -277,10 +278,14 @@ fn one_that_is_ending_has_ended() {
     let container = Factory::new().unwrap().load(kept.web()).unwrap();
     let added = ["mounts", "add", "web", "/etc", "/tmp/etc"];
     assert!(kept.nsinit(&added).status().unwrap().success());
-    // A child of this process, which does not reap it.
-    let joined = container.start(ProcessConfig::new(["sleep", "300"])).unwrap();
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.as_raw()), nix::sys::signal::Signal::SIGKILL)
-        .unwrap();
+    // Its child is not reaped as long as it stands still. One of this process would be, by the tests beside.
+    let mut stopped = kept.nsinit(&["exec", "web", "sleep", "300"]).spawn().unwrap();
+    let send = |pid: i32, signal| {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
+    };
+    let joined = child_called(&stopped, "sleep");
+    send(stopped.id().try_into().unwrap(), Signal::SIGSTOP);
+    send(pid.as_raw(), Signal::SIGKILL);
     let end = std::time::Instant::now() + PATIENCE;
     while std::fs::read_link(format!("/proc/{pid}/ns/net")).is_ok() {
         assert!(std::time::Instant::now() < end);
@@ -290,8 +295,27 @@ fn one_that_is_ending_has_ended() {
     for args in [&["exec", "web", "true"] as &[&str], &["mounts", "list", "web"], &added, &removed] {
         fails(&kept.nsinit(args).output().unwrap(), "the container has ended");
     }
-    drop(joined);
+    assert!(std::path::Path::new(&format!("/proc/{joined}")).exists(), "it was reaped");
+    stopped.kill().unwrap();
+    stopped.wait().unwrap();
     container.destroy().unwrap();
+}
+
+/// The child of a process, once it is that program.
+fn child_called(parent: &std::process::Child, name: &str) -> i32 {
+    let id = parent.id();
+    let end = std::time::Instant::now() + PATIENCE;
+    loop {
+        let text = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        let is_it = |pid: &&str| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim_end() == name)
+        };
+        if let Some(pid) = text.split_whitespace().find(is_it) {
+            return pid.parse().unwrap();
+        }
+        assert!(std::time::Instant::now() < end, "{text:?}");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
 }
 
 fn without_inodes(record: &mut serde_json::Value) {
