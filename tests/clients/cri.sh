@@ -169,6 +169,8 @@ stops_by_kill() {
 
 # Not at once: in an emulated machine it takes a while until somebody looks for it.
 out_of_memory() {
+    # RACE: with version 2 nobody may have read of it by then (docs/clients.md).
+    [ "$CLIENTS_DRIVER" != systemd ] || [ -n "$MEMORY" ] || skip 'systemd removes the group with its last process'
     container one greedy memory=20971520 -- sh -c 'sleep 3; exec tail -c 200m /dev/zero'
     becomes greedy 'EXITED 137 OOMKilled'
     remove greedy
