@@ -93,6 +93,23 @@ fn a_signal_breaks_off_a_hook_that_hangs() {
     }
 }
 
+/// A config that is a pipe comes when somebody writes it.
+#[test]
+fn a_signal_ends_who_waits_for_a_config() {
+    let Some(operator) = Operator::new("pipe") else { return };
+    fs::remove_file(operator.place.join("container.json")).unwrap();
+    nix::unistd::mkfifo(&operator.place.join("config.json"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut child = operator.command(&["run", "web", "true"]).spawn().unwrap();
+    let waits = || {
+        let stack = fs::read_to_string(format!("/proc/{}/wchan", child.id())).unwrap_or_default();
+        stack.contains("partner") || stack.contains("fifo")
+    };
+    until("it waits for the other end", waits);
+    send(&child, Signal::SIGINT);
+    let ended = std::os::unix::process::ExitStatusExt::signal(&child.wait().unwrap());
+    assert_eq!(ended, Some(Signal::SIGINT as i32));
+}
+
 #[test]
 fn a_container_outlives_its_command_and_is_deleted() {
     let Some(operator) = Operator::new("outlives") else { return };

@@ -46,10 +46,12 @@ impl Aim {
 
 #[inline(never)]
 pub(crate) fn run(root: &State, args: RunArgs) -> Outcome {
-    let signals = foreground::Signals::take()?;
     let RunArgs { detach, keep, create } = args;
-    let Made { container, mut process, proxy } =
-        make(root, create, if detach { Aim::Leave } else { Aim::Run })?;
+    let bundle = asked(root, &create)?;
+    // ORDER: behind the config, which may be a pipe that nobody writes to: until then a signal simply ends this.
+    let signals = foreground::Signals::take()?;
+    let aim = if detach { Aim::Leave } else { Aim::Run };
+    let Made { container, mut process, proxy } = make(root, (create, bundle), aim)?;
     if detach {
         let main = process.pid().as_raw().unsigned_abs();
         return proxy.map_or(Ok(()), |proxy| proxy.wait(&process, main, Some(signals.as_fd()))).map(|()| 0);
@@ -60,7 +62,8 @@ pub(crate) fn run(root: &State, args: RunArgs) -> Outcome {
 
 #[inline(never)]
 pub(crate) fn create(root: &State, args: CreateArgs) -> Outcome {
-    make(root, args, Aim::Create)?;
+    let bundle = asked(root, &args)?;
+    make(root, (args, bundle), Aim::Create)?;
     Ok(0)
 }
 
@@ -94,9 +97,15 @@ pub(super) struct Made {
     pub(super) proxy: Option<Proxy>,
 }
 
-fn make(root: &State, args: CreateArgs, aim: Aim) -> Result<Made, Failure> {
+/// What is to be made.
+fn asked(root: &State, args: &CreateArgs) -> Result<Bundle, Failure> {
+    root.container(&args.id)?;
+    bundle::load(root, args)
+}
+
+fn make(root: &State, (args, bundle): (CreateArgs, Bundle), aim: Aim) -> Result<Made, Failure> {
     let path = root.container(&args.id)?;
-    let Bundle { mut config, terminal_size, words } = bundle::load(root, &args)?;
+    let Bundle { mut config, terminal_size, words } = bundle;
     let program = if args.args.is_empty() { config.args.iter().map(Into::into).collect() } else { args.args };
     if program.is_empty() {
         let text = "no program: the config has none (/process in config.json, /args in container.json), and none stands behind the name";
