@@ -43,20 +43,6 @@ impl Signals {
         Ok(Self { fd })
     }
 
-    /// Whether one that asks for the end has come, which stays to be taken.
-    pub(crate) fn asks_for_the_end() -> Result<impl Fn() -> bool + Send + Sync, Failure> {
-        let mut set = SigSet::empty();
-        for ending in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGHUP] {
-            set.add(ending);
-        }
-        let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let fd = SignalFd::with_flags(&set, flags).named("look for signals: signalfd")?;
-        // What can't be known is no reason to break off.
-        Ok(move || {
-            matches!(poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO), Ok(1))
-        })
-    }
-
     /// The next one that has come. That of nix panics where something else is behind the descriptor.
     fn next(&self) -> nix::Result<Option<i32>> {
         let mut info = [0; size_of::<siginfo>()];
@@ -76,6 +62,18 @@ impl AsFd for Signals {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+
+/// Whether a signal has come that asks for the end, of those that are blocked: it stays to be taken. What can't be known is no reason to end.
+pub(crate) fn is_asked_to_end() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|text| has_ending(&text))
+}
+
+fn has_ending(status: &str) -> bool {
+    let pending = status.lines().find_map(|line| line.strip_prefix("ShdPnd:"));
+    let pending = pending.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    let ending = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT, Signal::SIGHUP];
+    ending.into_iter().any(|signal| pending & (1 << (signal as i32 - 1)) != 0)
 }
 
 /// Rows and columns with which a process begins: those of our terminal if its own is copied to that, as its program may ask at once; else what was `given`.
@@ -294,4 +292,28 @@ fn forward(signals: &Signals, process: &Process, copied: &Copied) -> nix::Result
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_ending;
+
+    #[test]
+    fn only_signals_that_ask_for_the_end_break_off() {
+        let status = |mask: &str| {
+            format!("SigQ:\t1/9\nSigPnd:\t0000000000004002\nShdPnd:\t{mask}\nSigBlk:\tfffffffe7ffbfeff\n")
+        };
+        for (mask, asked) in [
+            ("0000000000000000", false),
+            ("0000000000000001", true),
+            ("0000000000000002", true),
+            ("0000000000000004", true),
+            ("0000000000004000", true),
+            ("ffffffffffffbff8", false),
+            ("garbled", false),
+        ] {
+            assert_eq!(has_ending(&status(mask)), asked, "{mask}");
+        }
+        assert!(!has_ending(""));
+    }
 }

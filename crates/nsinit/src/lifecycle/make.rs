@@ -137,7 +137,7 @@ fn make(root: &State, (args, bundle): (CreateArgs, Bundle), aim: Aim) -> Result<
         let factory = match aim {
             Aim::Create => factory()?,
             // They are blocked, as those that come later are the program's.
-            Aim::Run | Aim::Leave => factory()?.break_off(foreground::Signals::asks_for_the_end()?),
+            Aim::Run | Aim::Leave => factory()?.break_off(foreground::is_asked_to_end),
         };
         bundle::warn(&config, factory.probe());
         let made = aim.make(&factory, &path, &config, process);
